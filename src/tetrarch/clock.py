@@ -1,0 +1,24 @@
+"""Time as a port: the system's in production, a virtual one in the simulator.
+
+Two clocks, never mixed: ``wall_s`` answers "which slot is it" and may jump when the host's
+clock is set; the running loop's own ``time()`` measures durations and never goes back.
+"""
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Wall-clock time for code that must know the slot."""
+
+    def wall_s(self) -> float:
+        """Seconds since the Unix epoch, UTC."""
+        ...
+
+
+class SystemClock:
+    """The host's clock."""
+
+    def wall_s(self) -> float:
+        """Seconds since the Unix epoch, UTC."""
+        return time.time()  # noqa: TID251 - this is the one place
