@@ -1,0 +1,1 @@
+"""The mesh: every pair of cluster peers, direct, mutual TLS, one stream."""
