@@ -1,0 +1,29 @@
+"""What can go wrong between us and a beacon node, by the decision it forces.
+
+All three are ``Transient``: another node, or the same one later, may answer.
+"""
+
+from tetrarch.errors import Transient
+
+
+class BeaconNodeUnreachable(Transient):
+    """No answer: connection refused or lost, or the time limit passed."""
+
+    code = "beacon_node_unreachable"
+
+
+class BeaconNodeRefused(Transient):
+    """The beacon node answered with an error status."""
+
+    code = "beacon_node_refused"
+
+    def __init__(self, action: str, /, *, status: int, message: str, **fields: object) -> None:
+        super().__init__(action, status=status, message=message, **fields)
+        self.status = status
+        self.message = message  # the node's own words, cut to a sane length
+
+
+class BeaconNodeAnswerInvalid(Transient):
+    """The beacon node answered with something that the beacon API does not allow."""
+
+    code = "beacon_node_answer_invalid"
