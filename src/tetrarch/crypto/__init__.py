@@ -1,0 +1,1 @@
+"""Keys, signatures and sharing. Pure: entropy is an argument, no I/O, no global state."""
