@@ -51,6 +51,14 @@ class ConfigInvalid(OperatorError):
     mend = "correct the named setting"
 
 
+class ListenFailed(OperatorError):
+    """A listener's address cannot be bound: in use, not this host's, or not permitted."""
+
+    code = "listen_failed"
+    exit_code = 69  # sysexits.h EX_UNAVAILABLE
+    mend = "stop the program that uses the address, or set another host and port"
+
+
 class PeerFault(TetrarchError):
     """Another node broke the protocol: keep the evidence, score it, go on."""
 

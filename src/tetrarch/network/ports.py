@@ -30,7 +30,7 @@ class MessageBus(Protocol):
 
     @property
     def own_index(self) -> int:
-        """This node's 0-based position in the cluster."""
+        """The 0-based position of this node in the cluster."""
         ...
 
     @property

@@ -1,0 +1,141 @@
+"""Structured logs: an event name first, then fields. One logger value per node, no global set-up.
+
+Events are snake_case, in the past tense or a state ("peer_connected"); fields carry units in
+their names. Info is an outcome, a warning is something the operator may act on and carries
+``mend`` where there is a way to.
+"""
+
+from collections.abc import Callable, MutableMapping
+from datetime import UTC, datetime
+from enum import IntEnum, StrEnum
+from typing import Any, Protocol, Self, TextIO
+
+import structlog
+
+from tetrarch.clock import Clock
+from tetrarch.errors import OperatorError, TetrarchError
+
+_EventDict = MutableMapping[str, Any]
+# A field of such a name is a mistake of the caller; its value must not get out anyway.
+_SECRET_NAMES = ("password", "private_key", "secret", "seed", "mnemonic", "token")
+_BYTES_SHOWN_MAX = 48
+
+
+class LogFormat(StrEnum):
+    """How lines look."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class LogLevel(IntEnum):
+    """The stdlib's numbers."""
+
+    DEBUG = 10
+    INFO = 20
+    WARNING = 30
+    ERROR = 40
+    CRITICAL = 50
+
+
+class Log(Protocol):
+    """What components take. ``bind`` gives a log whose lines all carry the given fields."""
+
+    def bind(self, **fields: Any) -> Self: ...  # noqa: D102
+    def debug(self, event: str, **fields: Any) -> Any: ...  # noqa: D102
+    def info(self, event: str, **fields: Any) -> Any: ...  # noqa: D102
+    def warning(self, event: str, **fields: Any) -> Any: ...  # noqa: D102
+    def error(self, event: str, **fields: Any) -> Any: ...  # noqa: D102
+    def critical(self, event: str, **fields: Any) -> Any: ...  # noqa: D102
+
+
+def build_log(
+    stream: TextIO,
+    *,
+    clock: Clock,
+    log_format: LogFormat = LogFormat.CONSOLE,
+    level: LogLevel = LogLevel.INFO,
+    on_line: Callable[[str], None] | None = None,
+    **fields: Any,
+) -> Log:
+    """A logger that writes lines to ``stream`` and shares nothing with any other.
+
+    Args:
+        stream: owned by the caller; flushed after each line.
+        clock: dates the lines.
+        log_format: for people or for machines.
+        level: lines below it cost about a microsecond and are not written.
+        on_line: called with the level's name of each written line: the metrics' counter.
+        fields: on every line, as ``node=2``.
+    """
+
+    def date(_logger: object, _method: str, event: _EventDict) -> _EventDict:
+        moment = datetime.fromtimestamp(clock.wall_s(), UTC)
+        event["time"] = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return event
+
+    def count(_logger: object, method: str, event: _EventDict) -> _EventDict:
+        if on_line is not None:
+            on_line(method)
+        return event
+
+    processors: list[Any] = [structlog.processors.add_log_level, date, count, _make_plain]
+    if log_format is LogFormat.JSON:
+        processors += [
+            structlog.processors.format_exc_info,
+            _put_event_first,
+            structlog.processors.JSONRenderer(default=str, ensure_ascii=False),
+        ]
+    else:
+        # The default formatter of exceptions prints local variables, which may be secrets.
+        processors.append(
+            structlog.dev.ConsoleRenderer(
+                colors=stream.isatty(),
+                timestamp_key="time",
+                exception_formatter=structlog.dev.plain_traceback,
+                pad_event_to=28,
+            )
+        )
+    logger: Log = structlog.wrap_logger(
+        structlog.PrintLogger(stream),
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        context_class=dict,
+        cache_logger_on_first_use=False,
+    ).bind(**fields)
+    return logger
+
+
+class SilentLog:
+    """A log that nobody reads: for simulations and tests."""
+
+    def bind(self, **_fields: Any) -> Self:
+        """Itself."""
+        return self
+
+    def _ignore(self, _event: str, **_fields: Any) -> None:
+        return None
+
+    debug = info = warning = error = critical = _ignore
+
+
+def error_fields(error: TetrarchError) -> dict[str, object]:
+    """The fields of ``error`` for one log line: what failed, code, details, how to mend."""
+    fields: dict[str, object] = {"failed": error.action, "code": error.code, **error.fields}
+    if isinstance(error, OperatorError) and error.mend:
+        fields["mend"] = error.mend
+    return fields
+
+
+def _make_plain(_logger: object, _method: str, event: _EventDict) -> _EventDict:
+    for name, value in event.items():
+        if any(secret in name for secret in _SECRET_NAMES):
+            event[name] = "<redacted>"
+        elif isinstance(value, bytes):
+            event[name] = "0x" + value[:_BYTES_SHOWN_MAX].hex()
+    return event
+
+
+def _put_event_first(_logger: object, _method: str, event: _EventDict) -> _EventDict:
+    head = {name: event.pop(name) for name in ("event", "level", "time")}
+    return {**head, **event}

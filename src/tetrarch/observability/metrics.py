@@ -1,0 +1,135 @@
+"""Every metric of a node in one table, and the per-node registry that holds them.
+
+``docs/reference/metrics.md`` lists exactly this table; a test compares the two.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from tetrarch.errors import invariant
+
+NAME_PREFIX = "tetrarch_"
+_LATENCY_BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+class MetricKind(StrEnum):
+    """What the numbers of a metric mean."""
+
+    COUNTER = "counter"  # only grows
+    GAUGE = "gauge"  # now
+    HISTOGRAM = "histogram"  # a distribution
+
+
+@dataclass(frozen=True, slots=True)
+class MetricDeclaration:
+    """One row of the table. ``name`` is without the prefix, with its unit last."""
+
+    name: str
+    kind: MetricKind
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = _LATENCY_BUCKETS_S
+
+    @property
+    def full_name(self) -> str:
+        """As a scraper sees it."""
+        return NAME_PREFIX + self.name
+
+
+_C, _G, _H = MetricKind.COUNTER, MetricKind.GAUGE, MetricKind.HISTOGRAM
+
+METRICS: tuple[MetricDeclaration, ...] = (
+    MetricDeclaration("node_info", _G, "1; who this node is.", ("version", "cluster", "index")),
+    MetricDeclaration("node_start_time_seconds", _G, "When the node started, Unix time."),
+    MetricDeclaration("node_ready", _G, "1 when /readyz answers 200."),
+    MetricDeclaration("log_lines_total", _C, "Log lines written.", ("level",)),
+    MetricDeclaration("mesh_peer_connected", _G, "1 while the peer's stream is open.", ("peer",)),
+    MetricDeclaration("mesh_connections_total", _C, "Streams opened.", ("peer",)),
+    MetricDeclaration("mesh_dial_failures_total", _C, "Failed dials.", ("peer", "reason")),
+    MetricDeclaration(
+        "mesh_faults_total",
+        _C,
+        "Streams refused or closed because the other side broke the protocol.",
+        ("peer", "code"),
+    ),
+    MetricDeclaration("mesh_sent_messages_total", _C, "Messages sent.", ("peer", "topic")),
+    MetricDeclaration("mesh_received_messages_total", _C, "Messages received.", ("peer", "topic")),
+    MetricDeclaration("mesh_sent_frames_total", _C, "Frames sent, pings included.", ("peer",)),
+    MetricDeclaration("mesh_received_frames_total", _C, "Frames received.", ("peer",)),
+    MetricDeclaration("mesh_sent_bytes_total", _C, "Bytes of frames sent.", ("peer",)),
+    MetricDeclaration("mesh_received_bytes_total", _C, "Bytes of frames received.", ("peer",)),
+    MetricDeclaration(
+        "mesh_dropped_messages_total",
+        _C,
+        "Messages dropped: away, outbox_full, oversize, link_lost; inbox_full, no_handler.",
+        ("peer", "topic", "reason"),
+    ),
+    MetricDeclaration("mesh_outbox_messages", _G, "Messages that wait to be sent.", ("peer",)),
+    MetricDeclaration("mesh_ping_rtt_seconds", _H, "Round trip times of pings.", ("peer",)),
+    MetricDeclaration(
+        "mesh_clock_offset_seconds", _G, "The peer's clock minus ours, median.", ("peer",)
+    ),
+    MetricDeclaration(
+        "mesh_own_clock_offset_seconds",
+        _G,
+        "Our clock minus the cluster's median; 0 while within the limit.",
+    ),
+    MetricDeclaration(
+        "mesh_builder_api_differs",
+        _G,
+        "1 when the peer's builder flag differs from ours.",
+        ("peer",),
+    ),
+    MetricDeclaration(
+        "mesh_peer_info", _G, "1; what the peer says of itself.", ("peer", "version", "nickname")
+    ),
+)
+
+
+class Metrics:
+    """The metrics of one node, in its own registry."""
+
+    def __init__(self, declarations: tuple[MetricDeclaration, ...] = METRICS) -> None:
+        self.registry = CollectorRegistry()
+        self._counters: dict[str, Counter] = {}
+        self._gauges: dict[str, Gauge] = {}
+        self._histograms: dict[str, Histogram] = {}
+        for row in declarations:
+            match row.kind:
+                case MetricKind.COUNTER:
+                    self._counters[row.name] = Counter(
+                        row.full_name, row.help, row.labels, registry=self.registry
+                    )
+                case MetricKind.GAUGE:
+                    self._gauges[row.name] = Gauge(
+                        row.full_name, row.help, row.labels, registry=self.registry
+                    )
+                case MetricKind.HISTOGRAM:
+                    self._histograms[row.name] = Histogram(
+                        row.full_name,
+                        row.help,
+                        row.labels,
+                        registry=self.registry,
+                        buckets=row.buckets,
+                    )
+
+    def counter(self, name: str) -> Counter:
+        """The counter declared as ``name``, without prefix. Keep its ``labels(...)`` child."""
+        invariant(name in self._counters, f"counter {name} is declared")
+        return self._counters[name]
+
+    def gauge(self, name: str) -> Gauge:
+        """The gauge declared as ``name``, without prefix."""
+        invariant(name in self._gauges, f"gauge {name} is declared")
+        return self._gauges[name]
+
+    def histogram(self, name: str) -> Histogram:
+        """The histogram declared as ``name``, without prefix."""
+        invariant(name in self._histograms, f"histogram {name} is declared")
+        return self._histograms[name]
+
+    def count_log_line(self, level: str) -> None:
+        """For ``build_log(on_line=...)``."""
+        self._counters["log_lines_total"].labels(level).inc()

@@ -1,0 +1,71 @@
+"""Background tasks with one rule: a task that crashes stops its owner, up to the whole node.
+
+Structured: the supervisor's block ends only when all its tasks have ended. No threads, no
+timers, so it runs unchanged on the simulator's virtual loop.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from tetrarch.errors import InvariantBroken
+from tetrarch.observability.logs import Log
+
+T = TypeVar("T")
+
+
+class Supervisor:
+    """``async with Supervisor(log) as tasks: tasks.spawn(mesh.run(), name="mesh")``.
+
+    When a task fails, one line names it, its siblings are cancelled and the block raises a
+    ``BaseExceptionGroup`` with the cause (``sole_cause`` unwraps it). A task that returns or
+    is cancelled is no failure.
+    """
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._group = asyncio.TaskGroup()
+        self._tasks: dict[asyncio.Task[Any], None] = {}  # a dict: sets have no stable order
+
+    async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._group.__aexit__(kind, error, traceback)
+
+    def spawn(self, work: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
+        """Start ``work`` beside the caller. ``name`` is for logs and debuggers."""
+        task = self._group.create_task(self._watch(work, name), name=name)
+        self._tasks[task] = None
+        task.add_done_callback(lambda done: self._tasks.pop(done, None))
+        return task
+
+    def stop(self) -> None:
+        """Cancel every task, in the order in which they were spawned; returns at once."""
+        for task in list(self._tasks):
+            task.cancel()
+
+    async def _watch(self, work: Coroutine[Any, Any, T], name: str) -> T:
+        try:
+            return await work
+        except InvariantBroken as broken:
+            self._log.critical("invariant_broken", task=name, claim=str(broken), exc_info=broken)
+            raise
+        except Exception as error:
+            self._log.error("task_crashed", task=name, exc_info=error)
+            raise
+
+
+def sole_cause(group: BaseException) -> BaseException:
+    """The first cause inside nested exception groups; an ``InvariantBroken`` goes before all."""
+    if not isinstance(group, BaseExceptionGroup):
+        return group
+    causes = [sole_cause(error) for error in group.exceptions]
+    return next((cause for cause in causes if isinstance(cause, InvariantBroken)), causes[0])
