@@ -83,7 +83,7 @@ class Container(SszType):
         sizes = [each.fixed_size for each in self._types]
         self.fixed_size = None if None in sizes else sum(size or 0 for size in sizes)
         self._setters = [self.record.__dict__[each].__set__ for each in self.fields]
-        self._depth = tree_depth(len(self.fields))
+        self.depth = tree_depth(len(self.fields))
         self._default: Record | None = None
         self._compile()
 
@@ -180,7 +180,7 @@ class Container(SszType):
             return known
         fields = self.values_of(value)
         roots = [root(field) for root, field in zip(self._root_functions, fields, strict=True)]
-        result = merkleize(roots, self._depth)
+        result = merkleize(roots, self.depth)
         if own:
             _set_root(value, result)
         return result
