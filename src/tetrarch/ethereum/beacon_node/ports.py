@@ -4,7 +4,7 @@
 Every method may raise the three errors of ``errors.py``, and nothing else on a bad answer.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -291,8 +291,11 @@ class BeaconNode(Protocol):
         """What the state ``state_id`` holds for justified and final."""
         ...
 
-    def events(self, topics: tuple[str, ...]) -> AsyncIterator[BeaconEvent]:
-        """Server-sent events until the connection ends; the caller reconnects."""
+    def events(self, topics: tuple[str, ...]) -> AsyncGenerator[BeaconEvent, None]:
+        """Server-sent events until the connection ends; the caller reconnects.
+
+        Close it when done (``contextlib.aclosing``): it holds a connection.
+        """
         ...
 
     def proxy(self, request: ProxyRequest) -> AbstractAsyncContextManager[ProxyResponse]:
