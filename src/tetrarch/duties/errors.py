@@ -3,7 +3,7 @@
 from tetrarch.errors import TetrarchError, Transient
 
 
-class DutyUnavailable(TetrarchError):  # noqa: N818 - errors are named by what happened
+class DutyUnavailable(TetrarchError):
     """Base: the workflow has no answer for this duty."""
 
     code = "duty_unavailable"

@@ -38,7 +38,7 @@ class DutyType(IntEnum):
     INFO_SYNC = 13
 
 
-class DeprecatedDutyBuilderProposer(TetrarchError):  # noqa: N818 - the seed's name
+class DeprecatedDutyBuilderProposer(TetrarchError):
     """BUILDER_PROPOSER is deprecated: PROPOSER serves full and blinded blocks."""
 
     code = "deprecated_duty_builder_proposer"
@@ -175,8 +175,11 @@ Payload: TypeAlias = AttestationPayload | ProposalPayload | RandaoPayload
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartialSignature:
-    """One share's signature over ``payload`` for ``pubkey``. ``sub_index`` is 0 except for
-    sync subcommittees, where one validator signs several objects in one duty."""
+    """One share's signature over ``payload`` for ``pubkey``.
+
+    ``sub_index`` is 0 except for sync subcommittees, where one validator signs several objects
+    in one duty.
+    """
 
     pubkey: PubKey
     share_index: ShareIndex

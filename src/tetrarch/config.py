@@ -1,0 +1,146 @@
+"""The whole configuration of one node, as one frozen value.
+
+Flags beat environment beat file beat default. The file is ``tetrarch.toml`` in the node's
+folder; a misspelt key is an error, never a silently ignored line.
+"""
+
+import os
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+
+from tetrarch.errors import ConfigInvalid
+
+FILE_NAME = "tetrarch.toml"
+FILE_SIZE_BYTES_MAX = 1 << 20
+ENVIRONMENT_PREFIX = "TETRARCH_"
+
+Milliseconds: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=600_000)]
+Port: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=65_535)]  # 0: any free one
+
+
+class SigningSource(StrEnum):
+    """Who signs with this node's shares. Exactly one: two could sign different things."""
+
+    ENCLAVE = "enclave"  # the node's own signer
+    VALIDATOR_CLIENT = "validator_client"  # a client behind the validator API
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of the file."""
+
+
+class BeaconNodeConfig(_Section, frozen=True):
+    """The beacon node. ``url`` may carry credentials; they are never logged."""
+
+    url: str = "http://127.0.0.1:5052"
+    timeout_ms: Milliseconds = 2_000
+    production_timeout_ms: Milliseconds = 12_000
+
+
+class MeshConfig(_Section, frozen=True):
+    """Where the peers reach this node, and where they are when the lock does not say."""
+
+    listen_host: str = ""  # empty: what the cluster's files say
+    listen_port: Port = 0  # 0: what the cluster's files say
+    peers: dict[str, str] = {}  # peer number (from 0) -> "host:port"
+    clock_offset_ms_max: Milliseconds = 1_000
+
+
+class ValidatorApiConfig(_Section, frozen=True):
+    """The listener for validator clients; open only when a validator client signs."""
+
+    listen_host: str = "127.0.0.1"
+    listen_port: Port = 3600
+
+
+class MonitoringConfig(_Section, frozen=True):
+    """The listener for metrics, health and the duties' reports."""
+
+    listen_host: str = "127.0.0.1"
+    listen_port: Port = 3620
+
+
+class LogConfig(_Section, frozen=True):
+    """How log lines look, and how many there are."""
+
+    format: Annotated[str, msgspec.Meta(pattern="^(console|json)$")] = "console"
+    level: Annotated[str, msgspec.Meta(pattern="^(debug|info|warning|error)$")] = "info"
+
+
+class NodeConfig(_Section, frozen=True):
+    """Everything an operator can set. Secrets are in files of the node's folder, never here."""
+
+    signing: SigningSource = SigningSource.ENCLAVE
+    builder_api: bool = False
+    graffiti: Annotated[str, msgspec.Meta(max_length=32)] = "tetrarch"
+    beacon_node: BeaconNodeConfig = BeaconNodeConfig()
+    mesh: MeshConfig = MeshConfig()
+    validator_api: ValidatorApiConfig = ValidatorApiConfig()
+    monitoring: MonitoringConfig = MonitoringConfig()
+    log: LogConfig = LogConfig()
+
+
+def load_config(
+    folder: Path,
+    *,
+    flags: Mapping[str, object] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> NodeConfig:
+    """Read ``tetrarch.toml`` in ``folder`` (it may be absent) and lay the others over it.
+
+    Args:
+        folder: the node's folder.
+        flags: dotted names to values, as ``beacon_node.url``; None values are not set.
+        environment: variables such as ``TETRARCH_BEACON_NODE__URL``; the process's by default.
+
+    Raises:
+        ConfigInvalid: the file cannot be read, is not TOML or breaks a rule; says which key.
+    """
+    merged = _read_file(folder / FILE_NAME)
+    variables = os.environ if environment is None else environment
+    for name, text in sorted(variables.items()):
+        if name.startswith(ENVIRONMENT_PREFIX) and name != "TETRARCH_VECTORS":
+            dotted = name.removeprefix(ENVIRONMENT_PREFIX).lower().replace("__", ".")
+            _set(merged, dotted, _parsed(text), origin=name)
+    for dotted, value in (flags or {}).items():
+        if value is not None:
+            _set(merged, dotted, value, origin=dotted)
+    try:
+        return msgspec.convert(merged, type=NodeConfig)
+    except msgspec.ValidationError as error:
+        raise ConfigInvalid("read configuration", file=folder / FILE_NAME, reason=error) from error
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > FILE_SIZE_BYTES_MAX:
+            raise ConfigInvalid("read configuration", file=path, reason="larger than 1 MiB")
+        decoded: dict[str, Any] = msgspec.toml.decode(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise ConfigInvalid("read configuration", file=path, reason=error.strerror) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ConfigInvalid("read configuration", file=path, reason=error) from error
+    return decoded
+
+
+def _parsed(text: str) -> object:
+    """Environment values are text; numbers and booleans are read as such."""
+    lowered = text.strip().lower()
+    if lowered in ("true", "false"):
+        return lowered == "true"
+    return int(lowered) if lowered.isascii() and lowered.isdigit() else text
+
+
+def _set(tree: dict[str, Any], dotted: str, value: object, *, origin: str) -> None:
+    *sections, key = dotted.split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            raise ConfigInvalid("read configuration", setting=origin, reason="not a table")
+    tree[key] = value

@@ -1,0 +1,110 @@
+"""AggSigDB: the group's signatures, durable, with blocking queries."""
+
+import sqlite3
+
+from tetrarch.duties.codec import decode_payload, encode_payload
+from tetrarch.duties.ports import Storage
+from tetrarch.duties.types import Duty, DutyType, PubKey, SignedData, SignedDataSet
+from tetrarch.duties.waiting import Waiters
+from tetrarch.errors import TetrarchError
+from tetrarch.output import Output
+from tetrarch.storage.migrations import Schema
+
+_TABLE_AND_INDEXES = (
+    """
+    CREATE TABLE aggsigdb (
+        slot INTEGER NOT NULL,
+        duty_type INTEGER NOT NULL,
+        pubkey BLOB NOT NULL,
+        sub_index INTEGER NOT NULL,
+        data BLOB NOT NULL,
+        signature BLOB NOT NULL,
+        PRIMARY KEY (slot, duty_type, pubkey, sub_index)
+    ) WITHOUT ROWID
+    """,
+)
+SCHEMA = Schema(component="aggsigdb", steps=(_TABLE_AND_INDEXES,))
+
+_Key = tuple[Duty, PubKey, int]
+
+
+class MismatchingSignature(TetrarchError):
+    """A different signed object is already stored for the key."""
+
+    code = "mismatching_signature"
+
+
+class AggSigDB:
+    """Input: ``store``. Query: ``await_signed``."""
+
+    def __init__(self, *, storage: Storage) -> None:
+        self.stored = Output[SignedDataSet]("stored")
+        self._storage = storage
+        self._waiters = Waiters[_Key, SignedData]()
+
+    async def store(self, signed_set: SignedDataSet) -> None:
+        """Make group signatures durable. Storing the same again does nothing.
+
+        Raises:
+            MismatchingSignature: another object is stored under one of the keys.
+        """
+        duty = signed_set.duty
+
+        def transaction(connection: sqlite3.Connection) -> None:
+            for item in signed_set.items:
+                key = (duty.slot, int(duty.type), item.pubkey, item.sub_index)
+                value = (encode_payload(item.payload), item.signature)
+                connection.execute(
+                    "INSERT INTO aggsigdb VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                    (*key, *value),
+                )
+                if _find(connection, key) != value:
+                    raise MismatchingSignature("store group signature", duty=duty)
+
+        # Waiters need the value now; a crash before the commit loses nothing that a second
+        # aggregation of the same durable partials would not bring back. Announced again after
+        # the commit for a waiter that looked into the database in between.
+        self._announce(signed_set)
+        await self._storage.write(transaction)
+        self._announce(signed_set)
+        await self.stored.emit(signed_set)
+
+    def _announce(self, signed_set: SignedDataSet) -> None:
+        for item in signed_set.items:
+            self._waiters.announce((signed_set.duty, item.pubkey, item.sub_index), item)
+
+    async def await_signed(self, duty: Duty, pubkey: PubKey, *, sub_index: int = 0) -> SignedData:
+        """Wait until the group's signature is there, or until the caller gives up."""
+        key = (duty, pubkey, sub_index)
+        return await self._waiters.wait(key, lambda: self.find(*key))
+
+    async def find(self, duty: Duty, pubkey: PubKey, sub_index: int = 0) -> SignedData | None:
+        """The stored group signature, or None."""
+        row = await self._storage.read(
+            lambda connection: _find(connection, (duty.slot, int(duty.type), pubkey, sub_index))
+        )
+        if row is None:
+            return None
+        payload = decode_payload(row[0])
+        return SignedData(pubkey=pubkey, sub_index=sub_index, payload=payload, signature=row[1])
+
+    async def delete_before(self, duty_type: DutyType, slot: int) -> int:
+        """Delete rows of ``duty_type`` older than ``slot``; see ``retention``. Returns the count."""
+        return await self._storage.write(
+            lambda connection: (
+                connection.execute(
+                    "DELETE FROM aggsigdb WHERE duty_type = ? AND slot < ?", (int(duty_type), slot)
+                ).rowcount
+            )
+        )
+
+
+def _find(
+    connection: sqlite3.Connection, key: tuple[int, int, bytes, int]
+) -> tuple[bytes, bytes] | None:
+    row: tuple[bytes, bytes] | None = connection.execute(
+        "SELECT data, signature FROM aggsigdb WHERE slot = ? AND duty_type = ? AND pubkey = ?"
+        " AND sub_index = ?",
+        key,
+    ).fetchone()
+    return row

@@ -1,0 +1,180 @@
+"""Agreement: the workflow's side of consensus. Values are sets here and bytes over there.
+
+It also answers consensus's question before every PREPARE: may this value be voted for? The
+rule stands in ``value_check``; here its facts are gathered from our own schedule, our own
+beacon node and our own slashing history.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Protocol
+
+from tetrarch.consensus.events import Verdict
+from tetrarch.consensus.ports import Decided
+from tetrarch.crypto.bls import verify
+from tetrarch.duties.aggsigdb import AggSigDB
+from tetrarch.duties.codec import ValueInvalid, decode_unsigned, encode_unsigned
+from tetrarch.duties.errors import DutyNotResolved, DutyUnavailable
+from tetrarch.duties.plausible import signing_root
+from tetrarch.duties.ports import Compute, Definitions
+from tetrarch.duties.types import (
+    DefinitionSet,
+    Duty,
+    DutyType,
+    RandaoPayload,
+    UnsignedAttestation,
+    UnsignedDataSet,
+    UnsignedProposal,
+    refuse_deprecated,
+)
+from tetrarch.duties.value_check import Facts, refusal
+from tetrarch.errors import TetrarchError
+from tetrarch.ethereum.spec.chain import ChainSpec
+from tetrarch.ethereum.spec.values import AttestationData
+from tetrarch.observability.logs import Log
+from tetrarch.output import Output
+
+DECIDED_TYPES = frozenset({DutyType.ATTESTER, DutyType.PROPOSER})
+VIEW_WAIT_DIVISOR = 24  # of a slot: how long the check waits for our own beacon node
+DECODED_MAX = 16
+
+
+class ConsensusPort(Protocol):
+    """What is used of ``consensus.driver.Consensus``."""
+
+    async def propose(self, duty: Duty, value: bytes) -> None:
+        """Take part with a value of our own."""
+        ...
+
+    async def participate(self, duty: Duty) -> None:
+        """Take part without one (yet)."""
+        ...
+
+
+View = Callable[..., Awaitable[AttestationData]]
+# Why our EIP-3076 history of the group keys refuses the set, or None.
+HistoryCheck = Callable[[UnsignedDataSet], Awaitable[str | None]]
+
+
+class Agreement:
+    """Inputs: ``participate``, ``propose``, ``on_decided``. Output: ``decided``."""
+
+    def __init__(
+        self,
+        *,
+        definitions: Definitions,
+        view: View,
+        aggregated: AggSigDB,
+        history: HistoryCheck,
+        chain: ChainSpec,
+        compute: Compute,
+        log: Log,
+    ) -> None:
+        self.decided = Output[UnsignedDataSet]("decided")
+        self.decision = Output[Decided]("decision")
+        self._definitions = definitions
+        self._view = view
+        self._aggregated = aggregated
+        self._history = history
+        self._chain = chain
+        self._compute = compute
+        self._log = log
+        self._consensus: ConsensusPort | None = None
+        self._decoded: dict[bytes, UnsignedDataSet] = {}  # own and checked values, to decode once
+
+    def use(self, consensus: ConsensusPort) -> None:
+        """Set the consensus driver, which itself needs our ``check``; once, before the start."""
+        self._consensus = consensus
+
+    async def participate(self, definition_set: DefinitionSet) -> None:
+        """A duty starts: join its instance, whoever proposes."""
+        refuse_deprecated(definition_set.duty)
+        if definition_set.duty.type in DECIDED_TYPES and self._consensus is not None:
+            await self._consensus.participate(definition_set.duty)
+
+    async def propose(self, data_set: UnsignedDataSet) -> None:
+        """Propose what we fetched."""
+        refuse_deprecated(data_set.duty)
+        if self._consensus is not None:
+            value = await self._compute.run(lambda: encode_unsigned(data_set))
+            self._remember(value, data_set)
+            await self._consensus.propose(data_set.duty, value)
+
+    async def on_decided(self, decided: Decided) -> None:
+        """Consensus has decided: hand the set on. Nothing is signed before DutyDB has it."""
+        data_set = await self._decode(decided.value)
+        await self.decision.emit(decided)
+        await self.decided.emit(data_set)
+
+    async def check(self, duty: Duty, value: bytes) -> Verdict:
+        """Whether this node may vote PREPARE for ``value``; see ``value_check``."""
+        try:
+            data_set = await self._decode(value)
+            definitions = await self._definitions.get_duty_definition(duty)
+        except DutyNotResolved:
+            return Verdict.UNKNOWN
+        except (ValueInvalid, DutyUnavailable) as error:
+            return self._refused(duty, str(error))
+        facts = Facts(definitions=definitions)
+        if isinstance(data_set.items[0], UnsignedAttestation):
+            reason = await self._check_attestations(data_set, duty, facts)
+        else:
+            randao = await self._valid_randao(duty, data_set)
+            reason = refusal(data_set, duty, replace(facts, randao=randao), self._chain)
+        reason = reason or await self._history(data_set)
+        return Verdict.OK if reason is None else self._refused(duty, reason)
+
+    def _refused(self, duty: Duty, reason: str) -> Verdict:
+        self._log.warning("value_refused", duty=str(duty), reason=reason)
+        return Verdict.REFUSED
+
+    async def _check_attestations(
+        self, data_set: UnsignedDataSet, duty: Duty, facts: Facts
+    ) -> str | None:
+        # Cheap first: without a view all other rules apply. Then our view, and if it differs
+        # a fresh one, for the leader may only have seen a block a moment earlier.
+        reason = refusal(data_set, duty, facts, self._chain)
+        for fresh in (False, True):
+            if reason is not None and not fresh:
+                return reason
+            view = await self._own_view(duty, fresh=fresh)
+            reason = refusal(data_set, duty, replace(facts, view=view), self._chain)
+            if reason is None:
+                return None
+        return reason
+
+    async def _own_view(self, duty: Duty, *, fresh: bool) -> AttestationData | None:
+        wait_s = self._chain.slot_duration_ms / 1000 / VIEW_WAIT_DIVISOR
+        try:
+            async with asyncio.timeout(wait_s):
+                return await self._view(duty.slot, fresh=fresh)
+        except (TimeoutError, TetrarchError) as error:
+            self._log.warning("own_view_missing", duty=str(duty), reason=str(error) or "timeout")
+            return None
+
+    async def _valid_randao(self, duty: Duty, data_set: UnsignedDataSet) -> bytes:
+        """The one valid reveal, as far as the value's is it; empty when it is not."""
+        (item,) = data_set.items
+        if not isinstance(item, UnsignedProposal):
+            return b""
+        found = await self._aggregated.find(Duty(duty.slot, DutyType.RANDAO), item.pubkey)
+        if found is not None:
+            return found.signature
+        reveal, pubkey = item.proposal.randao_reveal, item.pubkey
+        root = signing_root(RandaoPayload(epoch=self._chain.epoch_of(duty.slot)), self._chain)
+        valid = await self._compute.run(lambda: verify(pubkey, root, reveal))
+        return reveal if valid else b""
+
+    async def _decode(self, value: bytes) -> UnsignedDataSet:
+        known = self._decoded.get(value)
+        if known is None:
+            preset = self._chain.preset
+            known = await self._compute.run(lambda: decode_unsigned(value, preset=preset))
+            self._remember(value, known)
+        return known
+
+    def _remember(self, value: bytes, data_set: UnsignedDataSet) -> None:
+        self._decoded[value] = data_set
+        while len(self._decoded) > DECODED_MAX:
+            del self._decoded[next(iter(self._decoded))]

@@ -1,0 +1,215 @@
+"""DutyDB: what the cluster agreed to sign, durable before anything is signed.
+
+It also guards against slashing: unique indexes allow one value per (slot, type, validator,
+sub-index) and one proposer per slot, and the same transaction asks the EIP-3076 history of the
+group key. Queries block until the data is there or the caller gives up.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+
+from tetrarch.duties.codec import decode_unsigned, duty_from, encode_unsigned
+from tetrarch.duties.errors import DutyNotFound
+from tetrarch.duties.ports import Storage
+from tetrarch.duties.types import (
+    Duty,
+    DutyType,
+    PubKey,
+    UnsignedAttestation,
+    UnsignedData,
+    UnsignedDataSet,
+    UnsignedProposal,
+    refuse_deprecated,
+)
+from tetrarch.duties.waiting import Waiters
+from tetrarch.errors import TetrarchError
+from tetrarch.ethereum.spec.proposals import Proposal
+from tetrarch.ethereum.spec.values import AttestationData
+from tetrarch.output import Output
+from tetrarch.storage.migrations import Schema
+
+RECENT_MAX = 64  # decided sets kept in memory; older ones are read from disk
+
+_TABLE_AND_INDEXES = (
+    """
+    CREATE TABLE dutydb (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        slot INTEGER NOT NULL,
+        duty_type INTEGER NOT NULL,
+        pubkey BLOB NOT NULL,
+        sub_index INTEGER NOT NULL DEFAULT 0,
+        data BLOB NOT NULL,
+        comm_idx INTEGER NOT NULL DEFAULT 0,
+        val_comm_idx INTEGER NOT NULL DEFAULT 0
+    )
+    """,
+    "CREATE UNIQUE INDEX dutydb_unique ON dutydb (slot, duty_type, pubkey, sub_index)",
+    "CREATE INDEX dutydb_committee ON dutydb (slot, duty_type, comm_idx, val_comm_idx)",
+    "CREATE UNIQUE INDEX dutydb_one_proposer ON dutydb (slot) WHERE duty_type = 1",
+)
+SCHEMA = Schema(component="dutydb", steps=(_TABLE_AND_INDEXES,))
+
+# Called inside the transaction, before the rows are written; raises to refuse them all.
+SlashingGuard = Callable[[sqlite3.Connection, UnsignedDataSet], None]
+
+
+class ClashingData(TetrarchError):
+    """Another value is already stored for the duty: signing both could be slashed."""
+
+    code = "clashing_data"
+
+
+def _one(data_set: UnsignedDataSet, item: UnsignedData) -> bytes:
+    """The row's data: a set of this one item, in consensus's own encoding."""
+    return encode_unsigned(replace(data_set, items=(item,)))
+
+
+def _insert(connection: sqlite3.Connection, data_set: UnsignedDataSet) -> None:
+    duty = data_set.duty
+    for item in data_set.items:
+        data = _one(data_set, item)
+        committee, position = 0, 0
+        if isinstance(item, UnsignedAttestation):
+            committee = item.definition.committee_index
+            position = item.definition.validator_committee_index
+        row = (duty.slot, int(duty.type), item.pubkey, data, committee, position)
+        connection.execute(
+            "INSERT INTO dutydb (slot, duty_type, pubkey, data, comm_idx, val_comm_idx)"
+            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            row,
+        )
+        stored = connection.execute(
+            "SELECT data FROM dutydb WHERE slot = ? AND duty_type = ? AND pubkey = ?"
+            " AND sub_index = 0",
+            row[:3],
+        ).fetchone()
+        if stored is None or stored[0] != data:
+            raise ClashingData("store decided data", duty=duty, pubkey=item.pubkey.hex()[:14])
+
+
+class DutyDB:
+    """Input: ``store``. Output: ``stored``, once the set is durable. Queries as in the seed."""
+
+    def __init__(
+        self, *, storage: Storage, preset: str, guard: SlashingGuard = lambda *_: None
+    ) -> None:
+        self.stored = Output[UnsignedDataSet]("stored")
+        self._storage = storage
+        self._preset = preset
+        self._guard = guard
+        self._recent: dict[Duty, UnsignedDataSet] = {}
+        self._waiters = Waiters[Duty, UnsignedDataSet]()
+
+    async def store(self, data_set: UnsignedDataSet) -> None:
+        """Make the decided set durable. Storing the same again does nothing.
+
+        Raises:
+            ClashingData: another value is stored for one of its validators; nothing is stored.
+        """
+        refuse_deprecated(data_set.duty)
+
+        def transaction(connection: sqlite3.Connection) -> None:
+            self._guard(connection, data_set)
+            _insert(connection, data_set)
+
+        await self._storage.write(transaction)
+        self._remember(data_set)
+        self._waiters.announce(data_set.duty, data_set)
+        await self.stored.emit(data_set)
+
+    async def decided(self, duty: Duty) -> UnsignedDataSet | None:
+        """The decided data of ``duty``, or None while there is none."""
+        if duty not in self._recent:
+            rows = await self._storage.read(
+                lambda connection: connection.execute(
+                    "SELECT data FROM dutydb WHERE slot = ? AND duty_type = ? ORDER BY pubkey",
+                    (duty.slot, int(duty.type)),
+                ).fetchall()
+            )
+            sets = [decode_unsigned(row[0], preset=self._preset) for row in rows]
+            if not sets:
+                return None
+            items = tuple(item for data_set in sets for item in data_set.items)
+            self._remember(UnsignedDataSet(duty=duty, items=items))
+        return self._recent[duty]
+
+    async def await_decided(self, duty: Duty) -> UnsignedDataSet:
+        """Wait until ``duty`` is decided, or until the caller gives up."""
+        return await self._waiters.wait(duty, lambda: self.decided(duty))
+
+    async def await_beacon_block(self, slot: int) -> tuple[PubKey, Proposal]:
+        """The agreed block of ``slot`` and its proposer's root key, when decided."""
+        data_set = await self.await_decided(Duty(slot, DutyType.PROPOSER))
+        (item,) = data_set.items
+        if not isinstance(item, UnsignedProposal):
+            raise DutyNotFound("await block", slot=slot)
+        return item.pubkey, item.proposal
+
+    async def await_attestation(self, slot: int, committee_index: int) -> AttestationData:
+        """The agreed attestation data of ``slot``, when decided.
+
+        All committees of a slot agree on everything but the index, so the data of any of them
+        serves a validator client that asks once for all committees (index 0) and, from Electra
+        on, where the signed index is always 0, any committee.
+        """
+        data_set = await self.await_decided(Duty(slot, DutyType.ATTESTER))
+        attestations = [item for item in data_set.items if isinstance(item, UnsignedAttestation)]
+        for item in attestations:
+            if item.data.index == committee_index:
+                return item.data
+        if all(item.data.index == 0 for item in attestations):
+            return attestations[0].data
+        return replace(attestations[0].data, index=committee_index)
+
+    async def pub_key_by_attestation(
+        self, slot: int, committee_index: int, validator_committee_index: int
+    ) -> PubKey:
+        """The root key of the validator at that place of that committee.
+
+        Raises:
+            DutyNotFound: the slot is decided (or not) and no validator of ours stands there.
+        """
+        key = (slot, int(DutyType.ATTESTER), committee_index, validator_committee_index)
+        row = await self._storage.read(
+            lambda connection: connection.execute(
+                "SELECT pubkey FROM dutydb WHERE slot = ? AND duty_type = ? AND comm_idx = ?"
+                " AND val_comm_idx = ?",
+                key,
+            ).fetchone()
+        )
+        if row is None:
+            raise DutyNotFound(
+                "find validator by attestation",
+                slot=slot,
+                committee_index=committee_index,
+                validator_committee_index=validator_committee_index,
+            )
+        return PubKey(row[0])
+
+    async def decided_since(self, slot: int) -> tuple[UnsignedDataSet, ...]:
+        """All decided sets from ``slot`` on: what a restarted node may still have to sign."""
+        rows = await self._storage.read(
+            lambda connection: connection.execute(
+                "SELECT DISTINCT slot, duty_type FROM dutydb WHERE slot >= ? ORDER BY slot,"
+                " duty_type",
+                (slot,),
+            ).fetchall()
+        )
+        found = [await self.decided(duty_from(*row)) for row in rows]
+        return tuple(data_set for data_set in found if data_set is not None)
+
+    async def delete_before(self, duty_type: DutyType, slot: int) -> int:
+        """Delete rows of ``duty_type`` older than ``slot``; see ``retention``. Returns the count."""
+        return await self._storage.write(
+            lambda connection: (
+                connection.execute(
+                    "DELETE FROM dutydb WHERE duty_type = ? AND slot < ?", (int(duty_type), slot)
+                ).rowcount
+            )
+        )
+
+    def _remember(self, data_set: UnsignedDataSet) -> None:
+        self._recent[data_set.duty] = data_set
+        while len(self._recent) > RECENT_MAX:
+            del self._recent[min(self._recent)]

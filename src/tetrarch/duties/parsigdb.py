@@ -1,0 +1,395 @@
+"""ParSigDB: partial signatures of all shares, durable, and the two workers that move them on.
+
+Life of a partial (the seed's states)::
+
+    our own:    INTERNAL --broadcaster worker--> BROADCASTED --aggregator worker--> AGGREGATED
+    a peer's:                                    BROADCASTED --aggregator worker--> AGGREGATED
+    any state but AGGREGATED at the duty's deadline, or found to be false: EXPIRED
+
+Both workers run on events and periodically, take all that is due as one batch, and end each
+step with one transaction. Open duties are mirrored in memory (`_Group`), so that the way from
+the last partial to the group signature does not wait for the disk: a peer's partial that is
+lost in a crash is sent again by the peer (see ``parsigex``).
+
+Partials are not verified one by one: SigAgg combines first and verifies the group signature;
+only when that fails are partials checked, and the false ones come back here by ``reject``.
+A partial that comes after the threshold was reached is verified, stored and counted as
+participation, and never aggregated again.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from tetrarch.clock import Clock
+from tetrarch.duties import parsig_rows as rows
+from tetrarch.duties.ports import Storage
+from tetrarch.duties.types import (
+    Duty,
+    DutyType,
+    MatchedPartials,
+    MatchedSet,
+    PartialSet,
+    PartialSignature,
+    Payload,
+    PubKey,
+    ShareIndex,
+    SignedDataSet,
+    refuse_deprecated,
+)
+from tetrarch.errors import PeerFault, Transient
+from tetrarch.observability.logs import Log
+from tetrarch.output import Output
+
+WORKER_PERIOD_S = 1.0
+SCHEMA = rows.SCHEMA
+Status = rows.Status
+
+GroupKey = tuple[PubKey, int]  # root key, sub-index
+
+
+class Equivocation(PeerFault):
+    """A share signed two different things for one duty and validator."""
+
+    code = "equivocation"
+
+
+class Outcome(IntEnum):
+    """What became of an incoming partial."""
+
+    NEW = 1
+    KNOWN = 2
+    EQUIVOCATION = 3
+
+
+@dataclass(slots=True)
+class _Group:
+    """All partials of one validator in one duty: at most one per share."""
+
+    partials: dict[ShareIndex, PartialSignature] = field(default_factory=dict)
+    false: set[ShareIndex] = field(default_factory=set)
+    aggregated: bool = False
+    aggregating: bool = False
+
+    def add(self, partial: PartialSignature) -> Outcome:
+        known = self.partials.get(partial.share_index)
+        if known is None:
+            self.partials[partial.share_index] = partial
+            return Outcome.NEW
+        return Outcome.KNOWN if known == partial else Outcome.EQUIVOCATION
+
+    def match(self, threshold: int) -> tuple[Payload, tuple[tuple[ShareIndex, bytes], ...]] | None:
+        """The payload that at least ``threshold`` shares signed, with those signatures."""
+        by_payload: dict[Payload, list[PartialSignature]] = {}
+        for share, partial in sorted(self.partials.items()):
+            if share not in self.false:
+                by_payload.setdefault(partial.payload, []).append(partial)
+        for payload, partials in by_payload.items():
+            if len(partials) >= threshold:
+                return payload, tuple((p.share_index, p.signature) for p in partials)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class LatePartials:
+    """Peers' partials that came after the group signature: to be verified, then counted."""
+
+    duty: Duty
+    partials: tuple[PartialSignature, ...]
+
+
+class ParSigDB:
+    """Inputs: ``store_internal``, ``store_external``, ``reject``, ``expire``.
+
+    Outputs: ``internal_stored`` (to the peers), ``threshold_reached`` (to SigAgg),
+    ``late`` (verify and count), ``accepted`` (every new partial, for the tracker).
+    """
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        threshold: int,
+        clock: Clock,
+        is_open: Callable[[Duty], bool],
+        log: Log,
+    ) -> None:
+        self.internal_stored = Output[PartialSet]("internal_stored")
+        self.threshold_reached = Output[MatchedSet]("threshold_reached")
+        self.late = Output[LatePartials]("late")
+        self.accepted = Output[PartialSet]("accepted")
+        self._storage = storage
+        self._threshold = threshold
+        self._clock = clock
+        self._is_open = is_open
+        self._log = log
+        self._open: dict[Duty, dict[GroupKey, _Group]] = {}
+        self._to_broadcast: list[PartialSet] = []
+        self._to_store: list[PartialSet] = []
+        self._to_aggregate: set[Duty] = set()
+        self._broadcast_due = asyncio.Event()
+        self._store_due = asyncio.Event()
+        self._aggregate_due = asyncio.Event()
+
+    # --- inputs ------------------------------------------------------------------------------
+
+    async def store_internal(self, partial_set: PartialSet) -> None:
+        """Store our own verified partials; the broadcaster worker sends them on.
+
+        Raises:
+            Equivocation: our share already signed something else: nothing is stored or sent.
+        """
+        refuse_deprecated(partial_set.duty)
+        if not self._is_open(partial_set.duty):
+            self._log.warning("own_partials_too_late", duty=str(partial_set.duty))
+            return
+        fresh = self._add(partial_set, own=True)
+        if fresh is None:
+            return
+        now_s = self._clock.wall_s()
+        try:
+            await self._storage.write(
+                lambda connection: rows.insert(connection, fresh, Status.INTERNAL, now_s=now_s)
+            )
+        except BaseException:
+            self._remove(fresh)  # not durable, so not ours: a retry starts afresh
+            raise
+        self._to_broadcast.append(fresh)
+        self._broadcast_due.set()
+        self._due_for_aggregation(fresh.duty)
+        await self.accepted.emit(fresh)
+
+    async def store_external(self, partial_set: PartialSet) -> None:
+        """Take a peer's partials. Whose share they are is proven by its certificate.
+
+        A share that signs two different things for one duty and validator is logged as the
+        fault it is; its first partial stays.
+        """
+        duty = partial_set.duty
+        refuse_deprecated(duty)
+        if not self._is_open(duty):
+            return
+        groups = self._open.get(duty, {})
+        late_keys = {key for key, group in groups.items() if group.aggregated}
+        fresh = self._add(partial_set, own=False)
+        if fresh is None:
+            return
+        late = tuple(p for p in fresh.partials if (p.pubkey, p.sub_index) in late_keys)
+        self._to_store.append(fresh)
+        self._store_due.set()
+        if late:
+            await self.late.emit(LatePartials(duty, late))
+        self._due_for_aggregation(duty)
+        await self.accepted.emit(fresh)
+
+    async def reject(self, false_set: PartialSet) -> None:
+        """Take back partials that do not verify: they are never combined again."""
+        for partial in false_set.partials:
+            group = self._open.get(false_set.duty, {}).get((partial.pubkey, partial.sub_index))
+            if group is not None:
+                group.false.add(partial.share_index)
+                group.aggregating = group.aggregated
+        now_s = self._clock.wall_s()
+        await self._storage.write(
+            lambda connection: rows.set_status(connection, false_set, Status.EXPIRED, now_s=now_s)
+        )
+        self._due_for_aggregation(false_set.duty)
+
+    async def expire(self, duty: Duty) -> None:
+        """Forget an ended duty; what never reached the threshold is Expired on disk."""
+        self._open.pop(duty, None)
+        self._to_aggregate.discard(duty)
+        now_s = self._clock.wall_s()
+        await self._storage.write(lambda connection: rows.expire(connection, duty, now_s=now_s))
+
+    # --- queries -----------------------------------------------------------------------------
+
+    def own_partials(self, duty: Duty, share_index: ShareIndex) -> PartialSet | None:
+        """Our own stored partials of an open duty, to send to a peer that lacks them."""
+        groups = self._open.get(duty, {})
+        mine = [g.partials[share_index] for g in groups.values() if share_index in g.partials]
+        if not mine:
+            return None
+        return PartialSet(duty=duty, partials=tuple(sorted(mine, key=_order)))
+
+    def open_duties(self, *, aggregated: bool | None = None) -> tuple[Duty, ...]:
+        """Open duties with any partial; with ``aggregated`` only the complete or incomplete."""
+        return tuple(
+            duty
+            for duty, groups in sorted(self._open.items())
+            if aggregated is None
+            or all(group.aggregated for group in groups.values()) is aggregated
+        )
+
+    def has_signed(self, duty: Duty, pubkey: PubKey, share_index: ShareIndex) -> bool:
+        """Whether a partial of that share is stored for an open duty."""
+        group = self._open.get(duty, {}).get((pubkey, 0))
+        return group is not None and share_index in group.partials
+
+    # --- workers -----------------------------------------------------------------------------
+
+    async def load(self) -> None:
+        """After a restart: mirror open duties from disk; the workers take up what is due."""
+        for stored in await self._storage.read(rows.unfinished):
+            duty = stored.partial_set.duty
+            if not self._is_open(duty):
+                await self.expire(duty)
+                continue
+            self._add(stored.partial_set, own=False)
+            for partial in stored.partial_set.partials:
+                group = self._open[duty][partial.pubkey, partial.sub_index]
+                group.aggregated |= stored.status is Status.AGGREGATED
+            if stored.status is Status.INTERNAL:
+                self._to_broadcast.append(stored.partial_set)
+                self._broadcast_due.set()
+            self._due_for_aggregation(duty)
+
+    async def run_broadcaster(self) -> None:
+        """Worker: hand Internal partials to the peers, then mark them Broadcasted."""
+        while True:
+            await _event_or_period(self._broadcast_due)
+            await self.broadcast_once()
+
+    async def run_aggregator(self) -> None:
+        """Worker: hand validators that reached the threshold to SigAgg, then mark them."""
+        while True:
+            await _event_or_period(self._aggregate_due)
+            await self.aggregate_once()
+
+    async def run_storer(self) -> None:
+        """Worker: write peers' partials, all that came meanwhile in one transaction."""
+        while True:
+            await _event_or_period(self._store_due)
+            await self.store_once()
+
+    async def broadcast_once(self) -> None:
+        """One step of the broadcaster."""
+        batch, self._to_broadcast = self._to_broadcast, []
+        for partial_set in batch:
+            await self.internal_stored.emit(partial_set)
+        await self._mark(batch, Status.BROADCASTED)
+
+    async def store_once(self) -> None:
+        """One step of the storer."""
+        batch, self._to_store = self._to_store, []
+        if not batch:
+            return
+        now_s = self._clock.wall_s()
+
+        def transaction(connection: rows.Connection) -> None:
+            for partial_set in batch:
+                rows.insert(connection, partial_set, Status.BROADCASTED, now_s=now_s)
+
+        try:
+            await self._storage.write(transaction)
+        except Transient:
+            self._to_store = [*batch, *self._to_store]
+            raise
+
+    async def aggregate_once(self) -> None:
+        """One step of the aggregator."""
+        due, self._to_aggregate = sorted(self._to_aggregate), set()
+        for duty in due:
+            matched = self._matched(duty)
+            if matched is not None:
+                await self.threshold_reached.emit(matched)
+
+    async def mark_aggregated(self, signed_set: SignedDataSet) -> None:
+        """Input from SigAgg: the group signatures of these validators are made."""
+        duty = signed_set.duty
+        groups = self._open.get(duty, {})
+        used: list[PartialSignature] = []
+        for item in signed_set.items:
+            group = groups.get((item.pubkey, item.sub_index))
+            if group is not None:
+                group.aggregated = True
+                used += (p for s, p in sorted(group.partials.items()) if s not in group.false)
+        if used:
+            # Peers' partials may still wait for the storer: the row must exist to be marked.
+            await self.store_once()
+            await self._mark([PartialSet(duty=duty, partials=tuple(used))], Status.AGGREGATED)
+
+    async def delete_before(self, duty_type: DutyType, slot: int) -> int:
+        """Delete rows of ``duty_type`` older than ``slot``; see ``retention``. Returns the count."""
+        return await self._storage.write(
+            lambda connection: rows.delete_before(connection, duty_type, slot)
+        )
+
+    # --- inside ------------------------------------------------------------------------------
+
+    def _add(self, partial_set: PartialSet, *, own: bool) -> PartialSet | None:
+        """Mirror what is new in memory. None when nothing is."""
+        duty = partial_set.duty
+        fresh, conflicts = [], []
+        for partial in partial_set.partials:
+            groups = self._open.setdefault(duty, {})
+            group = groups.setdefault((partial.pubkey, partial.sub_index), _Group())
+            outcome = group.add(partial)
+            if outcome is Outcome.NEW:
+                fresh.append(partial)
+            elif outcome is Outcome.EQUIVOCATION:
+                conflicts.append(partial)
+        if conflicts:
+            self._log.warning(
+                "partial_equivocation",
+                duty=str(duty),
+                share_index=conflicts[0].share_index,
+                count=len(conflicts),
+            )
+            if own:
+                raise Equivocation("store partial", duty=duty, share=conflicts[0].share_index)
+        if not fresh:
+            return None
+        return PartialSet(duty=duty, partials=tuple(fresh))
+
+    def _remove(self, partial_set: PartialSet) -> None:
+        groups = self._open.get(partial_set.duty, {})
+        for partial in partial_set.partials:
+            group = groups.get((partial.pubkey, partial.sub_index))
+            if group is not None and group.partials.get(partial.share_index) == partial:
+                del group.partials[partial.share_index]
+
+    def _due_for_aggregation(self, duty: Duty) -> None:
+        self._to_aggregate.add(duty)
+        self._aggregate_due.set()
+
+    def _matched(self, duty: Duty) -> MatchedSet | None:
+        matches = []
+        for (pubkey, sub_index), group in sorted(self._open.get(duty, {}).items()):
+            if group.aggregated or group.aggregating:
+                continue
+            found = group.match(self._threshold)
+            if found is None:
+                continue
+            group.aggregating = True  # no await since the check: one aggregation at a time
+            payload, signatures = found
+            matches.append(
+                MatchedPartials(
+                    pubkey=pubkey, sub_index=sub_index, payload=payload, signatures=signatures
+                )
+            )
+        return MatchedSet(duty=duty, matches=tuple(matches)) if matches else None
+
+    async def _mark(self, batch: Sequence[PartialSet], status: Status) -> None:
+        if not batch:
+            return
+        now_s = self._clock.wall_s()
+
+        def transaction(connection: rows.Connection) -> None:
+            for partial_set in batch:
+                rows.set_status(connection, partial_set, status, now_s=now_s)
+
+        await self._storage.write(transaction)
+
+
+def _order(partial: PartialSignature) -> tuple[PubKey, int]:
+    return partial.pubkey, partial.sub_index
+
+
+async def _event_or_period(event: asyncio.Event) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(WORKER_PERIOD_S):
+            await event.wait()
+    event.clear()

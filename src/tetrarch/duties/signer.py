@@ -1,0 +1,100 @@
+"""Signer: has the enclave sign what was decided, where the node signs by itself.
+
+Its place in the wire is after DutyDB: the decided value is durable before it gets here. The
+enclave checks every request again by its own slashing history.
+"""
+
+from typing import Protocol
+
+from tetrarch.duties.ports import GroupKeys
+from tetrarch.duties.types import (
+    AttestationPayload,
+    DefinitionSet,
+    Duty,
+    DutyType,
+    PartialSet,
+    PartialSignature,
+    Payload,
+    ProposalPayload,
+    PubKey,
+    RandaoPayload,
+    UnsignedAttestation,
+    UnsignedData,
+    UnsignedDataSet,
+    UnsignedProposal,
+    refuse_deprecated,
+)
+from tetrarch.ethereum.spec.chain import ChainSpec
+from tetrarch.observability.logs import Log
+from tetrarch.output import Output
+
+
+class SigningService(Protocol):
+    """Whoever holds the share keys: the enclave, later a remote signer."""
+
+    async def sign(self, requests: tuple[tuple[PubKey, Payload], ...]) -> tuple[bytes | str, ...]:
+        """Per request a 96-byte signature, or the reason why there is none."""
+        ...
+
+
+def payload_of(item: UnsignedData) -> Payload:
+    """What is signed for a decided item."""
+    match item:
+        case UnsignedAttestation(data=data):
+            return AttestationPayload(data=data)
+        case UnsignedProposal(proposal=proposal):
+            return ProposalPayload(
+                fork=proposal.fork, blinded=proposal.blinded, header=proposal.header
+            )
+
+
+class Signer:
+    """Inputs: ``sign`` (decided data), ``sign_randao`` (from the scheduler). Output: ``signed``."""
+
+    def __init__(
+        self,
+        *,
+        service: SigningService,
+        keys: GroupKeys,
+        chain: ChainSpec,
+        log: Log,
+    ) -> None:
+        self.signed = Output[PartialSet]("signed")
+        self._service = service
+        self._keys = keys
+        self._chain = chain
+        self._log = log
+
+    async def sign(self, data_set: UnsignedDataSet) -> None:
+        """Sign every item of the decided set with our shares."""
+        refuse_deprecated(data_set.duty)
+        wanted = tuple((item.pubkey, payload_of(item)) for item in data_set.items)
+        await self._sign(data_set.duty, wanted)
+
+    async def sign_randao(self, definition_set: DefinitionSet) -> None:
+        """Start a RANDAO duty: sign the epoch for the slot's proposer. Other duties pass by."""
+        duty = definition_set.duty
+        if duty.type is not DutyType.RANDAO:
+            return
+        payload = RandaoPayload(epoch=self._chain.epoch_of(duty.slot))
+        await self._sign(duty, tuple((d.pubkey, payload) for d in definition_set.definitions))
+
+    async def _sign(self, duty: Duty, wanted: tuple[tuple[PubKey, Payload], ...]) -> None:
+        answers = await self._service.sign(wanted)
+        partials = []
+        for (pubkey, payload), answer in zip(wanted, answers, strict=True):
+            if isinstance(answer, str):
+                self._log.warning(
+                    "signing_denied", duty=str(duty), pubkey=pubkey.hex()[:14], reason=answer
+                )
+                continue
+            partials.append(
+                PartialSignature(
+                    pubkey=pubkey,
+                    share_index=self._keys.own_share_index,
+                    payload=payload,
+                    signature=answer,
+                )
+            )
+        if partials:
+            await self.signed.emit(PartialSet(duty=duty, partials=tuple(partials)))

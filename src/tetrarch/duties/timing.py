@@ -1,0 +1,80 @@
+"""When a duty starts and when it ends. The one place of these offsets. Pure.
+
+Source: seed 001 (attester at one third of the slot); offsets and deadlines as operators of
+distributed validators know them: a proposal is worth nothing after a third of its slot, an
+attestation can still be included for an epoch.
+"""
+
+from dataclasses import dataclass
+
+from tetrarch.duties.types import Duty, DutyType, refuse_deprecated
+from tetrarch.ethereum.spec.chain import ChainSpec
+
+MARGIN_DIVISOR = 12  # every deadline has a twelfth of a slot on top
+EPOCHS_AHEAD_MAX = 2  # peers may speak of duties up to two epochs ahead of ours
+
+
+def start_offset_ms(duty_type: DutyType, *, slot_duration_ms: int) -> int:
+    """Milliseconds after the slot's start at which work on the duty begins."""
+    match duty_type:
+        case DutyType.ATTESTER | DutyType.SYNC_MESSAGE:
+            return slot_duration_ms // 3
+        case DutyType.AGGREGATOR | DutyType.SYNC_CONTRIBUTION:
+            return 2 * slot_duration_ms // 3
+        case _:
+            return 0
+
+
+def start_s(duty: Duty, chain: ChainSpec) -> float:
+    """Unix seconds at which work on ``duty`` begins; QBFT's timers are aligned to it."""
+    offset_ms = start_offset_ms(duty.type, slot_duration_ms=chain.slot_duration_ms)
+    return chain.slot_start_s(duty.slot) + offset_ms / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Lifetime:
+    """How long a duty is worth working on, from its slot's start."""
+
+    slots: float = 0
+    epochs: int = 0
+
+
+_LIFETIMES: dict[DutyType, _Lifetime | None] = {
+    DutyType.PROPOSER: _Lifetime(slots=1 / 3),
+    DutyType.ATTESTER: _Lifetime(epochs=1),
+    DutyType.SIGNATURE: _Lifetime(slots=1),
+    DutyType.EXIT: None,  # never ends
+    DutyType.BUILDER_REGISTRATION: None,
+    DutyType.RANDAO: _Lifetime(slots=1 / 3),
+    DutyType.PREPARE_AGGREGATOR: _Lifetime(epochs=2),
+    DutyType.AGGREGATOR: _Lifetime(epochs=1),
+    DutyType.SYNC_MESSAGE: _Lifetime(slots=1),
+    DutyType.PREPARE_SYNC_CONTRIBUTION: _Lifetime(epochs=2),
+    DutyType.SYNC_CONTRIBUTION: _Lifetime(slots=1),
+    DutyType.INFO_SYNC: _Lifetime(slots=1),
+}
+
+
+def deadline_s(duty: Duty, chain: ChainSpec) -> float | None:
+    """Unix seconds after which nothing more is done for ``duty``; None where it never ends.
+
+    Raises:
+        DeprecatedDutyBuilderProposer: for the deprecated type.
+    """
+    refuse_deprecated(duty)
+    lifetime = _LIFETIMES[duty.type]
+    if lifetime is None:
+        return None
+    slots = lifetime.slots + lifetime.epochs * chain.slots_per_epoch + 1 / MARGIN_DIVISOR
+    lifetime_ms = slots * chain.slot_duration_ms
+    return chain.slot_start_s(duty.slot) + lifetime_ms / 1000
+
+
+def may_speak_of(duty: Duty, chain: ChainSpec, *, now_s: float) -> bool:
+    """Whether a peer's message about ``duty`` is worth any memory: open and not far ahead."""
+    if duty.type is DutyType.BUILDER_PROPOSER or duty.slot < 0:
+        return False
+    deadline = deadline_s(duty, chain)
+    if deadline is not None and now_s > deadline:
+        return False
+    return chain.epoch_of(duty.slot) <= chain.epoch_of(chain.slot_at(now_s)) + EPOCHS_AHEAD_MAX

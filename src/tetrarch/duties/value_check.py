@@ -1,0 +1,96 @@
+"""The rule that a leader's value must pass before this node votes PREPARE for it. Pure.
+
+A value is refused when it is not what the duty asks for (wrong slot, validator, committee,
+proposer, randao), when its source or target differs from our own head's chain, or when our
+EIP-3076 history of the group key refuses it. The head vote may differ: honest nodes see blocks
+at different moments.
+"""
+
+from dataclasses import dataclass
+
+from tetrarch.duties.types import (
+    DefinitionSet,
+    Duty,
+    UnsignedAttestation,
+    UnsignedData,
+    UnsignedDataSet,
+    UnsignedProposal,
+)
+from tetrarch.ethereum.spec.chain import ChainSpec
+from tetrarch.ethereum.spec.values import AttestationData, Fork
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What this node knows by itself about the duty. None: it could not find out in time.
+
+    ``definitions``  our scheduler's answer.
+    ``view``         our own beacon node's attestation data of the slot.
+    ``randao``       the group's verified randao reveal (96 bytes) for the slot's proposer.
+    """
+
+    definitions: DefinitionSet | None
+    view: AttestationData | None = None
+    randao: bytes | None = None
+
+
+def refusal(value: UnsignedDataSet, duty: Duty, facts: Facts, chain: ChainSpec) -> str | None:
+    """Why ``value`` must not be voted for, or None when nothing speaks against it."""
+    if value.duty != duty:
+        return "value is for another duty"
+    if facts.definitions is None:
+        return "own schedule not known"
+    known = {definition.pubkey: definition for definition in facts.definitions.definitions}
+    for item in value.items:
+        if known.get(item.pubkey) != item.definition:
+            return "definition differs from our own schedule"
+        reason = _item_refusal(item, duty, facts, chain)
+        if reason is not None:
+            return reason
+    return None
+
+
+def _item_refusal(item: UnsignedData, duty: Duty, facts: Facts, chain: ChainSpec) -> str | None:
+    match item:
+        case UnsignedAttestation():
+            return _attestation_refusal(item, duty, facts, chain)
+        case UnsignedProposal():
+            return _proposal_refusal(item, duty, facts, chain)
+
+
+def _attestation_refusal(
+    item: UnsignedAttestation, duty: Duty, facts: Facts, chain: ChainSpec
+) -> str | None:
+    data, view = item.data, facts.view
+    electra = chain.fork_at_slot(duty.slot).at_least(Fork.ELECTRA)
+    index = 0 if electra else item.definition.committee_index
+    # Without a view of our own (our beacon node is away) the slashing history alone decides.
+    return _first(
+        (data.slot != duty.slot, "attestation data is for another slot"),
+        (data.index != index, "attestation data is for another committee"),
+        (data.target.epoch != chain.epoch_of(duty.slot), "target is not the slot's epoch"),
+        (data.source.epoch > data.target.epoch, "source is after target"),
+        (view and data.source != view.source, "source differs from our head's chain"),
+        (view and data.target != view.target, "target differs from our head's chain"),
+    )
+
+
+def _proposal_refusal(
+    item: UnsignedProposal, duty: Duty, facts: Facts, chain: ChainSpec
+) -> str | None:
+    proposal, randao = item.proposal, facts.randao
+    proposer = proposal.header.proposer_index
+    return _first(
+        (proposal.header.slot != duty.slot, "block is for another slot"),
+        (proposer != item.definition.validator_index, "block names another proposer"),
+        (proposal.fork is not chain.fork_at_slot(duty.slot), "block is of another fork"),
+        (
+            randao is not None and proposal.randao_reveal != randao,
+            "block carries another randao reveal",
+        ),
+    )
+
+
+def _first(*checks: tuple[object, str]) -> str | None:
+    """The reason of the first check that found something wrong."""
+    return next((reason for wrong, reason in checks if wrong), None)

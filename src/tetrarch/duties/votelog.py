@@ -1,0 +1,85 @@
+"""The durable vote log of consensus: a restarted node must not vote differently."""
+
+import sqlite3
+from collections.abc import Sequence
+
+from tetrarch.consensus.messages import MessageType, ValueHash
+from tetrarch.consensus.votes import Vote
+from tetrarch.duties.ports import Storage
+from tetrarch.duties.types import Duty, DutyType
+from tetrarch.storage.migrations import Schema
+
+_TABLE = """
+CREATE TABLE votes (
+    slot INTEGER NOT NULL,
+    duty_type INTEGER NOT NULL,
+    round INTEGER NOT NULL,
+    message_type INTEGER NOT NULL,
+    value_hash BLOB NOT NULL,
+    content BLOB NOT NULL,
+    PRIMARY KEY (slot, duty_type, round, message_type)
+) WITHOUT ROWID
+"""
+SCHEMA = Schema(component="votes", steps=((_TABLE,),))
+
+
+class DurableVoteLog:
+    """Satisfies ``consensus.votes.VoteLog`` on the node's database."""
+
+    def __init__(self, *, storage: Storage) -> None:
+        self._storage = storage
+
+    async def record(self, votes: Sequence[Vote]) -> tuple[Vote, ...]:
+        """Store votes, all in one transaction; return those that contradict nothing."""
+
+        def transaction(connection: sqlite3.Connection) -> tuple[Vote, ...]:
+            return tuple(vote for vote in votes if _record(connection, vote))
+
+        return await self._storage.write(transaction)
+
+    async def votes(self, duty: Duty) -> tuple[Vote, ...]:
+        """All votes for ``duty``, by round and type."""
+        rows = await self._storage.read(
+            lambda connection: connection.execute(
+                "SELECT round, message_type, value_hash, content FROM votes"
+                " WHERE slot = ? AND duty_type = ? ORDER BY round, message_type",
+                (duty.slot, int(duty.type)),
+            ).fetchall()
+        )
+        return tuple(
+            Vote(
+                duty=duty,
+                round=round_number,
+                type=MessageType(message_type),
+                value_hash=ValueHash(value_hash),
+                content=content,
+            )
+            for round_number, message_type, value_hash, content in rows
+        )
+
+    async def forget(self, duty: Duty) -> None:
+        """Keep them: retention deletes votes by age, and a clock may go back."""
+
+    async def delete_before(self, duty_type: DutyType, slot: int) -> int:
+        """Delete rows of ``duty_type`` older than ``slot``; see ``retention``. Returns the count."""
+        return await self._storage.write(
+            lambda connection: (
+                connection.execute(
+                    "DELETE FROM votes WHERE duty_type = ? AND slot < ?", (int(duty_type), slot)
+                ).rowcount
+            )
+        )
+
+
+def _record(connection: sqlite3.Connection, vote: Vote) -> bool:
+    key = (vote.duty.slot, int(vote.duty.type), vote.round, int(vote.type))
+    connection.execute(
+        "INSERT INTO votes VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (*key, vote.value_hash, vote.content),
+    )
+    stored = connection.execute(
+        "SELECT value_hash FROM votes WHERE slot = ? AND duty_type = ? AND round = ?"
+        " AND message_type = ?",
+        key,
+    ).fetchone()
+    return stored is not None and bytes(stored[0]) == bytes(vote.value_hash)
