@@ -1,4 +1,4 @@
-# ruff: noqa: N818 - errors are named by what happened
+
 """What can be wrong with a database or its folder, by what must happen next."""
 
 import sqlite3
@@ -65,7 +65,7 @@ class StorageFull(Transient):
 class StorageFullAtStart(OperatorError):
     """The disk is too full to open the database."""
 
-    code = "storage_full"
+    code = "storage_full_at_start"
     exit_code: ClassVar[int] = EX_IOERR
     mend = "free some space on this disk"
 

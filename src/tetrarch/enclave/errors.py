@@ -1,0 +1,79 @@
+"""What can be wrong with the enclave, its files or what it is asked."""
+
+from typing import ClassVar
+
+from tetrarch.errors import InputInvalid, OperatorError, Transient
+
+EX_NOINPUT = 66
+EX_SOFTWARE = 70
+
+
+class EnclaveGone(OperatorError):
+    """The enclave process ended: nothing can be signed until a new one is started."""
+
+    code = "enclave_gone"
+    exit_code: ClassVar[int] = EX_SOFTWARE
+    mend = "see its last lines above, then start the node again"
+
+
+class EnclaveRefused(OperatorError):
+    """The enclave did not do what it was told; ``reason`` is its own error."""
+
+    code = "enclave_refused"
+    mend = "mend what the reason names"
+
+
+class EnclaveSlow(Transient):
+    """No answer in time. The request may be approved and recorded; asking again is safe."""
+
+    code = "enclave_slow"
+
+
+class FrameInvalid(InputInvalid):
+    """Bytes on the enclave's socket that are no message of its protocol."""
+
+    code = "enclave_frame_invalid"
+
+
+class ShareFileMissing(OperatorError):
+    """A keystore or its password file is not there or cannot be read."""
+
+    code = "share_file_missing"
+    exit_code: ClassVar[int] = EX_NOINPUT
+    mend = "restore the file from the backup of this node's folder, or correct its permissions"
+
+
+class ShareInvalid(OperatorError):
+    """A keystore is not an EIP-2335 file, or holds no BLS key."""
+
+    code = "share_invalid"
+    mend = "restore the file from the backup of this node's folder"
+
+
+class PasswordWrong(OperatorError):
+    """The password file does not open its keystore."""
+
+    code = "share_password_wrong"
+    mend = "restore the password file that belongs to this keystore"
+
+
+class ShareSwapped(OperatorError):
+    """A keystore opens, but holds another share than the cluster's lock says."""
+
+    code = "share_swapped"
+    mend = "put each node's own keystores back: this one belongs to another node or validator"
+
+
+class WrongChain(OperatorError):
+    """The slashing history belongs to a chain with another genesis validators root."""
+
+    code = "wrong_chain"
+    mend = "connect the beacon node of the right network; never reuse a history on another chain"
+
+
+class InterchangeInvalid(OperatorError):
+    """The file is no EIP-3076 interchange of version 5."""
+
+    code = "interchange_invalid"
+    exit_code: ClassVar[int] = 65  # EX_DATAERR
+    mend = "export it again from the validator client that signed before"

@@ -1,0 +1,116 @@
+"""The share keys in memory, and signing many at once."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NoReturn, Protocol
+
+from tetrarch.crypto.bls import SecretKey
+from tetrarch.crypto.blst import DOMAIN, NULL, ffi, lib
+
+_SPLIT_FROM = 6  # below this, handing work to a second thread costs more than it saves
+
+
+class KeyRing(Protocol):
+    """Signs with the shares of several root keys. The simulator may bring its own."""
+
+    @property
+    def pubkeys(self) -> tuple[bytes, ...]:
+        """The root keys, ascending."""
+        ...
+
+    def sign(self, wanted: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
+        """One signature per (root key, signing root), in order; all keys are held."""
+        ...
+
+
+class BlsKeyRing:
+    """Real shares. ``threads`` signs large batches on that many cores; 1 signs in the caller's.
+
+    Equal signing roots are hashed to the curve once: all attesters of a slot sign the same one.
+
+    Cost: 0.3 ms per distinct root and 0.3 ms per signature, divided by the threads.
+    """
+
+    def __init__(self, shares: Mapping[bytes, SecretKey], *, threads: int = 1) -> None:
+        self._pubkeys = tuple(sorted(shares))
+        self._scalars = {pubkey: _scalar(share) for pubkey, share in shares.items()}
+        self._threads = threads
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="sign") if threads > 1 else None
+
+    @property
+    def pubkeys(self) -> tuple[bytes, ...]:
+        """As ``KeyRing``."""
+        return self._pubkeys
+
+    def sign(self, wanted: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
+        """As ``KeyRing``."""
+        roots = sorted({root for _, root in wanted})
+        hashed = dict(zip(roots, self._map(_hash, roots), strict=True))
+        work = [(hashed[root], self._scalars[pubkey]) for pubkey, root in wanted]
+        return self._map(_sign_hashed, work)
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def _map(self, function: Any, work: Sequence[Any]) -> list[Any]:
+        if self._pool is None or len(work) < _SPLIT_FROM:
+            return [function(item) for item in work]
+        chunks = [work[start :: self._threads] for start in range(self._threads)]
+        done = list(self._pool.map(lambda chunk: [function(item) for item in chunk], chunks))
+        results: list[Any] = [None] * len(work)
+        for start, answers in enumerate(done):
+            results[start :: self._threads] = answers
+        return results
+
+    def __repr__(self) -> str:
+        return f"BlsKeyRing({len(self._pubkeys)} keys)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a key ring is not pickled")
+
+
+class CallableKeyRing:
+    """Shares of any kind that can sign by themselves, one after the other."""
+
+    def __init__(self, shares: Mapping[bytes, "Share"]) -> None:
+        self._shares = dict(shares)
+
+    @property
+    def pubkeys(self) -> tuple[bytes, ...]:
+        """As ``KeyRing``."""
+        return tuple(sorted(self._shares))
+
+    def sign(self, wanted: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
+        """As ``KeyRing``."""
+        return [self._shares[pubkey].sign(root) for pubkey, root in wanted]
+
+
+class Share(Protocol):
+    """One key: ``crypto.bls.SecretKey``, or a modelled one."""
+
+    def sign(self, signing_root: bytes, /) -> bytes:
+        """96 bytes."""
+        ...
+
+
+def _scalar(share: SecretKey) -> Any:
+    scalar = ffi.new("blst_scalar *")
+    lib.blst_scalar_from_bendian(scalar, share.to_bytes())
+    return scalar
+
+
+def _hash(root: bytes) -> Any:
+    point = ffi.new("blst_p2 *")
+    lib.blst_hash_to_g2(point, root, len(root), DOMAIN, len(DOMAIN), NULL, 0)
+    return point
+
+
+def _sign_hashed(work: tuple[Any, Any]) -> bytes:
+    hashed, scalar = work
+    # Constant time in the key; the native calls release the interpreter lock.
+    point, out = ffi.new("blst_p2 *"), ffi.new("uint8_t[96]")
+    lib.blst_sign_pk_in_g1(point, hashed, scalar)
+    lib.blst_p2_compress(out, point)
+    return bytes(out)

@@ -1,0 +1,99 @@
+"""What a node may ask of its enclave. There is no request to sign bytes or to show a key."""
+
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from tetrarch.enclave.rules import Reason
+from tetrarch.ethereum.spec.chain import ChainSpec
+from tetrarch.ethereum.spec.values import AttestationData, BeaconBlockHeader
+
+
+@dataclass(frozen=True, slots=True)
+class SignAttestation:
+    """Sign ``data`` with this node's share of the root key ``pubkey`` (48 bytes)."""
+
+    pubkey: bytes
+    data: AttestationData
+
+
+@dataclass(frozen=True, slots=True)
+class SignBlock:
+    """Sign the block of ``header``, full or blinded: their roots are the same."""
+
+    pubkey: bytes
+    header: BeaconBlockHeader
+
+
+@dataclass(frozen=True, slots=True)
+class SignRandao:
+    """Sign the randao reveal of ``epoch``. Two of them cannot be slashed."""
+
+    pubkey: bytes
+    epoch: int
+
+
+SignRequest: TypeAlias = SignAttestation | SignBlock | SignRandao
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """The share's signature, 96 bytes. The same request always gives the same bytes."""
+
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """A rule forbids it, now and later, except ``TOO_FAR_AHEAD``, which may come due."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """It could not be done: nothing is signed. Asking again later may succeed."""
+
+    reason: str
+
+
+SignResult: TypeAlias = Approved | Denied | Failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnclaveStatus:
+    """What the enclave says of itself. ``protections``: what the host let it switch on."""
+
+    pubkeys: tuple[bytes, ...]
+    genesis_validators_root: bytes | None
+    blocks_recorded: int
+    votes_recorded: int
+    protections: tuple[str, ...]
+
+
+class Enclave(Protocol):
+    """Holds the share keys and signs duties; ``EnclaveClient`` or ``InlineEnclave``."""
+
+    async def configure(self, chain: ChainSpec) -> None:
+        """Say which chain and forks to sign for; needed once before ``sign``.
+
+        Raises:
+            WrongChain: the history belongs to another chain.
+        """
+        ...
+
+    async def sign(self, requests: tuple[SignRequest, ...]) -> tuple[SignResult, ...]:
+        """Judge, record and sign a batch; results in the order of the requests.
+
+        Raises:
+            EnclaveGone: the process ended; stop, or start a new one.
+            EnclaveSlow: no answer in time; asking again is safe.
+        """
+        ...
+
+    async def status(self) -> EnclaveStatus:
+        """What it holds and what it recorded; no secret."""
+        ...
+
+    async def close(self) -> None:
+        """End it. Doing it twice does nothing."""
+        ...

@@ -1,0 +1,135 @@
+"""EIP-3076: the official vectors with the complete strategy, and the way out and in again."""
+
+import json
+import sqlite3
+
+import pytest
+from tests.vectors_path import vectors
+
+from tetrarch.enclave import history, interchange
+from tetrarch.enclave.errors import InterchangeInvalid, WrongChain
+from tetrarch.enclave.rules import Block, Refused, Vote
+from tetrarch.storage.migrations import migrate
+
+CASES = sorted((vectors("eip3076") / "tests" / "generated").glob("*.json"))
+KEY = b"\xaa" * 48
+CHAIN = b"\x01" * 32
+
+
+def fresh() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    migrate(connection, (history.SCHEMA,))
+    return connection
+
+
+def raw(text):
+    return None if text is None else bytes.fromhex(text[2:])
+
+
+def wishes_of(step):
+    for block in step["blocks"]:
+        what = Block(slot=int(block["slot"]), signing_root=raw(block.get("signing_root")))
+        yield block, history.Wish(raw(block["pubkey"]), what)
+    for vote in step["attestations"]:
+        yield (
+            vote,
+            history.Wish(
+                raw(vote["pubkey"]),
+                Vote(
+                    source=int(vote["source_epoch"]),
+                    target=int(vote["target_epoch"]),
+                    signing_root=raw(vote.get("signing_root")),
+                ),
+            ),
+        )
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_official_vector(path) -> None:
+    case = json.loads(path.read_text())
+    connection = fresh()
+    history.bind_chain(connection, raw(case["genesis_validators_root"]))
+    for number, step in enumerate(case["steps"]):
+        document = json.dumps(step["interchange"]).encode()
+        if step["should_succeed"]:
+            interchange.import_(connection, document)
+        else:
+            with pytest.raises(WrongChain):
+                interchange.import_(connection, document)
+        for expected, wish in wishes_of(step):
+            (verdict,) = history.check_and_record(connection, (wish,))
+            allowed = not isinstance(verdict, Refused)
+            assert allowed == expected["should_succeed_complete"], (number, wish, verdict)
+    connection.close()
+
+
+def test_all_official_vectors_are_here() -> None:
+    assert len(CASES) == 38
+
+
+def denied(connection: sqlite3.Connection, wish: history.Wish) -> bool:
+    return isinstance(history.check(connection, (wish,))[0], Refused)
+
+
+def test_what_is_exported_denies_the_same_elsewhere() -> None:
+    here, there = fresh(), fresh()
+    history.bind_chain(here, CHAIN)
+    votes = tuple(
+        history.Wish(KEY, Vote(source=epoch, target=epoch + 1, signing_root=bytes([epoch]) * 32))
+        for epoch in range(3, 20)
+    )
+    block = history.Wish(KEY, Block(slot=70, signing_root=b"b" * 32))
+    history.check_and_record(here, (*votes, block))
+    history.prune(here, epoch=22, slots_per_epoch=8, keep=10)
+    interchange.import_(there, interchange.export(here))
+    for source in range(22):
+        for target in range(22):
+            wish = history.Wish(KEY, Vote(source=source, target=target, signing_root=b"x" * 32))
+            assert denied(here, wish) == denied(there, wish), wish
+    for slot in range(100):
+        wish = history.Wish(KEY, Block(slot=slot, signing_root=b"x" * 32))
+        assert denied(here, wish) == denied(there, wish), wish
+    assert interchange.export(there) == interchange.export(here)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"",
+        b"[]",
+        b"{",
+        b'{"metadata": {"interchange_format_version": "4", "genesis_validators_root": "0x00"}}',
+        json.dumps(
+            {
+                "metadata": {
+                    "interchange_format_version": "5",
+                    "genesis_validators_root": "0x" + "00" * 32,
+                },
+                "data": [{"pubkey": "0x1234", "signed_blocks": [], "signed_attestations": []}],
+            }
+        ).encode(),
+        json.dumps(
+            {
+                "metadata": {
+                    "interchange_format_version": "5",
+                    "genesis_validators_root": "0x" + "00" * 32,
+                },
+                "data": [
+                    {
+                        "pubkey": "0x" + "aa" * 48,
+                        "signed_blocks": [{"slot": str(2**64 - 1)}],
+                        "signed_attestations": [],
+                    }
+                ],
+            }
+        ).encode(),
+    ],
+)
+def test_a_file_of_another_form_is_refused(document) -> None:
+    with pytest.raises(InterchangeInvalid):
+        interchange.import_(fresh(), document)
+
+
+def test_nothing_is_exported_before_the_chain_is_known() -> None:
+    with pytest.raises(InterchangeInvalid):
+        interchange.export(fresh())
