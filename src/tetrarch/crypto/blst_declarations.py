@@ -38,7 +38,6 @@ void blst_p1_affine_compress(uint8_t *out, const blst_p1_affine *in);
 bool blst_p1_affine_in_g1(const blst_p1_affine *p);
 bool blst_p1_affine_is_inf(const blst_p1_affine *p);
 bool blst_p1_affine_is_equal(const blst_p1_affine *a, const blst_p1_affine *b);
-void blst_p1_from_affine(blst_p1 *out, const blst_p1_affine *in);
 void blst_p1_to_affine(blst_p1_affine *out, const blst_p1 *in);
 void blst_p1_mult(blst_p1 *out, const blst_p1 *p, const uint8_t *scalar, size_t bits);
 void blst_p1_add_or_double_affine(blst_p1 *out, const blst_p1 *a, const blst_p1_affine *b);
@@ -47,7 +46,6 @@ void blst_p1s_add(blst_p1 *out, const blst_p1_affine *const *points, size_t coun
 size_t blst_p1s_mult_pippenger_scratch_sizeof(size_t count);
 void blst_p1s_mult_pippenger(blst_p1 *out, const blst_p1_affine *const *points, size_t count,
                              const uint8_t *const *scalars, size_t bits, void *scratch);
-void blst_p1s_to_affine(blst_p1_affine *out, const blst_p1 *const *points, size_t count);
 void blst_fp_cneg(blst_fp *out, const blst_fp *a, bool flag);
 const blst_p1_affine *blst_p1_affine_generator(void);
 
@@ -56,8 +54,6 @@ void blst_p2_compress(uint8_t *out, const blst_p2 *in);
 void blst_p2_affine_compress(uint8_t *out, const blst_p2_affine *in);
 bool blst_p2_affine_in_g2(const blst_p2_affine *p);
 bool blst_p2_affine_is_inf(const blst_p2_affine *p);
-bool blst_p2_affine_is_equal(const blst_p2_affine *a, const blst_p2_affine *b);
-void blst_p2_from_affine(blst_p2 *out, const blst_p2_affine *in);
 void blst_p2_to_affine(blst_p2_affine *out, const blst_p2 *in);
 void blst_p2_mult(blst_p2 *out, const blst_p2 *p, const uint8_t *scalar, size_t bits);
 void blst_p2_add_or_double_affine(blst_p2 *out, const blst_p2 *a, const blst_p2_affine *b);
@@ -66,8 +62,6 @@ void blst_p2s_add(blst_p2 *out, const blst_p2_affine *const *points, size_t coun
 size_t blst_p2s_mult_pippenger_scratch_sizeof(size_t count);
 void blst_p2s_mult_pippenger(blst_p2 *out, const blst_p2_affine *const *points, size_t count,
                              const uint8_t *const *scalars, size_t bits, void *scratch);
-void blst_p2s_to_affine(blst_p2_affine *out, const blst_p2 *const *points, size_t count);
-void blst_fp2_cneg(blst_fp2 *out, const blst_fp2 *a, bool flag);
 
 int blst_core_verify_pk_in_g1(const blst_p1_affine *pk, const blst_p2_affine *signature,
                               bool hash_or_encode, const uint8_t *message, size_t message_size,

@@ -15,6 +15,8 @@ SCALAR_SIZE_BYTES: Final = 32
 
 _OK, _NOT_ON_CURVE = 0, 2  # BLST_ERROR
 _INFINITY_BYTE = 0xC0
+# blst changes its method at 32 points: 31 take 1.7 times as long as 32. Pad with zero weights.
+_SLOW_FROM, _FAST_FROM = 19, 32
 
 
 class BlsInputInvalid(InputInvalid):
@@ -89,7 +91,7 @@ class _Point:
             WrongLength, PointEncodingInvalid, PointNotOnCurve, PointAtInfinity,
             PointNotInSubgroup: what its name says.
 
-        Cost: 60 us in G1 and 80 us in G2, the subgroup check 30 and 45 us more.
+        Cost: 20 us in G2, the subgroup check 35 us more; in G1 less.
         """
         if len(data) != cls.size_bytes:
             raise WrongLength("parse point", expected_bytes=cls.size_bytes, got=len(data))
@@ -123,6 +125,15 @@ class _Point:
         if not self._in_subgroup:
             self._in_subgroup = bool(self._is_in_subgroup(self.affine))
         return self._in_subgroup
+
+    @property
+    def membership_known(self) -> bool:
+        """Whether the point was found to be in the group of prime order."""
+        return self._in_subgroup
+
+    def note_in_subgroup(self) -> None:
+        """Remember the result of a check made elsewhere, for many points at once."""
+        self._in_subgroup = True
 
     def is_infinity(self) -> bool:
         """Whether this is the neutral point."""
@@ -199,7 +210,7 @@ class SignaturePoint(_Point):
 
 
 def hash_to_g2(message: bytes) -> CData:
-    """The message's point, ``blst_p2_affine *``; 290 us."""
+    """The message's point, ``blst_p2_affine *``; 130 us."""
     point, affine = ffi.new("blst_p2 *"), ffi.new("blst_p2_affine *")
     lib.blst_hash_to_g2(point, message, len(message), DOMAIN, len(DOMAIN), NULL, 0)
     lib.blst_p2_to_affine(affine, point)
@@ -213,8 +224,16 @@ def scalar_from_int(value: int) -> CData:
     return scalar
 
 
-def _pointers_to_scalars(scalars: bytes, size_bytes: int, count: int) -> tuple[CData, CData]:
-    invariant(len(scalars) == size_bytes * count, "one scalar for each point")
+def _padded(points: Sequence[_Point], scalars: bytes, size_bytes: int) -> tuple[list[CData], bytes]:
+    invariant(len(scalars) == size_bytes * len(points) > 0, "one scalar for each point")
+    affines = [point.affine for point in points]
+    if _SLOW_FROM <= len(affines) < _FAST_FROM:
+        missing = _FAST_FROM - len(affines)
+        return affines + affines[:1] * missing, scalars + bytes(size_bytes * missing)
+    return affines, scalars
+
+
+def _pointers_to_scalars(scalars: bytes) -> tuple[CData, CData]:
     buffer = ffi.from_buffer("uint8_t[]", scalars)
     # blst's short form: the first pointer, then NULL, means that the rest lies contiguous.
     return buffer, ffi.new("uint8_t *[2]", [buffer, NULL])
@@ -228,11 +247,12 @@ def weighted_sum_g1(points: Sequence[PublicKeyPoint], scalars: bytes, *, bits: i
         scalars: little endian, ``ceil(bits / 8)`` bytes each, one after the other.
         bits: bound of the scalars' size.
 
-    Cost: 7 us per point at 64 bits and 1000 points.
+    Cost: 2.3 us per point at 64 bits and 1000 points, 3.5 us at 100.
     """
-    count = len(points)
-    buffer, pointers = _pointers_to_scalars(scalars, (bits + 7) // 8, count)
-    table = ffi.new("blst_p1_affine *[]", [point.affine for point in points])
+    affines, scalars = _padded(points, scalars, (bits + 7) // 8)
+    count = len(affines)
+    buffer, pointers = _pointers_to_scalars(scalars)
+    table = ffi.new("blst_p1_affine *[]", affines)
     scratch = ffi.new("uint8_t[]", lib.blst_p1s_mult_pippenger_scratch_sizeof(count))
     total = ffi.new("blst_p1 *")
     lib.blst_p1s_mult_pippenger(total, table, count, pointers, bits, scratch)
@@ -243,11 +263,12 @@ def weighted_sum_g1(points: Sequence[PublicKeyPoint], scalars: bytes, *, bits: i
 def weighted_sum_g2(points: Sequence[SignaturePoint], scalars: bytes, *, bits: int) -> CData:
     """``sum(scalar * point)`` as ``blst_p2 *``; arguments as ``weighted_sum_g1``.
 
-    Cost: 20 us per point at 64 bits and 1000 points.
+    Cost: 6.4 us per point at 64 bits and 1000 points, 9.4 us at 100.
     """
-    count = len(points)
-    buffer, pointers = _pointers_to_scalars(scalars, (bits + 7) // 8, count)
-    table = ffi.new("blst_p2_affine *[]", [point.affine for point in points])
+    affines, scalars = _padded(points, scalars, (bits + 7) // 8)
+    count = len(affines)
+    buffer, pointers = _pointers_to_scalars(scalars)
+    table = ffi.new("blst_p2_affine *[]", affines)
     scratch = ffi.new("uint8_t[]", lib.blst_p2s_mult_pippenger_scratch_sizeof(count))
     total = ffi.new("blst_p2 *")
     lib.blst_p2s_mult_pippenger(total, table, count, pointers, bits, scratch)
@@ -270,7 +291,7 @@ def pairings_cancel(pairs: Sequence[tuple[CData, CData]]) -> bool:
         pairs: (``blst_p1_affine *``, ``blst_p2_affine *``). A pair with the neutral point
             contributes the factor one and is left out.
 
-    Cost: about 0.35 ms per pair and 0.6 ms once.
+    Cost: 0.13 ms per pair and 0.3 ms once.
     """
     kept = [
         (p, q)

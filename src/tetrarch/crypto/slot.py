@@ -1,0 +1,162 @@
+"""From the partial signatures of a whole slot to its group signatures, in one operation.
+
+The order is what makes it fast. Partials are combined first and believed afterwards: all group
+signatures of the slot are verified in one batch, which proves them whatever the partials were.
+Only when that fails are partials compared with their holders' public shares, the wrong ones named,
+and the signatures concerned combined again from what is left.
+
+A pure function: no threads, no clock. Native calls release the interpreter lock, so it runs well
+in a worker thread. Decompress partials when they arrive (``SignaturePoint.parse`` with
+``check_subgroup=False``) and only the last ones cost anything here.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from tetrarch.crypto.batch import Claim, find_false, find_suspects
+from tetrarch.crypto.lagrange import choose_indices
+from tetrarch.crypto.points import BlsInputInvalid, PublicKeyPoint, SignaturePoint
+from tetrarch.crypto.threshold import combine
+from tetrarch.entropy import Entropy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartialsOfOne:
+    """One validator's partial signatures over one message, to be combined."""
+
+    public_key: PublicKeyPoint  # the root key
+    message: bytes  # the signing root
+    public_shares: Mapping[int, PublicKeyPoint]  # by share index
+    partials: Mapping[int, SignaturePoint | bytes]  # by share index
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Culprit:
+    """A share whose partial signature is wrong: proof against its holder."""
+
+    position: int  # of the item in the input
+    share_index: int
+    code: str  # "bls_signature_wrong", "bls_share_unknown", or the code of the parse error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotSignatures:
+    """What came out, in the order of the input."""
+
+    signatures: tuple[bytes | None, ...]  # None: fewer right partials than the threshold
+    culprits: tuple[Culprit, ...]  # by position, then share index; of examined items only
+    # Items whose partials are all right and do not combine: their public shares do not belong to
+    # their root key. The cluster lock is verified at start, so this is a fault of our own.
+    inconsistent: tuple[int, ...]
+
+
+def sign_slot(
+    items: Sequence[PartialsOfOne],
+    *,
+    threshold: int,
+    entropy: Entropy,
+    avoid: Collection[int] = (),
+) -> SlotSignatures:
+    """Combine and verify the group signatures of ``items``.
+
+    Args:
+        items: any number of validators; equal messages make it fast, distinct ones are allowed.
+        threshold: t of every item's key, at least 1.
+        entropy: for the weights of batch verification.
+        avoid: share indices that were culprits lately; used only where others do not suffice.
+
+    Returns:
+        Only signatures that verify under their root key.
+
+    Cost: decompressed partials, 3 of 4, one message for all: 3.5 ms for 31 items, 7 ms for 100. One wrong
+        partial among 100 items adds about 15 ms, a holder with only wrong ones about 150 ms.
+    """
+    work = _Work(items, threshold, entropy, frozenset(avoid))
+    suspects = work.combine_and_verify(range(len(items)))
+    if suspects:
+        unexplained = work.combine_and_verify(work.examine(suspects))
+        work.inconsistent.extend(unexplained)
+    return SlotSignatures(
+        signatures=tuple(work.signatures),
+        culprits=tuple(sorted(work.culprits)),
+        inconsistent=tuple(work.inconsistent),
+    )
+
+
+class _Work:
+    """One call's state."""
+
+    def __init__(
+        self,
+        items: Sequence[PartialsOfOne],
+        threshold: int,
+        entropy: Entropy,
+        avoid: frozenset[int],
+    ) -> None:
+        self.signatures: list[bytes | None] = [None] * len(items)
+        self.culprits: list[Culprit] = []
+        self.inconsistent: list[int] = []
+        self._items = items
+        self._threshold = threshold
+        self._entropy = entropy
+        self._avoid = avoid
+        self._partials = [self._parse(position) for position in range(len(items))]
+
+    def _parse(self, position: int) -> dict[int, SignaturePoint]:
+        item = self._items[position]
+        parsed = {}
+        for index, partial in item.partials.items():
+            if index not in item.public_shares:
+                self._blame(position, index, "bls_share_unknown")
+            elif isinstance(partial, SignaturePoint):
+                parsed[index] = partial
+            else:
+                try:
+                    parsed[index] = SignaturePoint.parse(partial, check_subgroup=False)
+                except BlsInputInvalid as error:
+                    self._blame(position, index, error.code)
+        return parsed
+
+    def _blame(self, position: int, share_index: int, code: str) -> None:
+        self.culprits.append(Culprit(position=position, share_index=share_index, code=code))
+
+    def combine_and_verify(self, positions: Sequence[int]) -> tuple[int, ...]:
+        """Fill in signatures; return the positions among which are all that do not verify."""
+        combined, claims = [], []
+        for position in positions:
+            partials = self._partials[position]
+            if len(partials) < self._threshold:
+                continue
+            preferred = partials.keys() - self._avoid
+            enough = len(preferred) >= self._threshold
+            chosen = choose_indices(preferred if enough else partials.keys(), self._threshold)
+            signature = combine({index: partials[index] for index in chosen})
+            item = self._items[position]
+            combined.append(position)
+            claims.append(Claim(item.public_key, item.message, signature))
+        suspects = frozenset(find_suspects(claims, entropy=self._entropy))
+        for at, claim in enumerate(claims):
+            if at not in suspects:
+                self.signatures[combined[at]] = claim.signature.to_bytes()
+        return tuple(combined[at] for at in sorted(suspects))
+
+    def examine(self, positions: Sequence[int]) -> tuple[int, ...]:
+        """Verify every partial of ``positions``, name and drop the wrong; return ``positions``.
+
+        One batch for each holder: holders fail as a whole more often than validators do.
+        """
+        indices = sorted({index for at in positions for index in self._partials[at]})
+        for index in indices:
+            holding = [at for at in positions if index in self._partials[at]]
+            claims = [
+                Claim(
+                    self._items[at].public_shares[index],
+                    self._items[at].message,
+                    self._partials[at][index],
+                )
+                for at in holding
+            ]
+            for false in find_false(claims, entropy=self._entropy):
+                del self._partials[holding[false]][index]
+                self._blame(holding[false], index, "bls_signature_wrong")
+        return tuple(positions)

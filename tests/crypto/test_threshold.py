@@ -1,0 +1,255 @@
+"""Any t of n shares act as the key; fewer, or wrong ones, do not."""
+
+from itertools import combinations, islice
+from random import Random
+
+import py_arkworks_bls12381 as arkworks
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.crypto.keys import deal, key
+
+from tetrarch.crypto import bls, threshold
+from tetrarch.crypto.blst import CURVE_ORDER
+from tetrarch.crypto.lagrange import (
+    INDEX_MAX,
+    IndexOutOfRange,
+    IndexRepeated,
+    IndexZero,
+    SharesTooFew,
+    check_indices,
+    choose_indices,
+    weights,
+)
+from tetrarch.crypto.points import PublicKeyPoint, SignaturePoint
+
+ROOT = b"\x22" * 32
+SHAPES = [(1, 1), (2, 1), (2, 2), (4, 3), (7, 5), (10, 7)]
+
+
+def partials_of(dealing: threshold.Dealing) -> dict[int, SignaturePoint]:
+    return {i: SignaturePoint.parse(s.sign(ROOT)) for i, s in dealing.shares.items()}
+
+
+def public_shares_of(dealing: threshold.Dealing) -> dict[int, PublicKeyPoint]:
+    return {i: PublicKeyPoint.parse(s.public_key()) for i, s in dealing.shares.items()}
+
+
+@pytest.mark.parametrize(("shares", "needed"), SHAPES)
+def test_any_t_of_n_combine_to_the_same_signature(shares: int, needed: int) -> None:
+    partials = partials_of(deal(1, shares=shares, threshold=needed))
+    expected = key(1).sign(ROOT)
+    for chosen in combinations(partials, needed):
+        assert threshold.combine({i: partials[i] for i in chosen}).to_bytes() == expected
+        backwards = {i: partials[i] for i in reversed(chosen)}
+        assert threshold.combine(backwards).to_bytes() == expected
+
+
+@pytest.mark.parametrize(("shares", "needed"), SHAPES[2:])
+def test_fewer_than_t_combine_to_another_signature(shares: int, needed: int) -> None:
+    partials = partials_of(deal(1, shares=shares, threshold=needed))
+    for chosen in islice(combinations(partials, needed - 1), 20):
+        signature = threshold.combine({i: partials[i] for i in chosen}).to_bytes()
+        assert not bls.verify(key(1).public_key(), ROOT, signature)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_random_sharings_sign_and_recover(data: st.DataObject) -> None:
+    shares = data.draw(st.integers(1, 24))
+    needed = data.draw(st.integers(1, shares))
+    dealing = deal(data.draw(st.integers(0, 5)), shares=shares, threshold=needed)
+    chosen = data.draw(st.permutations(range(1, shares + 1)))[:needed]
+    partials = {i: SignaturePoint.parse(dealing.shares[i].sign(ROOT)) for i in chosen}
+    root = PublicKeyPoint.parse(dealing.commitments[0])
+    assert bls.verify_points(root, ROOT, threshold.combine(partials))
+    held = {i: dealing.shares[i] for i in chosen}
+    secret = threshold.recover_secret(held, threshold=needed)
+    assert secret.public_key() == dealing.commitments[0]
+
+
+def test_large_sharing_takes_the_multi_scalar_path() -> None:
+    dealing = deal(2, shares=100, threshold=67)
+    chosen = Random(5).sample(range(1, 101), 67)
+    partials = {i: SignaturePoint.parse(dealing.shares[i].sign(ROOT)) for i in chosen}
+    assert threshold.combine(partials).to_bytes() == key(2).sign(ROOT)
+    points = public_shares_of(dealing)
+    assert threshold.recover_public_key(points, threshold=67).to_bytes() == dealing.commitments[0]
+
+
+@pytest.mark.parametrize("chosen", [(1, 2, 3), (1, 3, 4), (2, 3, 4), (1, 2, 4), (4, 9, 17)])
+def test_combination_agrees_with_arkworks(chosen: tuple[int, ...]) -> None:
+    dealing = deal(3, shares=17, threshold=3)
+    total = arkworks.G2Point.identity()
+    partials = {}
+    for i in chosen:
+        scalar = 1
+        for j in chosen:
+            if j != i:
+                scalar = scalar * j * pow(j - i, -1, CURVE_ORDER) % CURVE_ORDER
+        data = dealing.shares[i].sign(ROOT)
+        weight = arkworks.Scalar.from_le_bytes(scalar.to_bytes(32, "little"))
+        total += arkworks.G2Point.from_compressed_bytes(data) * weight
+        partials[i] = SignaturePoint.parse(data)
+    assert threshold.combine(partials).to_bytes() == bytes(total.to_compressed_bytes())
+
+
+def test_equal_and_opposite_partials_combine_without_error() -> None:
+    data = key(1).sign(ROOT)
+    same = SignaturePoint.parse(data)
+    opposite = SignaturePoint.parse(bytes((data[0] ^ 0x20,)) + data[1:])
+    # weights of (1, 2, 3) are 3, -3, 1: the sum is one times the third
+    assert threshold.combine({1: same, 2: same, 3: same}) == same
+    assert threshold.combine({1: same, 2: same, 3: opposite}) == opposite
+    # weights of (1, 3, 4) are 2, -2, 1; those of (1, 2) are 2, -1
+    assert threshold.combine({1: same, 3: same, 4: opposite}) == opposite
+    assert threshold.combine({1: same, 2: same}) == same
+
+
+def test_recovery_checks_the_shares_beyond_the_threshold() -> None:
+    dealing = deal(1, shares=5, threshold=3)
+    assert threshold.recover_secret(dealing.shares, threshold=3) == key(1)
+    wrong = {**dealing.shares, 5: key(9)}
+    with pytest.raises(threshold.SharesInconsistent, match="5") as caught:
+        threshold.recover_secret(wrong, threshold=3)
+    assert key(9).to_bytes().hex() not in str(caught.value)
+    with pytest.raises(SharesTooFew):
+        threshold.recover_secret({1: key(1), 2: key(2)}, threshold=3)
+    with pytest.raises(SharesTooFew):
+        threshold.recover_secret({}, threshold=0)
+    with pytest.raises(IndexZero):
+        threshold.recover_secret({0: key(1), 1: key(2), 2: key(3)}, threshold=3)
+
+
+def test_dealing_is_reproducible_and_hides_shares() -> None:
+    first, again = (deal(1, shares=4, threshold=3) for _ in range(2))
+    assert first.shares == again.shares
+    for share in first.shares.values():
+        assert share.to_bytes().hex() not in repr(first)
+    assert deal(2, shares=4, threshold=3).shares[1] != first.shares[1]
+
+
+@pytest.mark.parametrize(("shares", "needed"), [(0, 0), (3, 0), (3, 4), (-1, -1), (1025, 3)])
+def test_impossible_splits_are_refused(shares: int, needed: int) -> None:
+    with pytest.raises(threshold.ThresholdInvalid):
+        deal(1, shares=shares, threshold=needed)
+
+
+@pytest.mark.parametrize(("shares", "needed"), SHAPES)
+def test_commitments_give_every_public_share(shares: int, needed: int) -> None:
+    dealing = deal(4, shares=shares, threshold=needed)
+    commitments = [PublicKeyPoint.parse(data) for data in dealing.commitments]
+    assert len(commitments) == needed
+    assert commitments[0].to_bytes() == key(4).public_key()
+    for index, share in dealing.shares.items():
+        assert threshold.public_share(commitments, index).to_bytes() == share.public_key()
+    for index, error in ((0, IndexZero), (INDEX_MAX + 1, IndexOutOfRange)):
+        with pytest.raises(error):
+            threshold.public_share(commitments, index)
+
+
+@pytest.mark.parametrize(("shares", "needed"), SHAPES)
+def test_public_shares_give_the_root_key(shares: int, needed: int) -> None:
+    points = public_shares_of(deal(4, shares=shares, threshold=needed))
+    for count in range(needed, shares + 1):
+        some = {i: points[i] for i in sorted(points)[-count:]}
+        root = threshold.recover_public_key(some, threshold=needed)
+        assert root.to_bytes() == key(4).public_key()
+
+
+def test_public_share_off_the_polynomial_is_named() -> None:
+    points = public_shares_of(deal(4, shares=4, threshold=3))
+    points[4] = PublicKeyPoint.parse(key(9).public_key())
+    with pytest.raises(threshold.SharesInconsistent, match="index=4"):
+        threshold.recover_public_key(points, threshold=3)
+    with pytest.raises(SharesTooFew):
+        threshold.recover_public_key(points, threshold=5)
+
+
+@pytest.mark.parametrize(
+    ("indices", "error"),
+    [
+        ((0,), IndexZero),
+        ((1, 0, 2), IndexZero),
+        ((1, 1), IndexRepeated),
+        ((2, 3, 2), IndexRepeated),
+        ((-1, 2), IndexOutOfRange),
+        ((1, INDEX_MAX + 1), IndexOutOfRange),
+        ((), SharesTooFew),
+    ],
+)
+def test_bad_indices_are_refused_by_name(
+    indices: tuple[int, ...], error: type[bls.BlsInputInvalid]
+) -> None:
+    with pytest.raises(error):
+        weights(indices)
+    partial = SignaturePoint.parse(key(1).sign(ROOT))
+    if error is not IndexRepeated:  # a mapping cannot repeat a key
+        with pytest.raises(error):
+            threshold.combine(dict.fromkeys(indices, partial))
+    if indices:
+        with pytest.raises(error):
+            check_indices(indices)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.integers(1, INDEX_MAX), min_size=1, max_size=12, unique=True),
+    st.lists(st.integers(-(10**6), 10**6), min_size=12, max_size=12),
+    st.integers(0, INDEX_MAX),
+)
+def test_weights_interpolate_every_polynomial(
+    indices: list[int], coefficients: list[int], at: int
+) -> None:
+    def value(x: int) -> int:
+        return sum(c * x**k for k, c in enumerate(coefficients[: len(indices)]))
+
+    by = weights(tuple(indices), at=at)
+    total = sum(n * value(i) for n, i in zip(by.numerators, indices, strict=True))
+    assert total == by.denominator * value(at)
+    assert by.denominator > 0
+    assert sum(s * value(i) for s, i in zip(by.scalars, indices, strict=True)) % CURVE_ORDER == (
+        value(at) % CURVE_ORDER
+    )
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sets(st.integers(1, 40), min_size=1, max_size=14), st.data())
+def test_chosen_indices_are_available_and_cheapest(
+    available: set[int], data: st.DataObject
+) -> None:
+    needed = data.draw(st.integers(1, len(available)))
+    chosen = choose_indices(available, needed)
+    assert set(chosen) <= available
+    assert list(chosen) == sorted(chosen)
+    assert len(chosen) == needed
+    assert chosen == choose_indices(sorted(available, reverse=True), needed)
+
+
+def test_choice_avoids_denominators() -> None:
+    assert choose_indices({1, 2, 3, 4}, 3) == (1, 3, 4)
+    assert weights(choose_indices(range(1, 11), 7)).denominator == 1
+    assert choose_indices({1, 2, 4}, 3) == (1, 2, 4)
+    with pytest.raises(SharesTooFew):
+        choose_indices({1, 2}, 3)
+    with pytest.raises(SharesTooFew):
+        choose_indices({1, 2}, 0)
+    with pytest.raises(IndexRepeated):
+        choose_indices([1, 1, 2], 2)
+
+
+def test_choice_among_very_many_does_not_try_them_all() -> None:
+    available = set(range(1, 257)) - {3}
+    chosen = choose_indices(available, 171)
+    assert len(chosen) == 171
+    assert set(chosen) <= available
+    assert choose_indices(range(1, 41), 10) == tuple(range(1, 11))
+
+
+def test_combine_many_takes_the_cheapest_of_each() -> None:
+    items = [partials_of(deal(n, shares=4, threshold=3)) for n in range(5)]
+    del items[1][3]
+    combined = threshold.combine_many(items, threshold=3)
+    assert [point.to_bytes() for point in combined] == [key(n).sign(ROOT) for n in range(5)]
+    with pytest.raises(SharesTooFew):
+        threshold.combine_many([{}], threshold=3)
