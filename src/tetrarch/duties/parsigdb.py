@@ -19,7 +19,7 @@ participation, and never aggregated again.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -158,8 +158,8 @@ class ParSigDB:
             raise
         self._to_broadcast.append(fresh)
         self._broadcast_due.set()
-        self._due_for_aggregation(fresh.duty)
         await self.accepted.emit(fresh)
+        self._due_for_aggregation(fresh.duty)
 
     async def store_external(self, partial_set: PartialSet) -> None:
         """Take a peer's partials. Whose share they are is proven by its certificate.
@@ -176,13 +176,15 @@ class ParSigDB:
         fresh = self._add(partial_set, own=False)
         if fresh is None:
             return
-        late = tuple(p for p in fresh.partials if (p.pubkey, p.sub_index) in late_keys)
         self._to_store.append(fresh)
         self._store_due.set()
+        late = tuple(p for p in fresh.partials if (p.pubkey, p.sub_index) in late_keys)
+        early = tuple(p for p in fresh.partials if (p.pubkey, p.sub_index) not in late_keys)
         if late:
             await self.late.emit(LatePartials(duty, late))
-        self._due_for_aggregation(duty)
-        await self.accepted.emit(fresh)
+        if early:
+            await self.accepted.emit(PartialSet(duty=duty, partials=early))
+            self._due_for_aggregation(duty)
 
     async def reject(self, false_set: PartialSet) -> None:
         """Take back partials that do not verify: they are never combined again."""
@@ -248,28 +250,26 @@ class ParSigDB:
 
     async def run_broadcaster(self) -> None:
         """Worker: hand Internal partials to the peers, then mark them Broadcasted."""
-        while True:
-            await _event_or_period(self._broadcast_due)
-            await self.broadcast_once()
+        await self._work(self._broadcast_due, self.broadcast_once)
 
     async def run_aggregator(self) -> None:
         """Worker: hand validators that reached the threshold to SigAgg, then mark them."""
-        while True:
-            await _event_or_period(self._aggregate_due)
-            await self.aggregate_once()
+        await self._work(self._aggregate_due, self.aggregate_once)
 
     async def run_storer(self) -> None:
         """Worker: write peers' partials, all that came meanwhile in one transaction."""
-        while True:
-            await _event_or_period(self._store_due)
-            await self.store_once()
+        await self._work(self._store_due, self.store_once)
 
     async def broadcast_once(self) -> None:
         """One step of the broadcaster."""
         batch, self._to_broadcast = self._to_broadcast, []
         for partial_set in batch:
             await self.internal_stored.emit(partial_set)
-        await self._mark(batch, Status.BROADCASTED)
+        try:
+            await self._mark(batch, Status.BROADCASTED)
+        except Transient:
+            self._to_broadcast = [*batch, *self._to_broadcast]  # sent twice rather than never
+            raise
 
     async def store_once(self) -> None:
         """One step of the storer."""
@@ -293,8 +293,13 @@ class ParSigDB:
         due, self._to_aggregate = sorted(self._to_aggregate), set()
         for duty in due:
             matched = self._matched(duty)
-            if matched is not None:
+            if matched is None:
+                continue
+            try:
                 await self.threshold_reached.emit(matched)
+            except Transient:
+                self._release(matched)
+                raise
 
     async def mark_aggregated(self, signed_set: SignedDataSet) -> None:
         """Input from SigAgg: the group signatures of these validators are made."""
@@ -350,6 +355,24 @@ class ParSigDB:
             group = groups.get((partial.pubkey, partial.sub_index))
             if group is not None and group.partials.get(partial.share_index) == partial:
                 del group.partials[partial.share_index]
+
+    def _release(self, matched: MatchedSet) -> None:
+        """Aggregation did not come to its end: let it be tried again."""
+        groups = self._open.get(matched.duty, {})
+        for match in matched.matches:
+            group = groups.get((match.pubkey, match.sub_index))
+            if group is not None:
+                group.aggregating = group.aggregated
+        self._to_aggregate.add(matched.duty)
+
+    async def _work(self, due: asyncio.Event, step: Callable[[], Awaitable[None]]) -> None:
+        """One worker: a step at each event and each period. What is transient is tried again."""
+        while True:
+            await _event_or_period(due)
+            try:
+                await step()
+            except Transient as error:
+                self._log.warning("worker_step_failed", worker=step.__name__, reason=str(error))
 
     def _due_for_aggregation(self, duty: Duty) -> None:
         self._to_aggregate.add(duty)

@@ -1,0 +1,52 @@
+"""Signing through the enclave: payloads become its typed requests, its answers plain results."""
+
+from tetrarch.duties.types import (
+    AttestationPayload,
+    Payload,
+    ProposalPayload,
+    PubKey,
+    RandaoPayload,
+)
+from tetrarch.enclave.ports import (
+    Approved,
+    Denied,
+    Enclave,
+    Failed,
+    SignAttestation,
+    SignBlock,
+    SignRandao,
+    SignRequest,
+    SignResult,
+)
+
+
+class EnclaveSigning:
+    """Satisfies ``duties.signer.SigningService``."""
+
+    def __init__(self, enclave: Enclave) -> None:
+        self._enclave = enclave
+
+    async def sign(self, requests: tuple[tuple[PubKey, Payload], ...]) -> tuple[bytes | str, ...]:
+        """One batch for the enclave: one durable record, results in order."""
+        results = await self._enclave.sign(tuple(_request(*request) for request in requests))
+        return tuple(_plain(result) for result in results)
+
+
+def _request(pubkey: PubKey, payload: Payload) -> SignRequest:
+    match payload:
+        case AttestationPayload(data=data):
+            return SignAttestation(pubkey, data)
+        case ProposalPayload(header=header):
+            return SignBlock(pubkey, header)
+        case RandaoPayload(epoch=epoch):
+            return SignRandao(pubkey, epoch)
+
+
+def _plain(result: SignResult) -> bytes | str:
+    match result:
+        case Approved(signature=signature):
+            return signature
+        case Denied(reason=reason):
+            return f"denied: {reason.value}"
+        case Failed(reason=reason):
+            return f"failed: {reason}"

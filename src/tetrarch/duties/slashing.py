@@ -1,0 +1,68 @@
+"""The node's own EIP-3076 history of the group keys: what the cluster ever agreed to sign.
+
+It is asked twice: before a PREPARE vote (``refusal``), and in the transaction that makes a
+decision durable (``guard``). The enclave keeps a second one, beside the keys, and asks it again.
+"""
+
+import sqlite3
+
+from tetrarch.duties.plausible import signing_root
+from tetrarch.duties.ports import Storage
+from tetrarch.duties.signer import payload_of
+from tetrarch.duties.types import UnsignedAttestation, UnsignedDataSet
+from tetrarch.enclave.history import SCHEMA, Wish, check, check_and_record
+from tetrarch.enclave.rules import Block, Refused, Verdict, Vote
+from tetrarch.errors import TetrarchError
+from tetrarch.ethereum.spec.chain import ChainSpec
+
+__all__ = ["SCHEMA", "GroupHistory", "SlashableData"]
+
+
+class SlashableData(TetrarchError):
+    """The history of a group key refuses what was decided: it must not be signed."""
+
+    code = "slashable_data"
+
+
+class GroupHistory:
+    """Judges unsigned data sets by the history in the node's database."""
+
+    def __init__(self, *, storage: Storage, chain: ChainSpec) -> None:
+        self._storage = storage
+        self._chain = chain
+
+    async def refusal(self, data_set: UnsignedDataSet) -> str | None:
+        """Why the set must not be voted for, or None."""
+        wishes = self._wishes(data_set)
+        verdicts = await self._storage.read(lambda connection: check(connection, wishes))
+        return _first_reason(verdicts)
+
+    def guard(self, connection: sqlite3.Connection, data_set: UnsignedDataSet) -> None:
+        """Record the set in the caller's transaction.
+
+        Raises:
+            SlashableData: the history refuses it; the caller's transaction must not commit.
+        """
+        reason = _first_reason(check_and_record(connection, self._wishes(data_set)))
+        if reason is not None:
+            raise SlashableData("store decided data", duty=data_set.duty, reason=reason)
+
+    def _wishes(self, data_set: UnsignedDataSet) -> tuple[Wish, ...]:
+        wishes = []
+        for item in data_set.items:
+            root = signing_root(payload_of(item), self._chain)
+            if isinstance(item, UnsignedAttestation):
+                vote = Vote(
+                    source=item.data.source.epoch,
+                    target=item.data.target.epoch,
+                    signing_root=root,
+                )
+                wishes.append(Wish(item.pubkey, vote))
+            else:
+                block = Block(slot=item.proposal.header.slot, signing_root=root)
+                wishes.append(Wish(item.pubkey, block))
+        return tuple(wishes)
+
+
+def _first_reason(verdicts: tuple[Verdict, ...]) -> str | None:
+    return next((v.reason.value for v in verdicts if isinstance(v, Refused)), None)

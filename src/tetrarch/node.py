@@ -1,0 +1,341 @@
+"""The composition root: builds a node's workflow from its ports. The only place that names all.
+
+No I/O and no globals: ``launch`` gives real ports, the simulator simulated ones, and any
+number of nodes lives in one process.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tetrarch.clock import Clock
+from tetrarch.consensus.codec import Codec, Identity
+from tetrarch.consensus.driver import Consensus
+from tetrarch.consensus.ports import ConsensusPorts, Decided, DutyTimes, Observer, Undecided
+from tetrarch.consensus.timers import RoundTimes
+from tetrarch.duties import aggsigdb, dutydb, parsigdb, slashing, votelog
+from tetrarch.duties.aggsigdb import AggSigDB
+from tetrarch.duties.agreement import DECIDED_TYPES, Agreement
+from tetrarch.duties.broadcaster import Broadcaster
+from tetrarch.duties.deadline import Deadlines
+from tetrarch.duties.dutydb import DutyDB
+from tetrarch.duties.fetcher import Fetcher
+from tetrarch.duties.keys import ClusterKeys
+from tetrarch.duties.parsigdb import ParSigDB
+from tetrarch.duties.parsigex import ParSigEx
+from tetrarch.duties.ports import Compute, Spawner, Storage
+from tetrarch.duties.retention import kept_epochs
+from tetrarch.duties.retry import Retryer
+from tetrarch.duties.scheduler import Scheduler
+from tetrarch.duties.sigagg import SigAgg
+from tetrarch.duties.signer import Signer, SigningService
+from tetrarch.duties.slashing import GroupHistory
+from tetrarch.duties.timing import deadline_s, may_speak_of, start_s
+from tetrarch.duties.tracker import Step, Tracker
+from tetrarch.duties.types import Duty, DutyType, PartialSet
+from tetrarch.duties.votelog import DurableVoteLog
+from tetrarch.duties.wire import Components, HasDuty, Submitter, V, wire
+from tetrarch.entropy import Entropy
+from tetrarch.errors import Transient
+from tetrarch.ethereum.beacon_node.ports import BeaconNode
+from tetrarch.ethereum.spec.chain import ChainSpec
+from tetrarch.network.ports import MessageBus
+from tetrarch.observability.logs import Log
+from tetrarch.output import Handler
+
+SCHEMAS = (dutydb.SCHEMA, parsigdb.SCHEMA, aggsigdb.SCHEMA, votelog.SCHEMA, slashing.SCHEMA)
+
+# Edges that go on in the background and are retried until the duty's deadline.
+BACKGROUND_EDGES = frozenset(
+    {
+        "scheduler>fetcher.fetch",
+        "scheduler>signer.sign_randao",
+        "consensus>signer.sign",
+        "sigagg>broadcaster.broadcast",
+    }
+)
+# Which station of a duty each edge marks, for the tracker.
+STEPS = {
+    "scheduler>consensus.participate": Step.SCHEDULED,
+    "fetcher>consensus.propose": Step.FETCHED,
+    "consensus>dutydb.store": Step.DECIDED,
+    "signer>parsigdb.store_internal": Step.SIGNED,
+    "validator_api>parsigdb.store_internal": Step.SIGNED,
+    "parsigex>parsigdb.store_external": Step.EXCHANGED,
+    "parsigdb>sigagg.aggregate": Step.THRESHOLD,
+    "sigagg>aggsigdb.store": Step.AGGREGATED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodePorts:
+    """The world, as one node sees it."""
+
+    beacon_node: BeaconNode
+    bus: MessageBus
+    storage: Storage
+    identity: Identity
+    clock: Clock
+    compute: Compute
+    entropy: Entropy
+    spawner: Spawner
+    observer: Observer
+    log: Log
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeShape:
+    """What distinguishes this node from any other."""
+
+    chain: ChainSpec
+    keys: ClusterKeys
+    cluster_id: bytes  # the lock hash, 32 bytes
+    builder_api: bool = False
+    graffiti: bytes = bytes(32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmitterPorts:
+    """What the validator API's builder needs of the workflow."""
+
+    scheduler: Scheduler
+    dutydb: DutyDB
+
+
+class Node:
+    """A built node. ``load`` once, then ``start`` its workers under the spawner."""
+
+    def __init__(
+        self,
+        shape: NodeShape,
+        ports: NodePorts,
+        *,
+        signing: SigningService | None,
+        build_submitter: Callable[[SubmitterPorts], Submitter] | None = None,
+    ) -> None:
+        """Build and wire. Exactly one of ``signing`` and ``build_submitter`` is given."""
+        self.shape = shape
+        self._ports = ports
+        self._log = ports.log
+        chain, clock = shape.chain, ports.clock
+        self.tracker = Tracker(chain=chain, clock=clock, log=ports.log)
+        self.components = _components(shape, ports, signing, build_submitter)
+        self.votes = DurableVoteLog(storage=ports.storage)
+        self.consensus = Consensus(self._consensus_ports())
+        self.components.agreement.use(self.consensus)
+        self._retryer = Retryer(
+            spawner=ports.spawner,
+            clock=clock,
+            deadline_s=lambda duty: deadline_s(duty, chain),
+            jitter=lambda: ports.entropy(1)[0] / 256,
+            on_failure=self.tracker.failed,
+            log=ports.log,
+        )
+        wire(self.components, on=self._decorate)
+        self._connect()
+
+    async def load(self) -> None:
+        """After a (re)start: take up what is on disk, before any worker runs."""
+        await self.components.parsigdb.load()
+
+    def start(self) -> None:
+        """Start every worker; they run until the spawner's owner stops them."""
+        c, spawn = self.components, self._ports.spawner.spawn
+        spawn(self.consensus.run(), name="consensus")
+        spawn(c.parsigdb.run_broadcaster(), name="parsigdb-broadcaster")
+        spawn(c.parsigdb.run_aggregator(), name="parsigdb-aggregator")
+        spawn(c.parsigdb.run_storer(), name="parsigdb-storer")
+        spawn(c.deadlines.run(), name="deadlines")
+        spawn(self._resume(), name="resume")
+        spawn(c.scheduler.run(), name="scheduler")
+
+    def peer_connected(self, peer: int) -> None:
+        """The bus says that ``peer`` is there (again): send it what it may have missed."""
+        self.components.parsigex.greet(peer)
+
+    # --- inside ------------------------------------------------------------------------------
+
+    def _consensus_ports(self) -> ConsensusPorts:
+        ports, shape = self._ports, self.shape
+        chain, clock = shape.chain, ports.clock
+        times = DutyTimes(
+            starts_s=lambda duty: start_s(duty, chain),
+            ends_s=lambda duty: deadline_s(duty, chain),
+            may_speak_of=lambda duty: (
+                duty.type in DECIDED_TYPES and may_speak_of(duty, chain, now_s=clock.wall_s())
+            ),
+            rounds=RoundTimes.for_slot(chain.slot_duration_ms / 1000),
+        )
+        node_count = shape.keys.share_count
+        return ConsensusPorts(
+            bus=ports.bus,
+            codec=Codec(
+                identity=ports.identity, cluster_id=shape.cluster_id, node_count=node_count
+            ),
+            times=times,
+            checker=self.components.agreement.check,
+            votes=self.votes,
+            clock=clock,
+            node_count=node_count,
+            observer=ports.observer,
+        )
+
+    def _decorate(self, edge: str, handler: Handler[V], /) -> Handler[V]:
+        step = STEPS.get(edge)
+        if edge in BACKGROUND_EDGES:
+            handler = self._retryer.asynchronous(edge, _duty_of, handler)
+        if step is None:
+            return handler
+
+        async def tracked(value: V) -> None:
+            self.tracker.passed(value.duty, step, validators=_size(value))
+            self.components.deadlines.watch(value.duty)
+            await handler(value)
+
+        return tracked
+
+    def _connect(self) -> None:
+        """Edges that are not the data's way: consensus itself, tracking, deadlines, retention."""
+        c = self.components
+        self.consensus.decided.subscribe(
+            self._retryer.asynchronous("consensus.decided", _duty_of, c.agreement.on_decided)
+        )
+        self.consensus.undecided.subscribe(self._on_undecided)
+        c.agreement.decision.subscribe(self._on_decision)
+        c.dutydb.stored.subscribe(self._tracks(Step.STORED))
+        c.broadcaster.submitted.subscribe(self._tracks(Step.SUBMITTED))
+        c.parsigdb.accepted.subscribe(self._on_accepted)
+        c.sigagg.verified.subscribe(self._on_accepted)  # late ones, once they are verified
+        c.deadlines.expired.subscribe(self._on_expired)
+        c.scheduler.resolved.subscribe(self._on_epoch)
+
+    def _tracks(self, step: Step) -> Handler[V]:
+        async def note(value: V) -> None:
+            self.tracker.passed(value.duty, step)
+
+        return note
+
+    async def _on_decision(self, decided: Decided) -> None:
+        self.tracker.decision(decided.duty, round_number=decided.round, leader=decided.leader)
+
+    async def _on_undecided(self, undecided: Undecided) -> None:
+        self.tracker.failed("consensus", undecided.duty, undecided.reason)
+
+    async def _on_accepted(self, partial_set: PartialSet) -> None:
+        self.tracker.participated(partial_set)
+
+    async def _on_expired(self, duty: Duty) -> None:
+        self.tracker.finish(duty)
+
+    async def _resume(self) -> None:
+        """Sign what was decided before a crash and is still open; the enclave repeats itself."""
+        c, chain = self.components, self.shape.chain
+        if c.signer is None:
+            return
+        now_slot = chain.slot_at(self._ports.clock.wall_s())
+        since = max(now_slot - chain.slots_per_epoch - 1, 0)
+        own = self.shape.keys.own_share_index
+        for data_set in await c.dutydb.decided_since(since):
+            duty = data_set.duty
+            signed = all(c.parsigdb.has_signed(duty, i.pubkey, own) for i in data_set.items)
+            if not signed and c.deadlines.is_open(duty):
+                self._log.info("duty_resumed", duty=str(duty))
+                resume = self._retryer.asynchronous("resume>signer.sign", _duty_of, c.signer.sign)
+                await resume(data_set)
+
+    async def _on_epoch(self, epoch: int) -> None:
+        """Delete what nobody can need any more; see ``duties/retention.py``."""
+        c = self.components
+        stores = {
+            "dutydb": c.dutydb.delete_before,
+            "parsigdb": c.parsigdb.delete_before,
+            "aggsigdb": c.aggsigdb.delete_before,
+            "votes": self.votes.delete_before,
+        }
+        try:
+            for name, delete_before in stores.items():
+                for duty_type in DutyType:
+                    epochs = kept_epochs(name, duty_type)
+                    if epochs is not None and epoch > epochs:
+                        await delete_before(duty_type, self.shape.chain.first_slot(epoch - epochs))
+        except Transient as error:
+            self._log.warning("retention_postponed", reason=str(error))
+
+
+def _components(
+    shape: NodeShape,
+    ports: NodePorts,
+    signing: SigningService | None,
+    build_submitter: Callable[[SubmitterPorts], Submitter] | None,
+) -> Components:
+    chain, keys, clock, log = shape.chain, shape.keys, ports.clock, ports.log
+    history = GroupHistory(storage=ports.storage, chain=chain)
+    deadlines = Deadlines(chain=chain, clock=clock)
+    store = DutyDB(storage=ports.storage, preset=chain.preset, guard=history.guard)
+    signed = AggSigDB(storage=ports.storage)
+    scheduler = Scheduler(
+        beacon_node=ports.beacon_node,
+        chain=chain,
+        clock=clock,
+        pubkeys=keys.pubkeys,
+        signs_by_itself=signing is not None,
+        spawner=ports.spawner,
+        log=log,
+    )
+    fetcher = Fetcher(
+        beacon_node=ports.beacon_node,
+        chain=chain,
+        aggregated=signed,
+        builder_api=shape.builder_api,
+        graffiti=shape.graffiti,
+    )
+    agreement = Agreement(
+        definitions=scheduler,
+        view=fetcher.view,
+        aggregated=signed,
+        history=history.refusal,
+        chain=chain,
+        compute=ports.compute,
+        log=log,
+    )
+    partials = ParSigDB(
+        storage=ports.storage,
+        threshold=keys.threshold,
+        clock=clock,
+        is_open=deadlines.is_open,
+        log=log,
+    )
+    return Components(
+        scheduler=scheduler,
+        fetcher=fetcher,
+        agreement=agreement,
+        dutydb=store,
+        signer=None
+        if signing is None
+        else Signer(service=signing, keys=keys, chain=chain, log=log),
+        validator_api=None
+        if build_submitter is None
+        else build_submitter(SubmitterPorts(scheduler=scheduler, dutydb=store)),
+        parsigdb=partials,
+        parsigex=ParSigEx(
+            bus=ports.bus, keys=keys, chain=chain, clock=clock, own=partials, log=log
+        ),
+        sigagg=SigAgg(
+            keys=keys, chain=chain, compute=ports.compute, entropy=ports.entropy, log=log
+        ),
+        aggsigdb=signed,
+        broadcaster=Broadcaster(beacon_node=ports.beacon_node, decided=store, chain=chain, log=log),
+        deadlines=deadlines,
+    )
+
+
+def _duty_of(value: HasDuty) -> Duty:
+    return value.duty
+
+
+def _size(value: object) -> int:
+    """How many validators a set is about."""
+    for name in ("definitions", "items", "partials", "matches"):
+        members = getattr(value, name, None)
+        if members is not None:
+            return len(members)
+    return 0
