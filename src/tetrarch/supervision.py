@@ -42,9 +42,20 @@ class Supervisor:
 
     def spawn(self, work: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
         """Start ``work`` beside the caller. ``name`` is for logs and debuggers."""
-        task = self._group.create_task(self._watch(work, name), name=name)
+        watched = self._watch(work, name)
+        try:
+            task = self._group.create_task(watched, name=name)
+        except RuntimeError:  # the block is ending
+            watched.close()
+            work.close()
+            raise
         self._tasks[task] = None
-        task.add_done_callback(lambda done: self._tasks.pop(done, None))
+
+        def forget(done: asyncio.Task[T]) -> None:
+            self._tasks.pop(done, None)
+            work.close()  # cancelled before its first step, it would be "never awaited"
+
+        task.add_done_callback(forget)
         return task
 
     def stop(self) -> None:

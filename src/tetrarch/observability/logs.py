@@ -113,8 +113,8 @@ class SilentLog:
         """Itself."""
         return self
 
-    def _ignore(self, _event: str, **_fields: Any) -> None:
-        return None
+    def _ignore(self, event: str, **fields: Any) -> None:
+        """Nothing."""
 
     debug = info = warning = error = critical = _ignore
 

@@ -1,0 +1,235 @@
+"""One peer as this node sees it: its identity, its link if there is one, its faults."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tetrarch.clock import Clock
+from tetrarch.errors import PeerFault
+from tetrarch.network.clocks import OffsetWindow
+from tetrarch.network.faults import (
+    ClusterDiffers,
+    HelloMissing,
+    IndexDiffers,
+    ProtocolVersionDiffers,
+    StreamBroken,
+)
+from tetrarch.network.frames import Hello, decode_frame
+from tetrarch.network.link import Link, Stream
+from tetrarch.network.meters import PeerMeters
+from tetrarch.network.queues import fits
+from tetrarch.observability.logs import Log, error_fields
+
+FAULT_LOG_INTERVAL_S = 60.0  # per peer and code: a hostile peer must not fill the disk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerIdentity:
+    """A cluster member, from the cluster files. ``index`` is 0-based."""
+
+    index: int
+    certificate_der: bytes
+    host: str
+    port: int
+
+    @property
+    def address(self) -> str:
+        """As gRPC and people write it."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerStatus:
+    """A snapshot for status pages and readiness. None: not known yet."""
+
+    index: int
+    address: str
+    connected: bool
+    rtt_s: float | None
+    clock_offset_s: float | None  # the peer's clock minus ours
+    builder_api: bool | None
+    builder_api_differs: bool
+    version: str | None
+    nickname: str | None
+    last_fault: str | None
+
+
+class FaultLog:
+    """One clear line per kind of fault, and at most one a minute after that."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._next_s: dict[str, float] = {}
+        self._suppressed: dict[str, int] = {}
+
+    def note(self, event: str, fault: PeerFault, **fields: object) -> None:
+        """Log ``fault``, or count it as suppressed."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s < self._next_s.get(fault.code, 0.0):
+            self._suppressed[fault.code] = self._suppressed.get(fault.code, 0) + 1
+            return
+        self._next_s[fault.code] = now_s + FAULT_LOG_INTERVAL_S
+        suppressed = self._suppressed.pop(fault.code, 0)
+        self._log.warning(event, **error_fields(fault), suppressed=suppressed, **fields)
+
+
+def check_hello(frame: bytes, *, own: Hello, index: int) -> Hello:
+    """The peer's introduction, held against our own and against its certificate's index.
+
+    Raises:
+        HelloMissing, ProtocolVersionDiffers, ClusterDiffers, IndexDiffers, or a frame's fault.
+    """
+    hello = decode_frame(frame)
+    if not isinstance(hello, Hello):
+        raise HelloMissing("greet peer", reason="the first frame is something else")
+    if hello.protocol != own.protocol:
+        raise ProtocolVersionDiffers("greet peer", ours=own.protocol, theirs=hello.protocol)
+    if hello.lock_hash != own.lock_hash:
+        raise ClusterDiffers("greet peer", ours=own.lock_hash.hex(), theirs=hello.lock_hash.hex())
+    if hello.index != index:
+        raise IndexDiffers("greet peer", certificate=index, claimed=hello.index)
+    return hello
+
+
+class Peer:
+    """Sends to one peer through its present link and keeps what is known of it."""
+
+    def __init__(
+        self,
+        identity: PeerIdentity,
+        *,
+        own: Hello,
+        meters: PeerMeters,
+        clock: Clock,
+        log: Log,
+        deliver: Callable[[int, int, bytes], None],
+    ) -> None:
+        self.identity = identity
+        self.meters = meters
+        self.log = log.bind(peer=identity.index)
+        self.away_since_s: float | None = None  # loop time; None while connected
+        self._own = own
+        self._clock = clock
+        self._deliver = deliver
+        self._link: Link | None = None
+        self._hello: Hello | None = None
+        self._window = OffsetWindow()
+        self._faults = FaultLog(self.log)
+        self._last_fault: str | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether a stream is open."""
+        return self._link is not None
+
+    @property
+    def queued(self) -> int:
+        """How many messages wait to be sent."""
+        return len(self._link.outbox) if self._link is not None else 0
+
+    @property
+    def clock_offset_s(self) -> float | None:
+        """The peer's clock minus ours; None while away or not yet measured."""
+        return self._window.offset_s if self._link is not None else None
+
+    def status(self) -> PeerStatus:
+        """What is known now."""
+        hello = self._hello
+        return PeerStatus(
+            index=self.identity.index,
+            address=self.identity.address,
+            connected=self.connected,
+            rtt_s=self._window.rtt_s,
+            clock_offset_s=self.clock_offset_s,
+            builder_api=hello.builder_api if hello else None,
+            builder_api_differs=hello is not None and hello.builder_api != self._own.builder_api,
+            version=hello.version if hello else None,
+            nickname=hello.nickname if hello else None,
+            last_fault=self._last_fault,
+        )
+
+    def send(self, topic: int, payload: bytes) -> bool:
+        """Queue without waiting. False: no stream, or larger than a frame."""
+        if not fits(payload):
+            self.meters.count_dropped(topic, "oversize")
+            self.log.error("message_oversize", topic=topic, size_bytes=len(payload))
+            return False
+        if self._link is None:
+            self.meters.count_dropped(topic, "away")
+            return False
+        self._link.outbox.put(topic, payload)
+        return True
+
+    async def serve(self, stream: Stream, hello: Hello) -> PeerFault | None:
+        """Carry messages over ``stream`` until it ends; then the caller closes it.
+
+        The newest stream wins: one that was open before is closed. The peer proved its identity
+        anew, and the older stream is most often one whose death has not been noticed yet.
+
+        Returns: the fault that ended it, already counted and logged; None if it just ended.
+        """
+        self._replace_link(hello)
+        self._hello = hello
+        self._window = OffsetWindow()
+        link = self._link = Link(
+            stream,
+            meters=self.meters,
+            window=self._window,
+            clock=self._clock,
+            deliver=lambda topic, payload: self._deliver(self.identity.index, topic, payload),
+        )
+        self._greet(hello)
+        fault: PeerFault | None = None
+        reason = "stopped"
+        try:
+            await link.run()
+        except StreamBroken as broken:
+            reason = str(broken.fields.get("reason"))
+        except PeerFault as error:
+            self.note_fault(error)
+            fault, reason = error, error.code
+        finally:
+            if self._link is link:
+                self._link = None
+                self.away_since_s = asyncio.get_running_loop().time()
+                self.meters.show_away()
+                self.log.info("peer_disconnected", reason=reason)
+        return fault
+
+    def note_fault(self, fault: PeerFault) -> None:
+        """Count ``fault`` and log it, within limits."""
+        self._last_fault = fault.code
+        self.meters.count_fault(fault.code)
+        self._faults.note("peer_fault", fault, address=self.identity.address)
+
+    def close(self, reason: str) -> None:
+        """End the present stream, if any."""
+        if self._link is not None:
+            self._link.close(StreamBroken("use stream", reason=reason))
+
+    def _replace_link(self, hello: Hello) -> None:
+        if self._link is None or self._hello is None:
+            return
+        self.meters.count_fault("connection_replaced")
+        if hello.instance == self._hello.instance:
+            self.log.warning("peer_connection_replaced")
+        else:
+            self.log.warning(
+                "peer_process_replaced",
+                mend="if it was not restarted just now, two processes run this peer's node:"
+                " its operator must stop one",
+            )
+        self.close("replaced")
+
+    def _greet(self, hello: Hello) -> None:
+        differs = hello.builder_api != self._own.builder_api
+        self.away_since_s = None
+        self.meters.show_connected(hello, builder_api_differs=differs)
+        self.log.info("peer_connected", version=hello.version, nickname=hello.nickname)
+        if differs:
+            self.log.warning(
+                "builder_api_differs",
+                ours=self._own.builder_api,
+                theirs=hello.builder_api,
+                mend="set the builder API flag alike on all nodes of the cluster",
+            )

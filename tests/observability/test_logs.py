@@ -1,0 +1,67 @@
+import io
+import json
+
+import pytest
+
+from tetrarch.errors import ListenFailed
+from tetrarch.observability.logs import LogFormat, LogLevel, SilentLog, build_log, error_fields
+
+
+class FixedClock:
+    def wall_s(self) -> float:
+        return 1_700_000_000.25
+
+
+def test_json_line_starts_with_its_event_and_carries_bound_fields() -> None:
+    stream = io.StringIO()
+    log = build_log(stream, clock=FixedClock(), log_format=LogFormat.JSON, node=2)
+    log.bind(peer=1).info("peer_connected", lock_hash=b"\x01\x02")
+    assert stream.getvalue().startswith('{"event": "peer_connected"')
+    assert json.loads(stream.getvalue()) == {
+        "event": "peer_connected",
+        "level": "info",
+        "time": "2023-11-14T22:13:20.250Z",
+        "node": 2,
+        "peer": 1,
+        "lock_hash": "0x0102",
+    }
+
+
+def test_two_logs_in_one_process_share_nothing() -> None:
+    first, second = io.StringIO(), io.StringIO()
+    lines: list[str] = []
+    one = build_log(first, clock=FixedClock(), level=LogLevel.DEBUG, on_line=lines.append, node=1)
+    two = build_log(second, clock=FixedClock(), node=2)
+    one.debug("duty_done")
+    two.debug("not_written")
+    two.warning("peer_absent", mend="start the peer")
+    assert "duty_done" in first.getvalue()
+    assert "node=1" in first.getvalue()
+    assert "not_written" not in second.getvalue()
+    assert "mend='start the peer'" in second.getvalue()
+    assert lines == ["debug"]
+
+
+@pytest.mark.parametrize("log_format", LogFormat)
+def test_neither_secret_fields_nor_local_variables_get_out(log_format: LogFormat) -> None:
+    stream = io.StringIO()
+    log = build_log(stream, clock=FixedClock(), log_format=log_format)
+    share = "in" + "visible"
+    try:
+        int(f"{len(share)} bytes")
+    except ValueError as error:
+        log.warning("task_crashed", keystore_password=share, exc_info=error)
+    assert "invisible" not in stream.getvalue()
+    assert "<redacted>" in stream.getvalue()
+    assert "ValueError" in stream.getvalue()
+
+
+def test_error_fields_say_what_and_how_to_mend() -> None:
+    fields = error_fields(ListenFailed("open listener", address="127.0.0.1:1"))
+    assert fields["code"] == "listen_failed"
+    assert fields["address"] == "127.0.0.1:1"
+    assert fields["mend"] == ListenFailed.mend
+
+
+def test_silent_log_accepts_everything() -> None:
+    SilentLog().bind(node=1).warning("anything", field=1)

@@ -1,0 +1,89 @@
+"""Goal: a crash of any task stops its owner, loudly; a stop or a return is no crash."""
+
+import asyncio
+
+import pytest
+from tests.network.mesh_world import RecordingLog
+
+from tetrarch.errors import InvariantBroken, Transient
+from tetrarch.supervision import Supervisor, sole_cause
+
+
+async def forever(ended: list[str], name: str) -> None:
+    try:
+        await asyncio.Event().wait()
+    finally:
+        ended.append(name)
+
+
+def test_crash_cancels_siblings_and_comes_out() -> None:
+    log = RecordingLog()
+    ended: list[str] = []
+
+    async def crash() -> None:
+        await asyncio.sleep(0)
+        raise Transient("read file")
+
+    async def main() -> None:
+        async with Supervisor(log) as tasks:
+            tasks.spawn(forever(ended, "sibling"), name="sibling")
+            tasks.spawn(crash(), name="crasher")
+
+    with pytest.raises(BaseExceptionGroup) as raised:
+        asyncio.run(main())
+    assert isinstance(sole_cause(raised.value), Transient)
+    assert ended == ["sibling"]
+    assert [line["task"] for line in log.find("task_crashed")] == ["crasher"]
+
+
+def test_broken_invariant_goes_before_other_causes() -> None:
+    log = RecordingLog()
+
+    async def crash(error: BaseException) -> None:
+        raise error
+
+    async def main() -> None:
+        async with Supervisor(log) as outer:
+            outer.spawn(crash(ValueError("first")), name="first")
+            outer.spawn(crash(InvariantBroken("two is two")), name="second")
+
+    with pytest.raises(BaseExceptionGroup) as raised:
+        asyncio.run(main())
+    assert isinstance(sole_cause(raised.value), InvariantBroken)
+    assert log.find("invariant_broken", task="second", claim="two is two")
+
+
+def test_stop_ends_all_tasks_in_order_without_failure() -> None:
+    log = RecordingLog()
+    ended: list[str] = []
+
+    async def main() -> None:
+        async with Supervisor(log) as tasks:
+            for name in ("a", "b", "c"):
+                tasks.spawn(forever(ended, name), name=name)
+            await asyncio.sleep(0)
+            tasks.stop()
+
+    asyncio.run(main())
+    assert ended == ["a", "b", "c"]
+    assert log.lines == []
+
+
+def test_task_that_returns_gives_its_result() -> None:
+    async def answer() -> int:
+        return 42
+
+    async def main() -> int:
+        async with Supervisor(RecordingLog()) as tasks:
+            return await tasks.spawn(answer(), name="answer")
+
+    assert asyncio.run(main()) == 42
+
+
+def test_task_stopped_before_its_first_step_leaves_no_warning() -> None:
+    async def main() -> None:
+        async with Supervisor(RecordingLog()) as tasks:
+            tasks.spawn(forever([], "never"), name="never")
+            tasks.stop()
+
+    asyncio.run(main())
