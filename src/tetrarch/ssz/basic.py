@@ -2,11 +2,16 @@
 """Numbers, booleans and byte strings."""
 
 from collections.abc import Callable
-from hashlib import sha256
 from typing import Any
 
 from tetrarch.ssz.descriptor import SszType, malformed, parse_hex, unfit
-from tetrarch.ssz.hashing import CHUNK_SIZE_BYTES, merkleize_bytes, mix_in_length, tree_depth
+from tetrarch.ssz.hashing import (
+    CHUNK_SIZE_BYTES,
+    merkleize_bytes,
+    mix_in_length,
+    sha256,
+    tree_depth,
+)
 
 _STRUCT_CODES = {8: "B", 16: "H", 32: "I", 64: "Q"}
 

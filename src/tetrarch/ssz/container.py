@@ -152,7 +152,7 @@ class Container(SszType):
         for place, index in enumerate(self._offsets):
             low, high = bounds[place], bounds[place + 1]
             try:
-                if low > high:
+                if not low <= high <= end:
                     malformed("offset decreases or passes the end", got=low - start)
                 values[index] = self._types[index].read(data, low, high)
             except SszInvalid as error:

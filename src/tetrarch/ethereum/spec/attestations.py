@@ -21,10 +21,9 @@ from tetrarch.ssz.sequence import List
 SIGNATURE_SIZE_BYTES = 96
 SUBMISSIONS_MAX = 2**17  # every attester of a full slot: 64 committees of 2048
 
-# Encoding depends on no preset; only a slot attestation's limits do, and those when decoding.
+# These two are equal in both presets; a slot attestation is not: it names its preset.
 _ATTESTATION = spec_types(Fork.PHASE0, MAINNET).Attestation
 _SINGLE_ATTESTATION = spec_types(Fork.ELECTRA, MAINNET).SingleAttestation
-_SLOT_ATTESTATION = spec_types(Fork.ELECTRA, MAINNET).Attestation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +36,7 @@ class Attestation:
 
     def __post_init__(self) -> None:
         _check_signature(self.signature)
+        _ATTESTATION.fields["aggregation_bits"].coerce(self.aggregation_bits)
 
     @property
     def committee_index(self) -> int:
@@ -122,6 +122,7 @@ class SlotAttestation:
     ``aggregation_bits`` are those of the committees in ``committee_bits``, one after another.
     """
 
+    preset: str  # decides how many committees a slot can have
     aggregation_bits: Bits
     data: AttestationData
     signature: bytes
@@ -129,6 +130,8 @@ class SlotAttestation:
 
     def __post_init__(self) -> None:
         _check_signature(self.signature)
+        for name in ("aggregation_bits", "committee_bits"):
+            self._type(self.preset).fields[name].coerce(getattr(self, name))
 
     @property
     def committee_index(self) -> int:
@@ -143,25 +146,30 @@ class SlotAttestation:
 
     def to_ssz(self) -> bytes:
         """236 bytes (mainnet) and the bits."""
-        return _SLOT_ATTESTATION.encode(self)
+        return self._type(self.preset).encode(self)
 
     def to_json(self) -> dict[str, Any]:
         """The beacon API's object."""
-        return _SLOT_ATTESTATION.to_json(self)
+        return self._type(self.preset).to_json(self)
 
     @classmethod
     def from_ssz(cls, data: bytes, *, preset: str) -> Self:
         """Decode; raises InputInvalid that names the field."""
-        return cls._of(spec_types(Fork.ELECTRA, preset).Attestation.decode(data))
+        return cls._of(cls._type(preset).decode(data), preset)
 
     @classmethod
     def from_json(cls, value: object, *, preset: str) -> Self:
         """Read the beacon API's object; raises InputInvalid that names the field."""
-        return cls._of(spec_types(Fork.ELECTRA, preset).Attestation.from_json(value))
+        return cls._of(cls._type(preset).from_json(value), preset)
+
+    @staticmethod
+    def _type(preset: str) -> Container:
+        return spec_types(Fork.ELECTRA, preset).Attestation
 
     @classmethod
-    def _of(cls, record: Record) -> Self:
+    def _of(cls, record: Record, preset: str) -> Self:
         return cls(
+            preset=preset,
             aggregation_bits=record.aggregation_bits,
             data=attestation_data(record.data),
             signature=record.signature,

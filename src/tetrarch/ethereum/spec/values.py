@@ -15,6 +15,7 @@ from tetrarch.errors import InputInvalid
 
 ROOT_SIZE_BYTES = 32
 UINT64_MAX = 2**64 - 1
+CHECKPOINT_SIZE_BYTES = 40
 ATTESTATION_DATA_SIZE_BYTES = 128
 HEADER_SIZE_BYTES = 112
 _ZERO_CHUNK = bytes(32)
@@ -68,12 +69,14 @@ def parse_hex(text: object, *, size_bytes: int, what: str) -> bytes:
     """
     if not isinstance(text, str) or not text.startswith("0x"):
         raise InputInvalid("parse hex", field=what, reason="expected a 0x-prefixed string")
+    if len(text) != 2 + 2 * size_bytes:
+        raise InputInvalid("parse hex", field=what, expected_bytes=size_bytes)
     try:
         value = bytes.fromhex(text[2:])
     except ValueError:
-        raise InputInvalid("parse hex", field=what, reason="not hexadecimal") from None
-    if len(value) != size_bytes:
-        raise InputInvalid("parse hex", field=what, expected_bytes=size_bytes, got=len(value))
+        value = b""
+    if len(value) != size_bytes:  # fromhex skips white space
+        raise InputInvalid("parse hex", field=what, reason="not hexadecimal")
     return value
 
 
@@ -132,7 +135,9 @@ class Checkpoint:
 
     @classmethod
     def from_ssz(cls, data: bytes) -> Self:
-        """Decode 40 bytes."""
+        """Decode exactly 40 bytes; raises InputInvalid."""
+        if len(data) != CHECKPOINT_SIZE_BYTES:
+            raise InputInvalid("decode checkpoint", expected_bytes=40, got=len(data))
         return cls(epoch=int.from_bytes(data[:8], "little"), root=bytes(data[8:40]))
 
     @classmethod
