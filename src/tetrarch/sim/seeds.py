@@ -1,0 +1,22 @@
+"""Which seeds a run of the tests tries. ``SIM_SEEDS`` (a count, or ``from:count``) overrides."""
+
+from collections.abc import Mapping
+
+QBFT_SEEDS_FAST = 100
+QBFT_SEEDS_INTEGRATION = 500
+REAL_CRYPTO_EVERY = 10
+
+
+def seeds(environment: Mapping[str, str], *, default: int, first: int = 0) -> range:
+    """``default`` seeds from ``first`` on, or what ``SIM_SEEDS`` says."""
+    text = environment.get("SIM_SEEDS", "")
+    if not text:
+        return range(first, first + default)
+    start, _, count = text.rpartition(":")
+    first = int(start) if start else first
+    return range(first, first + int(count))
+
+
+def uses_real_crypto(seed: int) -> bool:
+    """Every tenth seed signs for real."""
+    return seed % REAL_CRYPTO_EVERY == 0
