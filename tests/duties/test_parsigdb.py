@@ -1,0 +1,256 @@
+"""Partial signatures: what is kept, sent on, combined, refused, and what a crash leaves."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from tests.duties.duty_world import (
+    CHAIN,
+    GENESIS_S,
+    FixedClock,
+    Validators,
+    database,
+    log,
+    spoilt,
+)
+
+from tetrarch.duties.deadline import Deadlines
+from tetrarch.duties.parsigdb import Equivocation, ParSigDB, Status
+from tetrarch.duties.types import Duty, DutyType, MatchedSet, SignedData, SignedDataSet
+from tetrarch.storage.errors import StorageFull
+
+VALIDATORS = Validators(2)
+SLOT = 9
+DUTY = Duty(SLOT, DutyType.ATTESTER)
+
+
+class World:
+    """One ParSigDB with its outputs recorded."""
+
+    def __init__(self, storage: Any = None) -> None:
+        self.clock = FixedClock(GENESIS_S + 12 * SLOT + 4)
+        self.storage = storage or database()
+        deadlines = Deadlines(chain=CHAIN, clock=self.clock)
+        self.db = ParSigDB(
+            storage=self.storage,
+            threshold=3,
+            clock=self.clock,
+            is_open=deadlines.is_open,
+            log=log(),
+        )
+        self.out: dict[str, list[Any]] = {}
+        for name in ("internal_stored", "threshold_reached", "late", "accepted"):
+            getattr(self.db, name).subscribe(self._recorder(name))
+
+    def _recorder(self, name: str) -> Callable[[Any], Awaitable[None]]:
+        async def record(value: Any) -> None:
+            self.out.setdefault(name, []).append(value)
+
+        return record
+
+    async def step(self) -> None:
+        await self.db.broadcast_once()
+        await self.db.store_once()
+        await self.db.aggregate_once()
+
+    async def statuses(self) -> list[int]:
+        rows = await self.storage.read(
+            lambda c: c.execute("SELECT status FROM parsigdb ORDER BY id").fetchall()
+        )
+        return [row[0] for row in rows]
+
+
+def signed(matched: MatchedSet) -> SignedDataSet:
+    return SignedDataSet(
+        duty=matched.duty,
+        items=tuple(
+            SignedData(pubkey=m.pubkey, sub_index=0, payload=m.payload, signature=bytes(96))
+            for m in matched.matches
+        ),
+    )
+
+
+def run(scenario: Callable[[World], Awaitable[None]]) -> None:
+    async def main() -> None:
+        await scenario(World())
+
+    asyncio.run(main())
+
+
+def test_own_partials_are_sent_once_and_marked() -> None:
+    async def scenario(world: World) -> None:
+        await world.db.store_internal(VALIDATORS.partials(1))
+        assert await world.statuses() == [Status.INTERNAL] * 2
+        await world.step()
+        await world.step()
+        assert world.out["internal_stored"] == [VALIDATORS.partials(1)]
+        assert await world.statuses() == [Status.BROADCASTED] * 2
+
+    run(scenario)
+
+
+def test_threshold_is_emitted_once_for_all_validators_together() -> None:
+    async def scenario(world: World) -> None:
+        for share in (1, 2):
+            await world.db.store_external(VALIDATORS.partials(share))
+            await world.step()
+        assert "threshold_reached" not in world.out
+        await world.db.store_external(VALIDATORS.partials(4))
+        await world.step()
+        await world.step()
+        (matched,) = world.out["threshold_reached"]
+        assert [m.pubkey for m in matched.matches] == list(VALIDATORS.pubkeys)
+        assert [share for share, _ in matched.matches[0].signatures] == [1, 2, 4]
+
+    run(scenario)
+
+
+def test_partials_over_different_roots_do_not_add_up() -> None:
+    async def scenario(world: World) -> None:
+        await world.db.store_external(VALIDATORS.partials(1))
+        await world.db.store_external(VALIDATORS.partials(2))
+        await world.db.store_external(VALIDATORS.partials(3, head=b"x" * 32))
+        await world.step()
+        assert "threshold_reached" not in world.out
+
+    run(scenario)
+
+
+def test_late_partial_is_stored_and_verified_but_never_aggregated_again() -> None:
+    async def scenario(world: World) -> None:
+        for share in (1, 2, 3):
+            await world.db.store_external(VALIDATORS.partials(share))
+        await world.step()
+        (matched,) = world.out["threshold_reached"]
+        await world.db.mark_aggregated(signed(matched))
+        await world.db.store_external(VALIDATORS.partials(4))
+        await world.step()
+        assert len(world.out["threshold_reached"]) == 1
+        assert world.out["late"][0].partials == VALIDATORS.partials(4).partials
+        assert len(await world.statuses()) == 8
+
+    run(scenario)
+
+
+def test_own_conflicting_partial_is_refused_and_not_sent() -> None:
+    async def scenario(world: World) -> None:
+        await world.db.store_internal(VALIDATORS.partials(1))
+        with pytest.raises(Equivocation):
+            await world.db.store_internal(VALIDATORS.partials(1, head=b"x" * 32))
+        await world.step()
+        assert world.out["internal_stored"] == [VALIDATORS.partials(1)]
+
+    run(scenario)
+
+
+def test_peers_second_partial_does_not_replace_its_first() -> None:
+    async def scenario(world: World) -> None:
+        await world.db.store_external(VALIDATORS.partials(2))
+        await world.db.store_external(VALIDATORS.partials(2, head=b"x" * 32))
+        await world.db.store_external(VALIDATORS.partials(1))
+        await world.db.store_external(VALIDATORS.partials(3))
+        await world.step()
+        assert len(world.out["threshold_reached"]) == 1
+
+    run(scenario)
+
+
+def test_rejected_partials_are_replaced_by_others() -> None:
+    async def scenario(world: World) -> None:
+        false = spoilt(VALIDATORS.partials(3), VALIDATORS.partials(4))
+        for partial_set in (VALIDATORS.partials(1), VALIDATORS.partials(2), false):
+            await world.db.store_external(partial_set)
+        await world.step()
+        await world.db.reject(false)
+        await world.step()
+        assert len(world.out["threshold_reached"]) == 1, "two right partials are not enough"
+        await world.db.store_external(VALIDATORS.partials(4))
+        await world.step()
+        second = world.out["threshold_reached"][1]
+        assert [share for share, _ in second.matches[0].signatures] == [1, 2, 4]
+        assert (await world.statuses()).count(Status.EXPIRED) == 2
+
+    run(scenario)
+
+
+def test_nothing_is_taken_after_the_deadline_and_the_rest_expires() -> None:
+    async def scenario(world: World) -> None:
+        await world.db.store_external(VALIDATORS.partials(1))
+        await world.step()
+        world.clock.now_s += 12 * 9
+        await world.db.store_external(VALIDATORS.partials(2))
+        await world.db.expire(DUTY)
+        assert await world.statuses() == [Status.EXPIRED] * 2
+        assert world.db.open_duties() == ()
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("after_commit", [False, True])
+def test_crash_loses_nothing_that_was_acknowledged(after_commit: bool) -> None:
+    async def main() -> None:
+        before = World()
+        await before.db.store_internal(VALIDATORS.partials(1))
+        for share in (2, 3):
+            await before.db.store_external(VALIDATORS.partials(share))
+        await before.db.store_once()
+        before.storage.crash(after_commit=after_commit)
+
+        after = World(before.storage.reopen())
+        await after.db.load()
+        await after.step()
+        assert after.out["internal_stored"] == [VALIDATORS.partials(1)], "not sent before: now"
+        assert len(after.out["threshold_reached"]) == 1
+
+    asyncio.run(main())
+
+
+def test_restart_does_not_aggregate_again() -> None:
+    async def main() -> None:
+        before = World()
+        for share in (1, 2, 3):
+            await before.db.store_external(VALIDATORS.partials(share))
+        await before.step()
+        await before.db.mark_aggregated(signed(before.out["threshold_reached"][0]))
+        before.storage.crash()
+
+        after = World(before.storage.reopen())
+        await after.db.load()
+        await after.step()
+        assert "threshold_reached" not in after.out
+
+    asyncio.run(main())
+
+
+def test_full_disk_refuses_own_partials_until_there_is_room() -> None:
+    async def scenario(world: World) -> None:
+        world.storage.full = True
+        with pytest.raises(StorageFull):
+            await world.db.store_internal(VALIDATORS.partials(1))
+        await world.step()
+        assert "internal_stored" not in world.out
+        world.storage.full = False
+        await world.db.store_internal(VALIDATORS.partials(1))
+        await world.step()
+        assert world.out["internal_stored"] == [VALIDATORS.partials(1)]
+
+    run(scenario)
+
+
+def test_every_index_of_the_seed_exists() -> None:
+    async def scenario(world: World) -> None:
+        rows = await world.storage.read(
+            lambda c: c.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'index' AND name NOT LIKE 'sqlite_%'"
+            ).fetchall()
+        )
+        assert {row[0] for row in rows} >= {
+            "parsigdb_unique",
+            "parsigdb_status",
+            "dutydb_unique",
+            "dutydb_committee",
+            "dutydb_one_proposer",
+        }
+
+    run(scenario)

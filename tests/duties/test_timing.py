@@ -1,0 +1,65 @@
+"""Offsets and deadlines, figure by figure."""
+
+import pytest
+from tests.duties.duty_world import CHAIN, GENESIS_S
+
+from tetrarch.duties.timing import deadline_s, may_speak_of, start_offset_ms, start_s
+from tetrarch.duties.types import DeprecatedDutyBuilderProposer, Duty, DutyType
+
+
+@pytest.mark.parametrize(
+    ("duty_type", "offset_ms"),
+    [
+        (DutyType.ATTESTER, 4_000),
+        (DutyType.AGGREGATOR, 8_000),
+        (DutyType.SYNC_CONTRIBUTION, 8_000),
+        (DutyType.PROPOSER, 0),
+        (DutyType.RANDAO, 0),
+    ],
+)
+def test_work_begins_at_the_offset(duty_type: DutyType, offset_ms: int) -> None:
+    assert start_offset_ms(duty_type, slot_duration_ms=12_000) == offset_ms
+    assert start_s(Duty(3, duty_type), CHAIN) == GENESIS_S + 36 + offset_ms / 1000
+
+
+@pytest.mark.parametrize(
+    ("duty_type", "lifetime_s"),
+    [
+        (DutyType.PROPOSER, 4 + 1),
+        (DutyType.RANDAO, 4 + 1),
+        (DutyType.SYNC_MESSAGE, 12 + 1),
+        (DutyType.ATTESTER, 8 * 12 + 1),
+        (DutyType.PREPARE_AGGREGATOR, 16 * 12 + 1),
+        (DutyType.INFO_SYNC, 12 + 1),
+    ],
+)
+def test_duty_ends_after_its_lifetime_and_a_twelfth_of_a_slot(
+    duty_type: DutyType, lifetime_s: float
+) -> None:
+    assert deadline_s(Duty(2, duty_type), CHAIN) == pytest.approx(GENESIS_S + 24 + lifetime_s)
+
+
+@pytest.mark.parametrize("duty_type", [DutyType.EXIT, DutyType.BUILDER_REGISTRATION])
+def test_lasting_duties_never_end(duty_type: DutyType) -> None:
+    assert deadline_s(Duty(2, duty_type), CHAIN) is None
+
+
+def test_deprecated_duty_is_refused_by_name() -> None:
+    with pytest.raises(DeprecatedDutyBuilderProposer):
+        deadline_s(Duty(2, DutyType.BUILDER_PROPOSER), CHAIN)
+    assert not may_speak_of(Duty(2, DutyType.BUILDER_PROPOSER), CHAIN, now_s=GENESIS_S)
+
+
+def test_every_type_has_a_lifetime() -> None:
+    for duty_type in DutyType:
+        if duty_type is not DutyType.BUILDER_PROPOSER:
+            deadline_s(Duty(0, duty_type), CHAIN)
+
+
+def test_peers_may_speak_of_open_duties_up_to_two_epochs_ahead() -> None:
+    now_s = GENESIS_S + 12 * 20
+    assert may_speak_of(Duty(20, DutyType.ATTESTER), CHAIN, now_s=now_s)
+    assert may_speak_of(Duty(39, DutyType.ATTESTER), CHAIN, now_s=now_s)
+    assert not may_speak_of(Duty(40, DutyType.ATTESTER), CHAIN, now_s=now_s)
+    assert not may_speak_of(Duty(11, DutyType.ATTESTER), CHAIN, now_s=now_s)
+    assert not may_speak_of(Duty(19, DutyType.PROPOSER), CHAIN, now_s=now_s)
