@@ -1,5 +1,6 @@
 """Containers: immutable records, paths in errors, and hostile bytes."""
 
+import copy
 from types import SimpleNamespace
 
 import pytest
@@ -35,6 +36,8 @@ def test_record_is_immutable_and_equal_by_content():
     with pytest.raises(AttributeError):
         del one.name
     assert "Shape" in repr(one)
+    assert copy.copy(one) is one
+    assert copy.deepcopy([one, one.bits]) == [one, one.bits]
 
 
 def test_replace_changes_one_field_and_root():

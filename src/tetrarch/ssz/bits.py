@@ -67,6 +67,12 @@ class Bits:
         both = int.from_bytes(self.packed, "little") | int.from_bytes(other.packed, "little")
         return Bits(both.to_bytes(len(self.packed), "little"), self._length)
 
+    def __copy__(self) -> "Bits":
+        return self
+
+    def __deepcopy__(self, memo: object) -> "Bits":
+        return self
+
     def __repr__(self) -> str:
         return f"Bits(0x{self.packed.hex()}, {self._length})"
 

@@ -42,6 +42,12 @@ class Record:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {len(self.encode())} bytes>"
 
+    def __copy__(self) -> "Record":
+        return self
+
+    def __deepcopy__(self, memo: object) -> "Record":
+        return self  # nothing in it can change
+
     def replace(self, **changes: Any) -> "Record":
         """A copy with some fields changed; raises SszInvalid like the descriptor's call."""
         fields = dict(zip(self.ssz_type.fields, self.ssz_type.values_of(self), strict=True))
