@@ -4,6 +4,7 @@ Guarantees: an answer is read up to its limit and no further; redirects are not 
 could carry credentials away); credentials of the URL appear in no error and no log.
 """
 
+from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -125,8 +126,8 @@ class Address:
             )
         authorization = None
         if url.user is not None:
-            basic = aiohttp.BasicAuth(url.user, url.password or "", encoding="utf-8")
-            authorization = basic.encode()
+            pair = f"{url.user}:{url.password or ''}".encode()
+            authorization = "Basic " + b64encode(pair).decode()
         bare = url.with_user(None)
         return cls(url=bare, name=str(bare).rstrip("/"), authorization=authorization)
 

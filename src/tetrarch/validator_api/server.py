@@ -1,0 +1,201 @@
+"""The HTTP listener: turns requests into values, answers into responses, and hands the rest on."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from aiohttp import web
+
+from tetrarch.errors import InvariantBroken, ListenFailed, TetrarchError
+from tetrarch.ethereum.beacon_node.errors import (
+    BeaconNodeAnswerInvalid,
+    BeaconNodeRefused,
+    BeaconNodeUnreachable,
+)
+from tetrarch.ethereum.beacon_node.ports import ProxyRequest
+from tetrarch.observability.logs import Log
+from tetrarch.validator_api.api import ValidatorApi
+from tetrarch.validator_api.messages import (
+    ApiAnswer,
+    ApiError,
+    ApiRequest,
+    PassThrough,
+    error_answer,
+)
+from tetrarch.validator_api.routes import PROXIED_SIZE_MAX, ROUTES, Route
+
+LINE_SIZE_MAX = 64 * 1024  # validators by GET: 64 keys and more in the query
+SHUTDOWN_TIMEOUT_S = 1  # open event streams never end by themselves
+EVENT_STREAM_PATH = "/eth/v1/events"
+
+# Called after each answer: route (its template, or "proxy"), status, seconds, User-Agent.
+Answered: TypeAlias = Callable[[str, int, float, str], None]
+
+
+def _ignore(route: str, status: int, duration_s: float, user_agent: str) -> None:
+    del route, status, duration_s, user_agent
+
+
+class ValidatorApiServer:
+    """Serves ``api``. An invariant broken inside a request ends ``run`` with it."""
+
+    def __init__(
+        self,
+        api: ValidatorApi,
+        *,
+        host: str,
+        port: int,
+        log: Log,
+        answered: Answered = _ignore,
+    ) -> None:
+        self.bound_port = port  # the real one once listening, where ``port`` is 0
+        self.listening = asyncio.Event()
+        self._api = api
+        self._host = host
+        self._port = port
+        self._log = log
+        self._answered = answered
+        self._broken: asyncio.Future[None] | None = None
+
+    async def run(self) -> None:
+        """Serve until cancelled.
+
+        Raises:
+            ListenFailed: the address cannot be bound.
+            InvariantBroken: a request met one.
+        """
+        self._broken = asyncio.get_running_loop().create_future()
+        app = web.Application(client_max_size=0)  # bodies are read by ``_read_body``
+        for route in ROUTES:
+            app.router.add_route(route.method, route.path, self._endpoint(route))
+        app.router.add_route("*", "/{path:.*}", self._endpoint(None))
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            max_line_size=LINE_SIZE_MAX,
+            max_field_size=LINE_SIZE_MAX,
+            shutdown_timeout=SHUTDOWN_TIMEOUT_S,
+        )
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, self._host, self._port)
+            try:
+                await site.start()
+            except OSError as error:
+                raise ListenFailed(
+                    "open validator API listener",
+                    address=f"{self._host}:{self._port}",
+                    reason=error.strerror,
+                ) from error
+            self.bound_port = runner.addresses[0][1]
+            self._log.info("validator_api_listening", address=f"{self._host}:{self.bound_port}")
+            self.listening.set()
+            await self._broken
+        finally:
+            await runner.cleanup()
+
+    def _endpoint(
+        self, route: Route | None
+    ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        name = "proxy" if route is None else route.path
+
+        async def serve(request: web.Request) -> web.StreamResponse:
+            loop = asyncio.get_running_loop()
+            started_s = loop.time()
+            response = await self._serve(route, request)
+            user_agent = request.headers.get("User-Agent", "")[:128]
+            self._answered(name, response.status, loop.time() - started_s, user_agent)
+            return response
+
+        return serve
+
+    async def _serve(self, route: Route | None, request: web.Request) -> web.StreamResponse:
+        try:
+            return await self._answer(route, request)
+        except ApiError as error:
+            failure = error
+        except BeaconNodeRefused as error:
+            failure = ApiError(error.status, f"beacon node: {error.message}")
+        except BeaconNodeUnreachable as error:
+            failure = ApiError(503, str(error))
+        except BeaconNodeAnswerInvalid as error:
+            failure = ApiError(502, str(error))
+        except TetrarchError as error:
+            self._log.error("validator_api_failed", path=request.path, reason=str(error))
+            failure = ApiError(500, str(error))
+        except InvariantBroken as broken:
+            if self._broken is not None and not self._broken.done():
+                self._broken.set_exception(broken)
+            failure = ApiError(500, "the node stops: an invariant is broken")
+        except ConnectionError:
+            raise  # the client went away: there is nobody to answer
+        except Exception as error:  # noqa: BLE001 - the API's boundary
+            self._log.error("validator_api_crashed", path=request.path, exc_info=error)
+            failure = ApiError(500, "internal error, see the node's log")
+        if failure.status < 500:
+            self._log.debug("validator_api_refused", path=request.path, reason=failure.message)
+        return _response(error_answer(failure))
+
+    async def _answer(self, route: Route | None, request: web.Request) -> web.StreamResponse:
+        body = await _read_body(request, PROXIED_SIZE_MAX if route is None else route.body_max)
+        if route is not None:
+            api_request = ApiRequest(
+                method=request.method,
+                target=request.raw_path,
+                parameters=dict(request.match_info),
+                query=tuple(request.query.items()),
+                headers=request.headers,
+                body=body,
+            )
+            answer = await route.handler(self._api, api_request)
+            if not isinstance(answer, PassThrough):
+                return _response(answer)
+        return await self._hand_on(request, body)
+
+    async def _hand_on(self, request: web.Request, body: bytes) -> web.StreamResponse:
+        """Stream the beacon node's answer. Headers must come within the request's time."""
+        proxied = ProxyRequest(
+            method=request.method, path=request.raw_path, headers=request.headers, body=body
+        )
+        context = self._api.ports.beacon_node.proxy(proxied)
+        async with context as answer:
+            response = web.StreamResponse(status=answer.status, headers=answer.headers)
+            if request.path == EVENT_STREAM_PATH:
+                response.headers["Cache-Control"] = "no-store"
+            await response.prepare(request)
+            try:
+                async for chunk in answer.chunks():
+                    await response.write(chunk)
+                await response.write_eof()
+            except BeaconNodeUnreachable as error:
+                # Too late for an error body: cut the connection, so that nobody takes what came
+                # for the whole answer.
+                self._log.debug("proxied_answer_cut", path=request.path, reason=str(error))
+                if request.transport is not None:
+                    request.transport.abort()
+            return response
+
+
+async def _read_body(request: web.Request, size_max: int) -> bytes:
+    """The whole body.
+
+    Raises:
+        ApiError: 413, it is longer than ``size_max``.
+    """
+    if (request.content_length or 0) > size_max:
+        raise ApiError(413, f"the body is longer than {size_max} bytes")
+    parts: list[bytes] = []
+    size = 0
+    async for chunk in request.content.iter_any():
+        size += len(chunk)
+        if size > size_max:
+            raise ApiError(413, f"the body is longer than {size_max} bytes")
+        parts.append(chunk)
+    return b"".join(parts)
+
+
+def _response(answer: ApiAnswer) -> web.Response:
+    headers = dict(answer.headers)
+    if answer.content_type is not None:
+        headers["Content-Type"] = answer.content_type
+    return web.Response(status=answer.status, headers=headers, body=answer.body)
