@@ -140,14 +140,14 @@ def chain(connection: sqlite3.Connection) -> bytes | None:
     return bytes(row[0]) if row else None
 
 
-def prune(
-    connection: sqlite3.Connection, *, epoch: int, slots_per_epoch: int, keep: int = KEEP_EPOCHS
-) -> int:
-    """Replace votes and blocks from before ``epoch - keep`` by floors; return how many.
+def prune(connection: sqlite3.Connection, *, slots_per_epoch: int, keep: int = KEEP_EPOCHS) -> int:
+    """Replace what lies ``keep`` epochs before the newest vote by floors; return how many.
 
     Nothing that was denied before is approved after: floors deny all that pruned rows denied.
+    Age is counted from the newest vote, not from the clock, which may be wrong.
     """
-    last = epoch - keep
+    (newest,) = connection.execute("SELECT max(target) FROM slashing_vote").fetchone()
+    last = 0 if newest is None else newest - keep
     if last <= 0:
         return 0
     connection.execute(
@@ -303,8 +303,6 @@ class SlashingHistory:
         root = genesis_validators_root
         await self._storage.write(partial(bind_chain, genesis_validators_root=root))
 
-    async def prune(self, *, epoch: int, slots_per_epoch: int) -> int:
-        """See the function ``prune``."""
-        return await self._storage.write(
-            partial(prune, epoch=epoch, slots_per_epoch=slots_per_epoch)
-        )
+    async def prune(self, *, slots_per_epoch: int) -> int:
+        """See the function ``prune``. Cheap when called once per epoch."""
+        return await self._storage.write(partial(prune, slots_per_epoch=slots_per_epoch))

@@ -1,0 +1,154 @@
+"""From a request to a signature: root computed, rules asked, record durable, then signed.
+
+The three steps are functions so that the process and the simulator run the very same ones
+around their own databases: ``plan`` (pure), ``history.check_and_record`` (in a transaction that
+is committed before), ``settle`` (signs).
+"""
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from tetrarch.enclave.history import Wish
+from tetrarch.enclave.keys import KeyRing
+from tetrarch.enclave.ports import (
+    Approved,
+    Denied,
+    Failed,
+    SignAttestation,
+    SignBlock,
+    SignRandao,
+    SignRequest,
+    SignResult,
+)
+from tetrarch.enclave.rules import Block, Reason, Refused, Verdict, Vote, too_far_ahead
+from tetrarch.errors import TetrarchError, invariant
+from tetrarch.ethereum.spec.chain import ChainSpec
+from tetrarch.ethereum.spec.domains import DomainType
+from tetrarch.ethereum.spec.values import (
+    UINT64_MAX,
+    AttestationData,
+    BeaconBlockHeader,
+    uint64_root,
+)
+
+REQUESTS_MAX = 4096
+
+Rooted: TypeAlias = AttestationData | BeaconBlockHeader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One request, ready to be judged. ``wish`` is None where nothing can be slashed."""
+
+    pubkey: bytes
+    signing_root: bytes = b""
+    wish: Wish | None = None
+    denied: Reason | None = None
+
+
+class Planner:
+    """Computes signing roots for one chain, each distinct object of a batch once."""
+
+    def __init__(self, chain: ChainSpec, *, wall_s: float) -> None:
+        self._chain = chain
+        self._now_epoch = chain.epoch_of(chain.slot_at(wall_s))
+        self._roots: dict[object, bytes] = {}
+
+    def plan(self, request: SignRequest) -> Plan:
+        """What it takes to grant ``request``."""
+        match request:
+            case SignAttestation(pubkey=pubkey, data=data):
+                epoch = data.target.epoch
+                root = self._root(DomainType.BEACON_ATTESTER, epoch, data)
+                what: Vote | Block = Vote(source=data.source.epoch, target=epoch, signing_root=root)
+                return self._judged(epoch, pubkey, root, Wish(pubkey, what))
+            case SignBlock(pubkey=pubkey, header=header):
+                epoch = self._chain.epoch_of(header.slot)
+                root = self._root(DomainType.BEACON_PROPOSER, epoch, header)
+                what = Block(slot=header.slot, signing_root=root)
+                return self._judged(epoch, pubkey, root, Wish(pubkey, what))
+            case SignRandao(pubkey=pubkey, epoch=epoch):
+                if not 0 <= epoch <= UINT64_MAX:
+                    return Plan(pubkey=pubkey, denied=Reason.TOO_FAR_AHEAD)
+                root = self._chain.forks.signing_root(DomainType.RANDAO, epoch, uint64_root(epoch))
+                return self._judged(epoch, pubkey, root, None)
+
+    def _judged(self, epoch: int, pubkey: bytes, root: bytes, wish: Wish | None) -> Plan:
+        if too_far_ahead(epoch, now_epoch=self._now_epoch):
+            return Plan(pubkey=pubkey, denied=Reason.TOO_FAR_AHEAD)
+        return Plan(pubkey=pubkey, signing_root=root, wish=wish)
+
+    def _root(self, domain: DomainType, epoch: int, value: Rooted) -> bytes:
+        root = self._roots.get(value)
+        if root is None:
+            root = self._chain.forks.signing_root(domain, epoch, value.hash_tree_root())
+            self._roots[value] = root
+        return root
+
+
+def plan(
+    requests: Sequence[SignRequest],
+    *,
+    chain: ChainSpec | None,
+    held: Container[bytes],
+    wall_s: float,
+) -> tuple[Plan, ...]:
+    """Judge all that needs no history: is the chain known, the key held, the time near?"""
+    if chain is None:
+        return tuple(Plan(pubkey=r.pubkey, denied=Reason.NOT_CONFIGURED) for r in requests)
+    planner = Planner(chain, wall_s=wall_s)
+    return tuple(
+        planner.plan(request)
+        if request.pubkey in held
+        else Plan(pubkey=request.pubkey, denied=Reason.KEY_UNKNOWN)
+        for request in requests
+    )
+
+
+def wishes_of(plans: Sequence[Plan]) -> tuple[Wish, ...]:
+    """What the history must judge and record, in order."""
+    return tuple(plan.wish for plan in plans if plan.wish is not None and plan.denied is None)
+
+
+def settle(
+    plans: Sequence[Plan], verdicts: tuple[Verdict, ...] | TetrarchError, keys: KeyRing
+) -> tuple[SignResult, ...]:
+    """Sign what is approved. Call it only after the record of ``verdicts`` is durable.
+
+    Args:
+        plans: what ``plan`` gave.
+        verdicts: the history's answers to ``wishes_of(plans)``, or why it gave none: then
+            nothing that could be slashed is signed.
+        keys: hold every key of a plan that is not denied.
+    """
+    decisions = _decide(plans, verdicts)
+    granted = [
+        (item.pubkey, item.signing_root)
+        for item, decision in zip(plans, decisions, strict=True)
+        if decision is None
+    ]
+    signatures = iter(keys.sign(granted))
+    return tuple(
+        Approved(next(signatures)) if decision is None else decision for decision in decisions
+    )
+
+
+def _decide(
+    plans: Sequence[Plan], verdicts: tuple[Verdict, ...] | TetrarchError
+) -> list[Denied | Failed | None]:
+    """None where it is granted."""
+    decisions: list[Denied | Failed | None] = []
+    answers = iter(()) if isinstance(verdicts, TetrarchError) else iter(verdicts)
+    for item in plans:
+        if item.denied is not None:
+            decisions.append(Denied(item.denied))
+        elif item.wish is None:
+            decisions.append(None)
+        elif isinstance(verdicts, TetrarchError):
+            decisions.append(Failed(verdicts.code))
+        else:
+            verdict = next(answers)
+            decisions.append(Denied(verdict.reason) if isinstance(verdict, Refused) else None)
+    invariant(next(answers, None) is None, "each verdict belongs to one request")
+    return decisions

@@ -1,0 +1,240 @@
+"""The node's end of its enclave: starts the process, sends typed requests, notices its death."""
+
+import asyncio
+import contextlib
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self, TypeAlias, TypeVar
+
+from tetrarch.enclave import errors as enclave_errors
+from tetrarch.enclave import protocol
+from tetrarch.enclave.approval import REQUESTS_MAX
+from tetrarch.enclave.errors import EnclaveGone, EnclaveRefused, EnclaveSlow, FrameInvalid
+from tetrarch.enclave.ports import EnclaveStatus, SignRequest, SignResult
+from tetrarch.errors import OperatorError, invariant
+from tetrarch.ethereum.spec.chain import ChainSpec
+from tetrarch.storage import errors as storage_errors
+
+OPEN_TIMEOUT_S = 900.0  # thousands of keystores at a second each, on two threads
+ANSWER_TIMEOUT_S = 8.0
+END_TIMEOUT_S = 5.0
+_WAITING_MAX = 256
+# Isolated: neither the environment nor the working folder can put other code in its place.
+COMMAND = (sys.executable, "-I", "-m", "tetrarch.enclave")
+
+Body: TypeAlias = protocol.Open | protocol.Configure | protocol.Sign | protocol.AskStatus
+Answer: TypeAlias = protocol.Done | protocol.Signed | protocol.Status | protocol.Refusal
+
+A = TypeVar("A", protocol.Done, protocol.Signed, protocol.Status)
+
+# The enclave's own errors, raised again here as what they are.
+_RAISED_AGAIN: dict[str, type[OperatorError]] = {
+    error.code: error
+    for error in (
+        enclave_errors.ShareFileMissing,
+        enclave_errors.ShareInvalid,
+        enclave_errors.PasswordWrong,
+        enclave_errors.ShareSwapped,
+        enclave_errors.WrongChain,
+        storage_errors.FolderNotWritable,
+        storage_errors.StorageInUse,
+        storage_errors.StorageCorrupt,
+        storage_errors.StorageFailed,
+        storage_errors.StorageTooNew,
+        storage_errors.StorageFullAtStart,
+    )
+}
+
+
+class EnclaveClient:
+    """A running enclave process. Implements ``ports.Enclave``; ``start`` it, ``close`` it.
+
+    Calls may overlap; the enclave answers them in order. After its death every call raises
+    ``EnclaveGone``: whoever wants to go on closes this object and starts another.
+    """
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, channel: "_Channel", *, answer_timeout_s: float
+    ) -> None:
+        self._process = process
+        self._channel = channel
+        self._answer_timeout_s = answer_timeout_s
+
+    @classmethod
+    async def start(
+        cls,
+        *,
+        database: Path,
+        shares: Sequence[protocol.ShareFile],
+        answer_timeout_s: float = ANSWER_TIMEOUT_S,
+        open_timeout_s: float = OPEN_TIMEOUT_S,
+        command: Sequence[str] = COMMAND,
+    ) -> Self:
+        """Start the process and let it open its database and shares.
+
+        Args:
+            database: the enclave's own slashing history; made if it is not there.
+            shares: the files, with the public share that each must have.
+            answer_timeout_s: for one later call.
+            open_timeout_s: for reading all keystores.
+            command: what to execute; another one wraps the enclave, or breaks it in a test.
+
+        Raises:
+            ShareFileMissing, ShareInvalid, PasswordWrong, ShareSwapped: names the file.
+            OperatorError: of ``storage.errors``, about ``database``.
+            EnclaveGone: the process died.
+        """
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=theirs.fileno(),
+                stdout=asyncio.subprocess.DEVNULL,
+                env={"LC_ALL": "C.UTF-8"},
+                # Away from the terminal's signals: it ends when its socket closes.
+                start_new_session=True,
+            )
+        loop = asyncio.get_running_loop()
+        _, channel = await loop.create_connection(_Channel, sock=ours)
+        client = cls(process, channel, answer_timeout_s=answer_timeout_s)
+        try:
+            call = protocol.Open(str(database), tuple(shares))
+            _expect(protocol.Done, await channel.ask(call, timeout_s=open_timeout_s))
+        except BaseException:
+            await client.close()
+            raise
+        return client
+
+    @property
+    def process_id(self) -> int:
+        """Of the enclave, for status pages and tests."""
+        return self._process.pid
+
+    async def configure(self, chain: ChainSpec) -> None:
+        """As ``ports.Enclave``."""
+        _expect(protocol.Done, await self._ask(protocol.configure_call(chain)))
+
+    async def sign(self, requests: tuple[SignRequest, ...]) -> tuple[SignResult, ...]:
+        """As ``ports.Enclave``. Cost: 100 attesters of one slot take about 20 ms."""
+        invariant(len(requests) <= REQUESTS_MAX, "a batch is bounded")
+        if not requests:
+            return ()
+        reply = _expect(protocol.Signed, await self._ask(protocol.sign_call(requests)))
+        results = protocol.results_of(reply)
+        invariant(len(results) == len(requests), "one result for each request")
+        return results
+
+    async def status(self) -> EnclaveStatus:
+        """As ``ports.Enclave``."""
+        reply = _expect(protocol.Status, await self._ask(protocol.AskStatus()))
+        return EnclaveStatus(
+            pubkeys=reply.pubkeys,
+            genesis_validators_root=reply.genesis_validators_root,
+            blocks_recorded=reply.blocks_recorded,
+            votes_recorded=reply.votes_recorded,
+            protections=reply.protections,
+        )
+
+    async def watch(self) -> None:
+        """Return once ``close`` was called; raise ``EnclaveGone`` as soon as the enclave dies.
+
+        For a task of the node's own group, so that its death stops the node at once.
+        """
+        await self._channel.watch()
+
+    async def close(self) -> None:
+        """End the process by closing its socket; kill it if it does not end."""
+        self._channel.close()
+        try:
+            async with asyncio.timeout(END_TIMEOUT_S):
+                await self._process.wait()
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+
+    async def _ask(self, body: Body) -> Answer:
+        return await self._channel.ask(body, timeout_s=self._answer_timeout_s)
+
+
+class _Channel(asyncio.Protocol):
+    """Matches replies to calls by id."""
+
+    def __init__(self) -> None:
+        self._frames = protocol.FrameBuffer()
+        self._waiting: dict[int, asyncio.Future[Answer]] = {}
+        self._next_id = 0
+        self._transport: asyncio.Transport | None = None
+        self._closing = False
+        self._gone: EnclaveGone | None = None
+        self._ended = asyncio.Event()
+
+    async def ask(self, body: Body, *, timeout_s: float) -> Answer:
+        if self._closing or self._gone is not None or self._transport is None:
+            raise self._gone or EnclaveGone("ask enclave", reason="closed")
+        if len(self._waiting) >= _WAITING_MAX:
+            raise EnclaveSlow("ask enclave", waiting=len(self._waiting))
+        self._next_id += 1
+        call_id = self._next_id
+        frame = protocol.encode(protocol.Call(call_id, body))
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting[call_id] = future
+        try:
+            self._transport.write(frame)
+            async with asyncio.timeout(timeout_s):
+                return await future
+        except TimeoutError:
+            raise EnclaveSlow("ask enclave", timeout_s=timeout_s) from None
+        finally:
+            self._waiting.pop(call_id, None)
+
+    async def watch(self) -> None:
+        await self._ended.wait()
+        if not self._closing and self._gone is not None:
+            raise self._gone
+
+    def close(self) -> None:
+        self._closing = True
+        if self._transport is not None:
+            self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        invariant(isinstance(transport, asyncio.Transport), "a socket's transport can write")
+        if isinstance(transport, asyncio.Transport):
+            self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for payload in self._frames.feed(data):
+                reply = protocol.decode_reply(payload)
+                future = self._waiting.get(reply.id)  # None: the asker gave up
+                if future is not None and not future.done():
+                    future.set_result(reply.body)
+        except FrameInvalid as error:
+            self._end(str(error))
+            if self._transport is not None:
+                self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end(str(exc) if exc else "its socket closed")
+
+    def _end(self, reason: str) -> None:
+        if self._gone is None:
+            self._gone = EnclaveGone("ask enclave", reason="closed" if self._closing else reason)
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(self._gone)
+        self._ended.set()
+
+
+def _expect(kind: type[A], answer: Answer) -> A:
+    if isinstance(answer, kind):
+        return answer
+    if isinstance(answer, protocol.Refusal):
+        again = _RAISED_AGAIN.get(answer.code)
+        if again is not None:
+            raise again(answer.action, **answer.fields)
+        raise EnclaveRefused(answer.action, **{**answer.fields, "refused_as": answer.code})
+    raise FrameInvalid("read reply", expected=kind.__name__, got=type(answer).__name__)

@@ -1,0 +1,210 @@
+"""The enclave process: one blocking loop on one socket, until the node lets go of it.
+
+Started by ``client.EnclaveClient`` with the socket as standard input. Nothing else can connect
+to it, no secret is in its arguments or environment, and it ends when its node does.
+"""
+
+import os
+import socket
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+from tetrarch.clock import Clock
+from tetrarch.enclave import approval, history, protocol, sandbox
+from tetrarch.enclave.errors import FrameInvalid
+from tetrarch.enclave.keys import BlsKeyRing
+from tetrarch.enclave.opening import open_shares
+from tetrarch.enclave.ports import SignAttestation
+from tetrarch.enclave.rules import Verdict
+from tetrarch.errors import InputInvalid, TetrarchError, Transient
+from tetrarch.ethereum.spec.chain import ChainSpec
+from tetrarch.storage.errors import StorageFailed
+from tetrarch.storage.lock import OwnerLock
+from tetrarch.storage.sqlite import commit_group, open_connection, read_snapshot
+
+_CHUNK_BYTES = 1 << 16
+_SIGNING_THREADS = 2
+
+R = TypeVar("R")
+Answer: TypeAlias = protocol.Done | protocol.Signed | protocol.Status | protocol.Refusal
+
+
+class EnclaveProcess:
+    """The state of one enclave: keys, history, chain. ``serve`` runs it."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        protections: tuple[str, ...] = (),
+        before_answer: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``before_answer`` is called between the durable record and the answer, by tests."""
+        self._clock = clock
+        self._protections = protections
+        self._before_answer = before_answer
+        self._opened: _Opened | None = None
+        self._chain: ChainSpec | None = None
+        self._pruned_epoch = 0
+
+    def serve(self, connection: socket.socket) -> None:
+        """Answer calls until the node closes its end.
+
+        Raises:
+            FrameInvalid: the node speaks nonsense.
+        """
+        frames = protocol.FrameBuffer()
+        try:
+            while chunk := connection.recv(_CHUNK_BYTES):
+                for payload in frames.feed(chunk):
+                    call = protocol.decode_call(payload)
+                    connection.sendall(protocol.encode(protocol.Reply(call.id, self.answer(call))))
+                    if isinstance(call.body, protocol.Sign):
+                        self._prune(call.body)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # the node went away; the same as a closed socket
+        finally:
+            self.close()
+
+    def answer(self, call: protocol.Call) -> Answer:
+        """Do what ``call`` asks; expected errors become a ``Refusal``."""
+        try:
+            return self._dispatch(call.body)
+        except TetrarchError as error:
+            return protocol.Refusal(
+                code=error.code,
+                action=error.action,
+                fields={name: str(value)[:1024] for name, value in error.fields.items()},
+            )
+
+    def close(self) -> None:
+        """Give up files and threads."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    def _dispatch(
+        self,
+        body: protocol.Open | protocol.Configure | protocol.Sign | protocol.AskStatus,
+    ) -> Answer:
+        match body:
+            case protocol.Open():
+                return self._open(body)
+            case protocol.Configure():
+                return self._configure(body)
+            case protocol.Sign():
+                return self._sign(body)
+            case protocol.AskStatus():
+                return self._status()
+
+    def _open(self, call: protocol.Open) -> protocol.Done:
+        if self._opened is not None:
+            raise InputInvalid("open enclave", reason="it is open already")
+        path = Path(call.database)
+        lock = OwnerLock.acquire(path.with_name(path.name + ".lock"))
+        try:
+            database = open_connection(path, (history.SCHEMA,))
+        except BaseException:
+            lock.release()
+            raise
+        try:
+            keys = BlsKeyRing(open_shares(call.shares), threads=_SIGNING_THREADS)
+        except BaseException:
+            database.close()
+            lock.release()
+            raise
+        self._opened = _Opened(path=path, lock=lock, database=database, keys=keys)
+        self._protections += sandbox.lock_memory()
+        return protocol.Done()
+
+    def _configure(self, call: protocol.Configure) -> protocol.Done:
+        opened = self._require_open()
+        chain = protocol.chain_of(call)
+        opened.write(lambda c: history.bind_chain(c, chain.forks.genesis_validators_root))
+        self._chain = chain
+        return protocol.Done()
+
+    def _sign(self, call: protocol.Sign) -> protocol.Signed:
+        opened = self._require_open()
+        plans = approval.plan(
+            protocol.requests_of(call),
+            chain=self._chain,
+            held=opened.held,
+            wall_s=self._clock.wall_s(),
+        )
+        wishes = approval.wishes_of(plans)
+        verdicts: tuple[Verdict, ...] | TetrarchError = ()
+        if wishes:
+            try:
+                verdicts = opened.write(lambda c: history.check_and_record(c, wishes))
+            except (Transient, StorageFailed) as error:
+                verdicts = error
+        self._before_answer()
+        return protocol.signed(approval.settle(plans, verdicts, opened.keys))
+
+    def _status(self) -> protocol.Status:
+        opened = self._require_open()
+        counted = read_snapshot(opened.database, history.counts, path=opened.path)
+        return protocol.Status(
+            pubkeys=opened.keys.pubkeys,
+            genesis_validators_root=history.chain(opened.database),
+            blocks_recorded=counted.blocks,
+            votes_recorded=counted.votes,
+            protections=self._protections,
+        )
+
+    def _prune(self, call: protocol.Sign) -> None:
+        """Once per epoch, after an answer: nobody waits for it."""
+        if self._opened is None or self._chain is None:
+            return
+        slots = self._chain.slots_per_epoch
+        requests = protocol.requests_of(call)
+        votes = (r.data.target.epoch for r in requests if isinstance(r, SignAttestation))
+        newest = max(votes, default=0)
+        if newest <= self._pruned_epoch:
+            return
+        self._pruned_epoch = newest
+        try:
+            self._opened.write(lambda c: history.prune(c, slots_per_epoch=slots))
+        except (Transient, StorageFailed):
+            return  # a longer history is no harm; the next epoch tries again
+
+    def _require_open(self) -> "_Opened":
+        if self._opened is None:
+            raise FrameInvalid("ask enclave", reason="the first call must be Open")
+        return self._opened
+
+
+class _Opened:
+    """The files and keys of an open enclave."""
+
+    def __init__(
+        self, *, path: Path, lock: OwnerLock, database: sqlite3.Connection, keys: BlsKeyRing
+    ) -> None:
+        self.path = path
+        self.database = database
+        self.keys = keys
+        self.held = frozenset(keys.pubkeys)
+        self._lock = lock
+
+    def write(self, function: Callable[[sqlite3.Connection], R]) -> R:
+        """Run ``function`` in a transaction and return after its commit reached the disk."""
+        (outcome,) = commit_group(self.database, (function,), path=self.path)
+        if outcome.error is not None:
+            raise outcome.error
+        value: R = outcome.value
+        return value
+
+    def close(self) -> None:
+        self.keys.close()
+        self.database.close()
+        self._lock.release()
+
+
+def run(clock: Clock) -> None:
+    """The program: serve the socket that is standard input."""
+    protections = sandbox.protect_process()
+    with socket.socket(fileno=os.dup(0)) as connection:
+        EnclaveProcess(clock=clock, protections=protections).serve(connection)
