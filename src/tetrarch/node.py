@@ -14,11 +14,12 @@ from tetrarch.consensus.ports import ConsensusPorts, Decided, DutyTimes, Observe
 from tetrarch.consensus.timers import RoundTimes
 from tetrarch.duties import aggsigdb, dutydb, parsigdb, slashing, votelog
 from tetrarch.duties.aggsigdb import AggSigDB
-from tetrarch.duties.agreement import DECIDED_TYPES, Agreement
+from tetrarch.duties.agreement import DECIDED_TYPES, Agreement, Sources
 from tetrarch.duties.broadcaster import Broadcaster
 from tetrarch.duties.deadline import Deadlines
 from tetrarch.duties.dutydb import DutyDB
 from tetrarch.duties.fetcher import Fetcher
+from tetrarch.duties.group_crypto import GroupCrypto
 from tetrarch.duties.keys import ClusterKeys
 from tetrarch.duties.parsigdb import ParSigDB
 from tetrarch.duties.parsigex import ParSigEx
@@ -76,6 +77,7 @@ class NodePorts:
     identity: Identity
     clock: Clock
     compute: Compute
+    crypto: GroupCrypto
     entropy: Entropy
     spawner: Spawner
     observer: Observer
@@ -289,12 +291,15 @@ def _components(
         graffiti=shape.graffiti,
     )
     agreement = Agreement(
-        definitions=scheduler,
-        view=fetcher.view,
-        aggregated=signed,
-        history=history.refusal,
+        sources=Sources(
+            definitions=scheduler,
+            view=fetcher.view,
+            aggregated=signed,
+            history=history.refusal,
+        ),
         chain=chain,
         compute=ports.compute,
+        crypto=ports.crypto,
         log=log,
     )
     partials = ParSigDB(
@@ -319,9 +324,7 @@ def _components(
         parsigex=ParSigEx(
             bus=ports.bus, keys=keys, chain=chain, clock=clock, own=partials, log=log
         ),
-        sigagg=SigAgg(
-            keys=keys, chain=chain, compute=ports.compute, entropy=ports.entropy, log=log
-        ),
+        sigagg=SigAgg(crypto=ports.crypto, chain=chain, compute=ports.compute, log=log),
         aggsigdb=signed,
         broadcaster=Broadcaster(beacon_node=ports.beacon_node, decided=store, chain=chain, log=log),
         deadlines=deadlines,

@@ -8,6 +8,7 @@ from typing import Any
 from tests.duties.duty_world import CHAIN, InlineCompute, Validators, log, spoilt
 
 from tetrarch.crypto.bls import verify
+from tetrarch.duties.group_crypto import BlsGroupCrypto
 from tetrarch.duties.parsigdb import LatePartials
 from tetrarch.duties.plausible import signing_root
 from tetrarch.duties.sigagg import SigAgg
@@ -25,10 +26,9 @@ VALIDATORS = Validators(3)
 class World:
     def __init__(self) -> None:
         self.sigagg = SigAgg(
-            keys=VALIDATORS.keys,
+            crypto=BlsGroupCrypto(keys=VALIDATORS.keys, entropy=system_entropy),
             chain=CHAIN,
             compute=InlineCompute(),
-            entropy=system_entropy,
             log=log(),
         )
         self.aggregated: list[SignedDataSet] = []

@@ -7,15 +7,15 @@ beacon node and our own slashing history.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from tetrarch.consensus.events import Verdict
 from tetrarch.consensus.ports import Decided
-from tetrarch.crypto.bls import verify
 from tetrarch.duties.aggsigdb import AggSigDB
 from tetrarch.duties.codec import ValueInvalid, decode_unsigned, encode_unsigned
 from tetrarch.duties.errors import DutyNotResolved, DutyUnavailable
+from tetrarch.duties.group_crypto import GroupCrypto
 from tetrarch.duties.plausible import signing_root
 from tetrarch.duties.ports import Compute, Definitions
 from tetrarch.duties.types import (
@@ -57,28 +57,34 @@ View = Callable[..., Awaitable[AttestationData]]
 HistoryCheck = Callable[[UnsignedDataSet], Awaitable[str | None]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Where this node's own knowledge of a duty comes from."""
+
+    definitions: Definitions
+    view: View
+    aggregated: AggSigDB
+    history: HistoryCheck
+
+
 class Agreement:
     """Inputs: ``participate``, ``propose``, ``on_decided``. Output: ``decided``."""
 
     def __init__(
         self,
         *,
-        definitions: Definitions,
-        view: View,
-        aggregated: AggSigDB,
-        history: HistoryCheck,
+        sources: Sources,
         chain: ChainSpec,
         compute: Compute,
+        crypto: GroupCrypto,
         log: Log,
     ) -> None:
         self.decided = Output[UnsignedDataSet]("decided")
         self.decision = Output[Decided]("decision")
-        self._definitions = definitions
-        self._view = view
-        self._aggregated = aggregated
-        self._history = history
+        self._sources = sources
         self._chain = chain
         self._compute = compute
+        self._crypto = crypto
         self._log = log
         self._consensus: ConsensusPort | None = None
         self._decoded: dict[bytes, UnsignedDataSet] = {}  # own and checked values, to decode once
@@ -111,7 +117,7 @@ class Agreement:
         """Whether this node may vote PREPARE for ``value``; see ``value_check``."""
         try:
             data_set = await self._decode(value)
-            definitions = await self._definitions.get_duty_definition(duty)
+            definitions = await self._sources.definitions.get_duty_definition(duty)
         except DutyNotResolved:
             return Verdict.UNKNOWN
         except (ValueInvalid, DutyUnavailable) as error:
@@ -122,7 +128,7 @@ class Agreement:
         else:
             randao = await self._valid_randao(duty, data_set)
             reason = refusal(data_set, duty, replace(facts, randao=randao), self._chain)
-        reason = reason or await self._history(data_set)
+        reason = reason or await self._sources.history(data_set)
         return Verdict.OK if reason is None else self._refused(duty, reason)
 
     def _refused(self, duty: Duty, reason: str) -> Verdict:
@@ -148,7 +154,7 @@ class Agreement:
         wait_s = self._chain.slot_duration_ms / 1000 / VIEW_WAIT_DIVISOR
         try:
             async with asyncio.timeout(wait_s):
-                return await self._view(duty.slot, fresh=fresh)
+                return await self._sources.view(duty.slot, fresh=fresh)
         except (TimeoutError, TetrarchError) as error:
             self._log.warning("own_view_missing", duty=str(duty), reason=str(error) or "timeout")
             return None
@@ -158,12 +164,12 @@ class Agreement:
         (item,) = data_set.items
         if not isinstance(item, UnsignedProposal):
             return b""
-        found = await self._aggregated.find(Duty(duty.slot, DutyType.RANDAO), item.pubkey)
+        found = await self._sources.aggregated.find(Duty(duty.slot, DutyType.RANDAO), item.pubkey)
         if found is not None:
             return found.signature
         reveal, pubkey = item.proposal.randao_reveal, item.pubkey
         root = signing_root(RandaoPayload(epoch=self._chain.epoch_of(duty.slot)), self._chain)
-        valid = await self._compute.run(lambda: verify(pubkey, root, reveal))
+        valid = await self._compute.run(lambda: self._crypto.verifies(pubkey, root, reveal))
         return reveal if valid else b""
 
     async def _decode(self, value: bytes) -> UnsignedDataSet:
