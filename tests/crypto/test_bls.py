@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from typing import Any
 
@@ -144,3 +145,32 @@ def test_changed_signature_never_verifies(message: bytes, position: int, change:
     assert bls.verify(key(3).public_key(), message, bytes(signature))
     signature[position] ^= change
     assert not bls.verify(key(3).public_key(), message, bytes(signature))
+
+
+def test_neutral_signatures_add_nothing() -> None:
+    signatures = [key(n).sign(ROOT) for n in range(3)]
+    expected = bls.aggregate(signatures)
+    for position in range(4):
+        mixed = [*signatures[:position], INFINITY_G2, *signatures[position:], INFINITY_G2]
+        assert bls.aggregate(mixed) == expected
+    assert bls.aggregate([INFINITY_G2] * 3) == INFINITY_G2
+
+
+def test_sum_of_many_keys_equals_one_by_one() -> None:
+    keys = [key(n).public_key() for n in range(70)]
+    parsed = [bls.PublicKeyPoint.parse(data) for data in keys]
+    total = bls.sum_public_keys(parsed[:1])
+    for point in parsed[1:]:
+        total = bls.sum_public_keys([total, point])
+    assert bls.sum_public_keys(parsed) == total
+    assert bls.aggregate_public_keys(keys) == total.to_bytes()
+
+
+def test_threads_share_points_and_agree() -> None:
+    point = bls.PublicKeyPoint.parse(key(1).public_key())
+    signature = bls.SignaturePoint.parse(key(1).sign(ROOT), check_subgroup=False)
+    with ThreadPoolExecutor(4) as pool:
+        verdicts = pool.map(
+            lambda n: bls.verify_points(point, ROOT if n % 2 else b"other", signature), range(40)
+        )
+    assert list(verdicts) == [False, True] * 20

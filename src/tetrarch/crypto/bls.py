@@ -7,7 +7,7 @@ Source: draft-irtf-cfrg-bls-signature-05; consensus-specs, phase0/beacon-chain.m
 
 import hmac
 from collections.abc import Sequence
-from typing import Any, Final, NoReturn, Self
+from typing import Any, NoReturn, Self
 
 from tetrarch.crypto.blst import DOMAIN, NULL, CData, ffi, lib
 from tetrarch.crypto.points import (
@@ -43,13 +43,12 @@ __all__ = [
     "aggregate_public_keys",
     "aggregate_verify",
     "fast_aggregate_verify",
+    "sum_public_keys",
     "validate_public_key",
     "validate_signature",
     "verify",
     "verify_points",
 ]
-
-AGGREGATED_MAX: Final = 1 << 21  # more public keys than Ethereum has validators
 
 
 class NothingToAggregate(BlsInputInvalid):
@@ -98,14 +97,14 @@ class SecretKey:
         return bytes(out)
 
     def public_key(self) -> bytes:
-        """48 bytes, compressed; 140 us."""
+        """48 bytes, compressed; 65 us."""
         point, out = ffi.new("blst_p1 *"), ffi.new("uint8_t[48]")
         lib.blst_sk_to_pk_in_g1(point, self._scalar)
         lib.blst_p1_compress(out, point)
         return bytes(out)
 
     def sign(self, signing_root: bytes) -> bytes:
-        """96 bytes, compressed; deterministic; 590 us, constant time in the key."""
+        """96 bytes, compressed; deterministic; 260 us, constant time in the key."""
         point, out = ffi.new("blst_p2 *"), ffi.new("uint8_t[96]")
         message = bytes(signing_root)
         lib.blst_hash_to_g2(point, message, len(message), DOMAIN, len(DOMAIN), NULL, 0)
@@ -129,25 +128,25 @@ class SecretKey:
 
 
 def validate_public_key(data: bytes) -> None:
-    """KeyValidate of the draft; raises what ``PublicKeyPoint.parse`` raises. 90 us."""
+    """KeyValidate of the draft; raises what ``PublicKeyPoint.parse`` raises."""
     PublicKeyPoint.parse(data)
 
 
 def validate_signature(data: bytes) -> None:
-    """Check that ``data`` is a signature of anything; raises as ``SignaturePoint.parse``. 125 us."""
+    """Check that ``data`` is a signature of anything; raises as ``SignaturePoint.parse``. 55 us."""
     SignaturePoint.parse(data)
 
 
 def verify(public_key: bytes, message: bytes, signature: bytes) -> bool:
     """Whether ``signature`` over ``message`` is by ``public_key``; malformed bytes are False.
 
-    Call ``validate_public_key`` or ``validate_signature`` to learn what is malformed. 1.9 ms.
+    Call ``validate_public_key`` or ``validate_signature`` to learn what is malformed. 0.9 ms.
     """
     return fast_aggregate_verify([public_key], message, signature)
 
 
 def verify_points(public_key: PublicKeyPoint, message: bytes, signature: SignaturePoint) -> bool:
-    """``verify`` without decompression. Checks the signature's subgroup if nobody did. 1.7 ms."""
+    """``verify`` without decompression. Checks the signature's subgroup if nobody did. 0.8 ms."""
     if not signature.in_subgroup() or not public_key.in_subgroup() or public_key.is_infinity():
         return False
     status = lib.blst_core_verify_pk_in_g1(
@@ -164,12 +163,12 @@ def aggregate(signatures: Sequence[bytes]) -> bytes:
         NothingToAggregate: no signature.
         BlsInputInvalid: one of them is malformed; the subclass says how.
     """
-    if not 0 < len(signatures) <= AGGREGATED_MAX:
-        raise NothingToAggregate("aggregate signatures", count=len(signatures))
+    if not signatures:
+        raise NothingToAggregate("aggregate signatures")
     points = [SignaturePoint.parse(data, allow_infinity=True) for data in signatures]
     total = ffi.new("blst_p2 *")
-    for point in points:
-        lib.blst_p2_add_or_double_affine(total, total, point.affine)
+    table = ffi.new("blst_p2_affine *[]", [point.affine for point in points])
+    lib.blst_p2s_add(total, table, len(points))
     return SignaturePoint.from_jacobian(total, in_subgroup=True).to_bytes()
 
 
@@ -180,15 +179,20 @@ def aggregate_public_keys(public_keys: Sequence[bytes]) -> bytes:
         NothingToAggregate: no key.
         BlsInputInvalid: one of them is malformed or the neutral point.
     """
-    return _sum_of_keys([PublicKeyPoint.parse(data) for data in public_keys]).to_bytes()
+    return sum_public_keys([PublicKeyPoint.parse(data) for data in public_keys]).to_bytes()
 
 
-def _sum_of_keys(points: Sequence[PublicKeyPoint]) -> PublicKeyPoint:
-    if not 0 < len(points) <= AGGREGATED_MAX:
-        raise NothingToAggregate("aggregate public keys", count=len(points))
+def sum_public_keys(points: Sequence[PublicKeyPoint]) -> PublicKeyPoint:
+    """``aggregate_public_keys`` without decompression; 0.5 us for each of many.
+
+    Raises:
+        NothingToAggregate: no key.
+    """
+    if not points:
+        raise NothingToAggregate("aggregate public keys")
     total = ffi.new("blst_p1 *")
-    for point in points:
-        lib.blst_p1_add_or_double_affine(total, total, point.affine)
+    table = ffi.new("blst_p1_affine *[]", [point.affine for point in points])
+    lib.blst_p1s_add(total, table, len(points))
     return PublicKeyPoint.from_jacobian(total)
 
 
@@ -198,7 +202,7 @@ def fast_aggregate_verify(public_keys: Sequence[bytes], message: bytes, signatur
     Safe only for keys with a proof of possession, which a deposit is.
     """
     try:
-        key = _sum_of_keys([PublicKeyPoint.parse(data) for data in public_keys])
+        key = sum_public_keys([PublicKeyPoint.parse(data) for data in public_keys])
         point = SignaturePoint.parse(signature, allow_infinity=True)
     except BlsInputInvalid:
         return False
