@@ -1,9 +1,9 @@
 """Real certificates and meshes on loopback sockets, for the tests of this folder."""
 
 import asyncio
-import random
+import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -70,17 +70,29 @@ def load_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
     return key
 
 
+def _candidates() -> Iterator[int]:
+    """Ports below the ephemeral range, so that no outgoing connection takes them meanwhile,
+    in a range of each test worker's own, so that no other test does."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
+    start = os.getpid()
+    while True:
+        for offset in range(1400):
+            yield 20_000 + worker * 1400 + (start + offset) % 1400
+
+
+_ports = _candidates()
+
+
 def free_ports(count: int) -> list[int]:
-    """Ports below the ephemeral range, so that no outgoing connection takes them meanwhile."""
+    """Ports of 127.0.0.1 on which nothing listens now."""
     ports: list[int] = []
     while len(ports) < count:
-        port = random.randrange(20_000, 32_000)
+        port = next(_ports)
         try:
             socket.create_server(("127.0.0.1", port)).close()
         except OSError:
             continue
-        if port not in ports:
-            ports.append(port)
+        ports.append(port)
     return ports
 
 
@@ -213,6 +225,16 @@ async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
+
+
+async def see_each_other(first: Node, second: Node) -> None:
+    """Wait until these two nodes have their stream."""
+
+    def seen(node: Node, other: Node) -> bool:
+        statuses = {status.index: status.connected for status in node.mesh.status()}
+        return statuses[other.mesh.own_index]
+
+    await until(lambda: seen(first, second) and seen(second, first))
 
 
 async def connected(*nodes: Node) -> None:

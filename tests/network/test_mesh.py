@@ -20,6 +20,7 @@ from tests.network.mesh_world import (
     connected,
     make_identity,
     running,
+    see_each_other,
     until,
 )
 
@@ -80,6 +81,7 @@ async def refusal(call) -> tuple[grpc.StatusCode, str]:
 
 async def still_talk(first: Node, second: Node) -> None:
     """The two nodes exchange one message each way."""
+    await see_each_other(first, second)
     sizes = len(first.received), len(second.received)
     assert first.mesh.send(second.mesh.own_index, Topic.CONSENSUS, b"still here")
     assert second.mesh.send(first.mesh.own_index, Topic.CONSENSUS, b"still here")

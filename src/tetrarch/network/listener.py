@@ -6,6 +6,7 @@ can count them. Then the leaf certificate must equal a pinned one byte for byte.
 """
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeAlias
@@ -163,4 +164,5 @@ def _try_bind(host: str, port: int, address: str) -> None:
     try:
         socket.create_server((host, port), family=family).close()
     except OSError as error:
-        raise ListenFailed("open mesh listener", address=address, reason=error.strerror) from error
+        reason = os.strerror(error.errno) if (error.errno or 0) > 0 else str(error)
+        raise ListenFailed("open mesh listener", address=address, reason=reason) from error

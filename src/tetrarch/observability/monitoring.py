@@ -1,9 +1,11 @@
 """The monitoring listener: /metrics for Prometheus, /livez and /readyz for whoever restarts us."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
+import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -13,6 +15,9 @@ from tetrarch.observability.metrics import Metrics
 
 # None: ready. Else the reason in a few words, as an operator reads it.
 ReadinessCheck: TypeAlias = Callable[[], str | None]
+
+# A part of the node's state as JSON, asked with the query's parameters.
+View: TypeAlias = Callable[[Mapping[str, str]], object]
 
 
 class Monitoring:
@@ -29,6 +34,7 @@ class Monitoring:
         metrics: Metrics,
         checks: Mapping[str, ReadinessCheck],
         log: Log,
+        views: Mapping[str, View] | None = None,
     ) -> None:
         self.bound_port = port  # the real one once listening, where ``port`` is 0
         self.listening = asyncio.Event()
@@ -36,6 +42,7 @@ class Monitoring:
         self._port = port
         self._metrics = metrics
         self._checks = dict(checks)
+        self._views = dict(views or {})
         self._log = log
 
     async def run(self) -> None:
@@ -48,6 +55,8 @@ class Monitoring:
         app.router.add_get("/metrics", self._serve_metrics)
         app.router.add_get("/livez", self._serve_livez)
         app.router.add_get("/readyz", self._serve_readyz)
+        for name, view in self._views.items():
+            app.router.add_get(f"/{name}", _serve_view(view))
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         try:
@@ -58,7 +67,7 @@ class Monitoring:
                 raise ListenFailed(
                     "open monitoring listener",
                     address=f"{self._host}:{self._port}",
-                    reason=error.strerror,
+                    reason=os.strerror(error.errno) if (error.errno or 0) > 0 else str(error),
                 ) from error
             self.bound_port = runner.addresses[0][1]
             self._log.info("monitoring_listening", address=f"{self._host}:{self.bound_port}")
@@ -85,3 +94,11 @@ class Monitoring:
         if reasons:
             return web.Response(status=503, text="\n".join(reasons) + "\n")
         return web.Response(text="ready\n")
+
+
+def _serve_view(view: View) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def serve(request: web.Request) -> web.Response:
+        body = msgspec.json.encode(view(request.query))
+        return web.Response(body=body, content_type="application/json")
+
+    return serve
