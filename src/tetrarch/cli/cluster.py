@@ -1,0 +1,300 @@
+"""``tetrarch cluster``: make a cluster's files, and tell whether they are true."""
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tetrarch.cli.errors import run_command
+from tetrarch.clock import Clock, SystemClock
+from tetrarch.cluster.addresses import ZERO_ADDRESS, parse_address
+from tetrarch.cluster.create import check_target, node_folder, write_cluster
+from tetrarch.cluster.deal import DealtCluster, deal_cluster
+from tetrarch.cluster.deposits import GAS_LIMIT_DEFAULT
+from tetrarch.cluster.errors import EXIT_DATA, ClusterFileInvalid
+from tetrarch.cluster.files import EXTENSION_FILE, LOCK_FILE
+from tetrarch.cluster.findings import Finding
+from tetrarch.cluster.keystore_files import Progress as Report
+from tetrarch.cluster.keystore_files import keystore_paths
+from tetrarch.cluster.load import read_extension, read_lock
+from tetrarch.cluster.lock import Lock
+from tetrarch.cluster.networks import (
+    DEVELOPMENT_FORK_VERSION,
+    NETWORKS,
+    Network,
+    network_for,
+    network_named,
+)
+from tetrarch.cluster.plan import ClusterPlan, default_threshold
+from tetrarch.cluster.root_keys import fresh_keys, interop_keys, keys_of_keystores
+from tetrarch.cluster.text import parse_hex
+from tetrarch.cluster.verify import verify_cluster, verify_lock
+from tetrarch.entropy import system_entropy
+from tetrarch.errors import ConfigInvalid, InputInvalid
+
+app = typer.Typer(
+    name="cluster",
+    help="Make a cluster's files, and tell whether they are true.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+_NETWORK_NAMES = ", ".join(network.name for network in NETWORKS)
+
+
+@app.command()
+@run_command
+def create(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="New folder for the cluster.")],
+    nodes: Annotated[int, typer.Option(help="How many nodes, 3 to 256.")] = 4,
+    threshold: Annotated[
+        int | None, typer.Option(help="How many nodes sign; default two thirds, rounded up.")
+    ] = None,
+    validators: Annotated[
+        int | None, typer.Option(help="How many; default 1, or as many as keys are given.")
+    ] = None,
+    from_keystores: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Split these keystore*.json, each with its .txt."),
+    ] = None,
+    interop: Annotated[
+        str | None, typer.Option(metavar="A..B", help="Split the public test keys A to B.")
+    ] = None,
+    network: Annotated[str | None, typer.Option(help=f"One of {_NETWORK_NAMES}.")] = None,
+    fork_version: Annotated[
+        str | None,
+        typer.Option(metavar="0x...", help="Genesis fork version of a chain of your own."),
+    ] = None,
+    genesis_time: Annotated[
+        int | None, typer.Option(help="Genesis time (Unix seconds) of a chain of your own.")
+    ] = None,
+    withdrawal_address: Annotated[
+        str | None, typer.Option(metavar="0x...", help="Required on public networks.")
+    ] = None,
+    fee_recipient: Annotated[
+        str | None, typer.Option(metavar="0x...", help="Required on public networks.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Shown to people.")] = "",
+    gas_limit: Annotated[int, typer.Option(help="For builder registrations.")] = GAS_LIMIT_DEFAULT,
+    compounding: Annotated[
+        bool, typer.Option("--compounding", help="0x02 withdrawal credentials.")
+    ] = False,
+    insecure_keystores: Annotated[
+        bool,
+        typer.Option("--insecure-keystores", help="Fast, guessable encryption; not on mainnet."),
+    ] = False,
+    host: Annotated[str, typer.Option(help="Host of the address hints.")] = "127.0.0.1",
+    base_port: Annotated[
+        int | None, typer.Option(help="Node i is hinted to listen on this port + i.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Split validator keys among nodes and write a folder for each node.
+
+    Without --network or --fork-version the cluster is for a development chain (fork version
+    0x00000001), where addresses may be left out and are zero.
+
+    \b
+    Example: tetrarch cluster create --nodes 4 --validators 8 my-cluster
+    Exit codes: 0 done, 2 usage, 65 a keystore is wrong, 66 a file is missing,
+      73 the folder exists or cannot be written, 78 options do not fit together.
+    """  # noqa: D301 - \b keeps the help's lines
+    clock: Clock = SystemClock()
+    if from_keystores is not None and interop is not None:
+        raise ConfigInvalid("plan cluster", reason="--from-keystores and --interop exclude")
+    indices = _interop_range(interop) if interop is not None else None
+    given = len(indices) if indices is not None else None
+    if from_keystores is not None:
+        given = len(keystore_paths(from_keystores))
+    if given is not None and validators not in {None, given}:
+        raise ConfigInvalid("plan cluster", validators=validators, keys_given=given)
+    plan = ClusterPlan(
+        node_count=nodes,
+        threshold=default_threshold(nodes) if threshold is None else threshold,
+        validator_count=given if given is not None else (1 if validators is None else validators),
+        network=_network(network, fork_version, genesis_time),
+        fee_recipient=_address(fee_recipient, option="--fee-recipient"),
+        withdrawal_address=_address(withdrawal_address, option="--withdrawal-address"),
+        created_at_s=int(clock.wall_s()),
+        name=name,
+        addresses=_hints(host, base_port, nodes),
+        compounding=compounding,
+        gas_limit=gas_limit,
+        public_keys_known=interop is not None,
+        insecure_keystores=insecure_keystores,
+    )
+    check_target(folder)
+    if from_keystores is not None:
+        with _bar("opening keystores") as report:
+            keys = keys_of_keystores(from_keystores, progress=report)
+    elif indices is not None:
+        keys = interop_keys(indices)
+    else:
+        keys = fresh_keys(plan.validator_count, entropy=system_entropy)
+    dealt = deal_cluster(plan, keys, entropy=system_entropy)
+    with _bar("encrypting keystores") as report:
+        write_cluster(dealt, folder, entropy=system_entropy, progress=report)
+    _print_created(dealt, folder, as_json=as_json)
+
+
+def _interop_range(text: str) -> range:
+    match = re.fullmatch(r"(\d{1,9})(?:\.\.(\d{1,9}))?", text)
+    if match is None:
+        raise ConfigInvalid("plan cluster", option="--interop", expected="A..B, such as 0..7")
+    first = int(match[1])
+    last = int(match[2]) if match[2] else first
+    if last < first:
+        raise ConfigInvalid("plan cluster", option="--interop", reason="the range is empty")
+    return range(first, last + 1)
+
+
+def _network(name: str | None, fork_version: str | None, genesis_time_s: int | None) -> Network:
+    if name is not None and fork_version is not None:
+        raise ConfigInvalid("plan cluster", reason="--network and --fork-version exclude")
+    if name is not None:
+        return network_named(name)
+    version = DEVELOPMENT_FORK_VERSION
+    if fork_version is not None:
+        try:
+            version = parse_hex(fork_version, size=4, field="--fork-version")
+        except InputInvalid as error:
+            raise ConfigInvalid(error.action, **error.fields) from error
+    return network_for(version, genesis_time_s=genesis_time_s)
+
+
+def _address(text: str | None, *, option: str) -> bytes:
+    if text is None:
+        return ZERO_ADDRESS
+    try:
+        return parse_address(text, field=option) or ZERO_ADDRESS
+    except InputInvalid as error:
+        raise ConfigInvalid(error.action, **error.fields) from error
+
+
+def _hints(host: str, base_port: int | None, node_count: int) -> tuple[str, ...]:
+    if base_port is None:
+        return ()
+    shown = f"[{host}]" if ":" in host else host
+    return tuple(f"{shown}:{base_port + index}" for index in range(node_count))
+
+
+@contextmanager
+def _bar(label: str) -> Iterator[Report]:
+    """A progress bar on stderr, if that is a terminal; the value reports (done, total)."""
+    console = Console(stderr=True)
+    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
+        task = progress.add_task(label, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _print_created(dealt: DealtCluster, folder: Path, *, as_json: bool) -> None:
+    plan, lock = dealt.plan, dealt.lock
+    notes = []
+    if ZERO_ADDRESS in {plan.fee_recipient, plan.withdrawal_address}:
+        notes.append("an address is zero: whatever is paid to it is lost; development only")
+    if plan.insecure_keystores:
+        notes.append("keystores are insecurely encrypted: development only")
+    if plan.threshold != default_threshold(plan.node_count):
+        notes.append(f"threshold differs from the recommended {default_threshold(plan.node_count)}")
+    if as_json:
+        created = {
+            "ok": True,
+            "folder": str(folder),
+            "nodes": [str(node_folder(folder, index)) for index in range(plan.node_count)],
+            "threshold": plan.threshold,
+            "validators": ["0x" + validator.pubkey.hex() for validator in lock.validators],
+            "network": plan.network.name,
+            "fork_version": "0x" + plan.network.genesis_fork_version.hex(),
+            "lock_hash": "0x" + lock.lock_hash.hex(),
+            "notes": notes,
+        }
+        print(json.dumps(created))
+        return
+    print(f"created {folder}: {_summary(lock)}, network {plan.network.name}")
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+
+
+def _summary(lock: Lock) -> str:
+    definition = lock.definition
+    return (
+        f"{len(definition.operators)} nodes, threshold {definition.threshold}, "
+        f"{len(lock.validators)} validators, lock hash 0x{lock.lock_hash.hex()}"
+    )
+
+
+@app.command()
+@run_command
+def verify(
+    lock: Annotated[
+        Path, typer.Argument(metavar="LOCK", help="A lock file, or the folder of a node.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Check every hash and signature of a lock and of the extension beside it.
+
+    Prints each thing that is wrong, with the path of the field.
+
+    \b
+    Example: tetrarch cluster verify my-cluster/node0
+    Exit codes: 0 all is true, 65 something is wrong, 66 a file is missing.
+    """  # noqa: D301 - \b keeps the help's lines
+    path = lock / LOCK_FILE if lock.is_dir() else lock
+    parsed, findings = _findings(path)
+    if as_json:
+        answer: dict[str, Any] = {
+            "ok": not findings,
+            "lock": str(path),
+            "lock_hash": "0x" + parsed.lock_hash.hex() if parsed else None,
+            "findings": [
+                {"file": f.file, "code": f.code, "where": f.where, "problem": f.problem}
+                for f in findings
+            ],
+        }
+        print(json.dumps(answer))
+    else:
+        for finding in findings:
+            print(finding)
+        if parsed is not None and not findings:
+            print(f"ok: {path}: {_summary(parsed)}")
+    if findings:
+        print(
+            f"error: verify cluster files: {len(findings)} wrong in {path.parent}; restore both "
+            "files from another operator",
+            file=sys.stderr,
+        )
+        raise typer.Exit(EXIT_DATA)
+
+
+def _findings(path: Path) -> tuple[Lock | None, list[Finding]]:
+    """The parsed lock, and all that is wrong with it and its extension."""
+    parsed, extension, findings = None, None, []
+    try:
+        parsed = read_lock(path)
+    except ClusterFileInvalid as error:
+        findings.append(_malformed("lock", error))
+    try:
+        extension = read_extension(path.parent / EXTENSION_FILE)
+    except ClusterFileInvalid as error:
+        findings.append(_malformed("extension", error))
+    if parsed is not None and extension is not None:
+        findings += verify_cluster(parsed, extension, entropy=system_entropy)
+    elif parsed is not None:
+        findings += verify_lock(parsed, entropy=system_entropy)
+    return parsed, findings
+
+
+def _malformed(file: str, error: ClusterFileInvalid) -> Finding:
+    where = str(error.fields.get("field", "file"))
+    reason = {name: text for name, text in error.fields.items() if name not in {"file", "field"}}
+    problem = " ".join(f"{name}={text}" for name, text in reason.items()) or error.action
+    return Finding(file=file, code="malformed", where=where, problem=" ".join(problem.split()))

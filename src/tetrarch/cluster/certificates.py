@@ -1,0 +1,150 @@
+"""TLS identities of nodes: one self-signed ECDSA P-256 certificate each, pinned by the cluster.
+
+Trust comes from the pin alone: the extension file carries every certificate, signed by every node.
+So a certificate never expires and names no host. Subjects are distinct, because gRPC's TLS stack
+confuses roots with equal subjects; the alternative name is the same on all, because that is
+the name a dialling node asks for.
+
+Ed25519 certificates do not work with grpcio.
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tetrarch.entropy import Entropy
+from tetrarch.errors import InputInvalid
+
+TLS_NAME: Final = "tetrarch-node"  # the DNS name in every certificate
+CERTIFICATE_SIZE_MAX: Final = 4096  # DER; ours have about 450 bytes
+_CURVE: Final = ec.SECP256R1()
+_P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+_NOT_BEFORE: Final = datetime(2020, 1, 1, tzinfo=UTC)  # no clock can be too early
+_NOT_AFTER: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)  # RFC 5280, 4.1.2.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsIdentity:
+    """A TLS key with its certificate, both PEM as gRPC and ``ssl`` take them."""
+
+    private_key_pem: bytes = field(repr=False)
+    certificate_pem: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateFacts:
+    """What the cluster's rules need of a certificate that was checked."""
+
+    subject: str
+    public_key_der: bytes
+
+
+def make_tls_identity(identity_public_key: bytes, *, entropy: Entropy) -> TlsIdentity:
+    """A fresh TLS key and certificate, whose subject derives from the node's identity.
+
+    Args:
+        identity_public_key: 33 bytes, secp256k1.
+        entropy: 48 bytes are drawn for the key, 16 for the serial number.
+    """
+    scalar = int.from_bytes(entropy(48), "big") % (_P256_ORDER - 1) + 1
+    key = ec.derive_private_key(scalar, _CURVE)
+    subject = x509.Name(
+        [x509.NameAttribute(NameOID.COMMON_NAME, f"tetrarch-{identity_public_key.hex()[:32]}")]
+    )
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(1 + int.from_bytes(entropy(16), "big"))
+        .not_valid_before(_NOT_BEFORE)
+        .not_valid_after(_NOT_AFTER)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(TLS_NAME)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    return TlsIdentity(
+        private_key_pem=key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        ),
+        certificate_pem=certificate.public_bytes(serialization.Encoding.PEM),
+    )
+
+
+def pem_of(certificate_der: bytes) -> bytes:
+    """The certificate as PEM text."""
+    return _load(certificate_der).public_bytes(serialization.Encoding.PEM)
+
+
+def der_of(certificate_pem: bytes) -> bytes:
+    """The first certificate of a PEM text; raises InputInvalid."""
+    try:
+        certificate = x509.load_pem_x509_certificate(certificate_pem)
+    except ValueError as error:
+        raise InputInvalid("read certificate", reason="not a PEM certificate") from error
+    return certificate.public_bytes(serialization.Encoding.DER)
+
+
+def _load(certificate_der: bytes) -> x509.Certificate:
+    if len(certificate_der) > CERTIFICATE_SIZE_MAX:
+        raise InputInvalid("read certificate", size_max=CERTIFICATE_SIZE_MAX)
+    try:
+        return x509.load_der_x509_certificate(certificate_der)
+    except ValueError as error:
+        raise InputInvalid("read certificate", reason="not a DER certificate") from error
+
+
+def check_certificate(certificate_der: bytes) -> CertificateFacts:
+    """Check the form of a node's certificate; trust in it is the caller's.
+
+    Raises:
+        InputInvalid: not X.509, not P-256, not self-signed, or without the shared name.
+    """
+    certificate = _load(certificate_der)
+    try:
+        key = certificate.public_key()
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        common = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        certificate.verify_directly_issued_by(certificate)
+    except InvalidSignature:
+        raise InputInvalid("check certificate", reason="not signed by its own key") from None
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.ExtensionNotFound) as error:
+        raise InputInvalid("check certificate", reason=error) from error
+    if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != _CURVE.name:
+        raise InputInvalid("check certificate", reason="the key is not ECDSA P-256")
+    if TLS_NAME not in names.get_values_for_type(x509.DNSName):
+        raise InputInvalid("check certificate", reason=f"lacks the DNS name {TLS_NAME}")
+    if len(common) != 1:
+        raise InputInvalid("check certificate", reason="needs one subject common name")
+    return CertificateFacts(
+        subject=certificate.subject.rfc4514_string(), public_key_der=_public_der(key)
+    )
+
+
+def public_key_of(private_key_pem: bytes) -> bytes:
+    """The public half (DER) of a PEM private key, to compare with ``CertificateFacts``.
+
+    Raises:
+        InputInvalid: not an unencrypted P-256 key.
+    """
+    try:
+        key = serialization.load_pem_private_key(private_key_pem, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise InputInvalid("read TLS key", reason="not an unencrypted PEM key") from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise InputInvalid("read TLS key", reason="not an elliptic-curve key")
+    return _public_der(key.public_key())
+
+
+def _public_der(key: ec.EllipticCurvePublicKey) -> bytes:
+    return key.public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
