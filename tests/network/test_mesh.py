@@ -38,6 +38,7 @@ from tetrarch.network.frames import (
     encode_ping,
 )
 from tetrarch.network.ports import Topic
+from tetrarch.network.queues import INBOX_MESSAGES_MAX
 from tetrarch.network.streams import PATH
 
 HELLO = Hello(
@@ -379,7 +380,9 @@ def test_slow_handler_of_one_topic_delays_no_other_and_its_queue_is_bounded() ->
             gate.set()
             await until(lambda: slow and slow[-1] == 2999)
             # The first was with the handler; of the others the newest were kept, in order.
-            assert slow == [0, *range(3000 - 1024, 3000)] or slow == [*range(3000 - 1024, 3000)]
+            assert slow == [0, *range(3000 - INBOX_MESSAGES_MAX, 3000)] or slow == [
+                *range(3000 - INBOX_MESSAGES_MAX, 3000)
+            ]
 
     asyncio.run(main())
 

@@ -8,6 +8,7 @@ from tetrarch.network.frames import Batch, decode_frame
 from tetrarch.network.queues import (
     BATCH_SIZE_GOAL,
     INBOX_BYTES_MAX,
+    INBOX_MESSAGES_MAX,
     OUTBOX_BYTES_MAX,
     OUTBOX_MESSAGES_MAX,
     Inbox,
@@ -69,16 +70,16 @@ def test_inbox_takes_peers_in_turn_and_a_flood_drops_its_own_messages_only() -> 
             handled.append(peer)
 
         inbox = Inbox(handle, on_drop=dropped.append)
-        for _ in range(2000):
+        for _ in range(INBOX_MESSAGES_MAX + 7):
             inbox.put(1, b"flood")
         inbox.put(2, b"honest")
         inbox.put(2, b"honest")
         inbox.put(3, b"old")
         inbox.put(3, bytes(INBOX_BYTES_MAX))
         task = asyncio.get_running_loop().create_task(inbox.run())
-        await until(lambda: len(handled) == 1024 + 2 + 1)
+        await until(lambda: len(handled) == INBOX_MESSAGES_MAX + 2 + 1)
         task.cancel()
         assert handled[:5] == [1, 2, 3, 1, 2]
-        assert dropped == [1] * (2000 - 1024) + [3]
+        assert dropped == [1] * 7 + [3]
 
     asyncio.run(main())

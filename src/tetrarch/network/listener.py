@@ -164,5 +164,5 @@ def _try_bind(host: str, port: int, address: str) -> None:
     try:
         socket.create_server((host, port), family=family).close()
     except OSError as error:
-        reason = os.strerror(error.errno) if (error.errno or 0) > 0 else str(error)
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
         raise ListenFailed("open mesh listener", address=address, reason=reason) from error

@@ -21,7 +21,7 @@ from tetrarch.network.ports import MessageHandler
 
 OUTBOX_MESSAGES_MAX = 4096
 OUTBOX_BYTES_MAX = 2 * FRAME_SIZE_MAX
-INBOX_MESSAGES_MAX = 1024  # per topic and peer
+INBOX_MESSAGES_MAX = 2048  # per topic and peer
 INBOX_BYTES_MAX = 2 * FRAME_SIZE_MAX
 BATCH_SIZE_GOAL = 256 * 1024  # a batch ends here, so that later small messages need not wait long
 _TURNS_MAX = 64  # messages handled before other tasks get the loop, whatever the handler does

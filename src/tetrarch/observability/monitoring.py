@@ -67,7 +67,9 @@ class Monitoring:
                 raise ListenFailed(
                     "open monitoring listener",
                     address=f"{self._host}:{self._port}",
-                    reason=os.strerror(error.errno) if (error.errno or 0) > 0 else str(error),
+                    reason=os.strerror(error.errno)
+                    if error.errno and error.errno > 0
+                    else str(error),
                 ) from error
             self.bound_port = runner.addresses[0][1]
             self._log.info("monitoring_listening", address=f"{self._host}:{self.bound_port}")
