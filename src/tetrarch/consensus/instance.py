@@ -215,6 +215,7 @@ class Instance:
             verdict = await self._ports.checker(self._duty, value)
         except Transient:
             verdict = Verdict.UNKNOWN
+        self._values.keep(wanted.value_hash, value)  # a change of rounds may have dropped it
         self._inbox.put(ValueChecked(wanted.value_hash, verdict))
 
     async def _decide(self, wanted: Wanted, round_: int) -> None:

@@ -15,6 +15,9 @@ Two rules guard what an honest node says. It sends one message per type and roun
 that proposes twice obtains one PREPARE; and it says the same after a restart, because the
 driver writes every message to a ``VoteLog`` before it leaves and gives them back in ``Resumed``.
 
+Bytes of values live in the driver. A value that may bind the cluster later is never lost: who
+sends PREPARE has the bytes, writes them to the log with it, and keeps them.
+
 Bounded memory: of each source the newest ``PENDING_MAX`` votes and the highest ROUND-CHANGE are
 kept, and at most ``ROUNDS_MAX`` rounds are entered.
 
@@ -61,6 +64,7 @@ from tetrarch.consensus.tally import Tally
 from tetrarch.duties.types import Duty
 from tetrarch.errors import invariant
 
+CONSENTED_MAX = 16  # values whose bytes are kept because this node once consented
 DECIDED_ANSWERS_MAX = 16  # per peer; each only for a strictly higher round
 
 
@@ -82,7 +86,8 @@ class Qbft:
         self._votes = Tally(node_count)
         self._changes: dict[int, Envelope] = {}  # highest ROUND-CHANGE per source
         self._sent: dict[tuple[MessageType, int], ValueHash] = {}
-        self._verdicts: dict[ValueHash, Verdict] = {}
+        self._consented: dict[ValueHash, None] = {}  # sent a PREPARE for; newest last
+        self._refused: set[ValueHash] = set()  # looked up only, never iterated
         self._answered: dict[int, tuple[int, int]] = {}  # peer: highest round, answers so far
 
     def handle(self, event: Event) -> list[Effect]:
@@ -100,8 +105,7 @@ class Qbft:
             case TimerFired(round_):
                 return self._timed_out(round_)
             case ValueChecked(value_hash, verdict):
-                self._verdicts[value_hash] = verdict
-                return self._prepare_if_accepted()
+                return self._checked(value_hash, verdict)
 
     def needs(self, message: Message) -> bool:
         """Whether ``message`` could change anything. Cheap: asked before signatures are checked."""
@@ -130,11 +134,21 @@ class Qbft:
         return needed
 
     def named_values(self) -> tuple[ValueHash, ...]:
-        """Hashes of the values whose bytes matter now: at most four."""
+        """Hashes of the values whose bytes matter now: at most ``CONSENTED_MAX`` and four.
+
+        Among them all that this node has sent a PREPARE for: a liar may have gathered a quorum of
+        PREPAREs unseen, and bind the cluster to that value many rounds later.
+        """
         decided = None if self.decided is None else self.decided.value_hash
         prepared = self._prepared[1]
         named = (self._input, self.accepted, decided, None if prepared == NO_VALUE else prepared)
-        return tuple(value_hash for value_hash in named if value_hash is not None)
+        known = (value_hash for value_hash in named if value_hash is not None)
+        return tuple(dict.fromkeys([*known, *self._consented]))
+
+    @property
+    def votes_count(self) -> int:
+        """How many votes are kept; bounded whatever peers send."""
+        return len(self._votes)
 
     def missing(self) -> str:
         """Why the current round has not decided: a stable reason for logs and metrics."""
@@ -144,8 +158,8 @@ class Qbft:
             return "no_proposal" if enough else "too_few_round_changes"
         if (MessageType.COMMIT, self.round) in self._sent:
             return "too_few_commits"
-        consents = self._verdicts.get(self.accepted)
-        return "too_few_prepares" if consents is Verdict.OK else "value_not_accepted"
+        consents = (MessageType.PREPARE, self.round) in self._sent
+        return "too_few_prepares" if consents else "value_not_accepted"
 
     # Starting
 
@@ -169,6 +183,7 @@ class Qbft:
                     self._keep_change(envelope)
                 case MessageType.PREPARE:
                     self._votes.keep(envelope.signed)
+                    self._consent(message.value_hash)
                 case MessageType.COMMIT:
                     self._votes.keep(envelope.signed)
                     if message.round > self._prepared[0]:
@@ -219,16 +234,24 @@ class Qbft:
             return [Blame(message.source, "two_proposals")] if conflicts else []
         self.accepted = message.value_hash
         effects.append(ExtendTimer(self.round))
-        if self._verdicts.get(message.value_hash, Verdict.UNKNOWN) is Verdict.UNKNOWN:
-            return [*effects, CheckValue(message.value_hash, message.source)]
-        return [*effects, *self._prepare_if_accepted()]
+        if message.value_hash not in self._refused:
+            # Each round anew: the bytes may be gone, and the world may have moved on.
+            effects.append(CheckValue(message.value_hash, message.source))
+        return effects
 
-    def _prepare_if_accepted(self) -> list[Effect]:
-        if self.decided is not None or self.accepted is None:
+    def _checked(self, value_hash: ValueHash, verdict: Verdict) -> list[Effect]:
+        if verdict is Verdict.REFUSED:
+            self._refused.add(value_hash)
+        if verdict is not Verdict.OK or value_hash != self.accepted or self.decided is not None:
             return []
-        if self._verdicts.get(self.accepted) is not Verdict.OK:
-            return []
-        return self._say(MessageType.PREPARE, self.accepted)
+        self._consent(value_hash)
+        return self._say(MessageType.PREPARE, value_hash)
+
+    def _consent(self, value_hash: ValueHash) -> None:
+        self._consented.pop(value_hash, None)
+        self._consented[value_hash] = None
+        if len(self._consented) > CONSENTED_MAX:
+            del self._consented[next(iter(self._consented))]
 
     def _keep_change(self, envelope: Envelope) -> None:
         known = self._changes.get(envelope.message.source)

@@ -45,7 +45,7 @@ class Values:
     def add_own(self, value: bytes) -> ValueHash:
         """Keep the node's own value; returns its hash."""
         value_hash = hash_value(value)
-        self._keep(value_hash, value)
+        self.keep(value_hash, value)
         return value_hash
 
     def take(self, value: bytes) -> bool:
@@ -55,7 +55,7 @@ class Values:
         value_hash = hash_value(value)
         if value_hash not in self._wanted:
             return False
-        self._keep(value_hash, value)
+        self.keep(value_hash, value)
         return True
 
     def keep_only(self, named: Iterable[ValueHash]) -> None:
@@ -112,7 +112,8 @@ class Values:
             backoff = min(2 * backoff, FETCH_BACKOFF_MAX)
         await wanted.settled.wait()
 
-    def _keep(self, value_hash: ValueHash, value: bytes) -> None:
+    def keep(self, value_hash: ValueHash, value: bytes) -> None:
+        """Hold ``value``, whose hash this is, until it is no longer named."""
         self._known[value_hash] = value
         wanted = self._wanted.get(value_hash)
         if wanted is not None:
