@@ -5,6 +5,7 @@ The description is stricter here than as published: integers must look like inte
 Endpoints that newer descriptions dropped are judged by their successor (``SUCCESSORS``).
 """
 
+import copy
 import json
 import re
 from collections.abc import Mapping
@@ -30,13 +31,13 @@ SUCCESSORS = {
     ("post", "/eth/v1/beacon/pool/attestations"): "/eth/v2/beacon/pool/attestations",
     ("post", "/eth/v1/beacon/blocks"): "/eth/v2/beacon/blocks",
     ("post", "/eth/v1/beacon/blinded_blocks"): "/eth/v2/beacon/blinded_blocks",
-    ("get", "/eth/v2/validator/blocks/{slot}"): "/eth/v2/beacon/blocks/{block_id}",
+    ("get", "/eth/v2/validator/blocks/{slot}"): "/eth/v3/validator/blocks/{slot}",
 }
 # A served message before Electra is one object; the successor's header is new with it.
 HEADER_OPTIONAL = {("post", "/eth/v1/beacon/pool/attestations"), ("post", "/eth/v1/beacon/blocks")}
 
 
-class Unknown(AssertionError):  # noqa: N818 - a claim about the description, not a fault
+class Unknown(AssertionError):
     """The description has no such endpoint, status or content type."""
 
 
@@ -130,7 +131,10 @@ class BeaconApi:
             if pattern.fullmatch(path):
                 node = self._follow(reference)
                 if method.lower() in node:
-                    return node[method.lower()], template
+                    operation = node[method.lower()]
+                    if template == "/eth/v2/validator/blocks/{slot}":
+                        operation = _without_v3_extras(operation)
+                    return operation, template
         raise Unknown(f"{method.upper()} {path}: not in the beacon API")
 
     def _response(
@@ -185,6 +189,14 @@ def _load_yaml(folder: Path, name: str) -> dict[str, Any]:
         for integer in ("Uint64", "Uint256"):
             document[integer]["pattern"] = DECIMAL
     return document
+
+
+def _without_v3_extras(operation: dict[str, Any]) -> dict[str, Any]:
+    """Version 2 of block production: version and data, no other members and no headers."""
+    old = copy.deepcopy(operation)
+    del old["responses"]["200"]["headers"]
+    old["responses"]["200"]["content"][JSON]["schema"]["required"] = ["version", "data"]
+    return old
 
 
 def _make_absolute(node: object, base: str) -> None:

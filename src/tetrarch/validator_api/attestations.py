@@ -4,6 +4,8 @@ A partial signature is stored only over data that the cluster agreed on: what a 
 compared with DutyDB field by field, and the signature with this node's public share.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tetrarch.duties.errors import DutyUnavailable
@@ -64,13 +66,26 @@ async def produce_data(api: ValidatorApi, request: ApiRequest) -> ApiAnswer | Pa
 
 async def submit_v1(api: ValidatorApi, request: ApiRequest) -> ApiAnswer:
     """POST pool/attestations, version 1: before Electra, JSON, no fork named."""
-    return await _submit(api, request, Fork.PHASE0, named_fork=request.fork())
+    with _listing_failures():
+        return await _submit(api, request, Fork.PHASE0, named_fork=request.fork())
 
 
 async def submit_v2(api: ValidatorApi, request: ApiRequest) -> ApiAnswer:
     """POST pool/attestations, version 2: the header names the fork, the body is JSON or SSZ."""
-    fork = request.required_fork()
-    return await _submit(api, request, fork, named_fork=fork)
+    with _listing_failures():
+        fork = request.required_fork()
+        return await _submit(api, request, fork, named_fork=fork)
+
+
+@contextmanager
+def _listing_failures() -> Iterator[None]:
+    """A pool's 400 always has a list of failures, though it be empty."""
+    try:
+        yield
+    except ApiError as error:
+        if error.status == 400 and error.failures is None:
+            raise ApiError(400, error.message, failures=()) from None
+        raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,12 +24,15 @@ class ItemFailure:
 
 
 class ApiError(TetrarchError):
-    """The request cannot be answered: an HTTP status with a message for the operator."""
+    """The request cannot be answered: an HTTP status with a message for the operator.
+
+    ``failures`` is None where the API's error has no such list.
+    """
 
     code = "validator_api_error"
 
     def __init__(
-        self, status: int, message: str, /, *, failures: tuple[ItemFailure, ...] = ()
+        self, status: int, message: str, /, *, failures: tuple[ItemFailure, ...] | None = None
     ) -> None:
         super().__init__("answer validator client", status=status, message=message)
         self.status = status
@@ -138,7 +141,7 @@ def error_answer(error: ApiError) -> ApiAnswer:
         "code": error.status,
         "message": _printable(error.message) or "error",
     }
-    if error.failures:
+    if error.failures is not None:
         value["failures"] = [
             {"index": each.index, "message": _printable(each.message)} for each in error.failures
         ]

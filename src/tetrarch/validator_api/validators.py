@@ -57,7 +57,9 @@ def _path(request: ApiRequest) -> str:
 
 
 def _strings(body: dict[str, Any], name: str) -> list[str]:
-    values = body.get(name) or []
+    values = body.get(name)
+    if values is None:
+        return []
     if not isinstance(values, list) or len(values) > IDS_MAX:
         raise ApiError(400, f"{name}: expected an array of at most {IDS_MAX} items")
     if not all(isinstance(value, str) for value in values):

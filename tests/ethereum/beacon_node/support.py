@@ -29,13 +29,22 @@ def run_with_client(scenario: Scenario, *, timeouts: Timeouts | None = None) -> 
 
 
 def block(
-    fork: Fork, slot: int, *, blinded: bool = False, reveal: bytes = bytes(96), **fields: Any
+    fork: Fork,
+    slot: int,
+    *,
+    blinded: bool = False,
+    reveal: bytes = bytes(96),
+    transactions: tuple[bytes, ...] = (),
+    **fields: Any,
 ) -> Proposal:
-    """A small block of ``fork``: the type's default with some fields set."""
+    """A block of ``fork``: the type's default with some fields set."""
     types = spec_types(fork, "minimal")
     contents = fork.at_least(Fork.DENEB) and not blinded
     inner = (types.BlindedBeaconBlock if blinded else types.BeaconBlock).default()
     body = inner.body.replace(randao_reveal=reveal, graffiti=b"tests".ljust(32, b"\0"))
+    if transactions:
+        payload = body.execution_payload.replace(transactions=transactions)
+        body = body.replace(execution_payload=payload)
     inner = inner.replace(slot=slot, body=body, **{"proposer_index": 3, **fields})
     record = types.BlockContents.default().replace(block=inner) if contents else inner
     return Proposal.from_ssz(fork, blinded, record.encode(), preset="minimal")

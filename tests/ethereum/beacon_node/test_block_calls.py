@@ -141,3 +141,19 @@ def test_refused_block_tells_why() -> None:
         assert len(node.seen) == 1
 
     run_with_client(scenario)
+
+
+def test_large_block_goes_out_and_comes_in() -> None:
+    transactions = tuple(bytes(100_000) for _ in range(30))
+    proposal = block(Fork.CAPELLA, 9, reveal=REVEAL, transactions=transactions)
+    assert len(proposal.ssz) > 3_000_000
+
+    async def scenario(node: FakeBeaconNode, client: BeaconNodeClient) -> None:
+        node.answers[V3] = as_ssz(proposal)
+        node.answers["POST /eth/v2/beacon/blocks"] = [refusal(415), Reply()]
+        found = await client.produce_block(REQUEST)
+        signed = sign_proposal(found, b"\xcc" * 96)
+        await client.publish_block(signed)
+        assert node.seen[-2].body == signed.ssz
+
+    run_with_client(scenario)

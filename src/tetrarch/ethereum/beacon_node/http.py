@@ -8,6 +8,7 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Any
 
 import aiohttp
@@ -30,6 +31,7 @@ BLINDED_HEADER = "Eth-Execution-Payload-Blinded"
 MIB = 1024 * 1024
 ANSWER_SIZE_MAX = 16 * MIB
 BLOCK_SIZE_MAX = 64 * MIB  # JSON of a block with all its blobs
+ONE_PIECE_MAX = MIB  # a body up to here is written at once
 ERROR_SIZE_MAX = 64 * 1024
 MESSAGE_LENGTH_MAX = 512
 
@@ -161,7 +163,7 @@ class Exchange:
             async with self._session.request(
                 call.method,
                 self._url(call),
-                data=call.body,
+                data=_payload(call.body),
                 headers=headers,
                 timeout=timeout,
                 allow_redirects=False,
@@ -187,7 +189,7 @@ class Exchange:
             response = await self._session.request(
                 call.method,
                 self._url(call),
-                data=call.body,
+                data=_payload(call.body),
                 headers={**call.headers, **self.credentials()},
                 timeout=timeout,
                 allow_redirects=False,
@@ -216,6 +218,11 @@ class Exchange:
             # The class only: the text may repeat the request with its headers.
             reason = type(error).__name__
             raise BeaconNodeUnreachable("ask beacon node", **fields, reason=reason) from None
+
+
+def _payload(body: bytes | None) -> bytes | BytesIO | None:
+    """Large bodies go out in pieces, so that other calls go on meanwhile."""
+    return BytesIO(body) if body is not None and len(body) > ONE_PIECE_MAX else body
 
 
 async def _read(response: aiohttp.ClientResponse, size_max: int, path: str) -> bytes:

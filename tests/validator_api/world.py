@@ -1,0 +1,342 @@
+"""The validator API on a real socket, before a fake beacon node, over ports in memory.
+
+Cluster of four operators, three validators; this node is operator 2. Slot 20 is in progress:
+validators 1 and 2 attest in it (committees 0 and 1), validator 3 proposes. Nothing is due in 21.
+Every answer of the API is judged by the beacon API's description.
+"""
+
+import asyncio
+import io
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+from tests.ethereum.beacon_node.fake_node import FakeBeaconNode, config, genesis
+from tests.ethereum.beacon_node.support import attestation_data
+from tests.openapi import BeaconApi
+
+from tetrarch.crypto.bls import SecretKey
+from tetrarch.duties.errors import DutyNotFound, DutyNotResolved
+from tetrarch.duties.types import (
+    AttesterDefinition,
+    DefinitionSet,
+    Duty,
+    DutyDefinition,
+    DutyType,
+    PartialSet,
+    ProposerDefinition,
+    PubKey,
+    ShareIndex,
+)
+from tetrarch.duties.waiting import Waiters
+from tetrarch.entropy import system_entropy
+from tetrarch.ethereum.beacon_node.client import connect_beacon_node
+from tetrarch.ethereum.beacon_node.http import Timeouts
+from tetrarch.ethereum.spec.chain import ChainSpec
+from tetrarch.ethereum.spec.domains import DomainType, ForkActivation, ForkSchedule
+from tetrarch.ethereum.spec.proposals import Proposal
+from tetrarch.ethereum.spec.values import AttestationData, Fork
+from tetrarch.observability.logs import LogLevel, build_log
+from tetrarch.validator_api.api import Limits, ValidatorApi
+from tetrarch.validator_api.ports import Ports
+from tetrarch.validator_api.server import ValidatorApiServer
+
+SLOT = 20
+IDLE_SLOT = 21
+SLOTS_PER_EPOCH = 8
+SLOT_MS = 12_000
+GENESIS_S = 1_000_000
+OPERATORS = 4
+OWN = ShareIndex(2)
+COMMITTEE_LENGTH = 5
+JSON = "application/json"
+SSZ = "application/octet-stream"
+
+
+def root_key(validator: int) -> PubKey:
+    return PubKey(SecretKey.from_bytes(bytes([7] * 31 + [validator])).public_key())
+
+
+def share(validator: int, operator: int = OWN) -> SecretKey:
+    return SecretKey.from_bytes(bytes([9] * 30 + [validator, operator]))
+
+
+def hexed(data: bytes) -> str:
+    return "0x" + data.hex()
+
+
+class MemoryKeys:
+    """The cluster's public keys."""
+
+    share_index = OWN
+
+    def share_of(self, root: PubKey) -> bytes | None:
+        return self._own().get(root)
+
+    def root_of(self, share_key: bytes) -> PubKey | None:
+        return {key: root for root, key in self._own().items()}.get(share_key)
+
+    def owner_of(self, share_key: bytes) -> ShareIndex | None:
+        for operator in range(1, OPERATORS + 1):
+            if share_key in [share(each, operator).public_key() for each in (1, 2, 3)]:
+                return ShareIndex(operator)
+        return None
+
+    def _own(self) -> dict[PubKey, bytes]:
+        return {root_key(each): share(each).public_key() for each in (1, 2, 3)}
+
+
+class MemoryDuties:
+    """The scheduler: epochs up to 3 are resolved."""
+
+    def __init__(self) -> None:
+        attesters = tuple(
+            AttesterDefinition(
+                pubkey=root_key(validator),
+                slot=SLOT,
+                validator_index=100 + validator,
+                committee_index=validator - 1,
+                committee_length=COMMITTEE_LENGTH,
+                committees_at_slot=2,
+                validator_committee_index=validator,
+            )
+            for validator in (1, 2)
+        )
+        proposer = ProposerDefinition(pubkey=root_key(3), slot=SLOT, validator_index=3)
+        self.known: dict[Duty, tuple[DutyDefinition, ...]] = {
+            Duty(SLOT, DutyType.ATTESTER): attesters,
+            Duty(SLOT, DutyType.PROPOSER): (proposer,),
+        }
+
+    async def get_duty_definition(self, duty: Duty) -> DefinitionSet:
+        if duty.slot >= 4 * SLOTS_PER_EPOCH:
+            raise DutyNotResolved("look up duty", duty=duty)
+        if duty not in self.known:
+            raise DutyNotFound("look up duty", duty=duty)
+        return DefinitionSet(duty=duty, definitions=self.known[duty])
+
+
+class MemoryDecided:
+    """DutyDB: what a test decides."""
+
+    def __init__(self) -> None:
+        self._values: dict[DutyType, Any] = {}
+        self._waiters = Waiters[DutyType, Any]()
+        self.asked = asyncio.Event()
+
+    def decide_block(self, proposal: Proposal) -> None:
+        self._decide(DutyType.PROPOSER, (root_key(3), proposal))
+
+    def decide_attestation(self, data: dict[int, AttestationData]) -> None:
+        """The agreed data by committee index."""
+        self._decide(DutyType.ATTESTER, data)
+
+    def _decide(self, duty_type: DutyType, value: object) -> None:
+        self._values[duty_type] = value
+        self._waiters.announce(duty_type, value)
+
+    async def await_beacon_block(self, slot: int) -> tuple[PubKey, Proposal]:
+        value: tuple[PubKey, Proposal] = await self._wait(DutyType.PROPOSER)
+        return value
+
+    async def await_attestation(self, slot: int, committee_index: int) -> AttestationData:
+        data = await self._wait(DutyType.ATTESTER)
+        found: AttestationData = data.get(committee_index, data[0])
+        return found
+
+    async def pub_key_by_attestation(
+        self, slot: int, committee_index: int, validator_committee_index: int
+    ) -> PubKey:
+        places = {(SLOT, 0, 1): root_key(1), (SLOT, 1, 2): root_key(2)}
+        place = (slot, committee_index, validator_committee_index)
+        if place not in places:
+            raise DutyNotFound("find validator")
+        return places[place]
+
+    async def _wait(self, duty_type: DutyType) -> Any:
+        async def present() -> Any:
+            self.asked.set()
+            return self._values.get(duty_type)
+
+        return await self._waiters.wait(duty_type, present)
+
+
+class Threads:
+    """The compute port on real threads."""
+
+    async def run(self, function: Callable[[], Any], /) -> Any:
+        return await asyncio.to_thread(function)
+
+
+class FixedClock:
+    """One second into ``SLOT``, for ever."""
+
+    def wall_s(self) -> float:
+        return GENESIS_S + SLOT * SLOT_MS / 1000 + 1
+
+
+def chain_of(fork: Fork) -> ChainSpec:
+    """A chain that is in ``fork`` from its start."""
+    activations = tuple(
+        ForkActivation(fork=each, version=bytes([each.order, 0, 0, 1]), epoch=0)
+        for each in Fork
+        if fork.at_least(each)
+    )
+    return ChainSpec(
+        preset="minimal",
+        genesis_time_s=GENESIS_S,
+        slot_duration_ms=SLOT_MS,
+        slots_per_epoch=SLOTS_PER_EPOCH,
+        forks=ForkSchedule(
+            genesis_fork_version=bytes([0, 0, 0, 1]),
+            genesis_validators_root=b"g" * 32,
+            activations=activations,
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Got:
+    """An answer of the API, already judged."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def value(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def message(self) -> str:
+        message: str = self.value["message"]
+        return message
+
+
+@dataclass
+class World:
+    """One running API."""
+
+    fork: Fork
+    chain: ChainSpec
+    node: FakeBeaconNode
+    duties: MemoryDuties
+    decided: MemoryDecided
+    api: ValidatorApi
+    server: ValidatorApiServer
+    session: aiohttp.ClientSession
+    log: io.StringIO
+    submitted: list[PartialSet] = field(default_factory=list)
+    judge: BeaconApi = field(default_factory=BeaconApi)
+    serving: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.bound_port}"
+
+    async def get(self, path: str, *, accept: str = JSON) -> Got:
+        return await self.ask("GET", path, headers={"Accept": accept})
+
+    async def post(self, path: str, value: object, **headers: str) -> Got:
+        """POST ``value``: bytes as SSZ, anything else as JSON."""
+        kind, body = SSZ, value
+        if not isinstance(value, bytes):
+            kind, body = JSON, json.dumps(value).encode()
+        assert isinstance(body, bytes)
+        # Names as identifiers: Eth_Consensus_Version.
+        named = {name.replace("_", "-"): text for name, text in headers.items()}
+        return await self.ask("POST", path, headers={"Content-Type": kind, **named}, body=body)
+
+    async def ask(
+        self, method: str, path: str, *, headers: dict[str, str], body: bytes = b""
+    ) -> Got:
+        url = self.url + path
+        async with self.session.request(method, url, headers=headers, data=body) as response:
+            got = Got(response.status, dict(response.headers), await response.read())
+        if self.judge.knows(method, path):
+            self.judge.check_response(
+                method, path, status=got.status, headers=response.headers, body=got.body
+            )
+        return got
+
+    def signed(
+        self, domain: DomainType, root: bytes, validator: int, *, operator: int = OWN
+    ) -> bytes:
+        """A share's signature over an object of ``SLOT``'s epoch."""
+        epoch = SLOT // SLOTS_PER_EPOCH
+        signing_root = self.chain.forks.signing_root(domain, epoch, root)
+        return share(validator, operator).sign(signing_root)
+
+    def reveal(self, validator: int = 3, *, operator: int = OWN) -> bytes:
+        epoch = SLOT // SLOTS_PER_EPOCH
+        root = epoch.to_bytes(32, "little")
+        return self.signed(DomainType.RANDAO, root, validator, operator=operator)
+
+    def agreed_attestation(self) -> dict[int, AttestationData]:
+        """Decide attestation data as the fork has it, and return it by committee."""
+        electra = self.fork.at_least(Fork.ELECTRA)
+        data = {index: attestation_data(SLOT, 0 if electra else index) for index in (0, 1)}
+        self.decided.decide_attestation(data)
+        return data
+
+
+def run_world(
+    scenario: Callable[[World], Awaitable[None]],
+    *,
+    fork: Fork = Fork.DENEB,
+    limits: Limits | None = None,
+) -> World:
+    """Run ``scenario`` against a fresh world; returns it for the log and what was submitted."""
+    worlds: list[World] = []
+
+    async def main() -> None:
+        async with _running(fork, limits) as world:
+            worlds.append(world)
+            await scenario(world)
+
+    asyncio.run(main())
+    return worlds[0]
+
+
+@asynccontextmanager
+async def _running(fork: Fork, limits: Limits | None) -> AsyncIterator[World]:
+    node = FakeBeaconNode()
+    node.answers["GET /eth/v1/beacon/genesis"] = genesis(GENESIS_S)
+    node.answers["GET /eth/v1/config/spec"] = config()
+    async with (
+        node.running(),
+        connect_beacon_node(node.url, timeouts=Timeouts(proxy_idle_s=0.5)) as client,
+        aiohttp.ClientSession() as session,
+    ):
+        chain, duties, decided = chain_of(fork), MemoryDuties(), MemoryDecided()
+        ports = Ports(
+            duties=duties,
+            decided=decided,
+            keys=MemoryKeys(),
+            beacon_node=client,
+            chain=chain,
+            clock=FixedClock(),
+            compute=Threads(),
+            entropy=system_entropy,
+        )
+        api = ValidatorApi(ports, version="1.2.3", limits=limits)
+        text = io.StringIO()
+        log = build_log(text, clock=FixedClock(), level=LogLevel.DEBUG)
+        server = ValidatorApiServer(api, host="127.0.0.1", port=0, log=log)
+        world = World(fork, chain, node, duties, decided, api, server, session, text)
+
+        async def note(partial_set: PartialSet) -> None:
+            world.submitted.append(partial_set)
+
+        api.submitted.subscribe(note)
+        serving = world.serving = asyncio.create_task(server.run())
+        try:
+            await server.listening.wait()
+            yield world
+        finally:
+            serving.cancel()
+            with suppress(asyncio.CancelledError):
+                await serving
