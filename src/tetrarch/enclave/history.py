@@ -272,6 +272,16 @@ def raise_floors(connection: sqlite3.Connection, pubkey: bytes, vote: Vote) -> N
     )
 
 
+def raise_slot_floor(connection: sqlite3.Connection, pubkey: bytes, slot: int) -> None:
+    """Deny from now on every block up to ``slot`` that is not recorded."""
+    values = {"pubkey": pubkey, "slot": slot}
+    connection.execute(_NOTE_BLOCK, values)
+    connection.execute(
+        "UPDATE slashing_key SET floor_slot = max(floor_slot, :slot) WHERE pubkey = :pubkey",
+        values,
+    )
+
+
 class Storage(Protocol):
     """The database that a ``SlashingHistory`` lives in: ``storage.Database`` or its twin."""
 

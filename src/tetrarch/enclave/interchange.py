@@ -64,8 +64,17 @@ def export(connection: sqlite3.Connection) -> bytes:
     return msgspec.json.encode(document)
 
 
-def import_(connection: sqlite3.Connection, document: bytes) -> Imported:
+def import_(
+    connection: sqlite3.Connection, document: bytes, *, gaps_allowed: bool = False
+) -> Imported:
     """Add the records of interchange JSON to the history, in the caller's transaction.
+
+    Args:
+        connection: inside a transaction of the caller's.
+        document: the file.
+        gaps_allowed: for a key that has a history already, also allow what lies between that
+            history and the file's lowest record, as EIP-3076's complete strategy does. Right
+            only if the file was never pruned: most clients prune, so the default denies it.
 
     Raises:
         InterchangeInvalid: not such a file; nothing is changed if the transaction is undone.
@@ -80,7 +89,7 @@ def import_(connection: sqlite3.Connection, document: bytes) -> Imported:
     history.bind_chain(connection, root)
     floors = 0
     for pubkey, records in sorted(by_key.items()):
-        floors += _import_key(connection, pubkey, records)
+        floors += _import_key(connection, pubkey, records, gaps_allowed=gaps_allowed)
     everything = [record for records in by_key.values() for record in records]
     return Imported(
         keys=len(by_key),
@@ -139,20 +148,26 @@ def _signing_root(value: Any) -> bytes | None:
     return None if text is None else parse_hex(text, size_bytes=32, what="signing_root")
 
 
-def _import_key(connection: sqlite3.Connection, pubkey: bytes, records: list[Block | Vote]) -> int:
+def _import_key(
+    connection: sqlite3.Connection,
+    pubkey: bytes,
+    records: list[Block | Vote],
+    *,
+    gaps_allowed: bool,
+) -> int:
     """Add one key's records; return how many became floors."""
     blocks = sorted((r for r in records if isinstance(r, Block)), key=lambda block: block.slot)
     votes = sorted((r for r in records if isinstance(r, Vote)), key=lambda vote: vote.target)
     stored = history.KeyHistory(connection, pubkey)
+    if blocks and (stored.floor_slot() is None or not gaps_allowed):
+        history.raise_slot_floor(connection, pubkey, blocks[0].slot)
+    if votes and (stored.bounds() is None or not gaps_allowed):
+        sources = [vote.source for vote in votes]
+        lowest = Vote(source=min(sources), target=votes[0].target, signing_root=None)
+        history.raise_floors(connection, pubkey, lowest)
     for block in blocks:
         if stored.at_slot(block.slot) is None:
             history.record(connection, history.Wish(pubkey, block))
-    if votes and stored.bounds() is None:
-        # The first floors are the lowest source and the lowest target, not the first vote's own.
-        first = Vote(
-            source=min(vote.source for vote in votes), target=votes[0].target, signing_root=None
-        )
-        history.raise_floors(connection, pubkey, first)
     floors = 0
     for vote in votes:
         known = stored.at_target(vote.target)
