@@ -4,8 +4,8 @@ No I/O and no globals: ``launch`` gives real ports, the simulator simulated ones
 number of nodes lives in one process.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from tetrarch.clock import Clock
 from tetrarch.consensus.codec import Codec, Identity
@@ -24,6 +24,7 @@ from tetrarch.duties.keys import ClusterKeys
 from tetrarch.duties.parsigdb import ParSigDB
 from tetrarch.duties.parsigex import ParSigEx
 from tetrarch.duties.ports import Compute, Spawner, Storage
+from tetrarch.duties.preparation import Preparation
 from tetrarch.duties.retention import kept_epochs
 from tetrarch.duties.retry import Retryer
 from tetrarch.duties.scheduler import Scheduler
@@ -32,7 +33,7 @@ from tetrarch.duties.signer import Signer, SigningService
 from tetrarch.duties.slashing import GroupHistory
 from tetrarch.duties.timing import deadline_s, may_speak_of, start_s
 from tetrarch.duties.tracker import Step, Tracker
-from tetrarch.duties.types import Duty, DutyType, PartialSet
+from tetrarch.duties.types import Duty, DutyType, PartialSet, PubKey
 from tetrarch.duties.votelog import DurableVoteLog
 from tetrarch.duties.wire import Components, HasDuty, Submitter, V, wire
 from tetrarch.entropy import Entropy
@@ -91,6 +92,7 @@ class NodeShape:
     chain: ChainSpec
     keys: ClusterKeys
     cluster_id: bytes  # the lock hash, 32 bytes
+    fee_recipients: Mapping[PubKey, bytes] = field(default_factory=dict)
     builder_api: bool = False
     graffiti: bytes = bytes(32)
 
@@ -121,6 +123,9 @@ class Node:
         chain, clock = shape.chain, ports.clock
         self.tracker = Tracker(chain=chain, clock=clock, log=ports.log)
         self.components = _components(shape, ports, signing, build_submitter)
+        self._preparation = Preparation(
+            beacon_node=ports.beacon_node, fee_recipients=shape.fee_recipients, log=ports.log
+        )
         self.votes = DurableVoteLog(storage=ports.storage)
         self.consensus = Consensus(self._consensus_ports())
         self.components.agreement.use(self.consensus)
@@ -245,8 +250,12 @@ class Node:
                 await resume(data_set)
 
     async def _on_epoch(self, epoch: int) -> None:
-        """Delete what nobody can need any more; see ``duties/retention.py``."""
+        """An epoch is resolved: prepare it, and delete what nobody can need any more."""
         c = self.components
+        prepared = self._preparation.prepare(
+            c.scheduler.definitions_of(epoch), c.scheduler.validators
+        )
+        self._ports.spawner.spawn(prepared, name=f"prepare-{epoch}")
         stores = {
             "dutydb": c.dutydb.delete_before,
             "parsigdb": c.parsigdb.delete_before,

@@ -1,23 +1,22 @@
-"""The node's secp256k1 identity as consensus uses it: sign as ourselves, verify as anyone."""
+"""The node's secp256k1 identity as the codec's signer. Authenticity is by signature alone."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 from tetrarch.crypto.k1 import IdentityKey, verify
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class K1Identity:
-    """Satisfies ``codec.Identity``. ``public_keys`` are 33 bytes each, by peer index."""
+    """Signs with the node's identity key; checks by recovery against the lock's public keys."""
 
-    key: IdentityKey = field(repr=False)
-    public_keys: tuple[bytes, ...]
+    def __init__(self, *, key: IdentityKey, public_keys: Sequence[bytes]) -> None:
+        """``public_keys``: 33 bytes each, compressed, in the order of the cluster's operators."""
+        self._key = key
+        self._public_keys = tuple(public_keys)
 
     def sign(self, digest: bytes) -> bytes:
-        """65 bytes over the 32-byte ``digest``; deterministic; 50 us."""
-        return self.key.sign(digest)
+        """See ``codec.Identity``. Cost: 50 us."""
+        return self._key.sign(digest)
 
     def verify(self, source: int, digest: bytes, signature: bytes) -> bool:
-        """Whether node ``source`` made ``signature``; 65 us. Never raises."""
-        if not 0 <= source < len(self.public_keys):
-            return False
-        return verify(self.public_keys[source], digest, signature)
+        """See ``codec.Identity``. Cost: 65 us."""
+        return verify(self._public_keys[source], digest, signature)

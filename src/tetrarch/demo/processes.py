@@ -72,6 +72,15 @@ class Child:
                 return
         await self.kill()
 
+    async def finish(self) -> None:
+        """Wait until it ends by itself.
+
+        Raises:
+            DemoProcessDied: with an exit code other than 0.
+        """
+        if self.process is not None and await self.process.wait() != 0:
+            self.check()
+
     def check(self) -> None:
         """Raise when it ended although nobody asked for it."""
         if self.process is not None and not self.is_alive and not self.killed:

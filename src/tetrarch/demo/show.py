@@ -2,10 +2,8 @@
 
 import asyncio
 import contextlib
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -17,7 +15,7 @@ from tetrarch.demo.keys import key_presses
 from tetrarch.demo.plan import Action, Outage, PlannedEvent, excused_slots
 from tetrarch.demo.processes import Child, DemoProcessDied
 from tetrarch.demo.summary import ChainDuty, NodeDuty, Summary, read_chain_duties, summarise
-from tetrarch.demo.table import Frame, draw
+from tetrarch.demo.table import Frame, draw, progress_line
 
 POLL_S = 0.5
 READY_WAIT_S = 60.0
@@ -44,6 +42,7 @@ class Demo:
 
     shape: Shape
     clock: Clock
+    dealer: Child
     chain: Child
     chain_url: str
     nodes: tuple[Child, ...]
@@ -51,7 +50,6 @@ class Demo:
     genesis_time_s: int
     console: Console
     show: bool
-    progress: Callable[[str], None]
     outages: list[Outage] = field(default_factory=list)
     _node_duties: dict[tuple[int, int, str], NodeDuty] = field(default_factory=dict)
     _report: dict[str, Any] = field(default_factory=dict)
@@ -78,14 +76,20 @@ class Demo:
         return int(elapsed_s * 1000 // self.shape.slot_duration_ms)
 
     async def _start(self, session: aiohttp.ClientSession) -> None:
-        self.progress("starting the development chain")
+        self._tell(f"creating a cluster of {len(self.nodes)} nodes")
+        await self.dealer.start()
+        await self.dealer.finish()
+        self._tell("starting the development chain")
         await self.chain.start()
         await self._wait_ready(session, self.chain, f"{self.chain_url}/eth/v1/node/version")
-        self.progress(f"starting {len(self.nodes)} nodes")
+        self._tell(f"starting {len(self.nodes)} nodes")
         for node in self.nodes:
             await node.start()
         for node, url in zip(self.nodes, self.node_urls, strict=True):
             await self._wait_ready(session, node, f"{url}/livez")
+
+    def _tell(self, text: str) -> None:
+        self.console.print(text)
 
     async def _wait_ready(self, session: aiohttp.ClientSession, child: Child, url: str) -> None:
         try:
@@ -99,7 +103,7 @@ class Demo:
             ) from None
 
     async def _watch(self, session: aiohttp.ClientSession) -> None:
-        pending = sorted(self.shape.events)
+        pending, told = sorted(self.shape.events), -1
         with key_presses(enabled=self.show) as keys, self._live() as live:
             while self.slot < self.shape.slots:
                 while pending and pending[0].slot <= self.slot:
@@ -112,10 +116,13 @@ class Demo:
                 await self._poll(session)
                 if live is not None:
                     live.update(draw(self._frame()))
+                elif self.slot > told:
+                    told = self.slot
+                    self._tell(progress_line(self._frame()))
                 await asyncio.sleep(POLL_S)
 
     @contextlib.contextmanager
-    def _live(self) -> Any:
+    def _live(self) -> Iterator[Live | None]:
         if not self.show:
             yield None
             return
@@ -223,11 +230,3 @@ async def _get(session: aiohttp.ClientSession, url: str) -> dict[str, Any] | Non
             return decoded if isinstance(decoded, dict) else {}
     except (aiohttp.ClientError, TimeoutError, ValueError):
         return None
-
-
-def fresh_folder(path: Path) -> Path:
-    """An empty folder at ``path``, made anew."""
-    if path.exists():
-        shutil.rmtree(path)
-    path.mkdir(parents=True)
-    return path

@@ -82,6 +82,17 @@ def draw(frame: Frame) -> RenderableType:
     return Group(table, alive, Text(position), bar)
 
 
+def progress_line(frame: Frame) -> str:
+    """One line for a log instead of a picture."""
+    down = [str(node) for node, is_alive in enumerate(frame.alive) if not is_alive]
+    bad = sum(duty.status in ("missed", "late") for duty in frame.chain)
+    position = f"slot {frame.slot} of {frame.slot_count}" if frame.slot >= 0 else "before genesis"
+    return (
+        f"{position}: {len(frame.chain)} duties seen, {bad} missed or late"
+        f"{', nodes down: ' + ','.join(down) if down else ''}"
+    )
+
+
 def draw_summary(summary: Summary) -> RenderableType:
     """The result, for people."""
     table = Table(title="summary", title_justify="left", show_header=False)

@@ -6,7 +6,7 @@ the beacon node does not know, or that are not active at its head, are skipped.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tetrarch.clock import Clock
@@ -113,6 +113,16 @@ class Scheduler:
     def pubkey_of(self, validator_index: int) -> PubKey | None:
         """The cluster's validator with that index, as far as it was ever resolved."""
         return self._validators.get(validator_index)
+
+    def definitions_of(self, epoch: int) -> tuple[DutyDefinition, ...]:
+        """All definitions of a resolved epoch, in order of duty."""
+        found = self._epochs.get(epoch, _Epoch())
+        return tuple(each for _, group in sorted(found.definitions.items()) for each in group)
+
+    @property
+    def validators(self) -> Mapping[int, PubKey]:
+        """The cluster's validators by index, as far as they were ever resolved."""
+        return self._validators
 
     async def _tick(self, slot: int) -> None:
         await self.slots.emit(slot)

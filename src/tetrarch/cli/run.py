@@ -1,0 +1,126 @@
+"""``tetrarch run`` and ``tetrarch config``: one node from its folder."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from tetrarch.cli.errors import run_command
+from tetrarch.config import NodeConfig, SigningSource, load_config
+
+FolderArgument = Annotated[
+    Path, typer.Argument(help="The node's folder, as `tetrarch cluster create` wrote it.")
+]
+BeaconNodeOption = Annotated[
+    str | None, typer.Option("--beacon-node", help="URL of the beacon node's HTTP API.")
+]
+SigningOption = Annotated[
+    SigningSource | None,
+    typer.Option("--signing", help="Who signs: the node's enclave, or a validator client."),
+]
+BuilderOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--builder-api/--no-builder-api", help="Ask for builder blocks; alike on all nodes."
+    ),
+]
+ApiPortOption = Annotated[
+    int | None, typer.Option("--validator-api-port", help="Port for validator clients.")
+]
+MonitoringPortOption = Annotated[
+    int | None, typer.Option("--monitoring-port", help="Port for metrics and health.")
+]
+JsonLogOption = Annotated[bool, typer.Option("--json", help="Log lines as JSON objects.")]
+LevelOption = Annotated[
+    str | None, typer.Option("--log-level", help="debug, info, warning or error.")
+]
+
+
+def _config(
+    folder: Path,
+    *,
+    beacon_node: str | None,
+    signing: SigningSource | None,
+    builder_api: bool | None,
+    validator_api_port: int | None,
+    monitoring_port: int | None,
+    as_json: bool,
+    log_level: str | None,
+) -> NodeConfig:
+    return load_config(
+        folder,
+        flags={
+            "beacon_node.url": beacon_node,
+            "signing": None if signing is None else signing.value,
+            "builder_api": builder_api,
+            "validator_api.listen_port": validator_api_port,
+            "monitoring.listen_port": monitoring_port,
+            "log.format": "json" if as_json else None,
+            "log.level": log_level,
+        },
+    )
+
+
+@run_command
+def run(
+    folder: FolderArgument,
+    beacon_node: BeaconNodeOption = None,
+    signing: SigningOption = None,
+    builder_api: BuilderOption = None,
+    validator_api_port: ApiPortOption = None,
+    monitoring_port: MonitoringPortOption = None,
+    as_json: JsonLogOption = False,
+    log_level: LevelOption = None,
+) -> None:
+    """Run one node until SIGTERM or Ctrl-C.
+
+    Flags beat environment (TETRARCH_BEACON_NODE__URL) beat FOLDER/tetrarch.toml beat default.
+
+    Example: tetrarch run cluster/node0 --beacon-node http://127.0.0.1:5052
+
+    Exit codes: 0 stopped as asked, 65 cluster files are wrong, 66 a file is missing, 69 beacon
+    node or port not available, 74 disk, 78 configuration, 70 a bug.
+    """
+    from tetrarch.launch import run_node  # noqa: PLC0415 - keeps `--help` fast
+
+    config = _config(
+        folder,
+        beacon_node=beacon_node,
+        signing=signing,
+        builder_api=builder_api,
+        validator_api_port=validator_api_port,
+        monitoring_port=monitoring_port,
+        as_json=as_json,
+        log_level=log_level,
+    )
+    asyncio.run(run_node(folder, config))
+
+
+@run_command
+def show_config(
+    folder: FolderArgument,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Print the configuration that `run` would use, from file and environment.
+
+    Example: tetrarch config cluster/node0 --json
+
+    Exit codes: 0 valid, 78 not valid.
+    """
+    config = load_config(folder)
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(config)).decode())
+        return
+    for name, value in sorted(_flat("", msgspec.to_builtins(config)).items()):
+        typer.echo(f"{name} = {value}")
+
+
+def _flat(prefix: str, tree: object) -> dict[str, object]:
+    if not isinstance(tree, dict) or not tree:
+        return {prefix: tree}
+    flat: dict[str, object] = {}
+    for name, value in tree.items():
+        flat |= _flat(f"{prefix}.{name}" if prefix else str(name), value)
+    return flat

@@ -1,0 +1,355 @@
+"""Starts one node for real: files, enclave process, sockets, database; then runs ``node.Node``.
+
+Order matters and stands here once. Up: files verified, database locked, enclave opened, beacon
+node asked who it is, listeners, workers. Down: workers, listeners, enclave, database.
+"""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tetrarch import __version__
+from tetrarch.api.views import duties_view, peers_view
+from tetrarch.clock import Clock, SystemClock
+from tetrarch.cluster.load import load_cluster, load_identity, share_keystores
+from tetrarch.cluster.types import Cluster, ClusterOperator
+from tetrarch.compute import ThreadCompute
+from tetrarch.config import NodeConfig, SigningSource
+from tetrarch.consensus.identity import K1Identity
+from tetrarch.consensus.ports import SilentObserver
+from tetrarch.duties.enclave_signing import EnclaveSigning
+from tetrarch.duties.group_crypto import BlsGroupCrypto
+from tetrarch.duties.keys import ClusterKeys
+from tetrarch.enclave.client import EnclaveClient
+from tetrarch.enclave.protocol import ShareFile
+from tetrarch.entropy import Entropy, system_entropy
+from tetrarch.errors import ConfigInvalid, OperatorError, Transient
+from tetrarch.ethereum.beacon_node.client import BeaconNodeClient, connect_beacon_node
+from tetrarch.ethereum.beacon_node.http import Timeouts
+from tetrarch.ethereum.beacon_node.ports import BeaconNode, Genesis
+from tetrarch.ethereum.spec.chain import ChainSpec
+from tetrarch.network.mesh import Mesh, MeshSettings
+from tetrarch.network.peer import PeerIdentity
+from tetrarch.node import SCHEMAS, Node, NodePorts, NodeShape, SubmitterPorts
+from tetrarch.observability.logs import Log, LogFormat, LogLevel, build_log
+from tetrarch.observability.metrics import Metrics
+from tetrarch.observability.monitoring import Monitoring
+from tetrarch.storage.database import Database
+from tetrarch.supervision import Supervisor, sole_cause
+from tetrarch.validator_api.api import ValidatorApi
+from tetrarch.validator_api.ports import Ports as ApiPorts
+from tetrarch.validator_api.server import ValidatorApiServer
+
+DATABASE_FILE = "database/node.sqlite"
+ENCLAVE_DATABASE_FILE = "database/enclave.sqlite"
+BEACON_NODE_WAIT_S = 30.0
+BEACON_NODE_RETRY_S = 1.0
+GREET_CHECK_S = 0.5
+
+
+class BeaconNodeAway(OperatorError):
+    """The beacon node gave no usable answer at start."""
+
+    code = "beacon_node_away"
+    exit_code = 69  # EX_UNAVAILABLE
+    mend = "start the beacon node, or correct beacon_node.url"
+
+
+class ChainDiffers(OperatorError):
+    """The beacon node follows another chain than the cluster was made for."""
+
+    code = "chain_differs"
+    mend = "use a beacon node of the cluster's network"
+
+
+class PeerAddressMissing(ConfigInvalid):
+    """Nothing says where a peer listens."""
+
+    code = "peer_address_missing"
+    mend = 'set mesh.peers in tetrarch.toml, as peers = {"2" = "host:port"}'
+
+
+async def run_node(folder: Path, config: NodeConfig) -> None:
+    """Run the node of ``folder`` until SIGTERM or SIGINT.
+
+    Raises:
+        OperatorError: a person must mend something; nothing was lost.
+        InvariantBroken: the code is wrong; the node must not go on.
+    """
+    clock, metrics = SystemClock(), Metrics()
+    log = build_log(
+        sys.stderr,
+        clock=clock,
+        log_format=LogFormat(config.log.format),
+        level=LogLevel[config.log.level.upper()],
+        on_line=metrics.count_log_line,
+    )
+    cluster = load_cluster(folder)
+    log = log.bind(node=cluster.peer_index)
+    launch = _Launch(
+        folder=folder,
+        config=config,
+        cluster=cluster,
+        clock=clock,
+        entropy=system_entropy,
+        metrics=metrics,
+        log=log,
+    )
+    try:
+        async with AsyncExitStack() as stack:
+            await launch.run(stack)
+    except BaseExceptionGroup as group:
+        raise sole_cause(group) from group
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Launch:
+    folder: Path
+    config: NodeConfig
+    cluster: Cluster
+    clock: Clock
+    entropy: Entropy
+    metrics: Metrics
+    log: Log
+
+    async def run(self, stack: AsyncExitStack) -> None:
+        """Bring everything up in order, run, bring it down in reverse."""
+        config, log = self.config, self.log
+        mesh = self._mesh()  # checks the certificates before anything is opened
+        (self.folder / DATABASE_FILE).parent.mkdir(mode=0o700, exist_ok=True)
+        database = Database.open(self.folder / DATABASE_FILE, SCHEMAS)
+        stack.push_async_callback(database.close)
+        compute = ThreadCompute()
+        stack.callback(compute.close)
+        beacon_node = await stack.enter_async_context(self._beacon_node())
+        chain = await self._chain(beacon_node)
+        enclave = await stack.enter_async_context(self._enclave(chain))
+        keys = cluster_keys(self.cluster)
+        tasks = Supervisor(log)
+        ports = NodePorts(
+            beacon_node=beacon_node,
+            bus=mesh,
+            storage=database,
+            identity=self._identity(),
+            clock=self.clock,
+            compute=compute,
+            crypto=BlsGroupCrypto(keys=keys, entropy=self.entropy),
+            entropy=self.entropy,
+            spawner=tasks,
+            observer=SilentObserver(),
+            log=log,
+        )
+        shape = NodeShape(
+            chain=chain,
+            keys=keys,
+            cluster_id=self.cluster.lock_hash,
+            fee_recipients={v.pubkey: v.fee_recipient for v in self.cluster.validators},
+            builder_api=config.builder_api,
+            graffiti=config.graffiti.encode()[:32].ljust(32, b"\0"),
+        )
+        apis: list[ValidatorApi] = []
+
+        def build_submitter(parts: SubmitterPorts) -> ValidatorApi:
+            api_ports = ApiPorts(
+                duties=parts.scheduler,
+                decided=parts.dutydb,
+                keys=keys,
+                beacon_node=beacon_node,
+                chain=chain,
+                clock=self.clock,
+                compute=compute,
+                entropy=self.entropy,
+            )
+            apis.append(ValidatorApi(api_ports, version=f"tetrarch/{__version__}"))
+            return apis[0]
+
+        by_client = config.signing is SigningSource.VALIDATOR_CLIENT
+        node = Node(
+            shape,
+            ports,
+            signing=None if enclave is None else EnclaveSigning(enclave),
+            build_submitter=build_submitter if by_client else None,
+        )
+        await node.load()
+        async with tasks:
+            self._stop_on_signals(tasks)
+            monitoring = self._monitoring(node, mesh)
+            tasks.spawn(monitoring.run(), name="monitoring")
+            tasks.spawn(mesh.run(), name="mesh")
+            if enclave is not None:
+                tasks.spawn(enclave.watch(), name="enclave")
+            for api in apis:
+                server = ValidatorApiServer(
+                    api,
+                    host=config.validator_api.listen_host,
+                    port=config.validator_api.listen_port,
+                    log=log,
+                )
+                tasks.spawn(server.run(), name="validator-api")
+            await mesh.listening.wait()
+            tasks.spawn(_greet(mesh, node), name="greet")
+            node.start()
+            log.info(
+                "node_started",
+                cluster=self.cluster.lock_hash.hex()[:7],
+                validators=len(self.cluster.validators),
+                threshold=self.cluster.threshold,
+                signing=config.signing.value,
+                beacon_node=beacon_node.name,
+            )
+
+    def _identity(self) -> K1Identity:
+        return K1Identity(
+            key=load_identity(self.folder).key,
+            public_keys=tuple(operator.public_key for operator in self.cluster.operators),
+        )
+
+    def _mesh(self) -> Mesh:
+        identity, config = load_identity(self.folder), self.config
+        own_host, own_port = _host_port(self.cluster.own.address or "127.0.0.1:3610")
+        settings = MeshSettings(
+            own_index=self.cluster.peer_index,
+            lock_hash=self.cluster.lock_hash,
+            peers=tuple(self._peer(operator) for operator in self.cluster.peers),
+            private_key_pem=identity.tls.private_key_pem,
+            certificate_pem=identity.tls.certificate_pem,
+            listen_host=config.mesh.listen_host or own_host,
+            listen_port=config.mesh.listen_port or own_port,
+            builder_api=config.builder_api,
+            version=f"tetrarch/{__version__}",
+            clock_offset_max_s=config.mesh.clock_offset_ms_max / 1000,
+        )
+        return Mesh(
+            settings, clock=self.clock, entropy=self.entropy, metrics=self.metrics, log=self.log
+        )
+
+    def _peer(self, operator: ClusterOperator) -> PeerIdentity:
+        index = int(operator.peer_index)
+        address = self.config.mesh.peers.get(str(index), operator.address)
+        if not address:
+            raise PeerAddressMissing("find peer", peer=index)
+        host, port = _host_port(address)
+        return PeerIdentity(
+            index=index, certificate_der=operator.certificate_der, host=host, port=port
+        )
+
+    @asynccontextmanager
+    async def _beacon_node(self) -> AsyncIterator[BeaconNodeClient]:
+        config = self.config.beacon_node
+        timeouts = Timeouts(
+            read_s=config.timeout_ms / 1000, production_s=config.production_timeout_ms / 1000
+        )
+        async with connect_beacon_node(config.url, timeouts=timeouts) as client:
+            yield client
+
+    async def _chain(self, beacon_node: BeaconNode) -> ChainSpec:
+        """Ask until the beacon node answers; refuse another chain than the cluster's."""
+        chain, genesis = await self._ask_chain(beacon_node)
+        if genesis.fork_version != self.cluster.fork_version:
+            raise ChainDiffers(
+                "check chain",
+                beacon_node=beacon_node.name,
+                beacon_node_fork="0x" + genesis.fork_version.hex(),
+                cluster_fork="0x" + self.cluster.fork_version.hex(),
+            )
+        return chain
+
+    async def _ask_chain(self, beacon_node: BeaconNode) -> tuple[ChainSpec, Genesis]:
+        loop = asyncio.get_running_loop()
+        give_up_s = loop.time() + BEACON_NODE_WAIT_S
+        while True:
+            try:
+                return await beacon_node.chain_spec(), await beacon_node.genesis()
+            except Transient as error:
+                if loop.time() >= give_up_s:
+                    raise BeaconNodeAway(
+                        "ask beacon node", beacon_node=beacon_node.name, reason=error
+                    ) from error
+                self.log.warning(
+                    "beacon_node_away", beacon_node=beacon_node.name, reason=str(error)
+                )
+                await asyncio.sleep(BEACON_NODE_RETRY_S)
+
+    @asynccontextmanager
+    async def _enclave(self, chain: ChainSpec) -> AsyncIterator[EnclaveClient | None]:
+        """The enclave process, unless a validator client signs: one signing source per node."""
+        if self.config.signing is not SigningSource.ENCLAVE:
+            yield None
+            return
+        paths = share_keystores(self.folder, self.cluster)
+        shares = [
+            ShareFile(
+                pubkey=validator.pubkey,
+                public_share=validator.public_share(self.cluster.share_index),
+                keystore=str(path),
+                password=str(path.with_suffix(".txt")),
+            )
+            for validator, path in zip(self.cluster.validators, paths.validators, strict=True)
+        ]
+        enclave = await EnclaveClient.start(
+            database=self.folder / ENCLAVE_DATABASE_FILE, shares=shares
+        )
+        try:
+            await enclave.configure(chain)
+            yield enclave
+        finally:
+            await enclave.close()
+
+    def _monitoring(self, node: Node, mesh: Mesh) -> Monitoring:
+        needed = self.cluster.threshold - 1
+
+        def peers() -> str | None:
+            connected = mesh.connected_count()
+            return None if connected >= needed else f"{connected} of {needed} needed peers"
+
+        return Monitoring(
+            host=self.config.monitoring.listen_host,
+            port=self.config.monitoring.listen_port,
+            metrics=self.metrics,
+            checks={"peers": peers},
+            views={"duties": duties_view(node), "peers": peers_view(mesh)},
+            log=self.log,
+        )
+
+    def _stop_on_signals(self, tasks: Supervisor) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with contextlib.suppress(NotImplementedError):
+                loop.add_signal_handler(number, self._stop, tasks, number)
+
+    def _stop(self, tasks: Supervisor, number: int) -> None:
+        self.log.info("node_stopping", signal=signal.Signals(number).name)
+        tasks.stop()
+
+
+async def _greet(mesh: Mesh, node: Node) -> None:
+    """Tell the node of every peer that has just (re)connected."""
+    known: frozenset[int] = frozenset()
+    while True:
+        connected = frozenset(peer.index for peer in mesh.status() if peer.connected)
+        for peer in sorted(connected - known):
+            node.peer_connected(peer)
+        known = connected
+        await asyncio.sleep(GREET_CHECK_S)
+
+
+def cluster_keys(cluster: Cluster) -> ClusterKeys:
+    """The workflow's view of the cluster's public keys."""
+    return ClusterKeys(
+        threshold=cluster.threshold,
+        share_count=cluster.node_count,
+        own_share_index=cluster.share_index,
+        shares={validator.pubkey: validator.public_shares for validator in cluster.validators},
+    )
+
+
+def _host_port(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65_536:
+        raise ConfigInvalid("read address", got=address, expected="host:port")
+    return host.strip("[]"), int(port)
