@@ -1,5 +1,8 @@
 """Weights interpolate exactly, and the cheapest shares are chosen."""
 
+from itertools import combinations
+from math import comb
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -69,6 +72,13 @@ def test_weights_interpolate_every_polynomial(
     )
 
 
+def cost(indices: tuple[int, ...]) -> int:
+    """Doublings and additions; 110 for a full multiplication."""
+    by = weights(indices)
+    additions = sum(abs(n).bit_count() for n in by.numerators)
+    return by.bits + additions + 110 * (by.denominator != 1)
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.sets(st.integers(1, 40), min_size=1, max_size=14), st.data())
 def test_chosen_indices_are_available_and_cheapest(
@@ -80,6 +90,8 @@ def test_chosen_indices_are_available_and_cheapest(
     assert list(chosen) == sorted(chosen)
     assert len(chosen) == needed
     assert chosen == choose_indices(sorted(available, reverse=True), needed)
+    if comb(len(available), needed) <= 1000:
+        assert cost(chosen) == min(map(cost, combinations(sorted(available), needed)))
 
 
 def test_choice_avoids_denominators() -> None:

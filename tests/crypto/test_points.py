@@ -94,6 +94,16 @@ def test_subgroup_check_can_be_deferred_but_not_forgotten() -> None:
             point.check_subgroup()
 
 
+def test_verification_leaves_nothing_unchecked() -> None:
+    signature = bls.SignaturePoint.parse(key(1).sign(ROOT), check_subgroup=False)
+    public_key = bls.PublicKeyPoint.parse(key(1).public_key(), check_subgroup=False)
+    assert not signature.membership_known
+    assert not public_key.membership_known
+    assert bls.verify_points(public_key, ROOT, signature)
+    assert signature.membership_known
+    assert public_key.membership_known
+
+
 def test_points_are_values() -> None:
     data = key(1).public_key()
     point = bls.PublicKeyPoint.parse(data)

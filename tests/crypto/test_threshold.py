@@ -100,6 +100,8 @@ def test_equal_and_opposite_partials_combine_without_error() -> None:
     # weights of (1, 3, 4) are 2, -2, 1; those of (1, 2) are 2, -1
     assert threshold.combine({1: same, 3: same, 4: opposite}) == opposite
     assert threshold.combine({1: same, 2: same}) == same
+    neutral = SignaturePoint.parse(b"\xc0" + bytes(95), allow_infinity=True)
+    assert threshold.combine({1: same, 3: neutral, 4: same}).to_bytes() == bls.aggregate([data] * 3)
 
 
 def test_recovery_checks_the_shares_beyond_the_threshold() -> None:
@@ -123,6 +125,25 @@ def test_dealing_is_reproducible_and_hides_shares() -> None:
     for share in first.shares.values():
         assert share.to_bytes().hex() not in repr(first)
     assert deal(2, shares=4, threshold=3).shares[1] != first.shares[1]
+
+
+def test_every_coefficient_comes_from_the_entropy() -> None:
+    sizes: list[int] = []
+
+    def entropy(size_bytes: int, /) -> bytes:
+        sizes.append(size_bytes)
+        return Random(len(sizes)).randbytes(size_bytes)
+
+    first = threshold.split(key(1), share_count=5, threshold=4, entropy=entropy)
+    again = threshold.split(key(1), share_count=5, threshold=4, entropy=entropy)
+    assert sizes == [48] * 6
+    assert len({*first.commitments, *again.commitments}) == 7  # the root key is in both
+    assert first.shares[1] != again.shares[1]
+    coefficients = [
+        1 + int.from_bytes(Random(n).randbytes(48), "big") % (CURVE_ORDER - 1) for n in (1, 2, 3)
+    ]
+    value = (int.from_bytes(key(1).to_bytes(), "big") + sum(coefficients)) % CURVE_ORDER
+    assert int.from_bytes(first.shares[1].to_bytes(), "big") == value
 
 
 @pytest.mark.parametrize(("shares", "needed"), [(0, 0), (3, 0), (3, 4), (-1, -1), (1025, 3)])

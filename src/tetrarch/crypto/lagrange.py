@@ -121,7 +121,7 @@ def weights(indices: tuple[int, ...], *, at: int = 0) -> Weights:
             if j != i:
                 numerator *= at - j
                 denominator *= i - j
-        shared = gcd(numerator, denominator) * (1 if denominator > 0 else -1)
+        shared = gcd(numerator, denominator)
         fractions.append((numerator // shared, denominator // shared))
     common = lcm(*(denominator for _, denominator in fractions))
     return Weights(tuple(n * (common // d) for n, d in fractions), common)
