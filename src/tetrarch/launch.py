@@ -11,9 +11,11 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tetrarch import __version__
+from tetrarch.api.duty_metrics import count_duty
 from tetrarch.api.views import duties_view, peers_view
 from tetrarch.clock import Clock, SystemClock
 from tetrarch.cluster.load import load_cluster, load_identity, share_keystores
@@ -143,6 +145,7 @@ class _Launch:
             spawner=tasks,
             observer=SilentObserver(),
             log=log,
+            on_report=partial(count_duty, self.metrics),
         )
         shape = NodeShape(
             chain=chain,

@@ -32,7 +32,7 @@ from tetrarch.duties.sigagg import SigAgg
 from tetrarch.duties.signer import Signer, SigningService
 from tetrarch.duties.slashing import GroupHistory
 from tetrarch.duties.timing import deadline_s, may_speak_of, start_s
-from tetrarch.duties.tracker import Step, Tracker
+from tetrarch.duties.tracker import DutyReport, Step, Tracker
 from tetrarch.duties.types import Duty, DutyType, PartialSet, PubKey
 from tetrarch.duties.votelog import DurableVoteLog
 from tetrarch.duties.wire import Components, HasDuty, Submitter, V, wire
@@ -83,6 +83,7 @@ class NodePorts:
     spawner: Spawner
     observer: Observer
     log: Log
+    on_report: Callable[[DutyReport], None] = lambda _report: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,7 +232,7 @@ class Node:
         self.tracker.participated(partial_set)
 
     async def _on_expired(self, duty: Duty) -> None:
-        self.tracker.finish(duty)
+        self._ports.on_report(self.tracker.finish(duty))
 
     async def _resume(self) -> None:
         """Sign what was decided before a crash and is still open; the enclave repeats itself."""

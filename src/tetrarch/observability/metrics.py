@@ -83,6 +83,25 @@ METRICS: tuple[MetricDeclaration, ...] = (
         ("peer",),
     ),
     MetricDeclaration(
+        "duties_total",
+        _C,
+        "Duties that ended, by outcome and reason code.",
+        ("type", "outcome", "reason"),
+    ),
+    MetricDeclaration(
+        "duty_step_seconds",
+        _H,
+        "From a duty's start to each of its steps.",
+        ("type", "step"),
+        (0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.2, 0.4, 0.7, 1, 1.5, 2, 3, 5, 8, 12),
+    ),
+    MetricDeclaration(
+        "consensus_rounds_total", _C, "Duties decided, by the round it took.", ("type", "round")
+    ),
+    MetricDeclaration(
+        "partials_total", _C, "Partial signatures accepted, by share.", ("type", "share")
+    ),
+    MetricDeclaration(
         "mesh_peer_info", _G, "1; what the peer says of itself.", ("peer", "version", "nickname")
     ),
 )
