@@ -58,10 +58,11 @@ class FakeBeaconNode:
     what is not stands in ``violations``.
     """
 
-    def __init__(self, **_: object) -> None:
+    def __init__(self) -> None:
         self.answers: dict[str, Reply | Stream | list[Reply]] = {}
         self.seen: list[Seen] = []
         self.violations: list[str] = []
+        self.judges = True
         self.url = ""
         self._api = BeaconApi()
 
@@ -107,7 +108,7 @@ class FakeBeaconNode:
         return await self._reply(request, answer or refusal(404, "unknown endpoint"))
 
     def _judge(self, request: web.Request, body: bytes) -> None:
-        if not self._api.knows(request.method, request.path):
+        if not self.judges or not self._api.knows(request.method, request.path):
             return
         if request.headers.get("Content-Type") == SSZ and not body:
             return
