@@ -5,8 +5,11 @@ signatures of the slot are verified in one batch, which proves them whatever the
 Only when that fails are partials compared with their holders' public shares, the wrong ones named,
 and the signatures concerned combined again from what is left.
 
-A pure function: no threads, no clock. Native calls release the interpreter lock, so it runs well
-in a worker thread. Decompress partials when they arrive (``SignaturePoint.parse`` with
+A pure function: no threads, no clock. Native calls release the interpreter lock, so it may run in a
+worker thread; but it makes a few short ones for each validator, and each has to win the lock back.
+Beside an event loop that never rests, with Python's default switch interval of 5 ms, 100 validators
+then take 0.9 s instead of 9 ms (0.03 s at 0.1 ms): shorten the interval, or call it on the loop.
+Decompress partials when they arrive (``SignaturePoint.parse`` with
 ``check_subgroup=False``) and only the last ones cost anything here.
 """
 
@@ -68,8 +71,8 @@ def sign_slot(
     Returns:
         Only signatures that verify under their root key.
 
-    Cost: decompressed partials, 3 of 4, one message for all: 3.5 ms for 31 items, 7 ms for 100. One wrong
-        partial among 100 items adds about 15 ms, a holder with only wrong ones about 150 ms.
+    Cost: decompressed partials, 3 of 4, one message for all: 3.2 ms for 31 items, 6.5 ms for 100. One wrong
+        partial among 100 items adds about 15 ms, a holder with only wrong ones about 190 ms.
     """
     work = _Work(items, threshold, entropy, frozenset(avoid))
     suspects = work.combine_and_verify(range(len(items)))
