@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from tests.network.mesh_world import RecordingLog
 
-from tetrarch.errors import InvariantBroken, Transient
+from tetrarch.errors import InvariantBroken, OperatorError, Transient
 from tetrarch.supervision import Supervisor, sole_cause
 
 
@@ -51,6 +51,28 @@ def test_broken_invariant_goes_before_other_causes() -> None:
         asyncio.run(main())
     assert isinstance(sole_cause(raised.value), InvariantBroken)
     assert log.find("invariant_broken", task="second", claim="two is two")
+
+
+def test_nested_supervisors_report_a_crash_once_and_an_operators_error_not_at_all() -> None:
+    async def crash(error: Exception) -> None:
+        raise error
+
+    async def inner(log: RecordingLog, error: Exception) -> None:
+        try:
+            async with Supervisor(log) as tasks:
+                tasks.spawn(crash(error), name="inner")
+        except BaseExceptionGroup as group:
+            raise sole_cause(group) from group
+
+    async def main(log: RecordingLog, error: Exception) -> None:
+        async with Supervisor(log) as tasks:
+            tasks.spawn(inner(log, error), name="outer")
+
+    for error, lines in ((Transient("read"), ["inner"]), (OperatorError("listen"), [])):
+        log = RecordingLog()
+        with pytest.raises(BaseExceptionGroup):
+            asyncio.run(main(log, error))
+        assert [line["task"] for line in log.find("task_crashed")] == lines
 
 
 def test_stop_ends_all_tasks_in_order_without_failure() -> None:

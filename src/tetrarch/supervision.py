@@ -9,16 +9,17 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from tetrarch.errors import InvariantBroken
+from tetrarch.errors import InvariantBroken, OperatorError
 from tetrarch.observability.logs import Log
 
 T = TypeVar("T")
+_WATCHED = "reported by its task's supervisor"
 
 
 class Supervisor:
     """``async with Supervisor(log) as tasks: tasks.spawn(mesh.run(), name="mesh")``.
 
-    When a task fails, one line names it, its siblings are cancelled and the block raises a
+    When a task fails, one line names it (none for an ``OperatorError``), its siblings are cancelled and the block raises a
     ``BaseExceptionGroup`` with the cause (``sole_cause`` unwraps it). A task that returns or
     is cancelled is no failure.
     """
@@ -67,10 +68,18 @@ class Supervisor:
         try:
             return await work
         except InvariantBroken as broken:
-            self._log.critical("invariant_broken", task=name, claim=str(broken), exc_info=broken)
+            if _WATCHED not in getattr(broken, "__notes__", ()):
+                broken.add_note(_WATCHED)
+                self._log.critical(
+                    "invariant_broken", task=name, claim=str(broken), exc_info=broken
+                )
             raise
+        except OperatorError:
+            raise  # not a crash: whoever runs the node prints its one line
         except Exception as error:
-            self._log.error("task_crashed", task=name, exc_info=error)
+            if _WATCHED not in getattr(error, "__notes__", ()):  # an inner supervisor's line
+                error.add_note(_WATCHED)
+                self._log.error("task_crashed", task=name, exc_info=error)
             raise
 
 

@@ -24,8 +24,10 @@ from tests.network.mesh_world import (
     until,
 )
 
+from tetrarch.cluster.certificates import make_tls_identity
+from tetrarch.entropy import system_entropy
 from tetrarch.errors import InvariantBroken, ListenFailed
-from tetrarch.network.certificates import CertificateUnusable, to_pem
+from tetrarch.network.certificates import CertificateUnusable, to_der, to_pem
 from tetrarch.network.frames import (
     BATCH_MESSAGES_MAX,
     FRAME_SIZE_MAX,
@@ -111,6 +113,21 @@ def test_four_nodes_exchange_messages_in_order() -> None:
     asyncio.run(main())
 
 
+def test_certificates_of_the_cluster_files_serve() -> None:
+    async def main() -> None:
+        world = World(3)
+        for index in range(3):
+            tls = make_tls_identity(bytes([2]) + bytes([index]) * 32, entropy=system_entropy)
+            world.identities[index] = TlsIdentity(
+                tls.private_key_pem, tls.certificate_pem, to_der(tls.certificate_pem)
+            )
+        nodes = [world.node(index) for index in range(3)]
+        async with running(*nodes):
+            await connected(*nodes)
+
+    asyncio.run(main())
+
+
 def test_largest_message_arrives_and_a_larger_one_is_refused_at_home() -> None:
     async def main() -> None:
         world = World(2)
@@ -133,6 +150,13 @@ def test_streams_return_after_a_restart_on_either_side() -> None:
     async def main() -> None:
         world = World(3)
         first, second, third = (world.node(index) for index in range(3))
+        greeted: list[int] = []
+
+        def greet(peer: int) -> None:
+            greeted.append(peer)
+            first.mesh.send(peer, Topic.PRIORITY, b"hello")
+
+        first.mesh.on_connected(greet)
         async with running(first, third):
             async with running(second):
                 await connected(first, second, third)
@@ -145,6 +169,8 @@ def test_streams_return_after_a_restart_on_either_side() -> None:
                 await connected(first, again, third)
                 await still_talk(first, again)
                 await still_talk(again, third)
+            assert again.received[0] == (0, Topic.PRIORITY, b"hello")
+            assert sorted(greeted) == [1, 1, 2]
         assert first.count("mesh_connections_total", peer="1") == 2
         assert first.log.find("peer_unreachable", peer=1)[0]["reason"] == "connection_refused"
         assert len(first.log.find("peer_disconnected", peer=1)) == 2

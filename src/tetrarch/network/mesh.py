@@ -11,6 +11,7 @@ Whatever a peer does ends, at worst, its own stream.
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tetrarch.clock import Clock
@@ -136,6 +137,13 @@ class Mesh:
             self._peers[peer].meters.count_dropped(topic, "inbox_full")
 
         self._inboxes[topic] = Inbox(handler, on_drop=count)
+
+    def on_connected(self, handler: Callable[[int], None]) -> None:
+        """Call ``handler`` with a peer's index each time its stream has opened: messages sent
+        from there on are the first on the new stream.
+        """
+        for peer in self._peers.values():
+            peer.on_connected(handler)
 
     def status(self) -> tuple[PeerStatus, ...]:
         """What is known of each peer now, by index."""

@@ -115,6 +115,7 @@ class Peer:
         self._hello: Hello | None = None
         self._window = OffsetWindow()
         self._faults = FaultLog(self.log)
+        self._connected_handlers: list[Callable[[int], None]] = []
         self._last_fault: str | None = None
 
     @property
@@ -131,6 +132,10 @@ class Peer:
     def clock_offset_s(self) -> float | None:
         """The peer's clock minus ours; None while away or not yet measured."""
         return self._window.offset_s if self._link is not None else None
+
+    def on_connected(self, handler: Callable[[int], None]) -> None:
+        """Call ``handler`` with the peer's index each time a stream has opened."""
+        self._connected_handlers.append(handler)
 
     def status(self) -> PeerStatus:
         """What is known now."""
@@ -233,3 +238,5 @@ class Peer:
                 theirs=hello.builder_api,
                 mend="set the builder API flag alike on all nodes of the cluster",
             )
+        for handler in self._connected_handlers:
+            handler(self.identity.index)

@@ -1,0 +1,76 @@
+"""Goal: a link notices a dead peer by itself. Method: a stream of our own, on virtual time."""
+
+import asyncio
+
+import pytest
+
+from tetrarch.network.clocks import OffsetWindow
+from tetrarch.network.faults import PeerSilent, StreamBroken
+from tetrarch.network.frames import Ping, decode_frame, encode_pong
+from tetrarch.network.link import UNANSWERED_PINGS_MAX, Link
+from tetrarch.network.meters import PeerMeters
+from tetrarch.observability.metrics import Metrics
+from tetrarch.sim.loop import simulate
+
+
+class LoopClock:
+    def wall_s(self) -> float:
+        return 1000.0 + asyncio.get_running_loop().time()
+
+
+class Loopback:
+    """Answers the first ``answers`` pings after ``delay_s``, with a clock 2 s ahead of ours."""
+
+    def __init__(self, *, answers: int, delay_s: float = 0.2) -> None:
+        self.pings = 0
+        self._answers = answers
+        self._delay_s = delay_s
+        self._frames: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def read(self) -> bytes:
+        return await self._frames.get()
+
+    async def write(self, frame: bytes) -> None:
+        ping = decode_frame(frame)
+        assert isinstance(ping, Ping)
+        self.pings += 1
+        if self.pings <= self._answers:
+            loop = asyncio.get_running_loop()
+            wall_us = int((LoopClock().wall_s() + self._delay_s / 2 + 2.0) * 1e6)
+            loop.call_later(
+                self._delay_s, self._frames.put_nowait, encode_pong(ping.sequence, wall_us)
+            )
+
+
+def make_link(stream: Loopback, window: OffsetWindow) -> Link:
+    return Link(
+        stream,
+        meters=PeerMeters(Metrics(), "1"),
+        window=window,
+        clock=LoopClock(),
+        deliver=lambda _topic, _payload: None,
+    )
+
+
+def test_silent_peer_is_left_and_measured_until_then() -> None:
+    async def scenario() -> None:
+        stream, window = Loopback(answers=7), OffsetWindow()
+        with pytest.raises(PeerSilent):
+            await make_link(stream, window).run()
+        assert stream.pings == 7 + UNANSWERED_PINGS_MAX
+        assert window.offset_s == pytest.approx(2.0, abs=1e-3)
+        assert window.rtt_s == pytest.approx(0.2, abs=1e-3)
+
+    simulate(scenario, seed=1)
+
+
+def test_peer_that_answers_is_kept_until_closed() -> None:
+    async def scenario() -> None:
+        stream = Loopback(answers=10_000)
+        link = make_link(stream, OffsetWindow())
+        asyncio.get_running_loop().call_later(500, link.close, StreamBroken("stop", reason="test"))
+        with pytest.raises(StreamBroken):
+            await link.run()
+        assert 499 <= stream.pings <= 501
+
+    simulate(scenario, seed=1)
