@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.enclave.test_rules import A, B, ListHistory, b, slashable, v, wishes
 
@@ -67,6 +67,7 @@ def test_it_answers_as_the_rules_do_on_lists(sequence) -> None:
 
 
 @settings(max_examples=150)
+@example([v(0, 1), v(3, 4), v(3, 9)], 2)
 @given(st.lists(wishes, max_size=25), st.integers(0, 6))
 def test_pruning_denies_all_that_was_denied(sequence, keep) -> None:
     connection = fresh()
@@ -101,10 +102,7 @@ records = st.one_of(
 )
 
 
-@settings(max_examples=150)
-@given(st.lists(records, max_size=12))
-def test_any_file_denies_what_clashes_with_any_of_its_records(content) -> None:
-    """Also a file that contradicts itself, or has sources after targets."""
+def document_of(content) -> bytes:
     document = {
         "metadata": {
             "interchange_format_version": "5",
@@ -124,8 +122,24 @@ def test_any_file_denies_what_clashes_with_any_of_its_records(content) -> None:
             }
         ],
     }
+    return json.dumps(document).encode()
+
+
+def test_floors_that_no_record_shows_are_exported() -> None:
+    first, second = fresh(), fresh()
+    interchange.import_(first, document_of([v(5, 2)]))
+    interchange.import_(second, interchange.export(first))
+    for connection in (first, second):
+        assert judged(connection, v(4, 7)) == Refused(Reason.SOURCE_BELOW_FLOOR)
+        assert judged(connection, v(5, 7)) == New()
+
+
+@settings(max_examples=150)
+@given(st.lists(records, max_size=12))
+def test_any_file_denies_what_clashes_with_any_of_its_records(content) -> None:
+    """Also a file that contradicts itself, or has sources after targets."""
     connection = fresh()
-    imported = interchange.import_(connection, json.dumps(document).encode())
+    imported = interchange.import_(connection, document_of(content))
     assert imported.votes + imported.blocks == len(content)
     for wish in EVERY_WISH:
         if any(slashable(wish, record) for record in content):
