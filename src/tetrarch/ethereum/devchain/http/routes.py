@@ -1,0 +1,108 @@
+"""Every route of the development chain, one a line."""
+
+from aiohttp import web
+
+from tetrarch.ethereum.devchain.http import (
+    blocks,
+    constants,
+    control,
+    duties,
+    events,
+    node,
+    pools,
+    production,
+    states,
+)
+from tetrarch.ethereum.devchain.http.answers import Handler, handler
+
+_STATE = "/eth/v1/beacon/states/{state_id}"
+_POOL = "/eth/v1/beacon/pool"
+_VALIDATOR = "/eth/v1/validator"
+
+ROUTES: tuple[tuple[str, str, Handler], ...] = (
+    ("GET", "/eth/v1/node/version", node.version),
+    ("GET", "/eth/v2/node/version", node.version_v2),
+    ("GET", "/eth/v1/node/identity", node.identity),
+    ("GET", "/eth/v1/node/peers", node.peers),
+    ("GET", "/eth/v1/node/peer_count", node.peer_count),
+    ("GET", "/eth/v1/node/syncing", node.syncing),
+    ("GET", "/eth/v1/node/health", node.health),
+    ("GET", "/eth/v1/config/spec", constants.spec),
+    ("GET", "/eth/v1/config/fork_schedule", constants.fork_schedule),
+    ("GET", "/eth/v1/config/deposit_contract", constants.deposit_contract),
+    ("GET", "/eth/v1/beacon/genesis", constants.genesis),
+    ("GET", f"{_STATE}/root", states.root),
+    ("GET", f"{_STATE}/fork", states.fork),
+    ("GET", f"{_STATE}/finality_checkpoints", states.finality_checkpoints),
+    ("GET", f"{_STATE}/validators", states.validators),
+    ("POST", f"{_STATE}/validators", states.validators),
+    ("GET", f"{_STATE}/validators/{{validator_id}}", states.validator),
+    ("GET", f"{_STATE}/validator_balances", states.balances),
+    ("POST", f"{_STATE}/validator_balances", states.balances),
+    ("POST", f"{_STATE}/validator_identities", states.identities),
+    ("GET", f"{_STATE}/committees", states.committees),
+    ("GET", f"{_STATE}/sync_committees", states.sync_committees),
+    ("GET", f"{_STATE}/randao", states.randao),
+    ("GET", f"{_STATE}/pending_deposits", states.electra_field),
+    ("GET", f"{_STATE}/pending_partial_withdrawals", states.electra_field),
+    ("GET", f"{_STATE}/pending_consolidations", states.electra_field),
+    ("GET", f"{_STATE}/proposer_lookahead", states.electra_field),
+    ("GET", "/eth/v1/beacon/headers", blocks.headers),
+    ("GET", "/eth/v1/beacon/headers/{block_id}", blocks.header),
+    ("GET", "/eth/v2/beacon/blocks/{block_id}", blocks.block),
+    ("GET", "/eth/v1/beacon/blinded_blocks/{block_id}", blocks.blinded_block),
+    ("GET", "/eth/v1/beacon/blocks/{block_id}/root", blocks.block_root),
+    ("GET", "/eth/v2/beacon/blocks/{block_id}/attestations", blocks.block_attestations),
+    ("POST", "/eth/v1/beacon/blocks", blocks.publish),
+    ("POST", "/eth/v2/beacon/blocks", blocks.publish),
+    ("POST", "/eth/v1/beacon/blinded_blocks", blocks.publish_blinded),
+    ("POST", "/eth/v2/beacon/blinded_blocks", blocks.publish_blinded),
+    ("GET", "/eth/v2/debug/beacon/states/{state_id}", blocks.state_v2),
+    ("GET", "/eth/v2/debug/beacon/heads", blocks.heads_v2),
+    ("GET", f"{_POOL}/attestations", pools.attestations),
+    ("GET", "/eth/v2/beacon/pool/attestations", pools.attestations),
+    ("POST", f"{_POOL}/attestations", pools.submit_attestations),
+    ("POST", "/eth/v2/beacon/pool/attestations", pools.submit_attestations),
+    ("GET", f"{_POOL}/proposer_slashings", pools.operations),
+    ("POST", f"{_POOL}/proposer_slashings", pools.submit_operation),
+    ("GET", f"{_POOL}/attester_slashings", pools.operations),
+    ("POST", f"{_POOL}/attester_slashings", pools.submit_operation),
+    ("GET", "/eth/v2/beacon/pool/attester_slashings", pools.operations),
+    ("POST", "/eth/v2/beacon/pool/attester_slashings", pools.submit_operation),
+    ("GET", f"{_POOL}/voluntary_exits", pools.operations),
+    ("POST", f"{_POOL}/voluntary_exits", pools.submit_operation),
+    ("GET", f"{_POOL}/bls_to_execution_changes", pools.operations),
+    ("POST", f"{_POOL}/bls_to_execution_changes", pools.submit_operation),
+    ("POST", f"{_POOL}/sync_committees", pools.submit_sync_messages),
+    ("POST", f"{_VALIDATOR}/duties/attester/{{epoch}}", duties.attester),
+    ("GET", f"{_VALIDATOR}/duties/proposer/{{epoch}}", duties.proposer),
+    ("GET", "/eth/v2/validator/duties/proposer/{epoch}", duties.proposer_v2),
+    ("POST", f"{_VALIDATOR}/duties/sync/{{epoch}}", duties.sync),
+    ("POST", f"{_VALIDATOR}/liveness/{{epoch}}", duties.liveness),
+    ("POST", f"{_VALIDATOR}/prepare_beacon_proposer", duties.prepare_proposer),
+    ("POST", f"{_VALIDATOR}/register_validator", duties.accept_list),
+    ("POST", f"{_VALIDATOR}/beacon_committee_subscriptions", duties.accept_list),
+    ("POST", f"{_VALIDATOR}/sync_committee_subscriptions", duties.accept_list),
+    ("POST", f"{_VALIDATOR}/beacon_committee_selections", pools.echo_selections),
+    ("POST", f"{_VALIDATOR}/sync_committee_selections", pools.echo_selections),
+    ("GET", f"{_VALIDATOR}/attestation_data", production.attestation_data),
+    ("GET", "/eth/v2/validator/blocks/{slot}", production.block_v2),
+    ("GET", "/eth/v3/validator/blocks/{slot}", production.block_v3),
+    ("GET", f"{_VALIDATOR}/blinded_blocks/{{slot}}", production.blinded_block_v1),
+    ("GET", f"{_VALIDATOR}/aggregate_attestation", pools.aggregate_attestation),
+    ("GET", "/eth/v2/validator/aggregate_attestation", pools.aggregate_attestation),
+    ("POST", f"{_VALIDATOR}/aggregate_and_proofs", pools.submit_aggregates),
+    ("POST", "/eth/v2/validator/aggregate_and_proofs", pools.submit_aggregates),
+    ("GET", f"{_VALIDATOR}/sync_committee_contribution", pools.sync_contribution),
+    ("POST", f"{_VALIDATOR}/contribution_and_proofs", pools.submit_contributions),
+    ("GET", "/eth/v1/events", events.events),
+    ("GET", "/tetrarch/devchain/report", control.report),
+    ("GET", "/tetrarch/devchain/faults", control.faults),
+    ("POST", "/tetrarch/devchain/faults", control.set_faults),
+)
+
+
+def add_routes(app: web.Application) -> None:
+    """Serve every route."""
+    for method, path, function in ROUTES:
+        app.router.add_route(method, path, handler(function))

@@ -1,0 +1,121 @@
+"""One chain's rules: fork, sizes, constants and types, with the caches that make them quick.
+
+A ``Rules`` object is shared by all states of a chain. Its caches hold pure functions of their
+keys, so sharing cannot change an answer.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import TypeVar
+
+from tetrarch.crypto import bls
+from tetrarch.crypto.points import BlsInputInvalid, PublicKeyPoint
+from tetrarch.ethereum.devchain.config import ChainConstants, fork_version
+from tetrarch.ethereum.spec.domains import DomainType, compute_domain
+from tetrarch.ethereum.spec.forks import spec_types
+from tetrarch.ethereum.spec.presets import Preset, preset_named
+from tetrarch.ethereum.spec.values import Fork
+from tetrarch.ssz.incremental import ContainerRootCache
+
+CACHE_MAX = 512
+KEYS_MAX = 1 << 17
+BLS_TO_EXECUTION_CHANGE = bytes.fromhex("0a000000")
+
+Value = TypeVar("Value")
+
+
+class BoundedCache:
+    """Answers of pure functions by key; forgets the oldest beyond ``size_max``."""
+
+    def __init__(self, size_max: int = CACHE_MAX) -> None:
+        self._size_max = size_max
+        self._values: OrderedDict[Hashable, object] = OrderedDict()
+
+    def get(self, key: Hashable, compute: Callable[[], Value]) -> Value:
+        """The value of ``key``; ``compute`` is called where it is not known."""
+        if key in self._values:
+            self._values.move_to_end(key)
+            return self._values[key]  # type: ignore[return-value]  # stored below under the same key
+        value = compute()
+        self._values[key] = value
+        if len(self._values) > self._size_max:
+            self._values.popitem(last=False)
+        return value
+
+
+class Rules:
+    """The rules of one fork under one preset, and one chain's constants."""
+
+    def __init__(self, fork: Fork, preset: str | Preset, constants: ChainConstants) -> None:
+        self.fork = fork
+        self.preset = preset if isinstance(preset, Preset) else preset_named(preset)
+        self.constants = constants
+        self.types = spec_types(fork, self.preset)
+        self.cache = BoundedCache()
+        self._roots = ContainerRootCache(self.types.BeaconState)
+        self._keys = BoundedCache(KEYS_MAX)
+        self._verified = BoundedCache(8192)
+
+    @property
+    def has_payload(self) -> bool:
+        """Whether blocks carry execution payloads (after Altair, on our forks)."""
+        return self.fork.at_least(Fork.DENEB)
+
+    @property
+    def is_electra(self) -> bool:
+        """Electra's rules or later."""
+        return self.fork.at_least(Fork.ELECTRA)
+
+    @property
+    def is_fulu(self) -> bool:
+        """Fulu's rules."""
+        return self.fork.at_least(Fork.FULU)
+
+    def state_root(self, state: object) -> bytes:
+        """Hash tree root of a state. Cost: a comparison and what changed since the last call."""
+        return self._roots.hash_tree_root(state)
+
+    def epoch_of(self, slot: int) -> int:
+        """The epoch of ``slot``."""
+        return slot // self.preset.slots_per_epoch
+
+    def first_slot(self, epoch: int) -> int:
+        """The first slot of ``epoch``."""
+        return epoch * self.preset.slots_per_epoch
+
+    # Signatures. Keys are parsed once; a verdict is kept, because gossip, production and import
+    # ask for the same signature again.
+
+    def verify(self, public_key: bytes, message: bytes, signature: bytes) -> bool:
+        """``bls.verify`` with both caches."""
+        return self.verify_aggregate((public_key,), message, signature)
+
+    def verify_aggregate(
+        self, public_keys: tuple[bytes, ...], message: bytes, signature: bytes
+    ) -> bool:
+        """``bls.fast_aggregate_verify`` with both caches."""
+        return self._verified.get(
+            (public_keys, message, signature),
+            lambda: self._verify_now(public_keys, message, signature),
+        )
+
+    def _verify_now(self, public_keys: tuple[bytes, ...], message: bytes, signature: bytes) -> bool:
+        if len(public_keys) != 1:
+            return bls.fast_aggregate_verify(public_keys, message, signature)
+        try:
+            key = self._keys.get(public_keys[0], lambda: PublicKeyPoint.parse(public_keys[0]))
+            point = bls.SignaturePoint.parse(signature, allow_infinity=True)
+        except BlsInputInvalid:
+            return False
+        return bls.verify_points(key, message, point)
+
+    def deposit_domain(self) -> bytes:
+        """The domain of deposits: the same on every fork of the chain."""
+        return compute_domain(DomainType.DEPOSIT, fork_version(Fork.PHASE0))
+
+    def bls_change_domain(self, genesis_validators_root: bytes) -> bytes:
+        """The domain of changes of withdrawal credentials: the same on every fork."""
+        domain = compute_domain(
+            DomainType.DEPOSIT, fork_version(Fork.PHASE0), genesis_validators_root
+        )
+        return BLS_TO_EXECUTION_CHANGE + domain[4:]
