@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tetrarch.crypto.bls import SecretKey
 from tetrarch.crypto.keystore import KeystoreCost, encrypt_keystore
+from tetrarch.enclave.client import EnclaveClient
 from tetrarch.enclave.ports import SignAttestation, SignBlock
 from tetrarch.enclave.protocol import ShareFile
 from tetrarch.entropy import Entropy
@@ -121,3 +122,21 @@ def block(pubkey: bytes, slot: int, *, body: bytes = b"b" * 32) -> SignBlock:
             body_root=body,
         ),
     )
+
+
+def shares(folder: Path, count: int) -> tuple[tuple[Validator, ...], list[ShareFile]]:
+    keys = validators(count)
+    return keys, [write_share(folder, key, name=f"share-{n}") for n, key in enumerate(keys)]
+
+
+async def started(folder: Path, files, **options) -> EnclaveClient:
+    """A real enclave process that serves ``OLD_CHAIN``."""
+    client = await EnclaveClient.start(
+        database=folder / "slashing.db", shares=files, answer_timeout_s=60, **options
+    )
+    try:
+        await client.configure(OLD_CHAIN)
+    except BaseException:
+        await client.close()
+        raise
+    return client

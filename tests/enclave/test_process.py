@@ -1,7 +1,6 @@
 """The enclave as a real process: typed refusals, what it remembers, and every way to die."""
 
 import asyncio
-import json
 import os
 import signal
 import sys
@@ -13,9 +12,9 @@ from tests.enclave.enclave_world import (
     block,
     chain,
     secret,
-    validators,
+    shares,
+    started,
     vote,
-    write_share,
 )
 
 from tetrarch.crypto.bls import verify
@@ -24,10 +23,6 @@ from tetrarch.enclave.client import EnclaveClient, _expect
 from tetrarch.enclave.errors import (
     EnclaveGone,
     EnclaveRefused,
-    PasswordWrong,
-    ShareFileMissing,
-    ShareInvalid,
-    ShareSwapped,
     WrongChain,
 )
 from tetrarch.enclave.ports import Approved, Denied, Failed, SignRandao
@@ -64,33 +59,11 @@ Full(clock=SystemClock()).serve(socket.socket(fileno=os.dup(0)))
 """
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path
-
-
-def shares(folder: Path, count: int):
-    keys = validators(count)
-    return keys, [write_share(folder, key, name=f"share-{n}") for n, key in enumerate(keys)]
-
-
-async def started(folder: Path, files, **options) -> EnclaveClient:
-    client = await EnclaveClient.start(
-        database=folder / "slashing.db", shares=files, answer_timeout_s=60, **options
-    )
-    try:
-        await client.configure(OLD_CHAIN)
-    except BaseException:
-        await client.close()
-        raise
-    return client
-
-
-def test_signs_what_the_rules_allow_with_the_roots_it_computed(folder: Path) -> None:
-    (first, second), files = shares(folder, 2)
+def test_signs_what_the_rules_allow_with_the_roots_it_computed(tmp_path: Path) -> None:
+    (first, second), files = shares(tmp_path, 2)
 
     async def main() -> None:
-        client = await started(folder, files)
+        client = await started(tmp_path, files)
         requests = (
             vote(first.pubkey, 3, 4),
             vote(second.pubkey, 3, 4),
@@ -129,11 +102,11 @@ def test_signs_what_the_rules_allow_with_the_roots_it_computed(folder: Path) -> 
     asyncio.run(main())
 
 
-def test_large_batches_keep_their_order_over_both_threads(folder: Path) -> None:
-    keys, files = shares(folder, 40)
+def test_large_batches_keep_their_order_over_both_threads(tmp_path: Path) -> None:
+    keys, files = shares(tmp_path, 40)
 
     async def main() -> None:
-        client = await started(folder, files)
+        client = await started(tmp_path, files)
         answers = await client.sign(tuple(vote(key.pubkey, 3, 4) for key in keys))
         root = OLD_CHAIN.forks.signing_root(
             DomainType.BEACON_ATTESTER, 4, vote(b"", 3, 4).data.hash_tree_root()
@@ -144,11 +117,11 @@ def test_large_batches_keep_their_order_over_both_threads(folder: Path) -> None:
     asyncio.run(main())
 
 
-def test_overlapping_calls_get_their_own_answers(folder: Path) -> None:
-    (key,), files = shares(folder, 1)
+def test_overlapping_calls_get_their_own_answers(tmp_path: Path) -> None:
+    (key,), files = shares(tmp_path, 1)
 
     async def main() -> None:
-        client = await started(folder, files)
+        client = await started(tmp_path, files)
         answers = await asyncio.gather(
             *(client.sign((SignRandao(key.pubkey, epoch),)) for epoch in range(20))
         )
@@ -162,11 +135,11 @@ def test_overlapping_calls_get_their_own_answers(folder: Path) -> None:
     asyncio.run(main())
 
 
-def test_a_restarted_enclave_remembers(folder: Path) -> None:
-    (key,), files = shares(folder, 1)
+def test_a_restarted_enclave_remembers(tmp_path: Path) -> None:
+    (key,), files = shares(tmp_path, 1)
 
     async def session(request):
-        client = await started(folder, files)
+        client = await started(tmp_path, files)
         (answer,) = await client.sign((request,))
         await client.close()
         return answer
@@ -179,17 +152,17 @@ def test_a_restarted_enclave_remembers(folder: Path) -> None:
     assert asyncio.run(session(other)) == Denied(Reason.DOUBLE_VOTE)
 
 
-def test_death_between_record_and_answer_leaves_no_way_to_a_second_vote(folder: Path) -> None:
-    (key,), files = shares(folder, 1)
+def test_death_between_record_and_answer_leaves_no_way_to_a_second_vote(tmp_path: Path) -> None:
+    (key,), files = shares(tmp_path, 1)
 
     async def main() -> None:
-        dying = await started(folder, files, command=(sys.executable, "-c", DYING))
+        dying = await started(tmp_path, files, command=(sys.executable, "-c", DYING))
         with pytest.raises(EnclaveGone):
             await dying.sign((vote(key.pubkey, 3, 4), block(key.pubkey, 40)))
         with pytest.raises(EnclaveGone):
             await dying.status()
         await dying.close()
-        again = await started(folder, files)
+        again = await started(tmp_path, files)
         answers = await again.sign(
             (
                 vote(key.pubkey, 3, 4, head=b"x" * 32),
@@ -206,16 +179,16 @@ def test_death_between_record_and_answer_leaves_no_way_to_a_second_vote(folder: 
     asyncio.run(main())
 
 
-def test_kill_9_amid_a_stream_of_batches_never_allows_a_conflict(folder: Path) -> None:
+def test_kill_9_amid_a_stream_of_batches_never_allows_a_conflict(tmp_path: Path) -> None:
     """Goal: whatever was answered, or not, before the kill is binding after it.
 
     Method: votes of rising epochs are in flight when the process is killed; a new enclave is
     asked for a conflicting vote of every epoch that was asked for.
     """
-    (key,), files = shares(folder, 1)
+    (key,), files = shares(tmp_path, 1)
 
     async def main() -> None:
-        client = await started(folder, files)
+        client = await started(tmp_path, files)
         calls = [client.sign((vote(key.pubkey, epoch, epoch + 1),)) for epoch in range(60)]
         answered: dict[int, bytes] = {}
 
@@ -234,7 +207,7 @@ def test_kill_9_amid_a_stream_of_batches_never_allows_a_conflict(folder: Path) -
         with pytest.raises(EnclaveGone):
             await client.watch()
         await client.close()
-        again = await started(folder, files)
+        again = await started(tmp_path, files)
         for epoch, signature in answered.items():
             wish = vote(key.pubkey, epoch, epoch + 1, head=b"x" * 32)
             conflict, same = await again.sign((wish, vote(key.pubkey, epoch, epoch + 1)))
@@ -245,11 +218,11 @@ def test_kill_9_amid_a_stream_of_batches_never_allows_a_conflict(folder: Path) -
     asyncio.run(main())
 
 
-def test_a_full_disk_fails_the_duty_and_nothing_else(folder: Path) -> None:
-    keys, files = shares(folder, 12)
+def test_a_full_disk_fails_the_duty_and_nothing_else(tmp_path: Path) -> None:
+    keys, files = shares(tmp_path, 12)
 
     async def main() -> None:
-        client = await started(folder, files, command=(sys.executable, "-c", FULL))
+        client = await started(tmp_path, files, command=(sys.executable, "-c", FULL))
         await client.status()  # from here on the disk is full
         results = []
         for epoch in range(40):
@@ -270,11 +243,11 @@ def test_a_full_disk_fails_the_duty_and_nothing_else(folder: Path) -> None:
     asyncio.run(main())
 
 
-def test_the_node_notices_at_once_that_its_enclave_died(folder: Path) -> None:
-    _, files = shares(folder, 1)
+def test_the_node_notices_at_once_that_its_enclave_died(tmp_path: Path) -> None:
+    _, files = shares(tmp_path, 1)
 
     async def main() -> None:
-        client = await started(folder, files)
+        client = await started(tmp_path, files)
 
         async def node() -> None:
             async with asyncio.TaskGroup() as group:
@@ -287,7 +260,7 @@ def test_the_node_notices_at_once_that_its_enclave_died(folder: Path) -> None:
         assert caught.group_contains(EnclaveGone)
         await client.close()
 
-        client = await started(folder, files)
+        client = await started(tmp_path, files)
         async with asyncio.TaskGroup() as group:
             group.create_task(client.watch())
             await client.close()
@@ -309,10 +282,10 @@ asyncio.run(main())
 """
 
 
-def test_the_enclave_dies_with_its_node_and_frees_the_folder(folder: Path) -> None:
+def test_the_enclave_dies_with_its_node_and_frees_the_folder(tmp_path: Path) -> None:
     async def main() -> None:
         node = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", NODE, str(folder / "slashing.db")),
+            *(sys.executable, "-c", NODE, str(tmp_path / "slashing.db")),
             stdout=asyncio.subprocess.PIPE,
         )
         output, _ = await node.communicate()
@@ -320,7 +293,7 @@ def test_the_enclave_dies_with_its_node_and_frees_the_folder(folder: Path) -> No
         assert int(output) > 0
         for _ in range(500):
             try:
-                client = await EnclaveClient.start(database=folder / "slashing.db", shares=())
+                client = await EnclaveClient.start(database=tmp_path / "slashing.db", shares=())
             except StorageInUse:
                 await asyncio.sleep(0.02)
             else:
@@ -331,84 +304,24 @@ def test_the_enclave_dies_with_its_node_and_frees_the_folder(folder: Path) -> No
     asyncio.run(main())
 
 
-def test_two_enclaves_cannot_share_a_history(folder: Path) -> None:
-    _, files = shares(folder, 1)
+def test_two_enclaves_cannot_share_a_history(tmp_path: Path) -> None:
+    _, files = shares(tmp_path, 1)
 
     async def main() -> None:
-        client = await started(folder, files)
+        client = await started(tmp_path, files)
         with pytest.raises(StorageInUse, match=str(client.process_id)):
-            await started(folder, files)
+            await started(tmp_path, files)
         await client.close()
 
     asyncio.run(main())
 
 
-def damage_missing_keystore(folder, file):
-    Path(file.keystore).unlink()
-
-
-def damage_missing_password(folder, file):
-    Path(file.password).unlink()
-
-
-def damage_password(folder, file):
-    Path(file.password).write_text("guess")
-
-
-def damage_keystore(folder, file):
-    Path(file.keystore).write_text(json.dumps({"version": 4, "crypto": "none"}))
-
-
-def damage_json(folder, file):
-    Path(file.keystore).write_text("{")
-
-
-def damage_size(folder, file):
-    Path(file.keystore).write_text(" " * 100_000)
-
-
-def damage_encoding(folder, file):
-    Path(file.password).write_bytes(b"\xff\xfe")
-
-
-def damage_swapped(folder, file):
-    (other,) = validators(3)[2:]
-    swapped = write_share(folder, other, name="swapped")
-    Path(file.keystore).write_bytes(Path(swapped.keystore).read_bytes())
-
-
-@pytest.mark.parametrize(
-    ("damage", "error", "named"),
-    [
-        (damage_missing_keystore, ShareFileMissing, "share-1.json"),
-        (damage_missing_password, ShareFileMissing, "share-1.txt"),
-        (damage_password, PasswordWrong, "share-1.txt"),
-        (damage_keystore, ShareInvalid, "share-1.json"),
-        (damage_json, ShareInvalid, "share-1.json"),
-        (damage_size, ShareInvalid, "share-1.json"),
-        (damage_encoding, ShareInvalid, "share-1.txt"),
-        (damage_swapped, ShareSwapped, "share-1.json"),
-    ],
-)
-def test_a_damaged_share_is_named(folder: Path, damage, error, named) -> None:
-    _, files = shares(folder, 2)
-    damage(folder, files[1])
+def test_a_history_serves_one_chain_for_good(tmp_path: Path) -> None:
+    _, files = shares(tmp_path, 1)
 
     async def main() -> None:
-        with pytest.raises(error, match=named) as caught:
-            await started(folder, files)
-        assert caught.value.mend
-        assert "guess" not in str(caught.value)
-
-    asyncio.run(main())
-
-
-def test_a_history_serves_one_chain_for_good(folder: Path) -> None:
-    _, files = shares(folder, 1)
-
-    async def main() -> None:
-        await (await started(folder, files)).close()
-        client = await EnclaveClient.start(database=folder / "slashing.db", shares=files)
+        await (await started(tmp_path, files)).close()
+        client = await EnclaveClient.start(database=tmp_path / "slashing.db", shares=files)
         with pytest.raises(WrongChain, match=r"0x0707.*0x0808"):
             await client.configure(chain(genesis_time_s=0, genesis_validators_root=b"\x08" * 32))
         (answer,) = await client.sign((SignRandao(files[0].pubkey, 1),))
@@ -418,19 +331,19 @@ def test_a_history_serves_one_chain_for_good(folder: Path) -> None:
     asyncio.run(main())
 
 
-def test_a_database_that_cannot_be_made_is_named(folder: Path) -> None:
+def test_a_database_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     async def main() -> None:
         with pytest.raises(FolderNotWritable, match="absent"):
-            await EnclaveClient.start(database=folder / "absent" / "s.db", shares=())
+            await EnclaveClient.start(database=tmp_path / "absent" / "s.db", shares=())
 
     asyncio.run(main())
 
 
-def test_no_secret_is_shown_by_the_process(folder: Path) -> None:
-    (key,), files = shares(folder, 1)
+def test_no_secret_is_shown_by_the_process(tmp_path: Path) -> None:
+    (key,), files = shares(tmp_path, 1)
 
     async def main() -> None:
-        client = await started(folder, files)
+        client = await started(tmp_path, files)
         kernel = Path(f"/proc/{client.process_id}")
         assert key.share.to_bytes() not in (kernel / "cmdline").read_bytes()
         assert b"share" not in (kernel / "cmdline").read_bytes()
@@ -440,10 +353,10 @@ def test_no_secret_is_shown_by_the_process(folder: Path) -> None:
     assert repr(key.share) == "SecretKey(hidden)"
 
 
-def test_a_second_open_is_refused(folder: Path) -> None:
+def test_a_second_open_is_refused(tmp_path: Path) -> None:
     async def main() -> None:
-        client = await started(folder, [])
-        reply = await client._ask(protocol.Open(str(folder / "b.db"), ()))
+        client = await started(tmp_path, [])
+        reply = await client._ask(protocol.Open(str(tmp_path / "b.db"), ()))
         assert isinstance(reply, protocol.Refusal)
         with pytest.raises(EnclaveRefused, match="open already"):
             _expect(protocol.Done, reply)
@@ -452,11 +365,11 @@ def test_a_second_open_is_refused(folder: Path) -> None:
     asyncio.run(main())
 
 
-def test_a_program_that_is_no_enclave_is_gone(folder: Path) -> None:
+def test_a_program_that_is_no_enclave_is_gone(tmp_path: Path) -> None:
     async def main() -> None:
         for program in ("", "import os; os.write(0, bytes(100)); os.read(0, 1)"):
             with pytest.raises(EnclaveGone):
-                await started(folder, [], command=(sys.executable, "-c", program))
+                await started(tmp_path, [], command=(sys.executable, "-c", program))
 
     asyncio.run(main())
     assert secret("x") == secret("x")
