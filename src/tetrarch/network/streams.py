@@ -74,6 +74,8 @@ class DialledStream:
         self._call.cancel()
 
     async def _fail(self, error: BaseException | None = None) -> NoReturn:
+        if not self._call.done():
+            self._call.cancel()
         code, details = await self._call.code(), await self._call.details()
         raise StreamBroken("use stream", reason=_reason(code, details), details=details) from error
 
@@ -92,9 +94,9 @@ class AcceptedStream:
             _refuse_stray_cancellation()
             raise
         except (grpc.RpcError, grpc.aio.BaseError) as error:
-            raise StreamBroken("use stream", reason="closed by peer") from error
+            raise StreamBroken("use stream", reason="closed_by_peer") from error
         if data is grpc.aio.EOF:
-            raise StreamBroken("use stream", reason="closed by peer")
+            raise StreamBroken("use stream", reason="closed_by_peer")
         return bytes(data)
 
     async def write(self, frame: bytes) -> None:
@@ -105,14 +107,14 @@ class AcceptedStream:
             _refuse_stray_cancellation()
             raise
         except (grpc.RpcError, grpc.aio.BaseError) as error:
-            raise StreamBroken("use stream", reason="closed by peer") from error
+            raise StreamBroken("use stream", reason="closed_by_peer") from error
 
 
 def _refuse_stray_cancellation() -> None:
     """Turn a CancelledError of grpcio's own making into a failure that someone sees."""
     task = asyncio.current_task()
     if task is not None and not task.cancelling():
-        raise StreamBroken("use stream", reason="cancelled by gRPC")
+        raise StreamBroken("use stream", reason="cancelled")
 
 
 def _reason(code: grpc.StatusCode, details: str | None) -> str:
@@ -120,6 +122,8 @@ def _reason(code: grpc.StatusCode, details: str | None) -> str:
     text = details or ""
     if "CERTIFICATE_VERIFY_FAILED" in text or "andshake" in text:
         return "certificate_refused"
+    if code is grpc.StatusCode.OK:
+        return "closed_by_peer"
     if code is grpc.StatusCode.FAILED_PRECONDITION:
         return "refused"
     if "onnect" in text and "refused" in text:
