@@ -31,6 +31,7 @@ from tetrarch.observability.logs import Log
 from tetrarch.output import Output
 
 EPOCHS_KEPT = 3
+GENESIS_SLOT = 0  # its block is the genesis block: nobody proposes it
 _SAME_AS = {DutyType.RANDAO: DutyType.PROPOSER}  # a reveal is due wherever a block is
 
 
@@ -200,7 +201,7 @@ class Scheduler:
                 )
             )
         for proposer in proposers.duties:
-            if proposer.validator_index not in active:
+            if proposer.validator_index not in active or proposer.slot == GENESIS_SLOT:
                 continue
             self._check(active, proposer.validator_index, proposer.pubkey, proposer.slot, epoch)
             definitions.setdefault(Duty(proposer.slot, DutyType.PROPOSER), []).append(

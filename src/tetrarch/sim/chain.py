@@ -1,0 +1,320 @@
+"""A simulated beacon chain, and each node's own view of it through its own beacon node.
+
+The chain itself is simple and shared: blocks by slot, duties drawn from the seed, a log of what
+was submitted. A ``SimBeaconNode`` shows it late, wrongly or not at all, as its faults say.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from hashlib import sha256
+from random import Random
+
+from tetrarch.clock import Clock
+from tetrarch.duties.types import PubKey
+from tetrarch.errors import invariant
+from tetrarch.ethereum.beacon_node.errors import BeaconNodeUnreachable
+from tetrarch.ethereum.beacon_node.ports import (
+    AttestationSubmission,
+    AttesterDuties,
+    AttesterDuty,
+    BeaconEvent,
+    BlockRequest,
+    BlockSummary,
+    CommitteeSubscription,
+    FinalityCheckpoints,
+    Genesis,
+    ProposerDuties,
+    ProposerDuty,
+    ProposerPreparation,
+    ProxyRequest,
+    ProxyResponse,
+    SyncStatus,
+    ValidatorRecord,
+    ValidatorStatus,
+)
+from tetrarch.ethereum.spec.chain import ChainSpec
+from tetrarch.ethereum.spec.domains import ForkActivation, ForkSchedule
+from tetrarch.ethereum.spec.forks import spec_types
+from tetrarch.ethereum.spec.proposals import Proposal, SignedProposal
+from tetrarch.ethereum.spec.values import AttestationData, Checkpoint, Fork
+from tetrarch.sim.loop import EPOCH_S
+
+SLOT_MS = 12_000
+SLOTS_PER_EPOCH = 8
+FIRST_INDEX = 10
+_VERSION = bytes.fromhex("05000001")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeaconFaults:
+    """What one beacon node does wrong until the world heals."""
+
+    delay_s: tuple[float, float] = (0.002, 0.02)
+    head_lag: int = 0  # blocks that it has not seen yet
+    error_rate: float = 0.0
+    forked: bool = False  # it follows another chain: other targets and sources
+
+
+@dataclass(frozen=True, slots=True)
+class Attested:
+    """An attestation as it reached a beacon node. ``at_s`` is the loop's time."""
+
+    validator_index: int
+    data: AttestationData
+    signature: bytes
+    at_s: float
+
+
+@dataclass(slots=True)
+class SimChain:
+    """The truth. ``duties`` are equal for equal seeds."""
+
+    seed: int
+    pubkeys: tuple[PubKey, ...]
+    attested: list[Attested] = field(default_factory=list)
+    proposed: list[tuple[SignedProposal, float]] = field(default_factory=list)
+
+    @property
+    def spec(self) -> ChainSpec:
+        """Electra from the start, minimal preset, 12 s slots."""
+        return ChainSpec(
+            preset="minimal",
+            genesis_time_s=int(EPOCH_S) + 1,
+            slot_duration_ms=SLOT_MS,
+            slots_per_epoch=SLOTS_PER_EPOCH,
+            forks=ForkSchedule(
+                genesis_fork_version=_VERSION,
+                genesis_validators_root=sha256(str(self.seed).encode()).digest(),
+                activations=(ForkActivation(fork=Fork.ELECTRA, version=_VERSION, epoch=0),),
+            ),
+        )
+
+    def index_of(self, pubkey: bytes) -> int:
+        """The validator's index on the chain."""
+        return FIRST_INDEX + self.pubkeys.index(PubKey(pubkey))
+
+    def pubkey_of(self, index: int) -> PubKey | None:
+        """The cluster's validator with that index."""
+        position = index - FIRST_INDEX
+        return self.pubkeys[position] if 0 <= position < len(self.pubkeys) else None
+
+    def attester_slot(self, epoch: int, position: int) -> int:
+        """The slot of ``epoch`` in which validator number ``position`` attests."""
+        rng = Random(f"{self.seed}/attester/{epoch}/{position}")
+        return epoch * SLOTS_PER_EPOCH + rng.randrange(SLOTS_PER_EPOCH)
+
+    def proposer(self, slot: int) -> int | None:
+        """The position of the cluster's validator that proposes in ``slot``, if any does."""
+        rng = Random(f"{self.seed}/proposer/{slot}")
+        return rng.randrange(len(self.pubkeys)) if slot > 0 and rng.random() < 0.4 else None
+
+    def has_block(self, slot: int) -> bool:
+        """Whether the canonical chain has a block in ``slot``."""
+        return slot == 0 or Random(f"{self.seed}/block/{slot}").random() < 0.9
+
+    def root(self, slot: int, *, branch: str = "main") -> bytes:
+        """Root of the latest block at or before ``slot``."""
+        while slot > 0 and not self.has_block(slot):
+            slot -= 1
+        return sha256(f"{self.seed}/{branch}/{slot}".encode()).digest()
+
+    def attestation_data(self, slot: int, *, lag: int, branch: str) -> AttestationData:
+        """What a node that has seen all but the last ``lag`` blocks of ``branch`` attests to."""
+        epoch = slot // SLOTS_PER_EPOCH
+        first = epoch * SLOTS_PER_EPOCH
+        source = max(epoch - 1, 0)
+        return AttestationData(
+            slot=slot,
+            index=0,
+            beacon_block_root=self.root(max(slot - lag, 0), branch=branch),
+            source=Checkpoint(
+                epoch=source, root=self.root(source * SLOTS_PER_EPOCH, branch=branch)
+            ),
+            target=Checkpoint(epoch=epoch, root=self.root(first, branch=branch)),
+        )
+
+    def block(self, request: BlockRequest, *, position: int, text: str) -> Proposal:
+        """A block as a node would make it; ``text`` makes every node's differ."""
+        types = spec_types(Fork.ELECTRA, "minimal")
+        contents = types.BlockContents.default()
+        body = contents.block.body.replace(
+            randao_reveal=request.randao_reveal,
+            graffiti=text.encode()[:32].ljust(32, b"\0"),
+        )
+        block = contents.block.replace(
+            slot=request.slot,
+            proposer_index=FIRST_INDEX + position,
+            parent_root=self.root(request.slot - 1),
+            body=body,
+        )
+        ssz = contents.replace(block=block).encode()
+        return Proposal.from_ssz(Fork.ELECTRA, blinded=False, data=ssz, preset="minimal")
+
+
+class SimBeaconNode:
+    """One node's beacon node; satisfies ``ethereum.beacon_node.ports.BeaconNode``."""
+
+    def __init__(self, chain: SimChain, *, node: int, clock: Clock, rng: Random) -> None:
+        self.faults = BeaconFaults()
+        self._chain = chain
+        self._node = node
+        self._clock = clock
+        self._rng = rng
+
+    @property
+    def name(self) -> str:
+        """See ``BeaconNode``."""
+        return f"beacon-{self._node}"
+
+    async def _answer(self) -> None:
+        await asyncio.sleep(self._rng.uniform(*self.faults.delay_s))
+        if self._rng.random() < self.faults.error_rate:
+            raise BeaconNodeUnreachable("ask beacon node", node=self._node)
+
+    async def genesis(self) -> Genesis:
+        """See ``BeaconNode``."""
+        spec = self._chain.spec
+        return Genesis(
+            time_s=spec.genesis_time_s,
+            validators_root=spec.forks.genesis_validators_root,
+            fork_version=_VERSION,
+        )
+
+    async def chain_spec(self) -> ChainSpec:
+        """See ``BeaconNode``."""
+        return self._chain.spec
+
+    async def node_version(self) -> str:
+        """See ``BeaconNode``."""
+        return "simulated"
+
+    async def syncing(self) -> SyncStatus:
+        """See ``BeaconNode``."""
+        return SyncStatus(
+            head_slot=self._chain.spec.slot_at(self._clock.wall_s()),
+            sync_distance=0,
+            is_syncing=False,
+            is_optimistic=False,
+            el_offline=False,
+        )
+
+    async def validators(
+        self, pubkeys: tuple[bytes, ...], *, state_id: str = "head"
+    ) -> tuple[ValidatorRecord, ...]:
+        """See ``BeaconNode``."""
+        invariant(state_id == "head", "the workflow asks for the head")
+        await self._answer()
+        return tuple(
+            ValidatorRecord(
+                index=self._chain.index_of(pubkey),
+                pubkey=pubkey,
+                status=ValidatorStatus.ACTIVE_ONGOING,
+                balance_gwei=32_000_000_000,
+            )
+            for pubkey in pubkeys
+        )
+
+    async def attester_duties(self, epoch: int, indices: tuple[int, ...]) -> AttesterDuties:
+        """See ``BeaconNode``."""
+        await self._answer()
+        duties = []
+        for index in indices:
+            pubkey = self._chain.pubkey_of(index)
+            if pubkey is None:
+                continue
+            position = index - FIRST_INDEX
+            duties.append(
+                AttesterDuty(
+                    pubkey=pubkey,
+                    slot=self._chain.attester_slot(epoch, position),
+                    validator_index=index,
+                    committee_index=position % 2,
+                    committee_length=32,
+                    committees_at_slot=2,
+                    validator_committee_index=position,
+                )
+            )
+        return AttesterDuties(epoch=epoch, dependent_root=bytes(32), duties=tuple(duties))
+
+    async def proposer_duties(self, epoch: int) -> ProposerDuties:
+        """See ``BeaconNode``."""
+        await self._answer()
+        duties = []
+        for slot in range(epoch * SLOTS_PER_EPOCH, (epoch + 1) * SLOTS_PER_EPOCH):
+            position = self._chain.proposer(slot)
+            if position is not None:
+                duties.append(
+                    ProposerDuty(
+                        pubkey=self._chain.pubkeys[position],
+                        slot=slot,
+                        validator_index=FIRST_INDEX + position,
+                    )
+                )
+        return ProposerDuties(epoch=epoch, dependent_root=bytes(32), duties=tuple(duties))
+
+    async def attestation_data(self, slot: int, committee_index: int) -> AttestationData:
+        """See ``BeaconNode``."""
+        invariant(committee_index == 0, "Electra's index is 0")
+        await self._answer()
+        branch = "fork" if self.faults.forked else "main"
+        return self._chain.attestation_data(slot, lag=self.faults.head_lag, branch=branch)
+
+    async def produce_block(self, request: BlockRequest) -> Proposal:
+        """See ``BeaconNode``."""
+        await self._answer()
+        position = self._chain.proposer(request.slot)
+        if position is None:
+            raise BeaconNodeUnreachable("produce block", node=self._node, slot=request.slot)
+        return self._chain.block(request, position=position, text=f"node {self._node}")
+
+    async def submit_attestations(
+        self, fork: Fork, submissions: tuple[AttestationSubmission, ...]
+    ) -> None:
+        """See ``BeaconNode``."""
+        invariant(fork is Fork.ELECTRA, "the chain is Electra")
+        await self._answer()
+        now_s = asyncio.get_running_loop().time()
+        self._chain.attested += [
+            Attested(each.validator_index, each.data, each.signature, now_s) for each in submissions
+        ]
+
+    async def publish_block(self, signed: SignedProposal) -> None:
+        """See ``BeaconNode``."""
+        await self._answer()
+        self._chain.proposed.append((signed, asyncio.get_running_loop().time()))
+
+    async def prepare_beacon_proposer(self, preparations: tuple[ProposerPreparation, ...]) -> None:
+        """See ``BeaconNode``."""
+        del preparations
+        await self._answer()
+
+    async def subscribe_committees(self, subscriptions: tuple[CommitteeSubscription, ...]) -> None:
+        """See ``BeaconNode``."""
+        del subscriptions
+        await self._answer()
+
+    async def head(self) -> BlockSummary:
+        """See ``BeaconNode``."""
+        raise BeaconNodeUnreachable("ask head", node=self._node)
+
+    async def block(self, block_id: str) -> BlockSummary | None:
+        """See ``BeaconNode``."""
+        raise BeaconNodeUnreachable("ask block", node=self._node, block_id=block_id)
+
+    async def block_root(self, slot: int) -> bytes | None:
+        """See ``BeaconNode``."""
+        return self._chain.root(slot) if self._chain.has_block(slot) else None
+
+    async def finality_checkpoints(self, state_id: str = "head") -> FinalityCheckpoints:
+        """See ``BeaconNode``."""
+        raise BeaconNodeUnreachable("ask finality", node=self._node, state_id=state_id)
+
+    def events(self, topics: tuple[str, ...]) -> AsyncIterator[BeaconEvent]:
+        """See ``BeaconNode``."""
+        raise BeaconNodeUnreachable("open events", node=self._node, topics=topics)
+
+    def proxy(self, request: ProxyRequest) -> AbstractAsyncContextManager[ProxyResponse]:
+        """See ``BeaconNode``."""
+        raise BeaconNodeUnreachable("proxy", node=self._node, path=request.path)
