@@ -42,7 +42,7 @@ from tetrarch.consensus.messages import (
 from tetrarch.duties.types import Duty, DutyType
 from tetrarch.errors import InputInvalid, PeerFault, invariant
 
-VALUE_SIZE_MAX_BYTES = 32 * 1024 * 1024
+VALUE_SIZE_MAX_BYTES = 15 * 1024 * 1024  # with its proposal it fits into one frame of the mesh
 ITEMS_MAX = 16
 _VERSION = 1
 _DOMAIN = b"tetrarch/qbft/1\0"

@@ -3,7 +3,7 @@
 import asyncio
 import math
 
-from tetrarch.consensus.codec import Item, MessageInvalid
+from tetrarch.consensus.codec import VALUE_SIZE_MAX_BYTES, Item, MessageInvalid
 from tetrarch.consensus.inbox import FromPeer
 from tetrarch.consensus.instance import Instance
 from tetrarch.consensus.messages import Envelope
@@ -55,10 +55,10 @@ class Consensus:
         Does nothing when the duty's deadline has passed.
 
         Raises:
-            InputInvalid: the value is empty.
+            InputInvalid: the value is empty or larger than ``VALUE_SIZE_MAX_BYTES``.
         """
-        if not value:
-            raise InputInvalid("propose value", duty=duty, reason="empty")
+        if not 0 < len(value) <= VALUE_SIZE_MAX_BYTES:
+            raise InputInvalid("propose value", duty=duty, size_bytes=len(value))
         instance = self._join(duty)
         if instance is not None:
             instance.propose(value)

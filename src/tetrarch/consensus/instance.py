@@ -65,6 +65,7 @@ class Instance:
         self._timer = RoundTimer(ports.times.rounds, duty, start_s)
         self._inbox = Inbox(ports.node_count)
         self._values = Values(duty, ports)
+        self._own_input: tuple[ValueHash, ...] = ()  # one, as soon as it is there
         self._tasks = asyncio.TaskGroup()
         self._deadline_s = 0.0
         self._alarm: asyncio.TimerHandle | None = None
@@ -75,8 +76,9 @@ class Instance:
 
     def propose(self, value: bytes) -> None:
         """Give the machine this node's own value."""
-        if self.machine.decided is None:
-            self._inbox.put(InputArrived(self._values.add_own(value)))
+        if self.machine.decided is None and not self._own_input:
+            self._own_input = (self._values.add_own(value),)
+            self._inbox.put(InputArrived(*self._own_input))
 
     def offer(self, message: FromPeer) -> None:
         """Queue a peer's message; drops it, counted, where a bound is reached."""
@@ -202,7 +204,7 @@ class Instance:
 
     def _start_round(self, round_: int) -> None:
         now_s = asyncio.get_running_loop().time()
-        self._values.keep_only(self.machine.named_values())
+        self._values.keep_only([*self.machine.named_values(), *self._own_input])
         self._set_alarm(round_, self._timer.entered(round_, now_s))
         if round_ > 1:
             self._ports.observer.round_changed(self._duty, round_, self._lacked)

@@ -27,7 +27,7 @@ class Vote:
     type: MessageType
     value_hash: ValueHash
     content: bytes
-    value: bytes = b""  # of a PREPARE: up to 32 MiB, mostly about 30 kB
+    value: bytes = b""  # of a PREPARE: mostly about 30 kB
 
 
 class VoteLog(Protocol):

@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from tetrarch.sim.qbft_world import draw, run_seed
+from tetrarch.sim.seeds import uses_real_crypto
 
 
 def main() -> None:
@@ -12,8 +13,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--show", action="store_true", help="print every event")
     arguments = parser.parse_args()
+    real = uses_real_crypto(arguments.seed)
     _write(str(draw(arguments.seed)))
-    _write(str(run_seed(arguments.seed, show=_write if arguments.show else None)))
+    _write(str(run_seed(arguments.seed, real_crypto=real, show=_write if arguments.show else None)))
 
 
 def _write(line: str) -> None:

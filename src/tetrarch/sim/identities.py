@@ -4,9 +4,13 @@ The cost model's signature is a hash over a secret and the digest. Only the hold
 simulated key object can make one for its own index, so liars in a world cannot forge either.
 """
 
+from collections.abc import Callable
 from hashlib import sha256
 
+from tetrarch.consensus.codec import Identity
+from tetrarch.consensus.identity import K1Identity
 from tetrarch.consensus.messages import SIGNATURE_SIZE_BYTES
+from tetrarch.crypto.k1 import IdentityKey
 
 
 class ModelIdentity:
@@ -30,3 +34,13 @@ class ModelIdentity:
             .digest()
             .ljust(SIGNATURE_SIZE_BYTES, b"\0")
         )
+
+
+def real_identities(seed: int | str, node_count: int) -> Callable[[int], Identity]:
+    """Real secp256k1 keys, derived from ``seed``."""
+    keys = [
+        IdentityKey.from_bytes(sha256(f"{seed}/identity/{node}".encode()).digest())
+        for node in range(node_count)
+    ]
+    public_keys = [key.public_key() for key in keys]
+    return lambda node: K1Identity(key=keys[node], public_keys=public_keys)

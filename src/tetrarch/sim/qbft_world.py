@@ -20,7 +20,7 @@ from tetrarch.duties.types import Duty, DutyType
 from tetrarch.network.ports import MessageBus, Topic
 from tetrarch.sim.adversary import BAD_PREFIX, Liar, Nature, twins
 from tetrarch.sim.checkers import Agreement, Honesty, require
-from tetrarch.sim.identities import ModelIdentity
+from tetrarch.sim.identities import ModelIdentity, real_identities
 from tetrarch.sim.loop import EPOCH_S, SimClock, simulate
 from tetrarch.sim.network import Faults, SimBus, SimNetwork
 from tetrarch.sim.trace import Trace
@@ -294,10 +294,11 @@ class Outcome:
 
 
 def run_seed(
-    seed: int, *, identity: IdentityMaker | None = None, show: Callable[[str], None] | None = None
+    seed: int, *, real_crypto: bool = False, show: Callable[[str], None] | None = None
 ) -> Outcome:
     """Run one seed's world; raises what broke, with the profile and the last events as notes."""
     profile = draw(seed)
+    identity = real_identities(seed, profile.node_count) if real_crypto else None
     trace = Trace(show=show)
 
     async def scenario() -> Outcome:
