@@ -8,6 +8,7 @@ the name a dialling node asks for.
 Ed25519 certificates do not work with grpcio.
 """
 
+import warnings
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -25,6 +26,16 @@ TLS_NAME: Final = "tetrarch-node"  # the DNS name in every certificate
 CERTIFICATE_SIZE_MAX: Final = 4096  # DER; ours have about 450 bytes
 _CURVE: Final = ec.SECP256R1()
 _P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+# What the X.509 library raises on bytes from outside.
+_REFUSALS: Final = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    Warning,
+)
 _NOT_BEFORE: Final = datetime(2020, 1, 1, tzinfo=UTC)  # no clock can be too early
 _NOT_AFTER: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)  # RFC 5280, 4.1.2.5
 
@@ -79,16 +90,11 @@ def make_tls_identity(identity_public_key: bytes, *, entropy: Entropy) -> TlsIde
     )
 
 
-def pem_of(certificate_der: bytes) -> bytes:
-    """The certificate as PEM text."""
-    return _load(certificate_der).public_bytes(serialization.Encoding.PEM)
-
-
 def der_of(certificate_pem: bytes) -> bytes:
     """The first certificate of a PEM text; raises InputInvalid."""
     try:
         certificate = x509.load_pem_x509_certificate(certificate_pem)
-    except ValueError as error:
+    except _REFUSALS as error:
         raise InputInvalid("read certificate", reason="not a PEM certificate") from error
     return certificate.public_bytes(serialization.Encoding.DER)
 
@@ -98,7 +104,7 @@ def _load(certificate_der: bytes) -> x509.Certificate:
         raise InputInvalid("read certificate", size_max=CERTIFICATE_SIZE_MAX)
     try:
         return x509.load_der_x509_certificate(certificate_der)
-    except ValueError as error:
+    except _REFUSALS as error:
         raise InputInvalid("read certificate", reason="not a DER certificate") from error
 
 
@@ -108,15 +114,20 @@ def check_certificate(certificate_der: bytes) -> CertificateFacts:
     Raises:
         InputInvalid: not X.509, not P-256, not self-signed, or without the shared name.
     """
-    certificate = _load(certificate_der)
     try:
-        key = certificate.public_key()
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        common = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-        certificate.verify_directly_issued_by(certificate)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # what the library merely deplores, we refuse
+            certificate = _load(certificate_der)
+            key = certificate.public_key()
+            extensions = certificate.extensions
+            names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+            common = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+            certificate.verify_directly_issued_by(certificate)
+    except x509.ExtensionNotFound:
+        raise InputInvalid("check certificate", reason=f"lacks the DNS name {TLS_NAME}") from None
     except InvalidSignature:
         raise InputInvalid("check certificate", reason="not signed by its own key") from None
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.ExtensionNotFound) as error:
+    except _REFUSALS as error:
         raise InputInvalid("check certificate", reason=error) from error
     if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != _CURVE.name:
         raise InputInvalid("check certificate", reason="the key is not ECDSA P-256")

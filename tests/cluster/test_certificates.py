@@ -1,0 +1,101 @@
+"""TLS certificates: their form, and that nothing else passes for one."""
+
+import ssl
+from datetime import UTC, datetime
+from random import Random
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.x509.oid import NameOID
+
+from tetrarch.cluster.certificates import (
+    check_certificate,
+    der_of,
+    make_tls_identity,
+    public_key_of,
+)
+from tetrarch.errors import InputInvalid
+
+NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "somebody")])
+
+
+def certificate(key, signer=None, dns: str | None = "tetrarch-node") -> bytes:
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(NAME)
+        .issuer_name(NAME)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2030, 1, 1, tzinfo=UTC))
+    )
+    if dns:
+        names = x509.SubjectAlternativeName([x509.DNSName(dns)])
+        builder = builder.add_extension(names, critical=False)
+    digest = None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+    return builder.sign(signer or key, digest).public_bytes(serialization.Encoding.DER)
+
+
+def p256():
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def test_key_and_certificate_belong_together_and_load(tmp_path):
+    identity = make_tls_identity(b"\x02" * 33, entropy=Random(1).randbytes)
+    facts = check_certificate(der_of(identity.certificate_pem))
+    assert public_key_of(identity.private_key_pem) == facts.public_key_der
+    assert facts.subject == "CN=tetrarch-" + "02" * 16
+    for name, data in (("key", identity.private_key_pem), ("crt", identity.certificate_pem)):
+        (tmp_path / name).write_bytes(data)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "crt", tmp_path / "key")
+
+
+def test_subjects_and_keys_are_distinct():
+    made = [make_tls_identity(bytes([2, i]) * 16, entropy=Random(i).randbytes) for i in range(3)]
+    facts = [check_certificate(der_of(each.certificate_pem)) for each in made]
+    assert len({each.subject for each in facts}) == 3
+    assert len({each.public_key_der for each in facts}) == 3
+
+
+def test_good_form_passes():
+    assert check_certificate(certificate(p256())).subject == "CN=somebody"
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda: certificate(p256(), signer=p256()), "own key"),
+        (lambda: certificate(p256(), dns="elsewhere"), "tetrarch-node"),
+        (lambda: certificate(p256(), dns=None), "tetrarch-node"),
+        (lambda: certificate(ed25519.Ed25519PrivateKey.generate()), "P-256"),
+        (lambda: certificate(ec.generate_private_key(ec.SECP384R1())), "P-256"),
+        (lambda: certificate(rsa.generate_private_key(65537, 2048)), "P-256"),
+        (lambda: certificate(p256()) + b"\0", "DER"),
+        (lambda: b"", "DER"),
+        (lambda: bytes(5000), "size_max"),
+    ],
+)
+def test_other_certificates_are_refused(make, reason):
+    with pytest.raises(InputInvalid, match=reason):
+        check_certificate(make())
+
+
+def test_mutated_certificates_are_refused_and_raise_nothing_else():
+    rng = Random(3)
+    good = der_of(make_tls_identity(b"\x02" * 33, entropy=rng.randbytes).certificate_pem)
+    for _ in range(2000):
+        data = bytearray(good)
+        data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        with pytest.raises(InputInvalid):
+            check_certificate(bytes(data))
+
+
+@pytest.mark.parametrize("data", [b"", b"-----BEGIN CERTIFICATE-----\nAA==\n", b"\xff"])
+def test_malformed_pem_is_refused(data):
+    with pytest.raises(InputInvalid):
+        der_of(data)
+    with pytest.raises(InputInvalid):
+        public_key_of(data)
