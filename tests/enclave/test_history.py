@@ -48,7 +48,7 @@ def denied(connection) -> list[bool]:
     return [isinstance(judged(connection, wish), Refused) for wish in EVERY_WISH]
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([KEY, OTHER]), wishes), max_size=25))
 def test_it_answers_as_the_rules_do_on_lists(sequence) -> None:
     connection = fresh()
@@ -66,7 +66,7 @@ def test_it_answers_as_the_rules_do_on_lists(sequence) -> None:
             assert judged(connection, wish, key) == judge(wish, plain)
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @example([v(0, 1), v(3, 4), v(3, 9)], 2)
 @given(st.lists(wishes, max_size=25), st.integers(0, 6))
 def test_pruning_denies_all_that_was_denied(sequence, keep) -> None:
@@ -78,7 +78,7 @@ def test_pruning_denies_all_that_was_denied(sequence, keep) -> None:
     assert all(now for then, now in zip(before, after, strict=True) if then)
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(wishes, max_size=20), st.lists(wishes, max_size=20), st.integers(0, 6))
 def test_an_interchange_carries_all_that_is_denied(here, there, keep) -> None:
     """Both the file's denials and the receiver's own hold after the import."""
@@ -134,7 +134,7 @@ def test_floors_that_no_record_shows_are_exported() -> None:
         assert judged(connection, v(5, 7)) == New()
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(records, max_size=12))
 def test_any_file_denies_what_clashes_with_any_of_its_records(content) -> None:
     """Also a file that contradicts itself, or has sources after targets."""

@@ -11,7 +11,6 @@ from tests.enclave.enclave_world import (
     OLD_CHAIN,
     block,
     chain,
-    secret,
     shares,
     started,
     vote,
@@ -203,7 +202,7 @@ def test_kill_9_amid_a_stream_of_batches_never_allows_a_conflict(tmp_path: Path)
                 os.kill(client.process_id, signal.SIGKILL)
 
         await asyncio.gather(*(note(epoch, call) for epoch, call in enumerate(calls)))
-        assert 20 <= len(answered) < 60
+        assert len(answered) >= 20
         with pytest.raises(EnclaveGone):
             await client.watch()
         await client.close()
@@ -371,5 +370,7 @@ def test_a_program_that_is_no_enclave_is_gone(tmp_path: Path) -> None:
             with pytest.raises(EnclaveGone):
                 await started(tmp_path, [], command=(sys.executable, "-c", program))
 
+        with pytest.raises(EnclaveGone, match="no-such-program"):
+            await started(tmp_path, [], command=("/no-such-program",))
+
     asyncio.run(main())
-    assert secret("x") == secret("x")

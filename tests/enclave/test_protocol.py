@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.enclave.enclave_world import NOW_CHAIN, block, vote
 
@@ -39,6 +39,7 @@ def test_a_chain_survives_the_way() -> None:
     assert protocol.chain_of(arrived.body) == NOW_CHAIN
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 40), max_size=40))
 def test_frames_are_cut_alike_however_they_arrive(cuts) -> None:
     calls = [protocol.Call(number, protocol.AskStatus()) for number in range(5)]
@@ -64,6 +65,7 @@ def test_a_frame_too_large_to_send_is_refused() -> None:
         protocol.encode(protocol.Reply(1, refusal))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_no_bytes_break_the_decoders(data) -> None:
     for decode in (protocol.decode_call, protocol.decode_reply):

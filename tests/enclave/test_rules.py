@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tetrarch.enclave import rules
@@ -159,6 +159,7 @@ wishes = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(wishes, max_size=25))
 def test_no_order_of_wishes_gets_two_slashable_ones_signed(sequence) -> None:
     approved: tuple[Any, ...] = ()
@@ -172,6 +173,7 @@ def test_no_order_of_wishes_gets_two_slashable_ones_signed(sequence) -> None:
     assert all(verdict_of(rules, approved, wish) == REPEAT for wish in approved)
 
 
+@settings(deadline=None)
 @given(st.lists(wishes, max_size=25), wishes)
 def test_nothing_is_denied_but_for_a_clash_or_a_floor(sequence, last) -> None:
     approved: tuple[Any, ...] = ()

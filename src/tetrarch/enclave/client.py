@@ -87,7 +87,7 @@ class EnclaveClient:
             EnclaveGone: the process died.
         """
         ours, theirs = socket.socketpair()
-        with theirs:
+        try:
             process = await asyncio.create_subprocess_exec(
                 *command,
                 stdin=theirs.fileno(),
@@ -96,6 +96,11 @@ class EnclaveClient:
                 # Away from the terminal's signals: it ends when its socket closes.
                 start_new_session=True,
             )
+        except OSError as error:
+            ours.close()
+            raise EnclaveGone("start enclave", command=command[0], reason=error) from error
+        finally:
+            theirs.close()
         loop = asyncio.get_running_loop()
         _, channel = await loop.create_connection(_Channel, sock=ours)
         client = cls(process, channel, answer_timeout_s=answer_timeout_s)

@@ -157,8 +157,14 @@ class Database:
             stopping = group[-1] is None  # nothing is queued behind the stop mark
             jobs = tuple(job for job in group if job is not None)
             if jobs:
-                functions = tuple(job.function for job in jobs)
-                _deliver(jobs, commit_group(self._connection, functions, path=self.path))
+                _deliver(jobs, self._commit(jobs))
+
+    def _commit(self, jobs: tuple[_Job, ...]) -> tuple[Outcome, ...]:
+        functions = tuple(job.function for job in jobs)
+        try:
+            return commit_group(self._connection, functions, path=self.path)
+        except BaseException as error:  # noqa: BLE001 - callers must not wait for a dead thread
+            return (Outcome(error=error),) * len(jobs)
 
 
 def _deliver(jobs: tuple[_Job, ...], outcomes: tuple[Outcome, ...]) -> None:

@@ -1,4 +1,3 @@
-
 """What can be wrong with a database or its folder, by what must happen next."""
 
 import sqlite3
