@@ -576,7 +576,8 @@ def restarted_node_says_nothing_else_in_a_round(machine: Machine) -> None:
     log = prepared_log(machine)
     node = machine(duty=DUTY, node_count=4, own_index=1)
     effects = node.handle(Resumed(tuple(log)))
-    assert effects[:3] == [StartTimer(1), Resend(log[0]), Resend(log[1])]
+    assert effects[:3] == [StartTimer(1), Resend(log[0]), Resend(Envelope(log[1].signed))]
+    assert log[1].justification, "the log knows more than travels"
     assert kinds(node.handle(heard(PRE_PREPARE, 3, 1, B))) == ["Blame"]
     assert said(node.handle(ValueChecked(B, Verdict.OK))) == []
 

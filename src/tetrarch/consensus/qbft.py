@@ -192,7 +192,11 @@ class Qbft:
                 case _:
                     pass
         self.accepted = self._sent.get((MessageType.PREPARE, self.round))
-        again = [Resend(envelope) for envelope in sent if envelope.message.round == self.round]
+        again = [
+            Resend(_without_evidence(envelope))
+            for envelope in sent
+            if envelope.message.round == self.round
+        ]
         return [StartTimer(self.round), *again, *self._advance()]
 
     def _take_input(self, value_hash: ValueHash) -> None:
@@ -385,3 +389,8 @@ class Qbft:
             MessageType.DECIDED, self.duty, self._own, decided.round, decided.value_hash
         )
         return [Answer(message.source, proof, self._commits)]
+
+
+def _without_evidence(envelope: Envelope) -> Envelope:
+    """As it travels: a COMMIT's PREPAREs stay in the log."""
+    return Envelope(envelope.signed) if envelope.message.type is MessageType.COMMIT else envelope

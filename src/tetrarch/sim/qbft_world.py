@@ -13,10 +13,11 @@ from tetrarch.consensus.codec import Codec, Identity
 from tetrarch.consensus.driver import Consensus
 from tetrarch.consensus.events import Verdict
 from tetrarch.consensus.messages import faulty_max
-from tetrarch.consensus.ports import ConsensusPorts, Decided, DutyTimes
+from tetrarch.consensus.ports import ConsensusPorts, Decided, DutyTimes, SilentObserver
 from tetrarch.consensus.timers import RoundTimes
 from tetrarch.consensus.votes import MemoryVoteLog
 from tetrarch.duties.types import Duty, DutyType
+from tetrarch.errors import PeerFault
 from tetrarch.network.ports import MessageBus, Topic
 from tetrarch.sim.adversary import BAD_PREFIX, Liar, Nature, twins
 from tetrarch.sim.checkers import Agreement, Honesty, require
@@ -87,6 +88,19 @@ def draw(seed: int) -> Profile:
         partitions=tuple(partitions),
         value_size_bytes=rng.choice([40, 3_000]),
     )
+
+
+class Blames(SilentObserver):
+    """Honest nodes blame liars only."""
+
+    def __init__(self, node: int, honest: tuple[int, ...]) -> None:
+        self._node = node
+        self._honest = honest
+
+    def fault(self, peer: int, fault: PeerFault) -> None:
+        """See ``Observer``."""
+        framed = self._node in self._honest and peer in self._honest
+        require(not framed, "no honest node is blamed", by=self._node, peer=peer, fault=fault)
 
 
 class QbftWorld:
@@ -250,6 +264,7 @@ class QbftWorld:
                 votes=votes,
                 clock=clock,
                 node_count=self.profile.node_count,
+                observer=Blames(node, self.honest),
             )
         )
 
