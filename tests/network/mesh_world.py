@@ -240,3 +240,10 @@ async def see_each_other(first: Node, second: Node) -> None:
 async def connected(*nodes: Node) -> None:
     """Wait until every node has a stream to every peer."""
     await until(lambda: all(n.mesh.connected_count() == len(n.mesh.peers) for n in nodes))
+
+
+def run_node_forever(index: int, ports: list[int], identities: list[TlsIdentity]) -> None:
+    """The main function of a process of its own, which a test may kill."""
+    world = World(len(ports))
+    world.ports, world.identities = ports, identities
+    asyncio.run(world.node(index).mesh.run())

@@ -5,6 +5,7 @@ certificate of the cluster. Nothing here measures time: every wait is for a stat
 """
 
 import asyncio
+import multiprocessing
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -19,6 +20,7 @@ from tests.network.mesh_world import (
     World,
     connected,
     make_identity,
+    run_node_forever,
     running,
     see_each_other,
     until,
@@ -174,6 +176,31 @@ def test_streams_return_after_a_restart_on_either_side() -> None:
         assert first.count("mesh_connections_total", peer="1") == 2
         assert first.log.find("peer_unreachable", peer=1)[0]["reason"] == "connection_refused"
         assert len(first.log.find("peer_disconnected", peer=1)) == 2
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("own_index", [0, 1], ids=["we dial", "we are dialled"])
+def test_killed_process_is_missed_at_once_and_welcomed_back(own_index: int) -> None:
+    async def main() -> None:
+        world = World(2)
+        node = world.node(own_index)
+        context = multiprocessing.get_context("spawn")
+        async with running(node):
+            for _ in range(2):
+                process = context.Process(
+                    target=run_node_forever,
+                    args=(1 - own_index, world.ports, world.identities),
+                    daemon=True,
+                )
+                process.start()
+                await connected(node)
+                process.kill()
+                await until(lambda: node.mesh.connected_count() == 0)
+                process.join()
+                process.close()
+        assert node.count("mesh_connections_total", peer=str(1 - own_index)) == 2
+        assert node.count("mesh_faults_total", peer=str(1 - own_index), code="peer_silent") == 0
 
     asyncio.run(main())
 

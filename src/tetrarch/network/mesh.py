@@ -238,12 +238,16 @@ class Mesh:
             for index, peer in self._peers.items()
             if peer.clock_offset_s is not None
         }
+        if len(offsets_s) < self.connected_count():
+            return  # a new stream: wait for its first offset, else the first one takes the blame
         before = self._verdict
         verdict = judge_clocks(offsets_s, offset_max_s=self._settings.clock_offset_max_s)
         self._verdict = verdict
         own_s = verdict.own_offset_s
         self._metrics.gauge("mesh_own_clock_offset_seconds").set(own_s or 0.0)
         mend = "synchronise that host's clock (chrony or systemd-timesyncd)"
+        if len(offsets_s) == 1:
+            mend = "look which of the two hosts' clocks is wrong, and synchronise it"
         if own_s is not None and before.own_offset_s is None:
             mend = "synchronise this host's clock (chrony or systemd-timesyncd)"
             self._log.warning("own_clock_wrong", ahead_s=round(own_s, 3), mend=mend)
