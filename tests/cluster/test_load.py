@@ -154,19 +154,19 @@ def test_share_of_another_node_is_named(folder):
         open_node(folder, 0)
     text = str(caught.value)
     assert "keystore-0.json" in text
-    assert "holds=share of node 2" in text
-    assert "validator=0" in text
+    assert "holds=share of node 2 for validator 0" in text
+    assert "this_node=0" in text
 
 
 def test_share_of_another_validator_is_named(folder):
     swap_keystores(keystore(folder, 1, 0), keystore(folder, 1, 1))
-    with pytest.raises(ShareSwapped, match="holds=share of node 1 validator=1"):
+    with pytest.raises(ShareSwapped, match="holds=share of node 1 for validator 1"):
         open_node(folder, 1)
 
 
 def test_validator_share_in_place_of_the_cluster_key_is_named(folder):
     swap_keystores(keystore(folder, 0), folder / "node0/cluster_key/keystore-0.json")
-    with pytest.raises(ShareSwapped, match="holds=cluster-key share of node 0"):
+    with pytest.raises(ShareSwapped, match="holds=share of node 0 for the cluster key"):
         open_node(folder, 0)
 
 

@@ -5,8 +5,9 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import typer
 from rich.console import Console
@@ -36,6 +37,7 @@ from tetrarch.cluster.plan import ClusterPlan, default_threshold
 from tetrarch.cluster.root_keys import fresh_keys, interop_keys, keys_of_keystores
 from tetrarch.cluster.text import parse_hex
 from tetrarch.cluster.verify import verify_cluster, verify_lock
+from tetrarch.crypto.bls import SecretKey
 from tetrarch.entropy import system_entropy
 from tetrarch.errors import ConfigInvalid, InputInvalid
 
@@ -48,52 +50,68 @@ app = typer.Typer(
 _NETWORK_NAMES = ", ".join(network.name for network in NETWORKS)
 
 
+# The options of ``create``, in the order of its help.
+Folder: TypeAlias = Annotated[Path, typer.Argument(metavar="DIR", help="New folder.")]
+Nodes: TypeAlias = Annotated[int, typer.Option(help="How many nodes, 3 to 256.")]
+Threshold: TypeAlias = Annotated[
+    int | None, typer.Option(help="How many nodes sign; default two thirds, rounded up.")
+]
+Validators: TypeAlias = Annotated[
+    int | None, typer.Option(help="How many; default 1, or as many as keys are given.")
+]
+FromKeystores: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Split these keystore*.json, each with its .txt."),
+]
+Interop: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="A..B", help="Split the public test keys A to B.")
+]
+NetworkName: TypeAlias = Annotated[str | None, typer.Option(help=f"One of {_NETWORK_NAMES}.")]
+ForkVersion: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="0x...", help="Genesis fork version of a chain of your own.")
+]
+GenesisTime: TypeAlias = Annotated[
+    int | None, typer.Option(min=0, help="Genesis time (Unix seconds) of a chain of your own.")
+]
+Address: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="0x...", help="Required on public networks.")
+]
+Name: TypeAlias = Annotated[str, typer.Option(help="Shown to people.")]
+GasLimit: TypeAlias = Annotated[int, typer.Option(help="For builder registrations.")]
+Compounding: TypeAlias = Annotated[
+    bool, typer.Option("--compounding", help="0x02 withdrawal credentials.")
+]
+Insecure: TypeAlias = Annotated[
+    bool, typer.Option("--insecure-keystores", help="Fast, guessable encryption; not on mainnet.")
+]
+Host: TypeAlias = Annotated[str, typer.Option(help="Host of the address hints.")]
+BasePort: TypeAlias = Annotated[
+    int | None, typer.Option(help="Node i is hinted to listen on this port + i.")
+]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
 @app.command()
 @run_command
 def create(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="New folder for the cluster.")],
-    nodes: Annotated[int, typer.Option(help="How many nodes, 3 to 256.")] = 4,
-    threshold: Annotated[
-        int | None, typer.Option(help="How many nodes sign; default two thirds, rounded up.")
-    ] = None,
-    validators: Annotated[
-        int | None, typer.Option(help="How many; default 1, or as many as keys are given.")
-    ] = None,
-    from_keystores: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Split these keystore*.json, each with its .txt."),
-    ] = None,
-    interop: Annotated[
-        str | None, typer.Option(metavar="A..B", help="Split the public test keys A to B.")
-    ] = None,
-    network: Annotated[str | None, typer.Option(help=f"One of {_NETWORK_NAMES}.")] = None,
-    fork_version: Annotated[
-        str | None,
-        typer.Option(metavar="0x...", help="Genesis fork version of a chain of your own."),
-    ] = None,
-    genesis_time: Annotated[
-        int | None, typer.Option(help="Genesis time (Unix seconds) of a chain of your own.")
-    ] = None,
-    withdrawal_address: Annotated[
-        str | None, typer.Option(metavar="0x...", help="Required on public networks.")
-    ] = None,
-    fee_recipient: Annotated[
-        str | None, typer.Option(metavar="0x...", help="Required on public networks.")
-    ] = None,
-    name: Annotated[str, typer.Option(help="Shown to people.")] = "",
-    gas_limit: Annotated[int, typer.Option(help="For builder registrations.")] = GAS_LIMIT_DEFAULT,
-    compounding: Annotated[
-        bool, typer.Option("--compounding", help="0x02 withdrawal credentials.")
-    ] = False,
-    insecure_keystores: Annotated[
-        bool,
-        typer.Option("--insecure-keystores", help="Fast, guessable encryption; not on mainnet."),
-    ] = False,
-    host: Annotated[str, typer.Option(help="Host of the address hints.")] = "127.0.0.1",
-    base_port: Annotated[
-        int | None, typer.Option(help="Node i is hinted to listen on this port + i.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    folder: Folder,
+    nodes: Nodes = 4,
+    threshold: Threshold = None,
+    validators: Validators = None,
+    from_keystores: FromKeystores = None,
+    interop: Interop = None,
+    network: NetworkName = None,
+    fork_version: ForkVersion = None,
+    genesis_time: GenesisTime = None,
+    withdrawal_address: Address = None,
+    fee_recipient: Address = None,
+    name: Name = "",
+    gas_limit: GasLimit = GAS_LIMIT_DEFAULT,
+    compounding: Compounding = False,
+    insecure_keystores: Insecure = False,
+    host: Host = "127.0.0.1",
+    base_port: BasePort = None,
+    as_json: AsJson = False,
 ) -> None:
     """Split validator keys among nodes and write a folder for each node.
 
@@ -106,18 +124,11 @@ def create(
       73 the folder exists or cannot be written, 78 options do not fit together.
     """  # noqa: D301 - \b keeps the help's lines
     clock: Clock = SystemClock()
-    if from_keystores is not None and interop is not None:
-        raise ConfigInvalid("plan cluster", reason="--from-keystores and --interop exclude")
-    indices = _interop_range(interop) if interop is not None else None
-    given = len(indices) if indices is not None else None
-    if from_keystores is not None:
-        given = len(keystore_paths(from_keystores))
-    if given is not None and validators not in {None, given}:
-        raise ConfigInvalid("plan cluster", validators=validators, keys_given=given)
+    source = _key_source(from_keystores, interop, validators)
     plan = ClusterPlan(
         node_count=nodes,
         threshold=default_threshold(nodes) if threshold is None else threshold,
-        validator_count=given if given is not None else (1 if validators is None else validators),
+        validator_count=source.count,
         network=_network(network, fork_version, genesis_time),
         fee_recipient=_address(fee_recipient, option="--fee-recipient"),
         withdrawal_address=_address(withdrawal_address, option="--withdrawal-address"),
@@ -126,21 +137,46 @@ def create(
         addresses=_hints(host, base_port, nodes),
         compounding=compounding,
         gas_limit=gas_limit,
-        public_keys_known=interop is not None,
+        public_keys_known=source.interop is not None,
         insecure_keystores=insecure_keystores,
     )
     check_target(folder)
-    if from_keystores is not None:
-        with _bar("opening keystores") as report:
-            keys = keys_of_keystores(from_keystores, progress=report)
-    elif indices is not None:
-        keys = interop_keys(indices)
-    else:
-        keys = fresh_keys(plan.validator_count, entropy=system_entropy)
-    dealt = deal_cluster(plan, keys, entropy=system_entropy)
+    dealt = deal_cluster(plan, _root_keys(source), entropy=system_entropy)
     with _bar("encrypting keystores") as report:
         write_cluster(dealt, folder, entropy=system_entropy, progress=report)
     _print_created(dealt, folder, as_json=as_json)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _KeySource:
+    """Where ``count`` root keys come from: a folder, interop numbers, or else they are new."""
+
+    count: int
+    folder: Path | None
+    interop: range | None
+
+
+def _key_source(folder: Path | None, interop: str | None, validators: int | None) -> _KeySource:
+    if folder is not None and interop is not None:
+        raise ConfigInvalid("plan cluster", reason="--from-keystores and --interop exclude")
+    indices = _interop_range(interop) if interop is not None else None
+    given = len(keystore_paths(folder)) if folder is not None else None
+    if indices is not None:
+        given = len(indices)
+    if given is None:
+        given = 1 if validators is None else validators
+    elif validators not in {None, given}:
+        raise ConfigInvalid("plan cluster", validators=validators, keys_given=given)
+    return _KeySource(count=given, folder=folder, interop=indices)
+
+
+def _root_keys(source: _KeySource) -> tuple[SecretKey, ...]:
+    if source.interop is not None:
+        return interop_keys(source.interop)
+    if source.folder is None:
+        return fresh_keys(source.count, entropy=system_entropy)
+    with _bar("opening keystores") as report:
+        return keys_of_keystores(source.folder, progress=report)
 
 
 def _interop_range(text: str) -> range:
@@ -238,7 +274,7 @@ def verify(
     lock: Annotated[
         Path, typer.Argument(metavar="LOCK", help="A lock file, or the folder of a node.")
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Check every hash and signature of a lock and of the extension beside it.
 

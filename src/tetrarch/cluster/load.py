@@ -212,20 +212,7 @@ def open_shares(folder: Path, cluster: Cluster, *, progress: Progress | None = N
 
 def _misplaced(path: Path, public_key: bytes, cluster: Cluster) -> ShareSwapped | ShareUnknown:
     """The error for a keystore whose key is not the one expected there."""
-    for index, validator in enumerate(cluster.validators):
-        if public_key in validator.public_shares:
-            return ShareSwapped(
-                "check share",
-                file=path,
-                holds=f"share of node {validator.public_shares.index(public_key)}",
-                validator=index,
-                this_node=cluster.peer_index,
-            )
-    if public_key in cluster.cluster_key.public_shares:
-        return ShareSwapped(
-            "check share",
-            file=path,
-            holds=f"cluster-key share of node {cluster.cluster_key.public_shares.index(public_key)}",
-            this_node=cluster.peer_index,
-        )
-    return ShareUnknown("check share", file=path, public_key="0x" + public_key.hex())
+    holder = cluster.holder_of(public_key)
+    if holder is None:
+        return ShareUnknown("check share", file=path, public_key="0x" + public_key.hex())
+    return ShareSwapped("check share", file=path, holds=holder, this_node=cluster.peer_index)

@@ -92,6 +92,20 @@ class Cluster:
         """Validators by this node's public share of them. Not to be changed."""
         return {each.public_share(self.share_index): each for each in self.validators}
 
+    def holder_of(self, public_key: bytes) -> str | None:
+        """Whose share ``public_key`` (48 bytes) is, in words; None if it is none of this cluster.
+
+        For the error about a keystore in the wrong place.
+        """
+        for index, validator in enumerate(self.validators):
+            if public_key in validator.public_shares:
+                node = validator.public_shares.index(public_key)
+                return f"share of node {node} for validator {index}"
+        if public_key in self.cluster_key.public_shares:
+            node = self.cluster_key.public_shares.index(public_key)
+            return f"share of node {node} for the cluster key"
+        return None
+
 
 def cluster_of(lock: Lock, extension: Extension, peer_index: int) -> Cluster:
     """The view of node ``peer_index``. Both files must have been verified: nothing is checked."""
