@@ -26,7 +26,7 @@ from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.ethereum.spec.values import AttestationData, Fork
 from tetrarch.output import Output
 
-VIEWS_KEPT = 4
+VIEWS_MAX = 64  # slots; an instance may be decided as late as an epoch after its start
 
 
 class Fetcher:
@@ -69,11 +69,14 @@ class Fetcher:
 
     async def view(self, slot: int, *, fresh: bool = False) -> AttestationData:
         """Our beacon node's attestation data of ``slot`` (committee index 0)."""
-        if fresh or slot not in self._views:
-            self._views[slot] = await self._beacon_node.attestation_data(slot, 0)
-            for old in sorted(self._views)[:-VIEWS_KEPT]:
-                del self._views[old]
-        return self._views[slot]
+        known = self._views.get(slot)
+        if known is not None and not fresh:
+            return known
+        view = await self._beacon_node.attestation_data(slot, 0)
+        self._views[slot] = view
+        while len(self._views) > VIEWS_MAX:
+            del self._views[min(self._views)]
+        return view
 
     async def _attestations(self, definition_set: DefinitionSet) -> UnsignedDataSet:
         # One question per slot: the committees' data differ in the index alone, and asking for
