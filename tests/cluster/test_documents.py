@@ -81,3 +81,35 @@ def test_null_deposit_amounts_are_none_named(lock_json):
 def test_other_json_is_refused(data):
     with pytest.raises(InputInvalid):
         parse_lock(data)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("name", "é" * 129),
+        ("uuid", "é" * 33),
+        ("timestamp", "x" * 33),
+        ("dkg_algorithm", "é" * 17),
+        ("consensus_protocol", "é" * 129),
+        ("threshold", 2**64),
+        ("num_validators", -1),
+        ("target_gas_limit", 1.5),
+        ("compounding", 1),
+    ],
+)
+def test_values_beyond_their_limits_are_named(lock_json, name, value):
+    document = json.loads(lock_json)
+    document["cluster_definition"][name] = value
+    assert name in refusal(document)
+
+
+def test_other_letters_in_a_record_are_refused(lock_json):
+    document = json.loads(lock_json)
+    document["cluster_definition"]["operators"][2]["enr"] = "enr:é"
+    assert "operators[2].enr" in refusal(document)
+
+
+def test_lone_surrogate_is_refused(lock_json):
+    data = lock_json.replace(b'"name": ""', b'"name": "\\ud800"')
+    with pytest.raises(InputInvalid):
+        parse_lock(data)

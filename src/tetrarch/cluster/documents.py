@@ -33,7 +33,7 @@ from tetrarch.cluster.lock import Deposit, DistributedValidator, Lock, Registrat
 from tetrarch.cluster.text import hex_text, parse_decimal, parse_hex, parse_hex_upto
 from tetrarch.errors import InputInvalid
 
-Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Hex: TypeAlias = Annotated[str, msgspec.Meta(max_length=2 + 2 * 96)]
 Name: TypeAlias = Annotated[str, msgspec.Meta(max_length=NAME_SIZE_MAX)]
 IdentitySignatures: TypeAlias = Annotated[
@@ -159,7 +159,28 @@ def parse_lock(data: bytes) -> Lock:
     )
 
 
+def _check_sizes(document: _Definition) -> None:
+    """Limits are bytes, where the schema above counts characters."""
+    for name, size_max in (
+        ("name", NAME_SIZE_MAX),
+        ("uuid", UUID_SIZE_MAX),
+        ("timestamp", TIMESTAMP_SIZE_MAX),
+        ("dkg_algorithm", DKG_ALGORITHM_SIZE_MAX),
+        ("consensus_protocol", CONSENSUS_PROTOCOL_SIZE_MAX),
+    ):
+        size = len(getattr(document, name).encode())
+        if size > size_max:
+            raise InputInvalid(
+                "read lock", field=f"cluster_definition.{name}", size_max=size_max, got=size
+            )
+    for index, operator in enumerate(document.operators):
+        if not operator.enr.isascii():
+            field = f"cluster_definition.operators[{index}].enr"
+            raise InputInvalid("read lock", field=field, reason="not ASCII")
+
+
 def _definition_of(document: _Definition) -> Definition:
+    _check_sizes(document)
     where = "cluster_definition"
     return Definition(
         name=document.name,
