@@ -11,6 +11,7 @@ from tests.consensus.cluster import LIFE_S, Cluster, cluster, run
 from tetrarch.consensus.codec import VALUE_SIZE_MAX_BYTES, ValueItem, WantItem, hash_value
 from tetrarch.consensus.driver import OPENED_BY_PEER_MAX
 from tetrarch.consensus.events import Verdict
+from tetrarch.consensus.instance import FAULTS_MAX
 from tetrarch.consensus.messages import NO_VALUE, Envelope, Message, MessageType, ValueHash
 from tetrarch.consensus.votes import MemoryVoteLog, Vote
 from tetrarch.duties.types import Duty, DutyType
@@ -54,7 +55,7 @@ def test_value_travels_once_to_each_node() -> None:
             await asyncio.sleep(0.5)
             assert all(node.decided for node in world.nodes.values())
         assert sum(size > len(VALUE) for size in sizes) == 3
-        assert len(sizes) == 3 + 12 + 12, "one proposal, PREPARE and COMMIT to each other node"
+        assert len(sizes) == 12 + 12, "the leader's PREPARE goes with its proposal"
         assert sum(sizes) < 3 * len(VALUE) + 27 * 200
 
     run(scenario)
@@ -217,6 +218,31 @@ def test_garbage_relays_and_wrong_signatures_are_faults_of_the_sender() -> None:
                     (3, "unjustified_prepare"),
                 ]
             )
+
+    run(scenario)
+
+
+def test_peer_that_lies_on_is_heard_no_more() -> None:
+    async def scenario() -> None:
+        async with cluster(started=(0,)) as world:
+            checks: list[int] = []
+            codec = world.nodes[0].codec
+            real = codec.check
+
+            def counted(envelope: Envelope) -> None:
+                checks.append(1)
+                real(envelope)
+
+            codec.check = counted  # type: ignore[method-assign] # a spy
+            own = world.codec(3).sign(Message(COMMIT, DUTY, 3, 1, A))
+            for round_ in range(1, 60):
+                lie = Message(MessageType.DECIDED, DUTY, 3, round_, A)
+                world.speak(3, 0, [Envelope(world.codec(3).sign(lie), (own,) * 8)])
+            await asyncio.sleep(0.5)
+            notes = world.nodes[0].notes
+            assert notes.faults == [(3, "unjustified_decided")] * FAULTS_MAX
+            assert notes.drops == [(3, "too_many_faults")] * (59 - FAULTS_MAX)
+            assert not checks, "no signature is checked for a proof of the wrong form"
 
     run(scenario)
 

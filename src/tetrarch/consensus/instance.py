@@ -30,6 +30,7 @@ from tetrarch.consensus.events import (
     Verdict,
 )
 from tetrarch.consensus.inbox import Entry, FromPeer, Inbox
+from tetrarch.consensus.justify import justified
 from tetrarch.consensus.messages import Envelope, MessageType, SignedMessage, ValueHash, leader
 from tetrarch.consensus.ports import ConsensusPorts, Decided
 from tetrarch.consensus.qbft import Qbft
@@ -39,6 +40,9 @@ from tetrarch.consensus.votes import Vote
 from tetrarch.duties.types import Duty
 from tetrarch.errors import PeerFault, Transient
 from tetrarch.network.ports import Topic
+
+FAULTS_MAX = 16  # of one peer in one instance; after them it is heard no more
+CHECK_TURNS = 3  # of the loop: enough for a check that has nothing to wait for
 
 
 class Misbehaviour(PeerFault):
@@ -72,6 +76,8 @@ class Instance:
         self._outgoing: list[tuple[Envelope, Vote | None]] = []
         self._answers: list[tuple[int, Item]] = []
         self._lacked = ""  # why the round that was current before the event has not decided
+        self._checks = 0  # value checks under way
+        self._faults: dict[int, int] = {}  # by peer
         self._voted_for: dict[int, ValueHash] = {}  # what each peer is known to have
 
     def propose(self, value: bytes) -> None:
@@ -98,13 +104,27 @@ class Instance:
                 self._apply(Resumed(sent) if sent else Started())
                 while await self._say():
                     self._take(await self._inbox.get())
-                    while (entry := self._inbox.get_ready()) is not None:
-                        self._take(entry)
+                    await self._settle()
                 await asyncio.Event().wait()  # silenced, and not to be opened anew
             finally:
                 self._stop_timer()
 
     # In
+
+    async def _settle(self) -> None:
+        """Take all that is ready, and what a quick value check adds to it.
+
+        A leader's proposal and its PREPARE thus make one record and one payload.
+        """
+        self._take_ready()
+        if self._outgoing and self._checks:
+            for _ in range(CHECK_TURNS):
+                await asyncio.sleep(0)
+            self._take_ready()
+
+    def _take_ready(self) -> None:
+        while (entry := self._inbox.get_ready()) is not None:
+            self._take(entry)
 
     def _take(self, entry: Entry) -> None:
         if isinstance(entry, FromPeer):
@@ -113,34 +133,52 @@ class Instance:
             self._apply(entry)
 
     def _take_peer(self, message: FromPeer) -> None:
+        peer = message.peer
         for item in message.items:
             match item:
                 case Envelope():
-                    self._take_envelope(message.peer, item)
+                    if not self._take_envelope(peer, item):
+                        return  # nothing more from a payload that lies
                 case WantItem(_, value_hash):
-                    answer = self._values.answer(message.peer, value_hash)
+                    answer = self._values.answer(peer, value_hash)
                     if answer is not None:
-                        self._answers.append((message.peer, answer))
+                        self._answers.append((peer, answer))
                 case ValueItem():
                     pass
         for item in message.items:  # after all envelopes: they name the values that are wanted
             if isinstance(item, ValueItem) and not self._values.take(item.value):
-                self._ports.observer.dropped(message.peer, "value_not_wanted")
+                self._ports.observer.dropped(peer, "value_not_wanted")
 
-    def _take_envelope(self, peer: int, envelope: Envelope) -> None:
+    def _take_envelope(self, peer: int, envelope: Envelope) -> bool:
+        """Let the machine hear what it needs; False when ``peer`` broke a rule."""
         message = envelope.message
+        if self._faults.get(peer, 0) >= FAULTS_MAX:
+            self._ports.observer.dropped(peer, "too_many_faults")
+            return False
         if message.source != peer:  # nobody speaks for others, so nobody can be framed
-            fault = Misbehaviour("take message", kind="relayed", source=message.source)
-            self._ports.observer.fault(peer, fault)
-        elif self.machine.needs(message):
-            try:
-                self._ports.codec.check(envelope)
-            except SignatureWrong as fault:
-                self._ports.observer.fault(peer, fault)
-                return
-            if message.type in {MessageType.PREPARE, MessageType.PRE_PREPARE}:
-                self._voted_for[peer] = message.value_hash
-            self._apply(Received(envelope))
+            return self._fault(peer, "relayed")
+        if not self.machine.needs(message):
+            return True
+        # Before its signatures: a proof of the right form holds at most one by the peer itself,
+        # so a flood of them costs one failed verification each.
+        if not justified(envelope, self._ports.node_count):
+            return self._fault(peer, f"unjustified_{message.type.name.lower()}")
+        try:
+            self._ports.codec.check(envelope)
+        except SignatureWrong as fault:
+            return self._count_fault(peer, fault)
+        if message.type in {MessageType.PREPARE, MessageType.PRE_PREPARE}:
+            self._voted_for[peer] = message.value_hash
+        self._apply(Received(envelope))
+        return True
+
+    def _fault(self, peer: int, kind: str) -> bool:
+        return self._count_fault(peer, Misbehaviour("take message", kind=kind))
+
+    def _count_fault(self, peer: int, fault: PeerFault) -> bool:
+        self._faults[peer] = self._faults.get(peer, 0) + 1
+        self._ports.observer.fault(peer, fault)
+        return False
 
     def _apply(self, event: Event) -> None:
         events = deque([event])
@@ -171,6 +209,7 @@ class Instance:
                 self._set_alarm(round_, self._timer.proposed(round_, self._deadline_s, now_s))
             case CheckValue(value_hash, source):
                 wanted = self._values.expect(value_hash)
+                self._checks += 1
                 self._tasks.create_task(self._check(wanted, source), name="check-value")
             case Decide():
                 self._stop_timer()
@@ -178,7 +217,7 @@ class Instance:
                 wanted = self._values.expect(effect.value_hash)
                 self._tasks.create_task(self._decide(wanted, effect.round), name="decide")
             case Blame(source, kind):
-                self._ports.observer.fault(source, Misbehaviour("take message", kind=kind))
+                self._fault(source, kind)
         return None
 
     def _broadcast(self, effect: Broadcast) -> Envelope:
@@ -212,11 +251,13 @@ class Instance:
     async def _check(self, wanted: Wanted, source: int) -> None:
         value = await self._values.obtain(wanted, source)
         if value is None:
+            self._checks -= 1
             return
         try:
             verdict = await self._ports.checker(self._duty, value)
         except Transient:
             verdict = Verdict.UNKNOWN
+        self._checks -= 1
         self._values.keep(wanted.value_hash, value)  # a change of rounds may have dropped it
         self._inbox.put(ValueChecked(wanted.value_hash, verdict))
 
