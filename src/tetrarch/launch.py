@@ -51,7 +51,6 @@ DATABASE_FILE = "database/node.sqlite"
 ENCLAVE_DATABASE_FILE = "database/enclave.sqlite"
 BEACON_NODE_WAIT_S = 30.0
 BEACON_NODE_RETRY_S = 1.0
-GREET_CHECK_S = 0.5
 SWITCH_INTERVAL_S = 1e-4
 
 
@@ -182,6 +181,8 @@ class _Launch:
             signing=None if enclave is None else EnclaveSigning(enclave),
             build_submitter=build_submitter if by_client else None,
         )
+        mesh.on_connected(node.peer_connected)
+        self._describe_node()
         await node.load()
         async with tasks:
             self._stop_on_signals(tasks)
@@ -199,7 +200,6 @@ class _Launch:
                 )
                 tasks.spawn(server.run(), name="validator-api")
             await mesh.listening.wait()
-            tasks.spawn(_greet(mesh, node), name="greet")
             node.start()
             log.info(
                 "node_started",
@@ -323,6 +323,11 @@ class _Launch:
             log=self.log,
         )
 
+    def _describe_node(self) -> None:
+        cluster, index = self.cluster.lock_hash.hex()[:7], str(self.cluster.peer_index)
+        self.metrics.gauge("node_info").labels(__version__, cluster, index).set(1)
+        self.metrics.gauge("node_start_time_seconds").set(self.clock.wall_s())
+
     def _stop_on_signals(self, tasks: Supervisor) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -332,17 +337,6 @@ class _Launch:
     def _stop(self, tasks: Supervisor, number: int) -> None:
         self.log.info("node_stopping", signal=signal.Signals(number).name)
         tasks.stop()
-
-
-async def _greet(mesh: Mesh, node: Node) -> None:
-    """Tell the node of every peer that has just (re)connected."""
-    known: frozenset[int] = frozenset()
-    while True:
-        connected = frozenset(peer.index for peer in mesh.status() if peer.connected)
-        for peer in sorted(connected - known):
-            node.peer_connected(peer)
-        known = connected
-        await asyncio.sleep(GREET_CHECK_S)
 
 
 def cluster_keys(cluster: Cluster) -> ClusterKeys:

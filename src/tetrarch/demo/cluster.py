@@ -34,6 +34,7 @@ class DemoOptions:
     nodes: int
     fork: str
     events: tuple[PlannedEvent, ...] = ()
+    preset: str = PRESET
 
 
 def build_demo(
@@ -55,7 +56,7 @@ def build_demo(
         shape=Shape(
             slots=options.slots,
             slot_duration_ms=options.slot_duration_ms,
-            slots_per_epoch=preset_named(PRESET).slots_per_epoch,
+            slots_per_epoch=preset_named(options.preset).slots_per_epoch,
             validators=options.validators,
             nodes=options.nodes,
             threshold=math.ceil(2 * options.nodes / 3),
@@ -124,7 +125,7 @@ def _chain(options: DemoOptions, folder: Path, port: int, genesis_time_s: int) -
             "--fork",
             options.fork,
             "--preset",
-            PRESET,
+            options.preset,
             "--genesis-time",
             str(genesis_time_s),
         ),
