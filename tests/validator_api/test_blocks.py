@@ -148,6 +148,7 @@ def test_version_2_serves_full_blocks_before_electra() -> None:
         world.decided.decide_block(agreed)
         got = await world.ask("GET", path + hexed(world.reveal()), headers={})
         assert (got.status, got.value["version"]) == (200, world.fork.value)
+        assert (got.value["block_value"], got.value["execution_payload_value"]) == ("1", "1")
         read = Proposal.from_json(world.fork, False, got.value["data"], preset="minimal")
         assert read == agreed
 

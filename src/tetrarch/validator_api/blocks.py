@@ -83,8 +83,14 @@ async def produce_v2(api: ValidatorApi, request: ApiRequest) -> ApiAnswer:
     headers = {VERSION_HEADER: proposal.fork.value}
     if kind == SSZ:
         return ApiAnswer(content_type=SSZ, headers=headers, body=proposal.ssz)
-    data = await api.ports.compute.run(proposal.to_json)
-    return json_answer({"version": proposal.fork.value, "data": data}, headers=headers)
+    value = {
+        "version": proposal.fork.value,
+        # Not of the API, but Lodestar's clients need one or the other (1.5: block_value).
+        "block_value": VALUE,
+        "execution_payload_value": VALUE,
+        "data": await api.ports.compute.run(proposal.to_json),
+    }
+    return json_answer(value, headers=headers)
 
 
 async def gone(api: ValidatorApi, request: ApiRequest) -> ApiAnswer:

@@ -193,7 +193,8 @@ async def _post_validators(exchange: Exchange, path: str, ids: tuple[str, ...]) 
 async def _get_validators(exchange: Exchange, path: str, ids: tuple[str, ...]) -> list[object]:
     answers: list[object] = []
     for start in range(0, len(ids), VALIDATORS_PER_GET):
-        query = (("id", ",".join(ids[start : start + VALIDATORS_PER_GET])),)
+        # Repeated, as the API has it: old nodes take a list with commas for one odd key.
+        query = tuple(("id", each) for each in ids[start : start + VALIDATORS_PER_GET])
         call = Call(method="GET", path=path, timeout_s=exchange.timeouts.read_s, query=query)
         answers.append((await exchange.send(call)).json())
     return answers
