@@ -33,6 +33,7 @@ class Stream:
 
     chunks: tuple[bytes, ...]
     hold: asyncio.Event | None = None
+    last: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,7 @@ class FakeBeaconNode:
             await response.write(chunk)
         if stream.hold is not None:
             await stream.hold.wait()
+        await response.write(stream.last)
         return response
 
 
