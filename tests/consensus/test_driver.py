@@ -2,13 +2,15 @@
 
 import asyncio
 import math
+import tracemalloc
 from collections.abc import Sequence
+from random import Random
 
 import pytest
 from tests.consensus.building import COMMIT, DUTY, PRE_PREPARE, PREPARE, ROUND_CHANGE, A
 from tests.consensus.cluster import LIFE_S, Cluster, cluster, run
 
-from tetrarch.consensus.codec import VALUE_SIZE_MAX_BYTES, ValueItem, WantItem, hash_value
+from tetrarch.consensus.codec import VALUE_SIZE_MAX_BYTES, Item, ValueItem, WantItem, hash_value
 from tetrarch.consensus.driver import OPENED_BY_PEER_MAX
 from tetrarch.consensus.events import Verdict
 from tetrarch.consensus.instance import FAULTS_MAX
@@ -406,6 +408,42 @@ def test_flooding_peer_is_bounded_and_the_others_decide() -> None:
             drops = world.nodes[0].notes.drops
             assert {peer for peer, _ in drops} == {3}
             assert {reason for _, reason in drops} <= {"peer_budget", "inbox_full"}
+
+    run(scenario)
+
+
+def test_memory_is_bounded_under_a_flood_of_values_proofs_and_duties() -> None:
+    """All that a lying peer may keep here: votes, one ROUND-CHANGE and no value per duty."""
+
+    async def scenario() -> None:
+        async with cluster(started=(0,)) as world:
+            rng = Random(1)
+            codec = world.codec(3)
+            proof = tuple(codec.sign(Message(PREPARE, DUTY, 3, 1, A)) for _ in range(8))
+            node = world.nodes[0]
+
+            async def flood(count: int) -> None:
+                for step in range(count):
+                    duty = Duty(rng.randrange(40), DutyType.ATTESTER)
+                    kind = rng.choice([PREPARE, COMMIT, ROUND_CHANGE])
+                    value = A if kind is not ROUND_CHANGE else NO_VALUE
+                    good = codec.sign(Message(kind, duty, 3, rng.randint(1, 1_000), value))
+                    lie = codec.sign(Message(MessageType.DECIDED, duty, 3, 1, A))
+                    items: list[Item] = [Envelope(good), ValueItem(duty, rng.randbytes(20_000))]
+                    world.speak(3, 0, [*items, Envelope(lie, proof)] if step % 9 == 0 else items)
+                    await asyncio.sleep(0.0005)
+
+            tracemalloc.start()
+            try:
+                await flood(300)
+                before_bytes, _ = tracemalloc.get_traced_memory()
+                await flood(3_000)
+                after_bytes, _ = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+            assert node.component.instance_count == OPENED_BY_PEER_MAX
+            # 60 MB of values came in; what may stay is votes and signatures known to be right.
+            assert after_bytes - before_bytes < 4_000_000
 
     run(scenario)
 

@@ -21,6 +21,7 @@ from tetrarch.errors import PeerFault
 from tetrarch.network.ports import MessageBus, Topic
 from tetrarch.sim.adversary import BAD_PREFIX, Liar, Nature, twins
 from tetrarch.sim.checkers import Agreement, Honesty, require
+from tetrarch.sim.disk import SlowVoteLog
 from tetrarch.sim.identities import ModelIdentity, real_identities
 from tetrarch.sim.loop import EPOCH_S, SimClock, simulate
 from tetrarch.sim.network import Faults, SimBus, SimNetwork
@@ -47,6 +48,7 @@ class Profile:
     crashes: tuple[tuple[int, float, float], ...]  # node, when, and when it is back
     partitions: tuple[tuple[int, int, float], ...]  # source, target, from when until the heal
     value_size_bytes: int
+    disk_s: float  # half of the longest time that a durable write takes
 
 
 def draw(seed: int) -> Profile:
@@ -87,6 +89,7 @@ def draw(seed: int) -> Profile:
         crashes=tuple(crashes),
         partitions=tuple(partitions),
         value_size_bytes=rng.choice([40, 3_000]),
+        disk_s=rng.choice([0.0, 0.001, 0.05]),
     )
 
 
@@ -126,7 +129,10 @@ class QbftWorld:
         self.agreement = Agreement(valid=self._valid)
         honesty = Honesty(self.codec(self.honest[0]), self.honest)
         self.network.taps.append(honesty.note)
-        self._logs = [MemoryVoteLog() for _ in range(profile.node_count)]
+        self._logs = [
+            SlowVoteLog(rng=Random(f"{seed}/disk/{node}"), delay_max_s=profile.disk_s)
+            for node in range(profile.node_count)
+        ]
         self._healed = False
         self.components: dict[int, Consensus] = {}
         self.rounds_max = 0
