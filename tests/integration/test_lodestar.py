@@ -20,7 +20,7 @@ from tests.integration.lodestar import (
     running_beacon_node,
     running_clients,
 )
-from tests.integration.one_node import OneNode
+from tests.validator_api.one_node import OneNode
 
 from tetrarch.clock import SystemClock
 from tetrarch.crypto.bls import SecretKey
