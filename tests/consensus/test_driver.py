@@ -310,6 +310,39 @@ def test_node_whose_log_is_contradicted_falls_silent() -> None:
     run(scenario)
 
 
+def test_node_that_cannot_read_its_votes_falls_silent() -> None:
+    async def scenario() -> None:
+        async with cluster(started=(0, 1, 2)) as world:
+            log = MemoryVoteLog()
+            await log.record([Vote(duty=DUTY, round=1, type=COMMIT, value_hash=A, content=b"?")])
+            silenced = world.start(3, votes=log)
+            await asyncio.sleep(0.001)
+            await world.propose_all()
+            await asyncio.sleep(2)
+            assert silenced.notes.faults == [(3, "own_vote_unreadable")]
+            assert silenced.notes.said == []
+            assert all(world.nodes[index].decided for index in (0, 1, 2))
+
+    run(scenario)
+
+
+def test_value_that_the_check_cannot_read_is_refused() -> None:
+    async def scenario() -> None:
+        async with cluster(started=(0,)) as world:
+
+            async def check(duty: Duty, value: bytes) -> Verdict:
+                raise InputInvalid("decode set")
+
+            node = world.start(1, checker=check)
+            await asyncio.sleep(0.001)
+            world.speak(3, 1, [say(world, 3, PRE_PREPARE, 1, V), ValueItem(DUTY, VALUE)])
+            await asyncio.sleep(1.9)
+            assert node.notes.said == [f"round_change round=2 value={bytes(4).hex()}"]
+            assert node.notes.rounds == [(2, "value_not_accepted")]
+
+    run(scenario)
+
+
 def test_restarted_node_keeps_its_round_and_its_word() -> None:
     async def scenario() -> None:
         async with cluster(started=(0, 1)) as world:

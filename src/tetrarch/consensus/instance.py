@@ -7,9 +7,9 @@ is empty, makes its votes durable and sends all that is to be said in one payloa
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
-from tetrarch.consensus.codec import Item, SignatureWrong, ValueItem, WantItem
+from tetrarch.consensus.codec import Item, MessageInvalid, SignatureWrong, ValueItem, WantItem
 from tetrarch.consensus.events import (
     Answer,
     Blame,
@@ -38,7 +38,7 @@ from tetrarch.consensus.timers import RoundTimer
 from tetrarch.consensus.values import Values, Wanted
 from tetrarch.consensus.votes import Vote
 from tetrarch.duties.types import Duty
-from tetrarch.errors import PeerFault, Transient
+from tetrarch.errors import InputInvalid, PeerFault, Transient
 from tetrarch.network.ports import Topic
 
 FAULTS_MAX = 16  # of one peer in one instance; after them it is heard no more
@@ -49,6 +49,12 @@ class Misbehaviour(PeerFault):
     """A peer signed what no honest node says; the field ``kind`` tells which rule it broke."""
 
     code: ClassVar[str] = "consensus_misbehaviour"
+
+
+class SilenceKept(PeerFault):
+    """The node's own votes forbid it to speak in a duty: it would only contradict itself."""
+
+    code: ClassVar[str] = "consensus_silence_kept"
 
 
 class Instance:
@@ -94,20 +100,33 @@ class Instance:
 
     async def run(self) -> None:
         """Serve until cancelled."""
+        async with self._tasks:
+            try:
+                await self._serve()
+            except SilenceKept as fault:
+                # Not a second word from here, and the duty is not to be opened anew.
+                self._ports.observer.fault(self._ports.bus.own_index, fault)
+                await asyncio.Event().wait()
+            finally:
+                self._stop_timer()
+
+    async def _serve(self) -> NoReturn:
+        sent = await self._said_before()
+        self._apply(Resumed(sent) if sent else Started())
+        while True:
+            await self._say()
+            self._take(await self._inbox.get())
+            await self._settle()
+
+    async def _said_before(self) -> tuple[Envelope, ...]:
         stored = await self._ports.votes.votes(self._duty)
-        sent = tuple(self._ports.codec.decode_envelope(vote.content) for vote in stored)
         for vote in stored:
             if vote.value:
                 self._values.add_own(vote.value)
-        async with self._tasks:
-            try:
-                self._apply(Resumed(sent) if sent else Started())
-                while await self._say():
-                    self._take(await self._inbox.get())
-                    await self._settle()
-                await asyncio.Event().wait()  # silenced, and not to be opened anew
-            finally:
-                self._stop_timer()
+        try:
+            return tuple(self._ports.codec.decode_envelope(vote.content) for vote in stored)
+        except MessageInvalid as error:
+            raise SilenceKept("read own votes", kind="own_vote_unreadable") from error
 
     # In
 
@@ -257,6 +276,8 @@ class Instance:
             verdict = await self._ports.checker(self._duty, value)
         except Transient:
             verdict = Verdict.UNKNOWN
+        except (InputInvalid, PeerFault):
+            verdict = Verdict.REFUSED
         self._checks -= 1
         self._values.keep(wanted.value_hash, value)  # a change of rounds may have dropped it
         self._inbox.put(ValueChecked(wanted.value_hash, verdict))
@@ -291,23 +312,19 @@ class Instance:
 
     # Out
 
-    async def _say(self) -> bool:
-        """Send what the machine has said since the last time; False: this node must be silent."""
+    async def _say(self) -> None:
+        """Make durable and send what the machine has said since the last time."""
         outgoing, self._outgoing = self._outgoing, []
         answers, self._answers = self._answers, []
         votes = [vote for _, vote in outgoing if vote is not None]
         if votes:
             allowed = await self._ports.votes.record(votes)
-            if len(allowed) < len(votes):
-                # Somebody else speaks with this node's key: not a second word from here.
-                fault = Misbehaviour("record vote", kind="own_vote_contradicted")
-                self._ports.observer.fault(self._ports.bus.own_index, fault)
-                return False
+            if len(allowed) < len(votes):  # somebody else speaks with this node's key
+                raise SilenceKept("record vote", kind="own_vote_contradicted")
         if outgoing:
             self._send_all([envelope for envelope, _ in outgoing])
         for peer, item in answers:
             self._ports.bus.send(peer, Topic.CONSENSUS, self._ports.codec.encode([item]))
-        return True
 
     def _send_all(self, envelopes: list[Envelope]) -> None:
         bus, codec = self._ports.bus, self._ports.codec
