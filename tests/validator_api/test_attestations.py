@@ -292,6 +292,17 @@ def test_malformed_submissions(value: object, headers: dict[str, str], status: i
     run_world(scenario, fork=Fork.ELECTRA)
 
 
+def test_undecided_data_is_waited_for_once() -> None:
+    async def scenario(world: World) -> None:
+        data = attestation_data(SLOT)
+        many = [attest(world, 1, data)] * 50
+        got = await submit(world, *many)
+        assert got.status == 408
+        assert world.submitted == []
+
+    run_world(scenario, limits=Limits(request_s=0.2))
+
+
 def test_header_must_name_the_slots_fork() -> None:
     async def scenario(world: World) -> None:
         one = attest(world, 1, world.agreed_attestation()[0])

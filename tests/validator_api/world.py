@@ -73,20 +73,20 @@ class MemoryKeys:
 
     share_index = OWN
 
+    def __init__(self) -> None:
+        self._own = {root_key(each): share(each).public_key() for each in (1, 2, 3)}
+
     def share_of(self, root: PubKey) -> bytes | None:
-        return self._own().get(root)
+        return self._own.get(root)
 
     def root_of(self, share_key: bytes) -> PubKey | None:
-        return {key: root for root, key in self._own().items()}.get(share_key)
+        return {key: root for root, key in self._own.items()}.get(share_key)
 
     def owner_of(self, share_key: bytes) -> ShareIndex | None:
         for operator in range(1, OPERATORS + 1):
             if share_key in [share(each, operator).public_key() for each in (1, 2, 3)]:
                 return ShareIndex(operator)
         return None
-
-    def _own(self) -> dict[PubKey, bytes]:
-        return {root_key(each): share(each).public_key() for each in (1, 2, 3)}
 
 
 class MemoryDuties:

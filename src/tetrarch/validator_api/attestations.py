@@ -4,9 +4,11 @@ A partial signature is stored only over data that the cluster agreed on: what a 
 compared with DutyDB field by field, and the signature with this node's public share.
 """
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from tetrarch.duties.errors import DutyUnavailable
 from tetrarch.duties.types import (
@@ -41,6 +43,7 @@ from tetrarch.validator_api.messages import (
 from tetrarch.validator_api.negotiation import JSON, SSZ
 
 ATTESTATIONS_MAX = 65_536
+T = TypeVar("T")
 
 
 async def produce_data(api: ValidatorApi, request: ApiRequest) -> ApiAnswer | PassThrough:
@@ -107,27 +110,71 @@ async def _submit(
     """Store what is right, report what is not: each attestation is judged by itself."""
     failures: list[ItemFailure] = []
     accepted: list[_Accepted] = []
-    for index, parsed in _parse(request, shape):
-        if isinstance(parsed, str):
-            failures.append(ItemFailure(index, parsed))
-            continue
-        try:
-            _require_fork(api, parsed, shape, named_fork)
-            definitions = await _definitions(api, parsed.data.slot)
-            await _require_agreed(api, parsed)
-            pubkey = await _validator_of(api, parsed, definitions)
-            accepted.append(_Accepted(index, pubkey, parsed))
-        except _Refused as refused:
-            failures.append(ItemFailure(index, str(refused)))
-        except ApiError as error:
-            failures.append(ItemFailure(index, error.message))
-    verified = await _verify(api, accepted, failures)
+    workflow = _Workflow(api)
+    try:
+        async with asyncio.timeout(api.limits.request_s):
+            for index, parsed in _parse(request, shape):
+                if isinstance(parsed, str):
+                    failures.append(ItemFailure(index, parsed))
+                    continue
+                try:
+                    _require_fork(api, parsed, shape, named_fork)
+                    pubkey = await _judge(workflow, parsed)
+                    accepted.append(_Accepted(index, pubkey, parsed))
+                except _Refused as refused:
+                    failures.append(ItemFailure(index, str(refused)))
+    except TimeoutError:
+        raise ApiError(408, "the cluster has not agreed on this attestation data") from None
+    verified = await _verify(workflow, accepted, failures)
     for partial_set in _partial_sets(api, verified, failures):
         await api.submitted.emit(partial_set)
     if failures:
         failures.sort(key=lambda failure: failure.index)
         raise ApiError(400, "some attestations were refused", failures=tuple(failures))
     return ApiAnswer()
+
+
+class _Workflow:
+    """What one request asks of the workflow, asked once: its attestations mostly share a slot."""
+
+    def __init__(self, api: ValidatorApi) -> None:
+        self.api = api
+        self._definitions: dict[int, list[AttesterDefinition]] = {}
+        self._agreed: dict[tuple[int, int], AttestationData] = {}
+        self._signing_roots: dict[AttestationData, bytes] = {}
+
+    async def definitions(self, slot: int) -> list[AttesterDefinition]:
+        """The cluster's attesters in ``slot``."""
+        if slot not in self._definitions:
+            found = await _refusing(self.api.definitions(Duty(slot, DutyType.ATTESTER)))
+            self._definitions[slot] = [
+                each for each in found if isinstance(each, AttesterDefinition)
+            ]
+        return self._definitions[slot]
+
+    async def agreed(self, slot: int, committee_index: int) -> AttestationData:
+        """The agreed data, waited for."""
+        key = (slot, committee_index)
+        if key not in self._agreed:
+            awaited = self.api.ports.decided.await_attestation(slot, committee_index)
+            duty = Duty(slot, DutyType.ATTESTER)
+            self._agreed[key] = await _refusing(self.api.within(duty, awaited))
+        return self._agreed[key]
+
+    def signing_root(self, data: AttestationData) -> bytes:
+        """What an attester's share signs."""
+        if data not in self._signing_roots:
+            self._signing_roots[data] = self.api.ports.chain.forks.signing_root(
+                DomainType.BEACON_ATTESTER, data.target.epoch, data.hash_tree_root()
+            )
+        return self._signing_roots[data]
+
+
+async def _refusing(answer: Awaitable[T]) -> T:
+    try:
+        return await answer
+    except ApiError as error:
+        raise _Refused(error.message) from None
 
 
 def _parse(request: ApiRequest, shape: Fork) -> list[tuple[int, SubmittedAttestation | str]]:
@@ -158,15 +205,17 @@ def _require_fork(
         raise _Refused(f"slot {attestation.data.slot} is in {fork}: use version 2 of the endpoint")
 
 
-async def _definitions(api: ValidatorApi, slot: int) -> list[AttesterDefinition]:
-    definitions = [
-        each
-        for each in await api.definitions(Duty(slot, DutyType.ATTESTER))
-        if isinstance(each, AttesterDefinition)
-    ]
+async def _judge(workflow: _Workflow, attestation: SubmittedAttestation) -> PubKey:
+    """The validator that attests, to what was agreed."""
+    data = attestation.data
+    definitions = await workflow.definitions(data.slot)
     if not definitions:
-        raise _Refused(f"no validator of this cluster attests in slot {slot}")
-    return definitions
+        raise _Refused(f"no validator of this cluster attests in slot {data.slot}")
+    agreed = await workflow.agreed(data.slot, attestation.committee_index)
+    if data != agreed:
+        names = ", ".join(_differences(data, agreed))
+        raise _Refused(f"not what the cluster agreed to attest: {names} differs")
+    return await _validator_of(workflow.api, attestation, definitions)
 
 
 async def _validator_of(
@@ -204,33 +253,19 @@ def _by_index(definitions: list[AttesterDefinition], attestation: SingleAttestat
     )
 
 
-async def _require_agreed(api: ValidatorApi, attestation: SubmittedAttestation) -> None:
-    data = attestation.data
-    agreed = await api.within(
-        Duty(data.slot, DutyType.ATTESTER),
-        api.ports.decided.await_attestation(data.slot, attestation.committee_index),
-    )
-    if data != agreed:
-        names = ", ".join(_differences(data, agreed))
-        raise _Refused(f"not what the cluster agreed to attest: {names} differs")
-
-
 def _differences(data: AttestationData, agreed: AttestationData) -> list[str]:
     names = ("slot", "index", "beacon_block_root", "source", "target")
     return [name for name in names if getattr(data, name) != getattr(agreed, name)]
 
 
 async def _verify(
-    api: ValidatorApi, accepted: list[_Accepted], failures: list[ItemFailure]
+    workflow: _Workflow, accepted: list[_Accepted], failures: list[ItemFailure]
 ) -> list[_Accepted]:
+    api = workflow.api
     claims = [
         SignatureClaim(
             pubkey=each.pubkey,
-            signing_root=api.ports.chain.forks.signing_root(
-                DomainType.BEACON_ATTESTER,
-                each.attestation.data.target.epoch,
-                each.attestation.data.hash_tree_root(),
-            ),
+            signing_root=workflow.signing_root(each.attestation.data),
             signature=each.attestation.signature,
         )
         for each in accepted
