@@ -20,6 +20,7 @@ from tests.openapi import BeaconApi
 
 from tetrarch.crypto.bls import SecretKey
 from tetrarch.duties.errors import DutyNotFound, DutyNotResolved
+from tetrarch.duties.keys import ClusterKeys
 from tetrarch.duties.types import (
     AttesterDefinition,
     DefinitionSet,
@@ -68,25 +69,17 @@ def hexed(data: bytes) -> str:
     return "0x" + data.hex()
 
 
-class MemoryKeys:
-    """The cluster's public keys."""
-
-    share_index = OWN
-
-    def __init__(self) -> None:
-        self._own = {root_key(each): share(each).public_key() for each in (1, 2, 3)}
-
-    def share_of(self, root: PubKey) -> bytes | None:
-        return self._own.get(root)
-
-    def root_of(self, share_key: bytes) -> PubKey | None:
-        return {key: root for root, key in self._own.items()}.get(share_key)
-
-    def owner_of(self, share_key: bytes) -> ShareIndex | None:
-        for operator in range(1, OPERATORS + 1):
-            if share_key in [share(each, operator).public_key() for each in (1, 2, 3)]:
-                return ShareIndex(operator)
-        return None
+def cluster_keys() -> ClusterKeys:
+    operators = range(1, OPERATORS + 1)
+    return ClusterKeys(
+        threshold=3,
+        share_count=OPERATORS,
+        own_share_index=OWN,
+        shares={
+            root_key(each): tuple(share(each, operator).public_key() for operator in operators)
+            for each in (1, 2, 3)
+        },
+    )
 
 
 class MemoryDuties:
@@ -315,7 +308,7 @@ async def _running(fork: Fork, limits: Limits | None) -> AsyncIterator[World]:
         ports = Ports(
             duties=duties,
             decided=decided,
-            keys=MemoryKeys(),
+            keys=cluster_keys(),
             beacon_node=client,
             chain=chain,
             clock=FixedClock(),

@@ -40,7 +40,7 @@ class DecidedData(Protocol):
 
 
 class Keys(Protocol):
-    """Which key share stands for which validator. Public keys only."""
+    """Which key share stands for which validator. ``duties.keys.ClusterKeys``."""
 
     @property
     def share_index(self) -> ShareIndex:
