@@ -315,7 +315,7 @@ async def _running(fork: Fork, limits: Limits | None) -> AsyncIterator[World]:
             compute=Threads(),
             entropy=system_entropy,
         )
-        api = ValidatorApi(ports, version="1.2.3", limits=limits)
+        api = ValidatorApi(ports, version="tetrarch/1.2.3", limits=limits)
         text = io.StringIO()
         log = build_log(text, clock=FixedClock(), level=LogLevel.DEBUG)
         server = ValidatorApiServer(api, host="127.0.0.1", port=0, log=log)

@@ -40,6 +40,9 @@ class ValidatorApi:
 
     Output: ``submitted``, partials of this node's share, verified. Emitting returns when they
     are stored, and only then the validator client hears 200.
+
+    Args:
+        version: what ``node/version`` says, as ``tetrarch/1.2.3``.
     """
 
     def __init__(self, ports: Ports, *, version: str, limits: Limits | None = None) -> None:

@@ -8,7 +8,7 @@ from tetrarch.validator_api.negotiation import JSON
 async def version(api: ValidatorApi, request: ApiRequest) -> ApiAnswer:
     """GET node/version: ours, so that a client's log says what it talks to."""
     request.accepts(JSON)
-    return json_answer({"data": {"version": f"tetrarch/{api.version}"}})
+    return json_answer({"data": {"version": api.version}})
 
 
 async def accepted(api: ValidatorApi, request: ApiRequest) -> ApiAnswer:
