@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from tetrarch.cli.errors import run_command
 from tetrarch.cluster.errors import ClusterFolderExists
-from tetrarch.errors import ConfigInvalid, Transient
+from tetrarch.errors import ConfigInvalid, InvariantBroken, Transient
 
 
 def outcome(error: BaseException):
@@ -37,5 +37,33 @@ def test_expected(error, code, line):
     assert result.stderr == line + "\n"
 
 
-def test_bugs_are_not_hidden():
-    assert isinstance(outcome(RuntimeError("bug")).exception, RuntimeError)
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (RuntimeError("bug"), "bug (RuntimeError: bug)"),
+        (InvariantBroken("one leader"), "bug (broken invariant: one leader)"),
+        (ExceptionGroup("tasks", [ValueError("inner")]), "bug (ValueError: inner)"),
+        (BaseExceptionGroup("tasks", [ValueError("a"), InvariantBroken("b")]),
+         "bug (broken invariant: b)"),
+    ],
+)  # fmt: skip
+def test_bugs_keep_their_traceback(error, line):
+    result = outcome(error)
+    assert result.exit_code == 70
+    assert "Traceback (most recent call last)" in result.stderr
+    assert line in result.stderr.splitlines()[-1]
+
+
+def test_expected_errors_of_tasks_are_one_line():
+    result = outcome(ExceptionGroup("tasks", [ExceptionGroup("", [ClusterFolderExists("create")])]))
+    assert result.exit_code == 73
+    assert result.stderr == "error: create: cluster_folder_exists; name a new folder\n"
+
+
+@pytest.mark.parametrize(
+    ("ending", "code"), [(typer.Exit(3), 3), (typer.Abort(), 1), (typer.BadParameter("no"), 2)]
+)
+def test_typer_ends_commands_its_own_way(ending, code):
+    result = outcome(ending)
+    assert result.exit_code == code
+    assert "Traceback" not in result.stderr

@@ -1,23 +1,24 @@
 """What of a set of validators a real chain has taken up, read from its blocks and committees."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.error import HTTPError
 
-from tests.integration.lodestar import SLOTS_PER_EPOCH
-from tests.integration.processes import get_json
+from tests.integration.lodestar import SLOTS_PER_EPOCH, LodestarBeaconNode
+from tests.integration.processes import get_json, post_json
 
+Duty = tuple[int, int]  # slot, validator index
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inclusion:
-    """Duties as (slot, validator index): those due and those that are on chain."""
+    """Duties that were due and those that are on chain."""
 
-    votes_due: frozenset[tuple[int, int]]
-    votes_included: frozenset[tuple[int, int]]
-    blocks_due: frozenset[tuple[int, int]]
-    blocks_included: frozenset[tuple[int, int]]
+    votes_due: frozenset[Duty]
+    votes_included: frozenset[Duty]
+    blocks_due: frozenset[Duty]
+    blocks_included: frozenset[Duty]
 
     @property
     def votes_share(self) -> float:
@@ -28,87 +29,87 @@ class Inclusion:
         return len(self.blocks_included) / len(self.blocks_due)
 
     def __str__(self) -> str:
-        missing = sorted(self.votes_due - self.votes_included)
         return (
             f"votes {len(self.votes_included)}/{len(self.votes_due)}, blocks "
-            f"{len(self.blocks_included)}/{len(self.blocks_due)}, votes missing: {missing}, "
+            f"{len(self.blocks_included)}/{len(self.blocks_due)}, "
+            f"votes missing: {sorted(self.votes_due - self.votes_included)}, "
             f"blocks missing: {sorted(self.blocks_due - self.blocks_included)}"
         )
 
 
-def inclusion_on_chain(
-    url: str, validators: Collection[int], *, epochs: range, last_slot: int
-) -> Inclusion:
-    """Read the canonical chain at ``url`` from the first of ``epochs`` up to ``last_slot``.
+@dataclass(slots=True, kw_only=True)
+class ChainWatch:
+    """Notes the duties of each of ``epochs`` while it runs: a node tells of past ones no more."""
 
-    Duties of ``epochs`` count; blocks up to ``last_slot`` may carry their votes.
-    """
-    first, end = epochs.start * SLOTS_PER_EPOCH, epochs.stop * SLOTS_PER_EPOCH
-    committees: dict[tuple[int, int], list[int]] = {}
-    blocks_due: set[tuple[int, int]] = set()
-    for epoch in epochs:
-        path = f"/eth/v1/beacon/states/head/committees?epoch={epoch}"
-        for each in get_json(url + path)["data"]:
-            members = [int(index) for index in each["validators"]]
-            committees[int(each["slot"]), int(each["index"])] = members
-    votes_due = {
-        (slot, index)
-        for (slot, _), members in committees.items()
-        for index in members
-        if index in validators
-    }
-    votes: set[tuple[int, int]] = set()
-    blocks: set[tuple[int, int]] = set()
-    for slot in range(max(first, 1), last_slot + 1):
-        block = _block(url, slot)
-        if block is None:
-            continue
-        proposer = int(block["proposer_index"])
-        if proposer in validators and slot < end:
-            blocks.add((slot, proposer))
-        for attestation in block["body"]["attestations"]:
-            votes |= _voters(attestation, committees)
-    for epoch in epochs:
-        for duty in _proposers(url, epoch):
-            slot, index = int(duty["slot"]), int(duty["validator_index"])
-            if index in validators and slot > 0:  # no one proposes the genesis block
-                blocks_due.add((slot, index))
-    return Inclusion(
-        votes_due=frozenset(votes_due),
-        votes_included=frozenset(votes & votes_due),
-        blocks_due=frozenset(blocks_due | blocks),
-        blocks_included=frozenset(blocks),
-    )
+    node: LodestarBeaconNode
+    epochs: range
+    _seats: dict[tuple[int, int, int], int] = field(default_factory=dict)
+    _proposers: set[Duty] = field(default_factory=set)
 
+    def run(self) -> None:
+        """Return when the last of ``epochs`` ends, having noted each."""
+        for epoch in self.epochs:
+            self.node.wait_slot(epoch * SLOTS_PER_EPOCH + 1.5)
+            self._note(epoch)
+        self.node.wait_slot(self.epochs.stop * SLOTS_PER_EPOCH)
 
-def _block(url: str, slot: int) -> dict[str, Any] | None:
-    try:
-        found: dict[str, Any] = get_json(f"{url}/eth/v2/beacon/blocks/{slot}")["data"]["message"]
-    except HTTPError as error:
-        if error.code == 404:
-            return None
-        raise
-    # Some nodes answer with the last block before an empty slot.
-    return found if int(found["slot"]) == slot else None
+    def inclusion(self, validators: Collection[int], *, last_slot: int) -> Inclusion:
+        """How much of the noted epochs the canonical chain holds, up to ``last_slot``.
 
+        Votes of a committee in which nobody else sits do not count: this beacon node puts only
+        aggregates into blocks, and to aggregate is not among the cluster's duties.
+        """
+        aggregated = {
+            (slot, committee)
+            for (slot, committee, _), member in self._seats.items()
+            if member not in validators
+        }
+        votes_due = {
+            (slot, member)
+            for (slot, committee, _), member in self._seats.items()
+            if member in validators and (slot, committee) in aggregated
+        }
+        blocks_due = {duty for duty in self._proposers if duty[1] in validators}
+        votes: set[Duty] = set()
+        blocks: set[Duty] = set()
+        for slot in range(self.epochs.start * SLOTS_PER_EPOCH, last_slot + 1):
+            block = self._block(slot)
+            if block is not None:
+                blocks.add((slot, int(block["proposer_index"])))
+                for attestation in block["body"]["attestations"]:
+                    votes |= self._voters(attestation)
+        return Inclusion(
+            votes_due=frozenset(votes_due),
+            votes_included=frozenset(votes & votes_due),
+            blocks_due=frozenset(blocks_due),
+            blocks_included=frozenset(blocks & blocks_due),
+        )
 
-def _proposers(url: str, epoch: int) -> list[dict[str, Any]]:
-    try:
-        found: list[dict[str, Any]] = get_json(f"{url}/eth/v1/validator/duties/proposer/{epoch}")[
-            "data"
-        ]
-    except HTTPError as error:
-        if error.code in (400, 500):  # it tells of current epochs only
-            return []
-        raise
-    return found
+    def _note(self, epoch: int) -> None:
+        everyone = [str(index) for index in range(self.node.options.validators)]
+        path = f"/eth/v1/validator/duties/attester/{epoch}"
+        for each in post_json(self.node.url + path, everyone)["data"]:
+            place = (each["slot"], each["committee_index"], each["validator_committee_index"])
+            slot, committee, seat = map(int, place)
+            self._seats[slot, committee, seat] = int(each["validator_index"])
+        for each in get_json(f"{self.node.url}/eth/v1/validator/duties/proposer/{epoch}")["data"]:
+            self._proposers.add((int(each["slot"]), int(each["validator_index"])))
 
+    def _block(self, slot: int) -> dict[str, Any] | None:
+        try:
+            answer = get_json(f"{self.node.url}/eth/v2/beacon/blocks/{slot}")
+        except HTTPError as error:
+            if error.code == 404:
+                return None
+            raise
+        found: dict[str, Any] = answer["data"]["message"]
+        return found if int(found["slot"]) == slot else None
 
-def _voters(
-    attestation: dict[str, Any], committees: dict[tuple[int, int], list[int]]
-) -> set[tuple[int, int]]:
-    slot, index = int(attestation["data"]["slot"]), int(attestation["data"]["index"])
-    members = committees.get((slot, index), [])
-    bits = bytes.fromhex(attestation["aggregation_bits"].removeprefix("0x"))
-    voted = [bits[at // 8] >> (at % 8) & 1 for at in range(len(members))]
-    return {(slot, member) for member, bit in zip(members, voted, strict=True) if bit}
+    def _voters(self, attestation: dict[str, Any]) -> set[Duty]:
+        slot, committee = int(attestation["data"]["slot"]), int(attestation["data"]["index"])
+        bits = bytes.fromhex(attestation["aggregation_bits"].removeprefix("0x"))
+        voters = set()
+        for seat in range(len(bits) * 8):
+            if bits[seat // 8] >> (seat % 8) & 1 and (slot, committee, seat) in self._seats:
+                voters.add((slot, self._seats[slot, committee, seat]))
+        return voters

@@ -7,6 +7,7 @@ HTTP and in the files what became of them.
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -46,21 +47,23 @@ def get_json(url: str) -> dict[str, Any]:
         return decoded
 
 
-def post_json(url: str, value: object) -> None:
-    """Send ``value``; an answer other than 2xx raises."""
+def post_json(url: str, value: object) -> dict[str, Any]:
+    """Send ``value``; the JSON object that comes back. An answer other than 2xx raises."""
     request = urllib.request.Request(
         url, json.dumps(value).encode(), {"Content-Type": "application/json"}, method="POST"
     )
-    with urllib.request.urlopen(request, timeout=10):
-        pass
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        decoded: dict[str, Any] = json.loads(answer.read())
+        return decoded
 
 
 def answers(url: str) -> bool:
     """Whether ``url`` answers with success now."""
-    with suppress(urllib.error.URLError, ConnectionError, TimeoutError):
-        with urllib.request.urlopen(url, timeout=5):
-            return True
-    return False
+    try:
+        urllib.request.urlopen(url, timeout=5).close()
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,8 +273,6 @@ def adjacent_ports(count: int) -> int:
 
 
 def is_free(port: int) -> bool:
-    import socket
-
     with closing(socket.socket()) as one, suppress(OSError):
         one.bind(("127.0.0.1", port))
         return True

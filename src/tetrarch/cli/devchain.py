@@ -73,7 +73,7 @@ def devchain(
 
     Example: tetrarch devchain --port 5052 --validators 64 --slot-seconds 4 --self-run 8..63
 
-    Exit codes: 0 stopped by a signal, 78 bad options or port in use, 2 wrong command line.
+    Exit codes: 0 stopped by a signal, 69 port in use, 78 bad options, 2 wrong command line.
     """
     if fork not in set(FORKS):
         raise ConfigInvalid("read options", option="--fork", got=fork, known=", ".join(FORKS))

@@ -4,6 +4,7 @@ import typer
 
 from tetrarch import __version__
 from tetrarch.cli import cluster, demo, devchain, run
+from tetrarch.cli.errors import run_command
 
 app = typer.Typer(
     name="tetrarch",
@@ -20,6 +21,7 @@ app.command(name="devchain")(devchain.devchain)
 
 
 @app.command()
+@run_command
 def version() -> None:
     """Print the version.
 

@@ -58,7 +58,7 @@ class PasswordWrong(OperatorError):
 class ShareSwapped(OperatorError):
     """A keystore holds a valid share, but another node's or another validator's."""
 
-    code = "share_swapped"
+    code = "share_file_swapped"
     exit_code = EXIT_DATA
     mend = "put every keystore back into the folder and under the number it was created with"
 

@@ -38,6 +38,7 @@ class KeystoreInvalid(OperatorError):
     """The object is no EIP-2335 keystore of version 4, or asks for an absurd cost."""
 
     code = "keystore_invalid"
+    exit_code = 65  # sysexits.h EX_DATAERR
     mend = "restore the keystore file from its source"
 
 
@@ -45,6 +46,7 @@ class KeystorePasswordWrong(OperatorError):
     """The checksum does not fit: another password, or a damaged file."""
 
     code = "keystore_password_wrong"
+    exit_code = 65  # sysexits.h EX_DATAERR
     mend = "give the password that this keystore was encrypted with"
 
 

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from tetrarch.errors import InputInvalid, OperatorError, Transient
 
+EX_DATAERR = 65
 EX_NOINPUT = 66
 EX_SOFTWARE = 70
 
@@ -47,6 +48,7 @@ class ShareInvalid(OperatorError):
     """A keystore is not an EIP-2335 file, or holds no BLS key."""
 
     code = "share_invalid"
+    exit_code: ClassVar[int] = EX_DATAERR
     mend = "restore the file from the backup of this node's folder"
 
 
@@ -54,6 +56,7 @@ class PasswordWrong(OperatorError):
     """The password file does not open its keystore."""
 
     code = "share_password_wrong"
+    exit_code: ClassVar[int] = EX_DATAERR
     mend = "restore the password file that belongs to this keystore"
 
 
@@ -61,6 +64,7 @@ class ShareSwapped(OperatorError):
     """A keystore opens, but holds another share than the cluster's lock says."""
 
     code = "share_swapped"
+    exit_code: ClassVar[int] = EX_DATAERR
     mend = "put each node's own keystores back: this one belongs to another node or validator"
 
 
@@ -75,5 +79,5 @@ class InterchangeInvalid(OperatorError):
     """The file is no EIP-3076 interchange of version 5."""
 
     code = "interchange_invalid"
-    exit_code: ClassVar[int] = 65  # EX_DATAERR
+    exit_code: ClassVar[int] = EX_DATAERR
     mend = "export it again from the validator client that signed before"

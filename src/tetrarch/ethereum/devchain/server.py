@@ -29,6 +29,7 @@ class PortInUse(OperatorError):
     """The address to listen on is taken."""
 
     code = "port_in_use"
+    exit_code: ClassVar[int] = 69  # sysexits.h EX_UNAVAILABLE
     mend: ClassVar[str] = "choose another --port, or stop what listens there"
 
 

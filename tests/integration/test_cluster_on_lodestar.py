@@ -1,0 +1,121 @@
+"""Goal: four nodes, none of which holds a key, are one set of validators on a real chain.
+
+Method: a real beacon node with 32 interop validators, 2 s slots, Altair. Four tetrarch nodes
+hold 3-of-4 shares of eight of them, a plain validator client runs the rest. After four
+epochs (the first to find its feet) the chain has justified, and nearly all of the cluster's
+votes and blocks of three epochs stand in the canonical chain.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.integration.inclusion import ChainWatch
+from tests.integration.lodestar import (
+    SLOTS_PER_EPOCH,
+    ChainOptions,
+    LodestarBeaconNode,
+    LodestarValidatorClient,
+    Process,
+    free_ports,
+    require_lodestar,
+    running_beacon_node,
+    running_clients,
+)
+from tests.integration.processes import Command, NodeProcess, create_cluster, get_json, running
+
+from tetrarch.cluster.files import VALIDATOR_KEYS_FOLDER
+from tetrarch.cluster.keystore_files import keystore_paths, open_keystore
+from tetrarch.crypto.keystore import KeystoreCost, encrypt_keystore
+from tetrarch.entropy import system_entropy
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+require_lodestar()
+
+OURS = range(8)
+THEIRS = range(8, 32)
+EPOCHS = range(1, 4)
+# All sign on two cores in ten or more processes; a late vote still counts when
+# a later block carries it, a lost one does not.
+VOTES_SHARE_MIN = 0.9
+BLOCKS_SHARE_MIN = 0.8
+Tell = Callable[[object], None]
+PASSWORD = "integration test"
+
+
+def genesis_fork_version(node: LodestarBeaconNode) -> str:
+    genesis = get_json(f"{node.url}/eth/v1/beacon/genesis")
+    return str(genesis["data"]["genesis_fork_version"])
+
+
+def judge(node: LodestarBeaconNode, tell: Tell, *processes: Process | Command) -> None:
+    """Watch epochs 1 to 3, then hold the chain to what the cluster should have put on it."""
+    watch = ChainWatch(node=node, epochs=EPOCHS)
+    watch.run()
+    last_slot = EPOCHS.stop * SLOTS_PER_EPOCH + 2
+    node.wait_slot(last_slot + 1)
+    found = watch.inclusion(OURS, last_slot=last_slot)
+    checkpoints = get_json(f"{node.url}/eth/v1/beacon/states/head/finality_checkpoints")
+    justified = int(checkpoints["data"]["current_justified"]["epoch"])
+    told = f"{found}; justified epoch: {justified}"
+    tell(told)
+    told = "\n".join([told, *(process.tail(60) for process in processes)])
+    assert justified >= 2, told
+    assert found.votes_share >= VOTES_SHARE_MIN, told
+    assert len(found.votes_due) >= len(OURS) * 2, told
+    assert found.blocks_due, told
+    assert found.blocks_share >= BLOCKS_SHARE_MIN, told
+
+
+def test_cluster_signs_by_itself(tmp_path: Path, tell: Tell) -> None:
+    options = ChainOptions(validators=32, genesis_delay_s=35)
+    with running_beacon_node(tmp_path, options) as beacon:
+        cluster = create_cluster(tmp_path, OURS, fork_version=genesis_fork_version(beacon))
+        nodes = [NodeProcess(i, cluster, beacon.url, "--signing", "enclave") for i in range(4)]
+        plain = LodestarValidatorClient("plain", tmp_path, beacon.url, options, interop=THEIRS)
+        with running_clients(plain), running(*nodes):
+            judge(beacon, tell, beacon, *nodes)
+
+
+def test_cluster_signs_with_real_validator_clients(tmp_path: Path, tell: Tell) -> None:
+    options = ChainOptions(validators=32, genesis_delay_s=60)
+    with running_beacon_node(tmp_path, options) as beacon:
+        cluster = create_cluster(tmp_path, OURS, fork_version=genesis_fork_version(beacon))
+        ports = free_ports(4)
+        nodes = [
+            NodeProcess(
+                i, cluster, beacon.url, "--signing", "validator_client", "--validator-api-port", p
+            )
+            for i, p in enumerate(ports)
+        ]
+        clients = [share_client(tmp_path, cluster, i, p, options) for i, p in enumerate(ports)]
+        plain = LodestarValidatorClient("plain", tmp_path, beacon.url, options, interop=THEIRS)
+        with running_clients(plain), running(*nodes), running_clients(*clients):
+            judge(beacon, tell, beacon, *nodes, *clients)
+
+
+def share_client(
+    folder: Path, cluster: Path, index: int, port: int, options: ChainOptions
+) -> LodestarValidatorClient:
+    """A validator client with the share keystores of node ``index``, all under one password.
+
+    It takes one password for all keystores, so the shares are encrypted anew for it.
+    """
+    keystores = folder / f"keystores-{index}"
+    keystores.mkdir()
+    password_file = folder / "password.txt"
+    password_file.write_text(PASSWORD)
+    for path in keystore_paths(cluster / f"node{index}" / VALIDATOR_KEYS_FOLDER):
+        keystore = encrypt_keystore(
+            open_keystore(path), PASSWORD, entropy=system_entropy, cost=KeystoreCost.INSECURE
+        )
+        (keystores / path.name).write_text(json.dumps(keystore))
+    return LodestarValidatorClient(
+        f"share{index}",
+        folder,
+        f"http://127.0.0.1:{port}",
+        options,
+        keystores=keystores,
+        password_file=password_file,
+    )
