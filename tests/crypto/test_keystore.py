@@ -54,7 +54,7 @@ def test_official_keystore_refuses_another_password(name: str) -> None:
         decrypt_keystore(given, "testpassword")
     assert "testpassword" not in str(caught.value)
     assert caught.value.mend in str(caught.value)
-    assert caught.value.exit_code == 78
+    assert caught.value.exit_code == 65
 
 
 def test_password_normalisation() -> None:
