@@ -1,6 +1,8 @@
-"""Runs CPU-heavy pure functions in threads, so that the event loop keeps its times.
+"""Runs CPU-heavy pure functions without holding up the event loop for long.
 
-The heavy functions are native (BLS, hashing) and release the interpreter lock.
+Heavy work is native (BLS, hashing) and releases the interpreter lock, so it goes to a thread.
+Light work runs at once: a thread that wants the lock back from a busy loop waits for a whole
+switch interval each time, which costs more than it saves below a few milliseconds.
 """
 
 import asyncio
@@ -11,6 +13,8 @@ from typing import TypeVar
 R = TypeVar("R")
 
 THREADS = 2
+INLINE_MS_MAX = 8.0
+COST_MS_UNKNOWN = 100.0
 
 
 class ThreadCompute:
@@ -19,8 +23,10 @@ class ThreadCompute:
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="compute")
 
-    async def run(self, function: Callable[[], R], /) -> R:
-        """Await ``function()``, run in a worker thread."""
+    async def run(self, function: Callable[[], R], /, *, cost_ms: float = COST_MS_UNKNOWN) -> R:
+        """Await ``function()``, run at once if it is said to be light, else in a thread."""
+        if cost_ms <= INLINE_MS_MAX:
+            return function()
         return await asyncio.get_running_loop().run_in_executor(self._pool, function)
 
     def close(self) -> None:

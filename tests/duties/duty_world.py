@@ -61,7 +61,8 @@ class FixedClock:
 class InlineCompute:
     """Runs at once, on the loop."""
 
-    async def run(self, function: Callable[[], R], /) -> R:
+    async def run(self, function: Callable[[], R], /, *, cost_ms: float = 0.0) -> R:
+        del cost_ms
         return function()
 
 

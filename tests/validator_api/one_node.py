@@ -57,7 +57,8 @@ class OneNode:
     def owner_of(self, share: bytes) -> ShareIndex | None:
         return self.share_index if share in self._pubkeys else None
 
-    async def run(self, function: Callable[[], Any], /) -> Any:
+    async def run(self, function: Callable[[], Any], /, *, cost_ms: float = 0.0) -> Any:
+        del cost_ms
         return await asyncio.to_thread(function)
 
     async def get_duty_definition(self, duty: Duty) -> DefinitionSet:

@@ -160,7 +160,8 @@ class MemoryDecided:
 class Threads:
     """The compute port on real threads."""
 
-    async def run(self, function: Callable[[], Any], /) -> Any:
+    async def run(self, function: Callable[[], Any], /, *, cost_ms: float = 0.0) -> Any:
+        del cost_ms
         return await asyncio.to_thread(function)
 
 

@@ -18,7 +18,7 @@ def duties_view(node: Node) -> View:
         since = query.get("since_slot", "0")
         since_slot = int(since) if since.isascii() and since.isdigit() and len(since) < 20 else 0
         reports = node.tracker.reports(since_slot=since_slot)[-REPORTS_MAX:]
-        return {"duties": [asdict(report) for report in reports]}
+        return {"duties": reports}
 
     return view
 

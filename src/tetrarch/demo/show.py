@@ -19,7 +19,7 @@ from tetrarch.demo.table import Frame, draw, progress_line
 
 POLL_S = 0.5
 READY_WAIT_S = 60.0
-LAST_SLOTS_KEPT = 24  # reports older than that are settled and not asked for again
+LAST_SLOTS_ASKED = 3  # while it runs; all that nodes still keep, at the end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ class Demo:
             async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
                 await self._start(session)
                 await self._watch(session)
-                await self._poll(session)
+                await self._poll(session, since_slot=0)
         finally:
             await asyncio.gather(*(child.stop() for child in (*self.nodes, self.chain)))
         return self._summary()
@@ -113,7 +113,7 @@ class Demo:
                     return
                 for child in (self.chain, *self.nodes):
                     child.check()
-                await self._poll(session)
+                await self._poll(session, since_slot=max(self.slot - LAST_SLOTS_ASKED, 0))
                 if live is not None:
                     live.update(draw(self._frame()))
                 elif self.slot > told:
@@ -151,9 +151,8 @@ class Demo:
                 if outage.node == node and outage.until_slot is None:
                     self.outages[index] = Outage(node, outage.from_slot, slot)
 
-    async def _poll(self, session: aiohttp.ClientSession) -> None:
-        since = max(self.slot - LAST_SLOTS_KEPT, 0)
-        urls = [f"{url}/duties?since_slot={since}" for url in self.node_urls]
+    async def _poll(self, session: aiohttp.ClientSession, *, since_slot: int) -> None:
+        urls = [f"{url}/duties?since_slot={since_slot}" for url in self.node_urls]
         answers = await asyncio.gather(
             _get(session, f"{self.chain_url}/tetrarch/devchain/report"),
             *(_get(session, url) for url in urls),
@@ -184,7 +183,9 @@ class Demo:
             if duty.slot < self.shape.slots and duty.status != "open"
         ]
 
-    def _nodes_seen(self) -> Sequence[NodeDuty]:
+    @property
+    def node_duties(self) -> Sequence[NodeDuty]:
+        """What the nodes reported of duties in the shown slots."""
         return [d for d in self._node_duties.values() if 0 <= d.slot < self.shape.slots]
 
     def _frame(self) -> Frame:
@@ -192,7 +193,7 @@ class Demo:
             slot=self.slot,
             slot_count=self.shape.slots,
             alive=tuple(node.is_alive for node in self.nodes),
-            nodes=self._nodes_seen(),
+            nodes=self.node_duties,
             chain=self._chain_duties(),
             keys=self.show,
         )
@@ -208,7 +209,7 @@ class Demo:
         )
         return summarise(
             chain=self._chain_duties(),
-            nodes=self._nodes_seen(),
+            nodes=self.node_duties,
             excused_slots=excused,
             shape={
                 "slots": shape.slots,

@@ -103,7 +103,7 @@ class Agreement:
         """Propose what we fetched."""
         refuse_deprecated(data_set.duty)
         if self._consensus is not None:
-            value = await self._compute.run(lambda: encode_unsigned(data_set))
+            value = encode_unsigned(data_set)
             self._remember(value, data_set)
             await self._consensus.propose(data_set.duty, value)
 
@@ -169,14 +169,19 @@ class Agreement:
             return found.signature
         reveal, pubkey = item.proposal.randao_reveal, item.pubkey
         root = signing_root(RandaoPayload(epoch=self._chain.epoch_of(duty.slot)), self._chain)
-        valid = await self._compute.run(lambda: self._crypto.verifies(pubkey, root, reveal))
+        valid = await self._compute.run(
+            lambda: self._crypto.verifies(pubkey, root, reveal), cost_ms=2
+        )
         return reveal if valid else b""
 
     async def _decode(self, value: bytes) -> UnsignedDataSet:
         known = self._decoded.get(value)
         if known is None:
             preset = self._chain.preset
-            known = await self._compute.run(lambda: decode_unsigned(value, preset=preset))
+            # A block is hashed while it is decoded: some 0.1 ms for each kB of small items.
+            known = await self._compute.run(
+                lambda: decode_unsigned(value, preset=preset), cost_ms=len(value) / 10_000
+            )
             self._remember(value, known)
         return known
 

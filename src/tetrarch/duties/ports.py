@@ -23,8 +23,11 @@ R = TypeVar("R")
 class Compute(Protocol):
     """Runs CPU-heavy pure functions without holding up the event loop."""
 
-    async def run(self, function: Callable[[], R], /) -> R:
-        """Await ``function()``. It must not touch state that others change meanwhile."""
+    async def run(self, function: Callable[[], R], /, *, cost_ms: float = ...) -> R:
+        """Await ``function()``. It must not touch state that others change meanwhile.
+
+        ``cost_ms`` is what it takes about; light work may run at once.
+        """
         ...
 
 

@@ -27,6 +27,9 @@ from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.observability.logs import Log
 from tetrarch.output import Output
 
+ARRIVED_COST_MS = 0.08  # per partial
+COMBINE_COST_MS = 0.07  # per validator, and
+COMBINE_BASE_MS = 1.5  # for the batch's pairings
 AVOIDED_DUTIES = 256  # for so many duties a share that was false is combined only if need be
 
 
@@ -58,7 +61,8 @@ class SigAgg:
     async def arrived(self, partial_set: PartialSet) -> None:
         """Prepare partials on arrival, so that the last one need not wait for the others."""
         signatures = [partial.signature for partial in partial_set.partials]
-        await self._compute.run(lambda: self._crypto.arrived(signatures))
+        cost_ms = ARRIVED_COST_MS * len(signatures)
+        await self._compute.run(lambda: self._crypto.arrived(signatures), cost_ms=cost_ms)
 
     async def aggregate(self, matched_set: MatchedSet) -> None:
         """Combine, verify, emit. False partials are emitted as ``rejected`` and named."""
@@ -71,7 +75,10 @@ class SigAgg:
         ]
         avoid = frozenset(self._avoided)
         self._avoided = {share: left - 1 for share, left in self._avoided.items() if left > 1}
-        result = await self._compute.run(lambda: self._crypto.combine(items, avoid=avoid))
+        cost_ms = COMBINE_BASE_MS + COMBINE_COST_MS * len(items)
+        result = await self._compute.run(
+            lambda: self._crypto.combine(items, avoid=avoid), cost_ms=cost_ms
+        )
         signed = tuple(
             SignedData(
                 pubkey=match.pubkey,

@@ -33,8 +33,9 @@ _GROUP = 0
 class SimCompute:
     """Runs at once, and lets virtual time pass as a worker thread would."""
 
-    async def run(self, function: Callable[[], R], /) -> R:
+    async def run(self, function: Callable[[], R], /, *, cost_ms: float = 0.0) -> R:
         """See ``duties.ports.Compute``."""
+        del cost_ms  # virtual time passes alike
         result = function()
         await asyncio.sleep(COMPUTE_S)
         return result
