@@ -11,7 +11,12 @@ from typing import Any
 
 from tetrarch.errors import InputInvalid
 from tetrarch.ethereum.devchain.committees import committees_of_epoch, proposer_index
-from tetrarch.ethereum.devchain.config import DevChainConfig, Faults, fork_schedule
+from tetrarch.ethereum.devchain.config import (
+    ChainConstants,
+    DevChainConfig,
+    Faults,
+    fork_schedule,
+)
 from tetrarch.ethereum.devchain.duties import attester_assignments
 from tetrarch.ethereum.devchain.genesis import genesis_state
 from tetrarch.ethereum.devchain.gossip import (
@@ -61,10 +66,10 @@ class ChainEvent:
 class DevChain:
     """One made-up chain. Not thread-safe; every method returns without waiting."""
 
-    def __init__(self, config: DevChainConfig) -> None:
+    def __init__(self, config: DevChainConfig, constants: ChainConstants | None = None) -> None:
         self.config = config
         self.faults: Faults = config.faults
-        self.rules = Rules(config.fork, config.preset, config.constants())
+        self.rules = Rules(config.fork, config.preset, constants or config.constants())
         state = genesis_state(
             self.rules, validators=config.validators, genesis_time_s=config.genesis_time_s
         )

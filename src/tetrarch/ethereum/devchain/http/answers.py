@@ -214,9 +214,11 @@ async def read_list(request: web.Request, *, length_max: int = 1 << 17) -> list[
     return value
 
 
-def check_version(face: Face, request: web.Request) -> None:
-    """Refuse another fork's header; raises InputInvalid."""
+def check_version(face: Face, request: web.Request, *, required: bool = False) -> None:
+    """Refuse another fork's header, or none where it is required; raises InputInvalid."""
     version = request.headers.get(VERSION)
+    if version is None and required:
+        raise InputInvalid("read header", field=VERSION, reason="missing")
     if version is not None and version != face.chain.config.fork.value:
         raise InputInvalid("read header", field=VERSION, got=version[:32])
 

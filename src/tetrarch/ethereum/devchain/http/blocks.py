@@ -143,9 +143,7 @@ async def publish_blinded(face: Face, request: web.Request) -> web.Response:
 
 
 async def _read_block(face: Face, request: web.Request, kind: Any) -> Any:
-    check_version(face, request)
-    if request.path.startswith("/eth/v2") and VERSION not in request.headers:
-        raise InputInvalid("read header", field=VERSION, reason="missing")
+    check_version(face, request, required=request.path.startswith("/eth/v2"))
     wanted = request.query.get("broadcast_validation", "gossip")
     if wanted not in BROADCAST_VALIDATIONS:
         raise InputInvalid("read query", field="broadcast_validation", got=wanted[:32])

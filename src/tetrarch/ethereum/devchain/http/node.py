@@ -11,17 +11,6 @@ async def version(_face: Face, _request: web.Request) -> web.Response:
     return data_answer({"version": f"tetrarch-devchain/{tetrarch.__version__}"})
 
 
-async def version_v2(_face: Face, _request: web.Request) -> web.Response:
-    """GET /eth/v2/node/version."""
-    node = {
-        "code": "TT",
-        "name": "tetrarch-devchain",
-        "version": tetrarch.__version__,
-        "commit": "0x00000000",
-    }
-    return data_answer({"beacon_node": node})
-
-
 async def identity(_face: Face, _request: web.Request) -> web.Response:
     """GET /eth/v1/node/identity: there is no network behind it."""
     return data_answer(

@@ -1,6 +1,7 @@
 """Endpoints for the pools: votes, slashings, exits, credential changes, sync messages."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -12,8 +13,10 @@ from tetrarch.ethereum.devchain.http.answers import (
     VERSION,
     Face,
     NotFound,
+    WrongMediaType,
     check_version,
     data_answer,
+    error_answer,
     failures_answer,
     query_number,
     read_list,
@@ -27,34 +30,50 @@ ITEMS_MAX = 1 << 17
 Submit = Callable[[Any], None]
 
 
-async def _read_items(request: web.Request, kind: Any) -> list[Any]:
-    """An array of ``kind``: SSZ or JSON. Raises InputInvalid if one cannot be read."""
-    if request.content_type == SSZ:
-        return list(List(kind, ITEMS_MAX).decode(await request.read()))
-    return [kind.from_json(each) for each in await read_list(request, length_max=ITEMS_MAX)]
+async def _submit_each(request: web.Request, kind: Any, submit: Submit) -> web.Response:
+    """Take every item of the body's list by itself; what fails is listed by its index.
 
-
-def _submit_each(items: list[Any], submit: Submit) -> web.Response:
-    """Take every item by itself; what fails is listed by index."""
+    A body that is no list at all is refused as a whole, with an empty list of failures.
+    """
     failures: list[tuple[int, Exception]] = []
-    for index, item in enumerate(items):
+    try:
+        items = await _read_items(request, kind)
+    except WrongMediaType:
+        raise
+    except InputInvalid as error:
+        return error_answer(400, str(error), failures=[])
+    for index, read in enumerate(items):
         try:
-            submit(item)
+            submit(read())
         except InputInvalid as error:
             failures.append((index, error))
     return failures_answer(failures)
 
 
+async def _read_items(request: web.Request, kind: Any) -> list[Callable[[], Any]]:
+    """What reads each item of the body, SSZ or JSON."""
+    if request.content_type == SSZ:
+        values = List(kind, ITEMS_MAX).decode(await request.read())
+        return [partial(_same, value) for value in values]
+    items = await read_list(request, length_max=ITEMS_MAX)
+    return [partial(kind.from_json, item) for item in items]
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
 async def submit_attestations(face: Face, request: web.Request) -> web.Response:
     """POST /eth/v1 and /eth/v2/beacon/pool/attestations."""
-    check_version(face, request)
-    if request.path.startswith("/eth/v2") and VERSION not in request.headers:
-        raise InputInvalid("read header", field=VERSION, reason="missing")
+    try:
+        check_version(face, request, required=request.path.startswith("/eth/v2"))
+    except InputInvalid as error:
+        return error_answer(400, str(error), failures=[])
     types = face.chain.rules.types
     kind = types.SingleAttestation if face.chain.rules.is_electra else types.Attestation
-    items = await _read_items(request, kind)
-    now_s = face.now_s()
-    return _submit_each(items, lambda item: face.chain.submit_attestation(item, now_s))
+    return await _submit_each(
+        request, kind, lambda item: face.chain.submit_attestation(item, face.now_s())
+    )
 
 
 async def attestations(face: Face, request: web.Request) -> web.Response:
@@ -98,15 +117,18 @@ async def aggregate_attestation(face: Face, request: web.Request) -> web.Respons
 async def submit_aggregates(face: Face, request: web.Request) -> web.Response:
     """POST /eth/v1 and /eth/v2/validator/aggregate_and_proofs."""
     check_version(face, request)
-    items = await _read_items(request, face.chain.rules.types.SignedAggregateAndProof)
-    now_s = face.now_s()
-    return _submit_each(items, lambda item: aggregates.submit(face.chain, item, now_s))
+    kind = face.chain.rules.types.SignedAggregateAndProof
+    return await _submit_each(
+        request, kind, lambda item: aggregates.submit(face.chain, item, face.now_s())
+    )
 
 
 async def submit_sync_messages(face: Face, request: web.Request) -> web.Response:
     """POST /eth/v1/beacon/pool/sync_committees."""
-    items = await _read_items(request, face.chain.rules.types.SyncCommitteeMessage)
-    return _submit_each(items, lambda item: aggregates.submit_sync_message(face.chain, item))
+    kind = face.chain.rules.types.SyncCommitteeMessage
+    return await _submit_each(
+        request, kind, lambda item: aggregates.submit_sync_message(face.chain, item)
+    )
 
 
 async def sync_contribution(face: Face, request: web.Request) -> web.Response:
@@ -126,8 +148,9 @@ async def sync_contribution(face: Face, request: web.Request) -> web.Response:
 async def submit_contributions(face: Face, request: web.Request) -> web.Response:
     """POST /eth/v1/validator/contribution_and_proofs."""
     kind = face.chain.rules.types.SignedContributionAndProof
-    items = await _read_items(request, kind)
-    return _submit_each(items, lambda item: aggregates.submit_contribution(face.chain, item))
+    return await _submit_each(
+        request, kind, lambda item: aggregates.submit_contribution(face.chain, item)
+    )
 
 
 # Operations: one handler for reading and one for submitting, by the last part of the path.
@@ -165,8 +188,9 @@ async def submit_operation(face: Face, request: web.Request) -> web.Response:
     check_version(face, request)
     name, kind = _operation(face, request)
     if name == "bls_to_execution_changes":
-        items = await _read_items(request, kind)
-        return _submit_each(items, lambda item: aggregates.submit_operation(face.chain, name, item))
+        return await _submit_each(
+            request, kind, lambda item: aggregates.submit_operation(face.chain, name, item)
+        )
     value = await read_value(request, kind)
     aggregates.submit_operation(face.chain, name, value)
     return web.Response(status=200)

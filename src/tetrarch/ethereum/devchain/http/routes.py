@@ -21,7 +21,6 @@ _VALIDATOR = "/eth/v1/validator"
 
 ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/eth/v1/node/version", node.version),
-    ("GET", "/eth/v2/node/version", node.version_v2),
     ("GET", "/eth/v1/node/identity", node.identity),
     ("GET", "/eth/v1/node/peers", node.peers),
     ("GET", "/eth/v1/node/peer_count", node.peer_count),

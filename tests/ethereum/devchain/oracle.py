@@ -1,0 +1,106 @@
+"""The executable specification as a judge: its verdict on states, blocks and attestations."""
+
+import importlib
+from functools import cache
+from typing import Any
+
+from tetrarch.ethereum.devchain.config import ChainConstants
+from tetrarch.ethereum.devchain.rules import Rules
+from tetrarch.ethereum.devchain.state import State
+from tetrarch.ethereum.devchain.transition.attestations import process_attestation
+from tetrarch.ethereum.devchain.transition.block import process_block, verify_block_signature
+from tetrarch.ethereum.devchain.transition.errors import TransitionInvalid
+from tetrarch.ethereum.devchain.transition.slots import process_slots
+from tetrarch.ethereum.spec.values import Fork
+
+# Short periods, so that exits, withdrawals and consolidations can be right.
+CONSTANTS = ChainConstants(shard_committee_period=1, min_validator_withdrawability_delay=2)
+
+
+@cache
+def spec_of(fork: Fork) -> Any:
+    """The specification's module for the minimal preset, with our constants."""
+    spec: Any = importlib.import_module(f"eth_consensus_specs.{fork.value}.minimal")
+    ours = {
+        name.upper(): type(getattr(spec.config, name.upper()))(getattr(CONSTANTS, name))
+        for name in CONSTANTS.__slots__
+        if name.upper() in spec.config._fields
+    }
+    spec.config = spec.config._replace(**ours)
+    return spec
+
+
+def rules_of(fork: Fork) -> Rules:
+    return Rules(fork, "minimal", CONSTANTS)
+
+
+def to_oracle(state: State) -> Any:
+    return spec_of(state.rules.fork).BeaconState.decode_bytes(state.encode())
+
+
+def ours_on_block(state: State, signed: Any) -> bytes | None:
+    """Root of the state after a block, before its own state root is compared; None: refused."""
+    after = state.copy()
+    try:
+        process_slots(after, signed.message.slot)
+        verify_block_signature(after, signed)
+        process_block(after, signed.message)
+    except TransitionInvalid:
+        return None
+    return after.root()
+
+
+def ours_on_attestation(state: State, attestation: Any) -> bytes | None:
+    after = state.copy()
+    try:
+        process_attestation(after, attestation)
+    except TransitionInvalid:
+        return None
+    return after.root()
+
+
+class Oracle:
+    """Judges on top of a state; the last parsed state is kept, since parsing is slow.
+
+    The specification refuses by many kinds of exception: a failed assertion, an index out of
+    range, a number out of range, and more.
+    """
+
+    def __init__(self, fork: Fork) -> None:
+        self.spec = spec_of(fork)
+        self._root = b""
+        self._state: Any = None
+
+    def _fresh(self, state: State) -> Any:
+        root = state.root()
+        if root != self._root:
+            self._root, self._state = root, to_oracle(state)
+            assert bytes(self._state.hash_tree_root()) == root
+        return self._state.copy()
+
+    def on_block(self, state: State, signed: Any) -> bytes | None:
+        after = self._fresh(state)
+        try:
+            block = self.spec.SignedBeaconBlock.decode_bytes(signed.encode())
+            self.spec.process_slots(after, block.message.slot)
+            if not self.spec.verify_block_signature(after, block):
+                return None
+            self.spec.process_block(after, block.message)
+        except Exception:  # noqa: BLE001 - see the class
+            return None
+        return bytes(after.hash_tree_root())
+
+    def on_attestation(self, state: State, attestation: Any) -> bytes | None:
+        after = self._fresh(state)
+        try:
+            self.spec.process_attestation(
+                after, self.spec.Attestation.decode_bytes(attestation.encode())
+            )
+        except Exception:  # noqa: BLE001 - see the class
+            return None
+        return bytes(after.hash_tree_root())
+
+    def on_slots(self, state: State, slot: int) -> bytes:
+        after = self._fresh(state)
+        self.spec.process_slots(after, slot)
+        return bytes(after.hash_tree_root())
