@@ -9,7 +9,14 @@ from collections import deque
 from collections.abc import Callable
 from typing import ClassVar, NoReturn
 
-from tetrarch.consensus.codec import Item, MessageInvalid, SignatureWrong, ValueItem, WantItem
+from tetrarch.consensus.codec import (
+    ITEMS_MAX,
+    Item,
+    MessageInvalid,
+    SignatureWrong,
+    ValueItem,
+    WantItem,
+)
 from tetrarch.consensus.events import (
     Answer,
     Blame,
@@ -42,6 +49,7 @@ from tetrarch.errors import InputInvalid, PeerFault, Transient
 from tetrarch.network.ports import Topic
 
 FAULTS_MAX = 16  # of one peer in one instance; after them it is heard no more
+ENVELOPES_MAX = ITEMS_MAX - 1  # in one payload: a value may go along
 CHECK_TURNS = 3  # of the loop: enough for a check that has nothing to wait for
 
 
@@ -321,8 +329,10 @@ class Instance:
             allowed = await self._ports.votes.record(votes)
             if len(allowed) < len(votes):  # somebody else speaks with this node's key
                 raise SilenceKept("record vote", kind="own_vote_contradicted")
-        if outgoing:
-            self._send_all([envelope for envelope, _ in outgoing])
+        # More than one payload only after a long wait for the disk.
+        for start in range(0, len(outgoing), ENVELOPES_MAX):
+            some = outgoing[start : start + ENVELOPES_MAX]
+            self._send_all([envelope for envelope, _ in some])
         for peer, item in answers:
             self._ports.bus.send(peer, Topic.CONSENSUS, self._ports.codec.encode([item]))
 

@@ -78,6 +78,11 @@ class AggSigDB:
         key = (duty, pubkey, sub_index)
         return await self._waiters.wait(key, lambda: self.find(*key))
 
+    @property
+    def waiting_count(self) -> int:
+        """How many keys somebody waits for now."""
+        return len(self._waiters.keys)
+
     async def find(self, duty: Duty, pubkey: PubKey, sub_index: int = 0) -> SignedData | None:
         """The stored group signature, or None."""
         row = await self._storage.read(

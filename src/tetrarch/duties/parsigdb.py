@@ -145,17 +145,18 @@ class ParSigDB:
         if not self._is_open(partial_set.duty):
             self._log.warning("own_partials_too_late", duty=str(partial_set.duty))
             return
-        fresh = self._add(partial_set, own=True)
-        if fresh is None:
+        self._refuse_equivocation(partial_set)
+        if self._holds(partial_set):
             return
         now_s = self._clock.wall_s()
-        try:
-            await self._storage.write(
-                lambda connection: rows.insert(connection, fresh, Status.INTERNAL, now_s=now_s)
-            )
-        except BaseException:
-            self._remove(fresh)  # not durable, so not ours: a retry starts afresh
-            raise
+        await self._storage.write(
+            lambda connection: rows.insert(connection, partial_set, Status.INTERNAL, now_s=now_s)
+        )
+        # Only now in memory: from there a partial may leave at any moment, and leaves durable.
+        self._refuse_equivocation(partial_set)  # another may have been quicker
+        fresh = self._add(partial_set) if self._is_open(partial_set.duty) else None
+        if fresh is None:
+            return
         self._to_broadcast.append(fresh)
         self._broadcast_due.set()
         await self.accepted.emit(fresh)
@@ -173,7 +174,7 @@ class ParSigDB:
             return
         groups = self._open.get(duty, {})
         late_keys = {key for key, group in groups.items() if group.aggregated}
-        fresh = self._add(partial_set, own=False)
+        fresh = self._add(partial_set)
         if fresh is None:
             return
         self._to_store.append(fresh)
@@ -188,23 +189,27 @@ class ParSigDB:
 
     async def reject(self, false_set: PartialSet) -> None:
         """Take back partials that do not verify: they are never combined again."""
+        duty = false_set.duty
         for partial in false_set.partials:
-            group = self._open.get(false_set.duty, {}).get((partial.pubkey, partial.sub_index))
+            group = self._open.get(duty, {}).get((partial.pubkey, partial.sub_index))
             if group is not None:
                 group.false.add(partial.share_index)
                 group.aggregating = group.aggregated
-        now_s = self._clock.wall_s()
-        await self._storage.write(
-            lambda connection: rows.set_status(connection, false_set, Status.EXPIRED, now_s=now_s)
-        )
-        self._due_for_aggregation(false_set.duty)
+        try:
+            await self._mark([false_set], Status.EXPIRED)
+        except Transient as error:  # after a restart they would be found false again
+            self._log.warning("false_partials_not_marked", duty=str(duty), reason=str(error))
+        self._due_for_aggregation(duty)
 
     async def expire(self, duty: Duty) -> None:
         """Forget an ended duty; what never reached the threshold is Expired on disk."""
         self._open.pop(duty, None)
         self._to_aggregate.discard(duty)
         now_s = self._clock.wall_s()
-        await self._storage.write(lambda connection: rows.expire(connection, duty, now_s=now_s))
+        try:
+            await self._storage.write(lambda connection: rows.expire(connection, duty, now_s=now_s))
+        except Transient as error:  # the next start does it
+            self._log.warning("duty_not_expired", duty=str(duty), reason=str(error))
 
     # --- queries -----------------------------------------------------------------------------
 
@@ -239,7 +244,7 @@ class ParSigDB:
             if not self._is_open(duty):
                 await self.expire(duty)
                 continue
-            self._add(stored.partial_set, own=False)
+            self._add(stored.partial_set)
             for partial in stored.partial_set.partials:
                 group = self._open[duty][partial.pubkey, partial.sub_index]
                 group.aggregated |= stored.status is Status.AGGREGATED
@@ -324,7 +329,7 @@ class ParSigDB:
 
     # --- inside ------------------------------------------------------------------------------
 
-    def _add(self, partial_set: PartialSet, *, own: bool) -> PartialSet | None:
+    def _add(self, partial_set: PartialSet) -> PartialSet | None:
         """Mirror what is new in memory. None when nothing is."""
         duty = partial_set.duty
         fresh, conflicts = [], []
@@ -343,18 +348,24 @@ class ParSigDB:
                 share_index=conflicts[0].share_index,
                 count=len(conflicts),
             )
-            if own:
-                raise Equivocation("store partial", duty=duty, share=conflicts[0].share_index)
         if not fresh:
             return None
         return PartialSet(duty=duty, partials=tuple(fresh))
 
-    def _remove(self, partial_set: PartialSet) -> None:
-        groups = self._open.get(partial_set.duty, {})
+    def _known(self, duty: Duty, partial: PartialSignature) -> PartialSignature | None:
+        """What the partial's share has signed in its place."""
+        group = self._open.get(duty, {}).get((partial.pubkey, partial.sub_index))
+        return None if group is None else group.partials.get(partial.share_index)
+
+    def _holds(self, partial_set: PartialSet) -> bool:
+        return all(self._known(partial_set.duty, p) == p for p in partial_set.partials)
+
+    def _refuse_equivocation(self, partial_set: PartialSet) -> None:
+        duty = partial_set.duty
         for partial in partial_set.partials:
-            group = groups.get((partial.pubkey, partial.sub_index))
-            if group is not None and group.partials.get(partial.share_index) == partial:
-                del group.partials[partial.share_index]
+            known = self._known(duty, partial)
+            if known is not None and known != partial:
+                raise Equivocation("store partial", duty=duty, share=partial.share_index)
 
     def _release(self, matched: MatchedSet) -> None:
         """Aggregation did not come to its end: let it be tried again."""

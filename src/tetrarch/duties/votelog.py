@@ -1,5 +1,6 @@
 """The durable vote log of consensus: a restarted node must not vote differently."""
 
+import asyncio
 import sqlite3
 from collections.abc import Sequence
 
@@ -7,7 +8,10 @@ from tetrarch.consensus.messages import MessageType, ValueHash
 from tetrarch.consensus.votes import Vote
 from tetrarch.duties.ports import Storage
 from tetrarch.duties.types import Duty, DutyType
+from tetrarch.errors import Transient
 from tetrarch.storage.migrations import Schema
+
+RETRY_S = 0.5
 
 _TABLE = """
 CREATE TABLE votes (
@@ -17,6 +21,7 @@ CREATE TABLE votes (
     message_type INTEGER NOT NULL,
     value_hash BLOB NOT NULL,
     content BLOB NOT NULL,
+    value BLOB NOT NULL,
     PRIMARY KEY (slot, duty_type, round, message_type)
 ) WITHOUT ROWID
 """
@@ -30,18 +35,26 @@ class DurableVoteLog:
         self._storage = storage
 
     async def record(self, votes: Sequence[Vote]) -> tuple[Vote, ...]:
-        """Store votes, all in one transaction; return those that contradict nothing."""
+        """Store votes, all in one transaction; return those that contradict nothing.
+
+        Where nothing can be stored now (the disk is full) it waits: a node that cannot record
+        must be silent, and the duty's deadline cancels the wait.
+        """
 
         def transaction(connection: sqlite3.Connection) -> tuple[Vote, ...]:
             return tuple(vote for vote in votes if _record(connection, vote))
 
-        return await self._storage.write(transaction)
+        while True:
+            try:
+                return await self._storage.write(transaction)
+            except Transient:
+                await asyncio.sleep(RETRY_S)
 
     async def votes(self, duty: Duty) -> tuple[Vote, ...]:
         """All votes for ``duty``, by round and type."""
         rows = await self._storage.read(
             lambda connection: connection.execute(
-                "SELECT round, message_type, value_hash, content FROM votes"
+                "SELECT round, message_type, value_hash, content, value FROM votes"
                 " WHERE slot = ? AND duty_type = ? ORDER BY round, message_type",
                 (duty.slot, int(duty.type)),
             ).fetchall()
@@ -53,8 +66,9 @@ class DurableVoteLog:
                 type=MessageType(message_type),
                 value_hash=ValueHash(value_hash),
                 content=content,
+                value=value,
             )
-            for round_number, message_type, value_hash, content in rows
+            for round_number, message_type, value_hash, content, value in rows
         )
 
     async def forget(self, duty: Duty) -> None:
@@ -74,8 +88,8 @@ class DurableVoteLog:
 def _record(connection: sqlite3.Connection, vote: Vote) -> bool:
     key = (vote.duty.slot, int(vote.duty.type), vote.round, int(vote.type))
     connection.execute(
-        "INSERT INTO votes VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        (*key, vote.value_hash, vote.content),
+        "INSERT INTO votes VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (*key, vote.value_hash, vote.content, vote.value),
     )
     stored = connection.execute(
         "SELECT value_hash FROM votes WHERE slot = ? AND duty_type = ? AND round = ?"

@@ -1,9 +1,12 @@
-"""``python -m tetrarch.sim --seed 17 --show`` replays one seed, one line per event."""
+"""``python -m tetrarch.sim --seed 17 --show`` replays one seed, one line per event.
+
+QBFT alone, or with ``--workflow`` whole nodes.
+"""
 
 import argparse
 import sys
 
-from tetrarch.sim.qbft_world import draw, run_seed
+from tetrarch.sim import qbft_world, workflow_profile, workflow_world
 from tetrarch.sim.seeds import uses_real_crypto
 
 
@@ -11,11 +14,17 @@ def main() -> None:
     """Parse, run, print the outcome; a broken rule ends it with a traceback and its notes."""
     parser = argparse.ArgumentParser(prog="python -m tetrarch.sim", description=__doc__)
     parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--workflow", action="store_true", help="whole nodes, not QBFT alone")
     parser.add_argument("--show", action="store_true", help="print every event")
     arguments = parser.parse_args()
-    real = uses_real_crypto(arguments.seed)
-    _write(str(draw(arguments.seed)))
-    _write(str(run_seed(arguments.seed, real_crypto=real, show=_write if arguments.show else None)))
+    seed, show = arguments.seed, _write if arguments.show else None
+    real = uses_real_crypto(seed)
+    if arguments.workflow:
+        _write(str(workflow_profile.draw(seed)))
+        _write(str(workflow_world.run_seed(seed, real_crypto=real, show=show)))
+    else:
+        _write(str(qbft_world.draw(seed)))
+        _write(str(qbft_world.run_seed(seed, real_crypto=real, show=show)))
 
 
 def _write(line: str) -> None:

@@ -5,14 +5,22 @@ was submitted. A ``SimBeaconNode`` shows it late, wrongly or not at all, as its 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from random import Random
 
 from tetrarch.clock import Clock
-from tetrarch.duties.types import PubKey
+from tetrarch.duties.types import (
+    AttestationPayload,
+    AttesterDefinition,
+    Duty,
+    DutyType,
+    Payload,
+    ProposalPayload,
+    PubKey,
+)
 from tetrarch.errors import invariant
 from tetrarch.ethereum.beacon_node.errors import BeaconNodeUnreachable
 from tetrarch.ethereum.beacon_node.ports import (
@@ -44,6 +52,7 @@ from tetrarch.sim.loop import EPOCH_S
 SLOT_MS = 12_000
 SLOTS_PER_EPOCH = 8
 FIRST_INDEX = 10
+MAIN = "main"
 _VERSION = bytes.fromhex("05000001")
 
 
@@ -52,29 +61,31 @@ class BeaconFaults:
     """What one beacon node does wrong until the world heals."""
 
     delay_s: tuple[float, float] = (0.002, 0.02)
-    head_lag: int = 0  # blocks that it has not seen yet
+    head_lag: int = 0  # slots whose blocks it has not seen yet
     error_rate: float = 0.0
-    forked: bool = False  # it follows another chain: other targets and sources
+    forked: bool = False  # it follows another chain: other targets, older sources
 
 
-@dataclass(frozen=True, slots=True)
-class Attested:
-    """An attestation as it reached a beacon node. ``at_s`` is the loop's time."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """A group signature as it reached ``node``'s beacon node. ``at_s`` is the loop's time."""
 
-    validator_index: int
-    data: AttestationData
+    node: int
+    duty: Duty
+    pubkey: PubKey
+    payload: Payload
     signature: bytes
     at_s: float
 
 
 @dataclass(slots=True)
 class SimChain:
-    """The truth. ``duties`` are equal for equal seeds."""
+    """The truth. Duties and blocks are equal for equal seeds."""
 
     seed: int
     pubkeys: tuple[PubKey, ...]
-    attested: list[Attested] = field(default_factory=list)
-    proposed: list[tuple[SignedProposal, float]] = field(default_factory=list)
+    submissions: list[Submission] = field(default_factory=list)
+    taps: list[Callable[[Submission], None]] = field(default_factory=list)  # see each at once
 
     @property
     def spec(self) -> ChainSpec:
@@ -91,6 +102,12 @@ class SimChain:
             ),
         )
 
+    def submit(self, submission: Submission) -> None:
+        """A beacon node takes a group signature."""
+        self.submissions.append(submission)
+        for tap in self.taps:
+            tap(submission)
+
     def index_of(self, pubkey: bytes) -> int:
         """The validator's index on the chain."""
         return FIRST_INDEX + self.pubkeys.index(PubKey(pubkey))
@@ -105,6 +122,18 @@ class SimChain:
         rng = Random(f"{self.seed}/attester/{epoch}/{position}")
         return epoch * SLOTS_PER_EPOCH + rng.randrange(SLOTS_PER_EPOCH)
 
+    def attester(self, epoch: int, position: int) -> AttesterDefinition:
+        """What a scheduler makes of that validator's duty."""
+        return AttesterDefinition(
+            pubkey=self.pubkeys[position],
+            slot=self.attester_slot(epoch, position),
+            validator_index=FIRST_INDEX + position,
+            committee_index=position % 2,
+            committee_length=32,
+            committees_at_slot=2,
+            validator_committee_index=position,
+        )
+
     def proposer(self, slot: int) -> int | None:
         """The position of the cluster's validator that proposes in ``slot``, if any does."""
         rng = Random(f"{self.seed}/proposer/{slot}")
@@ -114,17 +143,20 @@ class SimChain:
         """Whether the canonical chain has a block in ``slot``."""
         return slot == 0 or Random(f"{self.seed}/block/{slot}").random() < 0.9
 
-    def root(self, slot: int, *, branch: str = "main") -> bytes:
+    def root(self, slot: int, *, branch: str = MAIN) -> bytes:
         """Root of the latest block at or before ``slot``."""
         while slot > 0 and not self.has_block(slot):
             slot -= 1
         return sha256(f"{self.seed}/{branch}/{slot}".encode()).digest()
 
     def attestation_data(self, slot: int, *, lag: int, branch: str) -> AttestationData:
-        """What a node that has seen all but the last ``lag`` blocks of ``branch`` attests to."""
+        """What a node attests to that has not seen the last ``lag`` slots of ``branch``.
+
+        The fork is one epoch behind in its justification, so its votes can surround others.
+        """
         epoch = slot // SLOTS_PER_EPOCH
-        first = epoch * SLOTS_PER_EPOCH
-        source = max(epoch - 1, 0)
+        first = min(epoch * SLOTS_PER_EPOCH, max(slot - lag, 0))
+        source = max(epoch - (1 if branch == MAIN else 2), 0)
         return AttestationData(
             slot=slot,
             index=0,
@@ -156,17 +188,20 @@ class SimChain:
 class SimBeaconNode:
     """One node's beacon node; satisfies ``ethereum.beacon_node.ports.BeaconNode``."""
 
-    def __init__(self, chain: SimChain, *, node: int, clock: Clock, rng: Random) -> None:
+    def __init__(
+        self, chain: SimChain, *, node: int, label: str, clock: Clock, rng: Random
+    ) -> None:
         self.faults = BeaconFaults()
         self._chain = chain
         self._node = node
+        self._label = label
         self._clock = clock
         self._rng = rng
 
     @property
     def name(self) -> str:
         """See ``BeaconNode``."""
-        return f"beacon-{self._node}"
+        return f"beacon-{self._label}"
 
     async def _answer(self) -> None:
         await asyncio.sleep(self._rng.uniform(*self.faults.delay_s))
@@ -224,16 +259,16 @@ class SimBeaconNode:
             pubkey = self._chain.pubkey_of(index)
             if pubkey is None:
                 continue
-            position = index - FIRST_INDEX
+            duty = self._chain.attester(epoch, index - FIRST_INDEX)
             duties.append(
                 AttesterDuty(
                     pubkey=pubkey,
-                    slot=self._chain.attester_slot(epoch, position),
+                    slot=duty.slot,
                     validator_index=index,
-                    committee_index=position % 2,
-                    committee_length=32,
-                    committees_at_slot=2,
-                    validator_committee_index=position,
+                    committee_index=duty.committee_index,
+                    committee_length=duty.committee_length,
+                    committees_at_slot=duty.committees_at_slot,
+                    validator_committee_index=duty.validator_committee_index,
                 )
             )
         return AttesterDuties(epoch=epoch, dependent_root=bytes(32), duties=tuple(duties))
@@ -258,7 +293,7 @@ class SimBeaconNode:
         """See ``BeaconNode``."""
         invariant(committee_index == 0, "Electra's index is 0")
         await self._answer()
-        branch = "fork" if self.faults.forked else "main"
+        branch = "fork" if self.faults.forked else MAIN
         return self._chain.attestation_data(slot, lag=self.faults.head_lag, branch=branch)
 
     async def produce_block(self, request: BlockRequest) -> Proposal:
@@ -267,7 +302,7 @@ class SimBeaconNode:
         position = self._chain.proposer(request.slot)
         if position is None:
             raise BeaconNodeUnreachable("produce block", node=self._node, slot=request.slot)
-        return self._chain.block(request, position=position, text=f"node {self._node}")
+        return self._chain.block(request, position=position, text=self._label)
 
     async def submit_attestations(
         self, fork: Fork, submissions: tuple[AttestationSubmission, ...]
@@ -275,15 +310,35 @@ class SimBeaconNode:
         """See ``BeaconNode``."""
         invariant(fork is Fork.ELECTRA, "the chain is Electra")
         await self._answer()
-        now_s = asyncio.get_running_loop().time()
-        self._chain.attested += [
-            Attested(each.validator_index, each.data, each.signature, now_s) for each in submissions
-        ]
+        for each in submissions:
+            pubkey = self._chain.pubkey_of(each.validator_index)
+            invariant(pubkey is not None, "attestations are of the cluster's validators")
+            if pubkey is not None:
+                duty = Duty(each.data.slot, DutyType.ATTESTER)
+                self._submit(duty, pubkey, AttestationPayload(data=each.data), each.signature)
 
     async def publish_block(self, signed: SignedProposal) -> None:
         """See ``BeaconNode``."""
         await self._answer()
-        self._chain.proposed.append((signed, asyncio.get_running_loop().time()))
+        header = signed.header
+        pubkey = self._chain.pubkey_of(header.proposer_index)
+        invariant(pubkey is not None, "blocks are of the cluster's validators")
+        if pubkey is not None:
+            duty = Duty(header.slot, DutyType.PROPOSER)
+            payload = ProposalPayload(fork=signed.fork, blinded=signed.blinded, header=header)
+            self._submit(duty, pubkey, payload, signed.signature)
+
+    def _submit(self, duty: Duty, pubkey: PubKey, payload: Payload, signature: bytes) -> None:
+        self._chain.submit(
+            Submission(
+                node=self._node,
+                duty=duty,
+                pubkey=pubkey,
+                payload=payload,
+                signature=signature,
+                at_s=asyncio.get_running_loop().time(),
+            )
+        )
 
     async def prepare_beacon_proposer(self, preparations: tuple[ProposerPreparation, ...]) -> None:
         """See ``BeaconNode``."""
@@ -311,7 +366,7 @@ class SimBeaconNode:
         """See ``BeaconNode``."""
         raise BeaconNodeUnreachable("ask finality", node=self._node, state_id=state_id)
 
-    def events(self, topics: tuple[str, ...]) -> AsyncIterator[BeaconEvent]:
+    def events(self, topics: tuple[str, ...]) -> AsyncGenerator[BeaconEvent, None]:
         """See ``BeaconNode``."""
         raise BeaconNodeUnreachable("open events", node=self._node, topics=topics)
 

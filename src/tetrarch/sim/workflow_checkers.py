@@ -1,0 +1,272 @@
+"""What must hold in every run of the whole workflow, judged outside the nodes.
+
+Safety is judged at each signature, decision and message; liveness and memory at the end.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from sqlite3 import Connection
+from typing import Any, TypeVar
+
+from tetrarch.duties.codec import PartialsInvalid, decode_partials, decode_unsigned
+from tetrarch.duties.group_crypto import GroupCrypto
+from tetrarch.duties.plausible import signing_root
+from tetrarch.duties.signer import payload_of
+from tetrarch.duties.types import (
+    AttestationPayload,
+    Duty,
+    DutyType,
+    PartialSet,
+    Payload,
+    ProposalPayload,
+    PubKey,
+    RandaoPayload,
+    ShareIndex,
+    SignedDataSet,
+    UnsignedAttestation,
+    UnsignedData,
+    UnsignedDataSet,
+)
+from tetrarch.ethereum.spec.values import AttestationData
+from tetrarch.sim.chain import FIRST_INDEX, MAIN, SLOTS_PER_EPOCH, SimChain, Submission
+from tetrarch.sim.checkers import require
+from tetrarch.sim.workflow_profile import GENESIS_S, SLOT_S, Profile
+from tetrarch.storage.inline import InlineDatabase
+
+R = TypeVar("R")
+SCHEMA_PRESET = "minimal"
+ATTESTED_S = SLOT_S  # after the heal an attestation is out before its slot is over
+HALF_DONE_SLOTS = 2
+PROPOSED_S = 5.0  # a third of a slot and the margin
+
+
+class NoSlashing:
+    """All that one signer ever signed: no two of them may be slashable."""
+
+    def __init__(self, signer: str) -> None:
+        self._signer = signer
+        self._blocks: dict[tuple[PubKey, int], ProposalPayload] = {}
+        self._votes: dict[PubKey, dict[int, AttestationData]] = {}
+
+    def note(self, pubkey: PubKey, payload: Payload) -> None:
+        """One more signature, or decision to sign."""
+        match payload:
+            case ProposalPayload(header=header):
+                known = self._blocks.setdefault((pubkey, header.slot), payload)
+                same = known.header == header
+                require(same, "no double proposal", signer=self._signer, slot=header.slot)
+            case AttestationPayload(data=data):
+                self._note_vote(pubkey, data)
+            case RandaoPayload():
+                pass
+
+    def _note_vote(self, pubkey: PubKey, data: AttestationData) -> None:
+        votes = self._votes.setdefault(pubkey, {})
+        known = votes.setdefault(data.target.epoch, data)
+        require(known == data, "no double vote", signer=self._signer, votes=(known, data))
+        for other in votes.values():
+            for outer, inner in ((data, other), (other, data)):
+                surrounds = (
+                    outer.source.epoch < inner.source.epoch
+                    and inner.target.epoch < outer.target.epoch
+                )
+                require(
+                    not surrounds, "no surround vote", signer=self._signer, votes=(outer, inner)
+                )
+
+
+@dataclass(slots=True)
+class WorkflowCheckers:
+    """The properties. Signers' histories outlive the nodes' crashes."""
+
+    profile: Profile
+    chain: SimChain
+    crypto: GroupCrypto
+    group: NoSlashing = field(default_factory=lambda: NoSlashing("group"))
+    by_share: dict[int, NoSlashing] = field(default_factory=dict)
+    by_dutydb: dict[int, NoSlashing] = field(default_factory=dict)
+    decided: dict[Duty, UnsignedDataSet] = field(default_factory=dict)
+    right: set[tuple[PubKey, bytes, bytes]] = field(default_factory=set)  # looked up only
+    made: set[tuple[int, int, Duty, PubKey]] = field(default_factory=set)  # looked up only
+    sent: set[tuple[int, bytes]] = field(default_factory=set)  # looked up only
+
+    def is_honest(self, node: int) -> bool:
+        """Whether ``node`` is none of the Byzantine."""
+        return node in self.profile.honest
+
+    # Safety
+
+    def note_submission(self, submission: Submission) -> None:
+        """A beacon node took a group signature: it verifies, and slashes nobody."""
+        root = signing_root(submission.payload, self.chain.spec)
+        key = (submission.pubkey, root, submission.signature)
+        if key not in self.right:
+            verifies = self.crypto.verifies(*key)
+            require(verifies, "group signatures verify", duty=submission.duty)
+            self.right.add(key)
+            self.group.note(submission.pubkey, submission.payload)
+
+    def note_signed(self, node: int, pubkey: PubKey, payload: Payload) -> None:
+        """An honest node's enclave approved."""
+        ledger = self.by_share.setdefault(node, NoSlashing(f"share of {node}"))
+        ledger.note(pubkey, payload)
+
+    def note_stored(self, node: int, data_set: UnsignedDataSet) -> None:
+        """An honest node's DutyDB holds a decision."""
+        duty = data_set.duty
+        known = self.decided.setdefault(duty, data_set)
+        require(known == data_set, "honest nodes agree", node=node, duty=duty)
+        ledger = self.by_dutydb.setdefault(node, NoSlashing(f"dutydb of {node}"))
+        for item in data_set.items:
+            ledger.note(item.pubkey, payload_of(item))
+        if known is data_set:
+            for item in data_set.items:
+                self._require_valid(duty, item)
+
+    def _require_valid(self, duty: Duty, item: UnsignedData) -> None:
+        position = self.chain.pubkeys.index(item.pubkey)
+        index = item.definition.validator_index
+        require(index == FIRST_INDEX + position, "decisions name the right validator", duty=duty)
+        if isinstance(item, UnsignedAttestation):
+            own_slot = self.chain.attester_slot(duty.slot // SLOTS_PER_EPOCH, position)
+            require(own_slot == duty.slot == item.data.slot, "votes are due", duty=duty)
+            if self.is_calm(duty):
+                main = self.chain.attestation_data(duty.slot, lag=0, branch=MAIN)
+                same = (item.data.source, item.data.target) == (main.source, main.target)
+                require(same, "votes follow the honest nodes' chain", duty=duty, got=item.data)
+            return
+        header, reveal = item.proposal.header, item.proposal.randao_reveal
+        due = self.chain.proposer(duty.slot) == position
+        right = (header.slot, header.proposer_index) == (duty.slot, index)
+        require(due and right, "blocks are due", duty=duty)
+        epoch = RandaoPayload(epoch=duty.slot // SLOTS_PER_EPOCH)
+        verifies = self.crypto.verifies(item.pubkey, signing_root(epoch, self.chain.spec), reveal)
+        require(verifies, "a block's randao reveal verifies", duty=duty)
+
+    def note_partials(self, node: int, message: bytes, database: InlineDatabase) -> None:
+        """An honest node sends partials: its decision and they themselves are durable."""
+        if (node, message) in self.sent:
+            return
+        self.sent.add((node, message))
+        try:
+            partial_set, _ = decode_partials(message, share_index=ShareIndex(node + 1))
+        except PartialsInvalid:
+            require(False, "an honest node's partials are well-formed", node=node)
+            return
+        duty = partial_set.duty
+        rows = read_now(database, lambda connection: _rows(connection, duty, node + 1))
+        decisions = {
+            item.pubkey: payload_of(item)
+            for data in rows.decided
+            for item in decode_unsigned(data, preset=SCHEMA_PRESET).items
+        }
+        for partial in partial_set.partials:
+            own = (partial.pubkey, partial.signature) in rows.partials
+            require(own, "a partial is durable before it leaves", node=node, duty=duty)
+            if duty.type is not DutyType.RANDAO:
+                stored = decisions.get(partial.pubkey) == partial.payload
+                require(stored, "a decision is durable before its partial", node=node, duty=duty)
+
+    def note_aggregated(self, node: int, life: int, signed_set: SignedDataSet) -> None:
+        """SigAgg of an honest node has made group signatures: each once in a life."""
+        for item in signed_set.items:
+            key = (node, life, signed_set.duty, item.pubkey)
+            require(key not in self.made, "a node aggregates once", node=node, duty=key[2])
+            self.made.add(key)
+
+    def note_rejected(self, node: int, false_set: PartialSet) -> None:
+        """An honest node found partials false: they are no honest node's."""
+        for partial in false_set.partials:
+            framed = self.is_honest(partial.share_index - 1)
+            require(not framed, "honest partials verify", node=node, duty=false_set.duty)
+
+    # Liveness
+
+    def is_calm(self, duty: Duty) -> bool:
+        """Whether all of ``duty`` lies after the heal, with a slot in between."""
+        return GENESIS_S + duty.slot * SLOT_S >= self.profile.heal_s + SLOT_S
+
+    def half_done(self, databases: Sequence[InlineDatabase]) -> tuple[Duty, ...]:
+        """Votes that enough honest nodes have decided and nobody has submitted yet."""
+        decided = Counter(slot for each in databases for slot in read_now(each, _decided_votes))
+        submitted = {s.duty for s in self.chain.submissions if self.is_honest(s.node)}
+        duties = (Duty(slot, DutyType.ATTESTER) for slot in sorted(decided))
+        return tuple(
+            duty
+            for duty in duties
+            if decided[duty.slot] >= self.profile.threshold
+            and duty not in submitted
+            and duty.slot >= self.profile.heal_slot + HALF_DONE_SLOTS - SLOTS_PER_EPOCH
+        )
+
+    def check_half_done(self, duties: tuple[Duty, ...]) -> None:
+        """What was ``half_done`` at the heal is submitted some slots later."""
+        submitted = {s.duty for s in self.chain.submissions if self.is_honest(s.node)}
+        left = [str(duty) for duty in duties if duty not in submitted]
+        require(not left, "what was decided in time is signed after the heal", left=left)
+
+    def check_liveness(self) -> None:
+        """After the heal some honest node has submitted every duty in time."""
+        in_time: set[tuple[Duty, PubKey]] = set()  # looked up only
+        for submission in self.chain.submissions:
+            start_s = GENESIS_S + submission.duty.slot * SLOT_S
+            is_vote = submission.duty.type is DutyType.ATTESTER
+            limit_s = start_s + (ATTESTED_S if is_vote else PROPOSED_S)
+            if self.is_honest(submission.node) and submission.at_s <= limit_s:
+                in_time.add((submission.duty, submission.pubkey))
+        due = self._due()
+        require(bool(due), "there is something to check")
+        missing = [str(duty) for duty, pubkey in due if (duty, pubkey) not in in_time]
+        require(not missing, "every duty is done once the network heals", missing=missing)
+
+    def _due(self) -> list[tuple[Duty, PubKey]]:
+        last = int((self.profile.end_s - GENESIS_S) // SLOT_S)
+        due = []
+        for slot in range(1, last):
+            proposer = self.chain.proposer(slot)
+            if proposer is not None:
+                due.append((Duty(slot, DutyType.PROPOSER), self.chain.pubkeys[proposer]))
+            due += [
+                (Duty(slot, DutyType.ATTESTER), pubkey)
+                for position, pubkey in enumerate(self.chain.pubkeys)
+                if self.chain.attester_slot(slot // SLOTS_PER_EPOCH, position) == slot
+            ]
+        return [(duty, pubkey) for duty, pubkey in due if self.is_calm(duty)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    decided: tuple[bytes, ...]
+    partials: frozenset[tuple[bytes, bytes]]  # root key, signature; looked up only
+
+
+def _rows(connection: Connection, duty: Duty, share_index: int) -> _Rows:
+    key = (duty.slot, int(duty.type))
+    decided = connection.execute(
+        "SELECT data FROM dutydb WHERE slot = ? AND duty_type = ?", key
+    ).fetchall()
+    partials = connection.execute(
+        "SELECT pubkey, signature FROM parsigdb WHERE slot = ? AND duty_type = ?"
+        " AND share_index = ?",
+        (*key, share_index),
+    ).fetchall()
+    return _Rows(tuple(row[0] for row in decided), frozenset(partials))
+
+
+def _decided_votes(connection: Connection) -> list[int]:
+    rows = connection.execute(
+        "SELECT DISTINCT slot FROM dutydb WHERE duty_type = ?", (int(DutyType.ATTESTER),)
+    )
+    return [slot for (slot,) in rows]
+
+
+def read_now(database: InlineDatabase, function: Callable[[Connection], R]) -> R:
+    """What is committed, asked outside of any task: an inline read waits for nothing."""
+    reading: Coroutine[Any, Any, R] = database.read(function)
+    try:
+        reading.send(None)
+    except StopIteration as done:
+        result: R = done.value
+        return result
+    raise RuntimeError("an inline read does not wait")

@@ -1,0 +1,221 @@
+"""Byzantine nodes of the whole workflow. None of them can sign for another share or identity.
+
+``SpoilingBus`` spoils an honest program's partials on their way out; ``split`` lets two honest
+programs share one node; ``WorkflowLiar`` proposes well-formed sets that nobody should sign.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
+from random import Random
+
+from tetrarch.consensus.codec import Codec
+from tetrarch.duties.codec import decode_partials, encode_partials, encode_unsigned
+from tetrarch.duties.types import (
+    SIGNATURE_SIZE_BYTES,
+    AttestationPayload,
+    Duty,
+    DutyType,
+    PartialSet,
+    PartialSignature,
+    Payload,
+    ProposalPayload,
+    ProposerDefinition,
+    RandaoPayload,
+    ShareIndex,
+    UnsignedAttestation,
+    UnsignedData,
+    UnsignedDataSet,
+    UnsignedProposal,
+)
+from tetrarch.ethereum.beacon_node.ports import BUILDER_BOOST_NEVER, BlockRequest
+from tetrarch.ethereum.spec.values import Checkpoint
+from tetrarch.network.ports import MessageBus, MessageHandler, Topic
+from tetrarch.sim.adversary import Liar, Nature, TwinBus
+from tetrarch.sim.chain import FIRST_INDEX, MAIN, SLOTS_PER_EPOCH, SimChain
+
+KEPT_MAX = 32
+TOPICS = (Topic.CONSENSUS, Topic.PARTIAL_SIGNATURES)
+
+
+class SpoilingBus:
+    """A bus whose partial signatures are drawn lies; consensus passes by unharmed."""
+
+    def __init__(self, bus: MessageBus, rng: Random) -> None:
+        self._bus = bus
+        self._rng = rng
+        self._honesty = rng.choice([0.0, 0.3, 0.7])
+        self._old: deque[bytes] = deque(maxlen=KEPT_MAX)
+
+    @property
+    def own_index(self) -> int:
+        """See ``MessageBus``."""
+        return self._bus.own_index
+
+    @property
+    def peers(self) -> tuple[int, ...]:
+        """See ``MessageBus``."""
+        return self._bus.peers
+
+    def subscribe(self, topic: Topic, handler: MessageHandler) -> None:
+        """See ``MessageBus``."""
+        self._bus.subscribe(topic, handler)
+
+    def broadcast(self, topic: Topic, payload: bytes) -> None:
+        """See ``MessageBus``."""
+        for peer in self.peers:
+            self.send(peer, topic, payload)
+
+    def send(self, peer: int, topic: Topic, payload: bytes) -> bool:
+        """See ``MessageBus``."""
+        if topic is Topic.PARTIAL_SIGNATURES:
+            self._old.append(payload)
+            for lie in self._lies(payload):
+                self._bus.send(peer, topic, lie)
+            return True
+        return self._bus.send(peer, topic, payload)
+
+    def _lies(self, payload: bytes) -> list[bytes]:
+        rng = self._rng
+        if rng.random() < self._honesty:
+            return [payload]
+        lies: dict[str, Callable[[], list[bytes]]] = {
+            "withhold": list,
+            "garbage": lambda: [self._garbage(payload)],
+            "false": lambda: [self._false(payload, all_of_them=rng.random() < 0.5)],
+            "other": lambda: [self._other(payload)],
+            "replay": lambda: [rng.choice(self._old), payload, payload],
+            "all": lambda: [self._other(payload), payload, self._false(payload, all_of_them=True)],
+        }
+        return lies[rng.choice(list(lies))]()
+
+    def _garbage(self, payload: bytes) -> bytes:
+        at = self._rng.randrange(len(payload))
+        return payload[:at] + self._rng.randbytes(self._rng.choice([0, 1, 40]))
+
+    def _false(self, payload: bytes, *, all_of_them: bool) -> bytes:
+        """The right form, for all or some validators a wrong signature."""
+        partial_set = self._read(payload)
+        spoiled = tuple(
+            replace(partial, signature=self._rng.randbytes(SIGNATURE_SIZE_BYTES))
+            if all_of_them or self._rng.random() < 0.5
+            else partial
+            for partial in partial_set.partials
+        )
+        return encode_partials(replace(partial_set, partials=spoiled), answer=False)
+
+    def _other(self, payload: bytes) -> bytes:
+        """Another object of the same duty, or the same for a duty that is not due."""
+        partial_set = self._read(payload)
+        if self._rng.random() < 0.3:
+            duty = replace(partial_set.duty, slot=partial_set.duty.slot + self._rng.randint(-9, 20))
+            return encode_partials(
+                PartialSet(duty=duty, partials=partial_set.partials), answer=True
+            )
+        others = tuple(_of_another(partial) for partial in partial_set.partials)
+        return encode_partials(replace(partial_set, partials=others), answer=False)
+
+    def _read(self, payload: bytes) -> PartialSet:
+        return decode_partials(payload, share_index=ShareIndex(self.own_index + 1))[0]
+
+
+def _of_another(partial: PartialSignature) -> PartialSignature:
+    return replace(partial, payload=_another(partial.payload))
+
+
+def _another(payload: Payload) -> Payload:
+    root = sha256(b"another").digest()
+    match payload:
+        case AttestationPayload(data=data):
+            return AttestationPayload(data=replace(data, beacon_block_root=root))
+        case ProposalPayload(header=header):
+            return replace(payload, header=replace(header, body_root=root))
+        case RandaoPayload(epoch=epoch):
+            return RandaoPayload(epoch=epoch + 1)
+
+
+def split(bus: MessageBus, rng: Random) -> tuple[TwinBus, TwinBus]:
+    """Two halves of ``bus``: both hear everything, each peer hears one of them, or both."""
+    sides = {peer: rng.choice(["left", "right", "both"]) for peer in bus.peers}
+    left, right = (
+        TwinBus(bus, tuple(peer for peer in bus.peers if sides[peer] in {side, "both"}))
+        for side in ("left", "right")
+    )
+    for topic in TOPICS:
+        bus.subscribe(topic, _to_both(left, right, topic))
+    return left, right
+
+
+def _to_both(left: TwinBus, right: TwinBus, topic: Topic) -> MessageHandler:
+    async def hear(peer: int, payload: bytes) -> None:
+        for twin in (left, right):
+            await twin.handlers[topic](peer, payload)
+
+    return hear
+
+
+class WorkflowLiar(Liar):
+    """Its proposals are well-formed sets with one thing wrong, or differing only in the head."""
+
+    def __init__(
+        self, bus: MessageBus, codec: Codec, *, rng: Random, chain: SimChain, node_count: int
+    ) -> None:
+        super().__init__(bus, codec, rng=rng, nature=Nature.drawn(rng), node_count=node_count)
+        self._chain = chain
+
+    def _value(self, duty: Duty, text: str) -> bytes:
+        items = self._items(duty, text)
+        if not items or text == "odd":
+            return super()._value(duty, text)
+        return encode_unsigned(UnsignedDataSet(duty=duty, items=items))
+
+    def _items(self, duty: Duty, text: str) -> tuple[UnsignedData, ...]:
+        if duty.type is DutyType.PROPOSER:
+            return self._block(duty, text)
+        if duty.type is not DutyType.ATTESTER:
+            return ()
+        epoch = duty.slot // SLOTS_PER_EPOCH
+        items = [
+            self._vote(duty, position, text)
+            for position in range(len(self._chain.pubkeys))
+            if self._chain.attester_slot(epoch, position) == duty.slot
+        ]
+        return tuple(sorted(items, key=lambda item: item.pubkey))
+
+    def _vote(self, duty: Duty, position: int, text: str) -> UnsignedAttestation:
+        definition = self._chain.attester(duty.slot // SLOTS_PER_EPOCH, position)
+        data = self._chain.attestation_data(duty.slot, lag=0, branch=MAIN)
+        data = replace(data, beacon_block_root=sha256(text.encode()).digest())
+        match self._rng.choice(["head", "source", "target", "epoch", "member", "slot"]):
+            case "source":
+                data = replace(data, source=Checkpoint(epoch=0, root=bytes(32)))
+            case "target":
+                data = replace(data, target=replace(data.target, root=bytes(32)))
+            case "epoch":
+                data = replace(data, target=replace(data.target, epoch=data.target.epoch + 1))
+            case "member":
+                definition = replace(definition, validator_committee_index=position + 7)
+            case "slot":
+                data = replace(data, slot=duty.slot + 1)
+            case _:
+                pass  # only the head differs: that may be decided
+        return UnsignedAttestation(definition=definition, data=data)
+
+    def _block(self, duty: Duty, text: str) -> tuple[UnsignedProposal, ...]:
+        position = self._chain.proposer(duty.slot)
+        if position is None:
+            return ()
+        request = BlockRequest(
+            slot=duty.slot + self._rng.choice([0, 0, 1]),
+            randao_reveal=self._rng.randbytes(SIGNATURE_SIZE_BYTES),
+            graffiti=bytes(32),
+            builder_boost_factor=BUILDER_BOOST_NEVER,
+        )
+        other = self._rng.randrange(len(self._chain.pubkeys))
+        index = FIRST_INDEX + self._rng.choice([position, position, other])
+        definition = ProposerDefinition(
+            pubkey=self._chain.pubkeys[index - FIRST_INDEX], slot=duty.slot, validator_index=index
+        )
+        proposal = self._chain.block(request, position=other, text=text)
+        return (UnsignedProposal(definition=definition, proposal=proposal),)

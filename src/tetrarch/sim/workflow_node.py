@@ -1,0 +1,258 @@
+"""One node of a simulated cluster: its disks, which outlive it, and its program, life by life."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from random import Random
+from sqlite3 import Connection
+from typing import Any, Self, TypeVar
+
+from tetrarch.consensus.codec import Identity
+from tetrarch.duties.enclave_signing import EnclaveSigning
+from tetrarch.duties.tracker import DutyReport
+from tetrarch.duties.types import PartialSet, Payload, PubKey, SignedDataSet, UnsignedDataSet
+from tetrarch.enclave.history import SCHEMA as ENCLAVE_SCHEMA
+from tetrarch.enclave.inline import InlineEnclave
+from tetrarch.errors import Transient
+from tetrarch.network.ports import MessageBus
+from tetrarch.node import SCHEMAS, Node, NodePorts, NodeShape
+from tetrarch.sim.chain import SimBeaconNode, SimChain
+from tetrarch.sim.checkers import require
+from tetrarch.sim.loop import SimClock
+from tetrarch.sim.model_crypto import DealtKeys, SimCompute
+from tetrarch.sim.qbft_world import CLUSTER_ID, Blames
+from tetrarch.sim.trace import Trace
+from tetrarch.sim.workflow_checkers import WorkflowCheckers
+from tetrarch.sim.workflow_profile import Profile
+from tetrarch.storage.inline import InlineDatabase
+from tetrarch.supervision import Supervisor
+
+R = TypeVar("R")
+BuildNode = Callable[..., Node]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What all nodes of a world share: the simulator's side, not the nodes'."""
+
+    seed: int
+    profile: Profile
+    chain: SimChain
+    keys: DealtKeys
+    identity: Callable[[int], Identity]
+    trace: Trace
+    checkers: WorkflowCheckers
+    build: BuildNode
+
+
+class SimNode:
+    """``live`` runs the program once; ``crash`` ends it as a power loss does."""
+
+    def __init__(self, setting: Setting, index: int, *, label: str) -> None:
+        profile = setting.profile
+        self.index = index
+        self.label = label
+        self.on_write: Callable[[], None] = _nothing
+        self.node: Node | None = None
+        self.database = InlineDatabase.open(SCHEMAS, commit_delay_s=profile.commit_s)
+        self._enclave_database = InlineDatabase.open(
+            (ENCLAVE_SCHEMA,), commit_delay_s=profile.commit_s
+        )
+        self._setting = setting
+        self._honest = setting.checkers.is_honest(index)
+        self._clock = SimClock(asyncio.get_running_loop(), offset_s=profile.offsets_s[index])
+        self.beacon_node = SimBeaconNode(
+            setting.chain,
+            node=index,
+            label=label,
+            clock=self._clock,
+            rng=Random(f"{setting.seed}/beacon/{label}"),
+        )
+        self.beacon_node.faults = profile.beacon[index]
+        self._lives = 0
+        self._crashed = False
+
+    def fill_disk(self, *, full: bool) -> None:
+        """From now on no write succeeds, or all do again."""
+        self.database.full = self._enclave_database.full = full
+
+    def crash(self, *, after_commit: bool) -> None:
+        """Lose power; whoever runs ``live`` cancels it in the same moment."""
+        self._crashed = True
+        self.node = None
+        self.on_write = _nothing
+        for database in (self.database, self._enclave_database):
+            database.crash(after_commit=after_commit)
+
+    def restart(self) -> None:
+        """The disks are there again; ``live`` may follow."""
+        full = self.database.full
+        self.database = self.database.reopen(SCHEMAS)
+        self._enclave_database = self._enclave_database.reopen((ENCLAVE_SCHEMA,))
+        self.fill_disk(full=full)
+        self._crashed = False
+
+    async def live(
+        self, bus: MessageBus, *, serve: Callable[[], Coroutine[Any, Any, None]] | None = None
+    ) -> None:
+        """One life of the program, until cancelled. ``serve`` runs beside it.
+
+        Any other end than by cancellation breaks a rule: no fault of the world stops a node.
+        """
+        try:
+            async with Supervisor(_TraceLog(self)) as tasks:
+                node = await self._load(bus, tasks)
+                if serve is not None:
+                    tasks.spawn(serve(), name="bus")
+                node.start()
+                self.node = node
+                await asyncio.Event().wait()
+        except BaseExceptionGroup as group:
+            # What a dying program stumbles over while its disks are gone is no fault of it.
+            faults = group.split(Transient)[1] if self._crashed else group
+            if faults is not None:
+                raise
+
+    def greet(self, peer: int) -> None:
+        """``peer`` has connected."""
+        if self.node is not None:
+            self.node.peer_connected(peer)
+
+    # Inside
+
+    async def _load(self, bus: MessageBus, tasks: Supervisor) -> Node:
+        self._lives += 1
+        enclave = InlineEnclave(
+            storage=self._enclave_database,
+            keys=self._setting.keys.rings[self.index],
+            clock=self._clock,
+        )
+        while True:
+            try:
+                await enclave.configure(self._setting.chain.spec)
+                break
+            except Transient:  # the disk is full: in production the start fails and is repeated
+                await asyncio.sleep(1)
+        node = self._build(bus, tasks, enclave)
+        await node.load()
+        return node
+
+    def _build(self, bus: MessageBus, tasks: Supervisor, enclave: InlineEnclave) -> Node:
+        setting, index = self._setting, self.index
+        shape = NodeShape(
+            chain=setting.chain.spec, keys=setting.keys.public[index], cluster_id=CLUSTER_ID
+        )
+        ports = NodePorts(
+            beacon_node=self.beacon_node,
+            bus=bus,
+            storage=_Watched(self),
+            identity=setting.identity(index),
+            clock=self._clock,
+            compute=SimCompute(),
+            crypto=setting.keys.crypto[index],
+            entropy=Random(f"{setting.seed}/entropy/{self.label}/{self._lives}").randbytes,
+            spawner=tasks,
+            observer=Blames(index, setting.profile.honest),
+            log=_TraceLog(self),
+            on_report=self._note_report,
+        )
+        node = setting.build(shape, ports, signing=_Signing(self, enclave))
+        if self._honest:
+            node.components.dutydb.stored.subscribe(self._note_stored)
+            node.components.sigagg.rejected.subscribe(self._note_rejected)
+            node.components.sigagg.aggregated.subscribe(self._note_aggregated)
+        return node
+
+    async def _note_stored(self, data_set: UnsignedDataSet) -> None:
+        self._setting.checkers.note_stored(self.index, data_set)
+
+    async def _note_aggregated(self, signed_set: SignedDataSet) -> None:
+        self._setting.checkers.note_aggregated(self.index, self._lives, signed_set)
+
+    async def _note_rejected(self, false_set: PartialSet) -> None:
+        self._setting.checkers.note_rejected(self.index, false_set)
+
+    def _note_report(self, report: DutyReport) -> None:
+        self.note(f"report {report.slot}/{report.type} {report.outcome} {report.reason}")
+
+    def note(self, text: str) -> None:
+        """Add an event to the trace."""
+        self._setting.trace.note(f"{self.label} {text}")
+
+    def note_signed(self, pubkey: PubKey, payload: Payload) -> None:
+        """The enclave approved."""
+        if self._honest:
+            self._setting.checkers.note_signed(self.index, pubkey, payload)
+
+    def judge_line(self, event: str, fields: dict[str, Any]) -> None:
+        """Lines by which an honest node would blame another honest node."""
+        if not self._honest:
+            return
+        accused = {
+            "partials_refused": fields.get("peer"),
+            "partial_equivocation": int(fields.get("share_index", 0)) - 1,
+            "false_partials": int(fields.get("share_index", 0)) - 1,
+        }.get(event)
+        framed = accused is not None and self._setting.checkers.is_honest(accused)
+        require(not framed, "no honest node is blamed", by=self.index, line=event, fields=fields)
+
+
+def _nothing() -> None:
+    return
+
+
+class _Watched:
+    """The node's database, which tells of each write before it begins."""
+
+    def __init__(self, owner: SimNode) -> None:
+        self._owner = owner
+        self._database = owner.database
+
+    async def write(self, function: Callable[[Connection], R], /) -> R:
+        """See ``duties.ports.Storage``."""
+        self._owner.on_write()
+        return await self._database.write(function)
+
+    async def read(self, function: Callable[[Connection], R], /) -> R:
+        """See ``duties.ports.Storage``."""
+        return await self._database.read(function)
+
+
+class _Signing:
+    """The enclave, whose every approval is noted."""
+
+    def __init__(self, owner: SimNode, enclave: InlineEnclave) -> None:
+        self._owner = owner
+        self._signing = EnclaveSigning(enclave)
+
+    async def sign(self, requests: tuple[tuple[PubKey, Payload], ...]) -> tuple[bytes | str, ...]:
+        """See ``duties.signer.SigningService``."""
+        self._owner.on_write()
+        answers = await self._signing.sign(requests)
+        for (pubkey, payload), answer in zip(requests, answers, strict=True):
+            if isinstance(answer, bytes):
+                self._owner.note_signed(pubkey, payload)
+        return answers
+
+
+class _TraceLog:
+    """Lines become events of the trace. Satisfies ``observability.logs.Log``."""
+
+    def __init__(self, owner: SimNode) -> None:
+        self._owner = owner
+
+    def bind(self, **_fields: Any) -> Self:
+        """Itself: a life has one log."""
+        return self
+
+    def debug(self, event: str, **fields: Any) -> None:
+        """See ``Log``."""
+        self._note(event, fields)
+
+    info = warning = error = critical = debug
+
+    def _note(self, event: str, fields: dict[str, Any]) -> None:
+        error = fields.pop("exc_info", None)
+        detail = " ".join(f"{name}={value}" for name, value in fields.items())
+        self._owner.note(f"{event} {detail}" + (f" {error!r}" if error else ""))
+        self._owner.judge_line(event, fields)

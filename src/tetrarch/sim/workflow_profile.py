@@ -1,0 +1,165 @@
+"""What a seed decides before a run of the whole workflow: its size, its faults, its liars."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+
+from tetrarch.consensus.messages import faulty_max, quorum
+from tetrarch.sim.chain import SLOT_MS, SLOTS_PER_EPOCH, BeaconFaults
+from tetrarch.sim.network import Faults
+
+SLOT_S = SLOT_MS / 1000
+GENESIS_S = 1.0  # of the run
+CALM_SLOTS = 2 * SLOTS_PER_EPOCH  # after the heal
+
+
+class Kind(StrEnum):
+    """How a Byzantine node behaves."""
+
+    SILENT = "silent"
+    LIAR = "liar"  # lies in consensus, withholds its partials
+    TAMPER = "tamper"  # an honest program whose partials are spoiled on their way out
+    TWINS = "twins"  # two honest programs with one identity and one share
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crash:
+    """``node`` loses power at ``at_s`` and is back at ``back_s``.
+
+    With ``at_write`` it dies at its first write after ``at_s``; ``after_commit`` says whether
+    that write still reaches the disk.
+    """
+
+    node: int
+    at_s: float
+    back_s: float
+    at_write: bool
+    after_commit: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FullDisk:
+    """No write of ``node`` succeeds from ``from_s`` to ``to_s``."""
+
+    node: int
+    from_s: float
+    to_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """All that a seed draws before a run. Times are seconds of the run."""
+
+    node_count: int
+    validator_count: int
+    heal_s: float
+    faults: Faults
+    beacon: tuple[BeaconFaults, ...]  # by node
+    offsets_s: tuple[float, ...]  # error of each node's clock
+    commit_s: float  # how long a durable write takes
+    liars: tuple[tuple[int, Kind], ...]
+    crashes: tuple[Crash, ...]
+    partitions: tuple[tuple[int, int, float], ...]  # source, target, from when until the heal
+    full_disks: tuple[FullDisk, ...]
+
+    @property
+    def threshold(self) -> int:
+        """Partials that a group signature needs."""
+        return quorum(self.node_count)
+
+    @property
+    def honest(self) -> tuple[int, ...]:
+        """Nodes that are not Byzantine."""
+        lying = {node for node, _ in self.liars}
+        return tuple(node for node in range(self.node_count) if node not in lying)
+
+    @property
+    def heal_slot(self) -> int:
+        """The slot in progress when all heals."""
+        return int((self.heal_s - GENESIS_S) // SLOT_S)
+
+    @property
+    def end_s(self) -> float:
+        """When the run ends."""
+        return self.heal_s + CALM_SLOTS * SLOT_S
+
+
+def draw(seed: int) -> Profile:
+    """Swarm testing: each fault is on or off for the whole run, then of drawn strength."""
+    rng = Random(f"{seed}/workflow")
+    node_count = rng.choice([4, 4, 4, 4, 4, 7, 3, 5])
+    heal_s = rng.uniform(2, 3) * SLOTS_PER_EPOCH * SLOT_S
+    count = rng.randint(0, faulty_max(node_count))
+    liars = tuple((node, rng.choice(list(Kind))) for node in rng.sample(range(node_count), count))
+    skew_s = rng.choice([0.0, 0.05, 0.3])
+    honest = [n for n in range(node_count) if n not in {node for node, _ in liars}]
+    return Profile(
+        node_count=node_count,
+        validator_count=rng.choice([1, 2, 2, 3]),
+        heal_s=heal_s,
+        faults=Faults.drawn(rng),
+        beacon=_beacon_faults(rng, node_count),
+        offsets_s=tuple(rng.uniform(-skew_s, skew_s) for _ in range(node_count)),
+        commit_s=rng.choice([0.0, 0.001, 0.02, 0.2]),
+        liars=liars,
+        crashes=_crashes(rng, honest, heal_s),
+        partitions=_partitions(rng, node_count, heal_s),
+        full_disks=_full_disks(rng, honest, heal_s),
+    )
+
+
+def _beacon_faults(rng: Random, node_count: int) -> tuple[BeaconFaults, ...]:
+    """At most f of the beacon nodes follow a fork; any of them may be late or away."""
+    forked = rng.sample(range(node_count), rng.randint(0, faulty_max(node_count)))
+    error_rate = rng.choice([0.0, 0.0, 0.2, 0.6])
+    return tuple(
+        BeaconFaults(
+            delay_s=rng.choice([(0.002, 0.02), (0.002, 0.02), (0.1, 0.4), (0.5, 3.0)]),
+            head_lag=rng.choice([0, 0, 0, 1, 3]),
+            error_rate=rng.choice([0.0, error_rate]),
+            forked=node in forked,
+        )
+        for node in range(node_count)
+    )
+
+
+def _crashes(rng: Random, honest: list[int], heal_s: float) -> tuple[Crash, ...]:
+    if rng.random() < 0.3:
+        return ()
+    crashes = []
+    for node in honest:
+        at_s = 0.0
+        for _ in range(rng.choice([0, 0, 1, 2, 4])):
+            at_s = rng.uniform(at_s, heal_s - 3)
+            back_s = min(at_s + rng.choice([0.1, 5.0, 60.0]) * rng.random() + 0.2, heal_s - 1)
+            crashes.append(
+                Crash(
+                    node=node,
+                    at_s=at_s,
+                    back_s=back_s,
+                    at_write=rng.random() < 0.7,
+                    after_commit=rng.random() < 0.5,
+                )
+            )
+            at_s = back_s
+    return tuple(crashes)
+
+
+def _partitions(rng: Random, node_count: int, heal_s: float) -> tuple[tuple[int, int, float], ...]:
+    if rng.random() < 0.6:
+        return ()
+    nodes, from_s = range(node_count), rng.uniform(0.3, 1) * heal_s
+    return tuple((a, b, from_s) for a in nodes for b in nodes if rng.random() < 0.3)
+
+
+def _full_disks(rng: Random, honest: list[int], heal_s: float) -> tuple[FullDisk, ...]:
+    if rng.random() < 0.6:
+        return ()
+    windows = []
+    for node in honest:
+        if rng.random() < 0.5:
+            from_s = rng.uniform(0, heal_s - 1)
+            windows.append(
+                FullDisk(node=node, from_s=from_s, to_s=min(from_s + rng.uniform(1, 60), heal_s))
+            )
+    return tuple(windows)

@@ -1,0 +1,301 @@
+"""The whole workflow on simulated time: whole nodes, their chain, faults, crashes and liars.
+
+Three epochs at most of chaos, in which only safety must hold; then everything heals, and in two
+more epochs every duty must be done in time. ``workflow_checkers`` says what is judged.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from tetrarch.consensus.codec import Codec
+from tetrarch.duties.codec import decode_partials
+from tetrarch.duties.types import Duty, DutyType, ShareIndex
+from tetrarch.errors import TetrarchError
+from tetrarch.network.ports import Topic
+from tetrarch.node import Node
+from tetrarch.sim.chain import SLOTS_PER_EPOCH, BeaconFaults, SimChain
+from tetrarch.sim.checkers import Honesty, require
+from tetrarch.sim.identities import ModelIdentity, real_identities
+from tetrarch.sim.loop import simulate
+from tetrarch.sim.model_crypto import deal
+from tetrarch.sim.network import SimNetwork
+from tetrarch.sim.qbft_world import CLUSTER_ID
+from tetrarch.sim.trace import Trace
+from tetrarch.sim.workflow_checkers import HALF_DONE_SLOTS, WorkflowCheckers
+from tetrarch.sim.workflow_liars import SpoilingBus, WorkflowLiar, split
+from tetrarch.sim.workflow_node import BuildNode, Setting, SimNode
+from tetrarch.sim.workflow_profile import GENESIS_S, SLOT_S, Crash, FullDisk, Kind, Profile, draw
+
+MESSAGES_MAX = 200_000
+INSTANCES_MAX = 2 * (SLOTS_PER_EPOCH + 2)  # attestations live for an epoch
+OPEN_DUTIES_MAX = 3 * (3 * SLOTS_PER_EPOCH + 2)  # liars may speak of two epochs ahead
+LYING_INSTANCES_MAX = 16
+WAITERS_MAX = 4
+CONNECT_S = 0.05
+
+
+class WorkflowWorld:
+    """One run. Build and use it inside ``simulate``."""
+
+    def __init__(
+        self, profile: Profile, *, seed: int, trace: Trace, real: bool, build: BuildNode
+    ) -> None:
+        count = profile.node_count
+        keys = deal(
+            seed,
+            node_count=count,
+            threshold=profile.threshold,
+            validator_count=profile.validator_count,
+            real=real,
+        )
+        self.profile = profile
+        self.chain = SimChain(seed, keys.pubkeys)
+        self.checkers = WorkflowCheckers(
+            profile=profile, chain=self.chain, crypto=keys.crypto[profile.honest[0]]
+        )
+        self.network = SimNetwork(
+            node_count=count,
+            faults=profile.faults,
+            rng=Random(f"{seed}/network"),
+            trace=trace,
+            messages_max=MESSAGES_MAX,
+        )
+        self._seed = seed
+        self._setting = Setting(
+            seed=seed,
+            profile=profile,
+            chain=self.chain,
+            keys=keys,
+            identity=real_identities(seed, count)
+            if real
+            else (lambda node: ModelIdentity(seed=seed, own_index=node)),
+            trace=trace,
+            checkers=self.checkers,
+            build=build,
+        )
+        self._nodes = {
+            node: SimNode(self._setting, node, label=f"{node}") for node in profile.honest
+        }
+        self._others: list[SimNode] = []  # programs of Byzantine nodes
+        self._honesty = Honesty(self.codec(profile.honest[0]), profile.honest)
+        self.network.taps.append(self._tap)
+        self.chain.taps.append(self.checkers.note_submission)
+
+    def codec(self, node: int) -> Codec:
+        """A consensus codec that signs as ``node``."""
+        return Codec(
+            identity=self._setting.identity(node),
+            cluster_id=CLUSTER_ID,
+            node_count=self.profile.node_count,
+        )
+
+    async def run(self) -> None:
+        """Chaos, heal, calm, and the checks."""
+        async with asyncio.TaskGroup() as tasks:
+            work = tasks.create_task(self._cluster(), name="cluster")
+            await asyncio.sleep(self.profile.heal_s)
+            self._heal()
+            half_done = self.checkers.half_done([node.database for node in self._nodes.values()])
+            await asyncio.sleep(HALF_DONE_SLOTS * SLOT_S)
+            self.checkers.check_half_done(half_done)
+            await asyncio.sleep(self.profile.end_s - asyncio.get_running_loop().time())
+            self.checkers.check_liveness()
+            self._check_memory()
+            work.cancel()
+
+    def _tap(self, source: int, topic: Topic, payload: bytes) -> None:
+        self._honesty.note(source, topic, payload)
+        if topic is Topic.PARTIAL_SIGNATURES and source in self._nodes:
+            self.checkers.note_partials(source, payload, self._nodes[source].database)
+
+    def _heal(self) -> None:
+        self._setting.trace.note("healed")
+        self.network.heal()
+        for node in (*self._nodes.values(), *self._others):
+            node.beacon_node.faults = BeaconFaults()
+            node.fill_disk(full=False)
+
+    def _check_memory(self) -> None:
+        lying = len(self.profile.liars) * LYING_INSTANCES_MAX
+        for index in self.profile.honest:
+            node = self._nodes[index].node
+            require(node is not None, "honest nodes are up after the heal", node=index)
+            if node is None:
+                continue
+            parts = node.components
+            open_count = len(parts.parsigdb.open_duties())
+            for claim, count, bound in (
+                ("instances are bounded", node.consensus.instance_count, INSTANCES_MAX + lying),
+                ("open duties are bounded", open_count, OPEN_DUTIES_MAX),
+                ("waiters are bounded", parts.aggsigdb.waiting_count, WAITERS_MAX),
+            ):
+                require(count <= bound, claim, node=index, count=count)
+
+    # Lives
+
+    async def _cluster(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for index, node in self._nodes.items():
+                crashes = [crash for crash in self.profile.crashes if crash.node == index]
+                tasks.create_task(self._lives(node, crashes), name=f"node-{index}")
+            for index, kind in self.profile.liars:
+                tasks.create_task(self._byzantine(index, kind), name=f"liar-{index}")
+            for source, target, at_s in self.profile.partitions:
+                asyncio.get_running_loop().call_at(at_s, self.network.block, source, target)
+            for window in self.profile.full_disks:
+                tasks.create_task(self._fill(window), name=f"disk-{window.node}")
+
+    async def _lives(self, node: SimNode, crashes: Sequence[Crash]) -> None:
+        """Run ``node``, crash it when the profile says so, and run it again."""
+        loop = asyncio.get_running_loop()
+        for crash in crashes:
+            async with asyncio.TaskGroup() as tasks:
+                life = tasks.create_task(self._live(node), name=f"life-{node.index}")
+                await asyncio.sleep(max(crash.at_s - loop.time(), 0))
+                if crash.at_write:
+                    await _write_of(node, until_s=crash.back_s)
+                self._setting.trace.note(f"{node.index} crashes")
+                self.network.detach(node.index)
+                node.crash(after_commit=crash.after_commit)
+                life.cancel()
+            await asyncio.sleep(max(crash.back_s - loop.time(), 0.01))
+            self._setting.trace.note(f"{node.index} restarts")
+            node.restart()
+        await self._live(node)
+
+    async def _live(self, node: SimNode) -> None:
+        bus = self.network.bus(node.index)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._connect(node), name=f"connect-{node.index}")
+            await node.live(bus, serve=bus.run)
+
+    async def _connect(self, node: SimNode) -> None:
+        """The connections of a (re)started node are there."""
+        await asyncio.sleep(CONNECT_S)
+        for peer in self._nodes.values():
+            if peer is not node and peer.node is not None:
+                peer.greet(node.index)
+                node.greet(peer.index)
+
+    async def _fill(self, window: FullDisk) -> None:
+        node = self._nodes[window.node]
+        await asyncio.sleep(window.from_s)
+        node.fill_disk(full=True)
+        await asyncio.sleep(window.to_s - window.from_s)
+        node.fill_disk(full=False)
+
+    # Byzantine nodes
+
+    async def _byzantine(self, index: int, kind: Kind) -> None:
+        bus = self.network.bus(index)
+        rng = Random(f"{self._seed}/liar/{index}")
+        async with asyncio.TaskGroup() as tasks:
+            match kind:
+                case Kind.SILENT:
+                    pass
+                case Kind.TAMPER:
+                    program = self._program(index, f"{index}")
+                    tasks.create_task(program.live(SpoilingBus(bus, rng), serve=bus.run))
+                case Kind.TWINS:
+                    for side, half in zip("ab", split(bus, rng), strict=True):
+                        tasks.create_task(self._program(index, f"{index}{side}").live(half))
+                    tasks.create_task(bus.run())
+                case Kind.LIAR:
+                    liar = WorkflowLiar(
+                        bus,
+                        self.codec(index),
+                        rng=rng,
+                        chain=self.chain,
+                        node_count=self.profile.node_count,
+                    )
+                    tasks.create_task(bus.run())
+                    for duty, start_s in self._starts():
+                        tasks.create_task(liar.lead(duty, start_s))
+
+    def _program(self, index: int, label: str) -> SimNode:
+        self._others.append(SimNode(self._setting, index, label=label))
+        return self._others[-1]
+
+    def _starts(self) -> list[tuple[Duty, float]]:
+        """When a liar may lead which duty."""
+        slots = range(1, int(self.profile.end_s / SLOT_S))
+        proposals = [
+            (Duty(slot, DutyType.PROPOSER), GENESIS_S + slot * SLOT_S)
+            for slot in slots
+            if self.chain.proposer(slot) is not None
+        ]
+        votes = [
+            (Duty(slot, DutyType.ATTESTER), GENESIS_S + (slot + 1 / 3) * SLOT_S) for slot in slots
+        ]
+        return proposals + votes
+
+
+async def _write_of(node: SimNode, *, until_s: float) -> None:
+    """Wait for the node's next write, but not for long."""
+    written = asyncio.Event()
+    node.on_write = written.set
+    try:
+        async with asyncio.timeout_at(until_s):
+            await written.wait()
+    except TimeoutError:
+        node.on_write = lambda: None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a run that broke no rule shows."""
+
+    digest: str
+    events_count: int
+    messages_count: int
+    decided_count: int
+    submitted_count: int
+
+
+def run_seed(
+    seed: int,
+    *,
+    real_crypto: bool = False,
+    show: Callable[[str], None] | None = None,
+    build: BuildNode = Node,
+) -> Outcome:
+    """Run one seed's world; raises what broke, with the profile and the last events as notes."""
+    profile = draw(seed)
+    trace = Trace(show=show)
+
+    async def scenario() -> Outcome:
+        world = WorkflowWorld(profile, seed=seed, trace=trace, real=real_crypto, build=build)
+        if show is not None:
+            world.network.describe = _describe_with(world.codec(0))
+        await world.run()
+        return Outcome(
+            digest=trace.digest,
+            events_count=trace.events_count,
+            messages_count=world.network.sent_count,
+            decided_count=len(world.checkers.decided),
+            submitted_count=len(world.chain.submissions),
+        )
+
+    try:
+        return simulate(scenario, seed=seed)
+    except BaseException as error:
+        error.add_note(f"replay: python -m tetrarch.sim --workflow --seed {seed} --show")
+        error.add_note(f"profile: {profile}")
+        error.add_note("\n".join(trace.last))
+        raise
+
+
+def _describe_with(codec: Codec) -> Callable[[Topic, bytes], str]:
+    def describe(topic: Topic, payload: bytes) -> str:
+        if topic is Topic.CONSENSUS:
+            return codec.describe(payload)
+        try:
+            partial_set, is_answer = decode_partials(payload, share_index=ShareIndex(1))
+        except TetrarchError as error:
+            return f"no partials: {error}"
+        count = len(partial_set.partials)
+        return f"partials {partial_set.duty} count={count}" + (" answer" if is_answer else "")
+
+    return describe
