@@ -39,6 +39,7 @@ class BeaconNodeConfig(_Section, frozen=True):
     url: str = "http://127.0.0.1:5052"
     timeout_ms: Milliseconds = 2_000
     production_timeout_ms: Milliseconds = 12_000
+    start_wait_ms: Milliseconds = 30_000  # a node that starts gives up after that
 
 
 class MeshConfig(_Section, frozen=True):

@@ -42,6 +42,7 @@ from tetrarch.observability.logs import Log, LogFormat, LogLevel, build_log
 from tetrarch.observability.metrics import Metrics
 from tetrarch.observability.monitoring import Monitoring
 from tetrarch.storage.database import Database
+from tetrarch.storage.errors import FolderNotWritable
 from tetrarch.supervision import Supervisor, sole_cause
 from tetrarch.validator_api.api import ValidatorApi
 from tetrarch.validator_api.ports import Ports as ApiPorts
@@ -49,7 +50,6 @@ from tetrarch.validator_api.server import ValidatorApiServer
 
 DATABASE_FILE = "database/node.sqlite"
 ENCLAVE_DATABASE_FILE = "database/enclave.sqlite"
-BEACON_NODE_WAIT_S = 30.0
 BEACON_NODE_RETRY_S = 1.0
 SWITCH_INTERVAL_S = 1e-4
 
@@ -76,8 +76,13 @@ class PeerAddressMissing(ConfigInvalid):
     mend = 'set mesh.peers in tetrarch.toml, as peers = {"2" = "host:port"}'
 
 
-async def run_node(folder: Path, config: NodeConfig) -> None:
+async def run_node(folder: Path, config: NodeConfig, *, clock: Clock | None = None) -> None:
     """Run the node of ``folder`` until SIGTERM or SIGINT.
+
+    Args:
+        folder: as ``tetrarch cluster create`` wrote it.
+        config: what the operator set.
+        clock: the host's clock by default.
 
     Raises:
         OperatorError: a person must mend something; nothing was lost.
@@ -86,7 +91,7 @@ async def run_node(folder: Path, config: NodeConfig) -> None:
     # Native work in threads waits for the interpreter at its end; at the default 5 ms a slot's
     # signatures were measured at 900 ms beside a busy event loop, at 0.1 ms at 25 ms.
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    clock, metrics = SystemClock(), Metrics()
+    clock, metrics = clock or SystemClock(), Metrics()
     log = build_log(
         sys.stderr,
         clock=clock,
@@ -126,7 +131,7 @@ class _Launch:
         """Bring everything up in order, run, bring it down in reverse."""
         config, log = self.config, self.log
         mesh = self._mesh()  # checks the certificates before anything is opened
-        (self.folder / DATABASE_FILE).parent.mkdir(mode=0o700, exist_ok=True)
+        self._make_database_folder()
         database = Database.open(self.folder / DATABASE_FILE, SCHEMAS)
         stack.push_async_callback(database.close)
         compute = ThreadCompute()
@@ -210,6 +215,13 @@ class _Launch:
                 beacon_node=beacon_node.name,
             )
 
+    def _make_database_folder(self) -> None:
+        folder = (self.folder / DATABASE_FILE).parent
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise FolderNotWritable("make folder", path=folder, reason=error.strerror) from error
+
     def _identity(self) -> K1Identity:
         return K1Identity(
             key=load_identity(self.folder).key,
@@ -268,7 +280,7 @@ class _Launch:
 
     async def _ask_chain(self, beacon_node: BeaconNode) -> tuple[ChainSpec, Genesis]:
         loop = asyncio.get_running_loop()
-        give_up_s = loop.time() + BEACON_NODE_WAIT_S
+        give_up_s = loop.time() + self.config.beacon_node.start_wait_ms / 1000
         while True:
             try:
                 return await beacon_node.chain_spec(), await beacon_node.genesis()

@@ -69,7 +69,7 @@ def judge(node: LodestarBeaconNode, tell: Tell, *processes: Process | Command) -
 
 
 def test_cluster_signs_by_itself(tmp_path: Path, tell: Tell) -> None:
-    options = ChainOptions(validators=32, genesis_delay_s=35)
+    options = ChainOptions(validators=32, genesis_delay_s=25)
     with running_beacon_node(tmp_path, options) as beacon:
         cluster = create_cluster(tmp_path, OURS, fork_version=genesis_fork_version(beacon))
         nodes = [NodeProcess(i, cluster, beacon.url, "--signing", "enclave") for i in range(4)]
@@ -79,7 +79,7 @@ def test_cluster_signs_by_itself(tmp_path: Path, tell: Tell) -> None:
 
 
 def test_cluster_signs_with_real_validator_clients(tmp_path: Path, tell: Tell) -> None:
-    options = ChainOptions(validators=32, genesis_delay_s=60)
+    options = ChainOptions(validators=32, genesis_delay_s=40)
     with running_beacon_node(tmp_path, options) as beacon:
         cluster = create_cluster(tmp_path, OURS, fork_version=genesis_fork_version(beacon))
         ports = free_ports(4)
