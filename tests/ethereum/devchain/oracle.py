@@ -4,7 +4,7 @@ import importlib
 from functools import cache
 from typing import Any
 
-from tetrarch.ethereum.devchain.config import ChainConstants
+from tetrarch.ethereum.devchain.config import ChainConstants, fork_version
 from tetrarch.ethereum.devchain.rules import Rules
 from tetrarch.ethereum.devchain.state import State
 from tetrarch.ethereum.devchain.transition.attestations import process_attestation
@@ -18,16 +18,37 @@ CONSTANTS = ChainConstants(shard_committee_period=1, min_validator_withdrawabili
 
 
 @cache
-def spec_of(fork: Fork) -> Any:
-    """The specification's module for the minimal preset, with our constants."""
-    spec: Any = importlib.import_module(f"eth_consensus_specs.{fork.value}.minimal")
-    ours = {
-        name.upper(): type(getattr(spec.config, name.upper()))(getattr(CONSTANTS, name))
-        for name in CONSTANTS.__slots__
-        if name.upper() in spec.config._fields
-    }
-    spec.config = spec.config._replace(**ours)
+def spec_of(fork: Fork, preset: str = "minimal") -> Any:
+    """The specification's module with our constants and fork versions."""
+    spec: Any = importlib.import_module(f"eth_consensus_specs.{fork.value}.{preset}")
+    ours: dict[str, Any] = {name.upper(): getattr(CONSTANTS, name) for name in CONSTANTS.__slots__}
+    ours["GENESIS_FORK_VERSION"] = fork_version(Fork.PHASE0)
+    ours |= {f"{each.value.upper()}_FORK_VERSION": fork_version(each) for each in Fork}
+    if "BLOB_SCHEDULE" in spec.config._fields:
+        ours["BLOB_SCHEDULE"] = ()
+    known = {name: ours[name] for name in ours if name in spec.config._fields}
+    wrapped = {name: type(getattr(spec.config, name))(value) for name, value in known.items()}
+    spec.config = spec.config._replace(**wrapped)
+    if not fork.at_least(Fork.FULU):
+        _remember_proposers(spec)
     return spec
+
+
+def _remember_proposers(spec: Any) -> None:
+    """Ask the specification for a proposer once: it takes most of the judge's time.
+
+    The answer depends on the slot, the seed and the validators alone, and these are the key.
+    """
+    compute, known = spec.get_beacon_proposer_index, {}
+
+    def remembered(state: Any) -> Any:
+        seed = spec.get_seed(state, spec.get_current_epoch(state), spec.DOMAIN_BEACON_PROPOSER)
+        key = (int(state.slot), bytes(seed), bytes(state.validators.hash_tree_root()))
+        if key not in known:
+            known[key] = compute(state)
+        return known[key]
+
+    spec.get_beacon_proposer_index = remembered
 
 
 def rules_of(fork: Fork) -> Rules:
@@ -35,7 +56,8 @@ def rules_of(fork: Fork) -> Rules:
 
 
 def to_oracle(state: State) -> Any:
-    return spec_of(state.rules.fork).BeaconState.decode_bytes(state.encode())
+    spec = spec_of(state.rules.fork, state.rules.preset.name)
+    return spec.BeaconState.decode_bytes(state.encode())
 
 
 def ours_on_block(state: State, signed: Any) -> bytes | None:

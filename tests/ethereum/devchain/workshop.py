@@ -28,10 +28,14 @@ SLOTS_AHEAD_MAX = 9
 
 
 @cache
-def chain_of(fork: Fork, slots: int = 37) -> DevChain:
+def chain_of(fork: Fork, slots: int = 37, preset: str = "minimal") -> DevChain:
     """A chain on which all 64 validators did all their duties for ``slots`` slots."""
     config = DevChainConfig(
-        genesis_time_s=GENESIS_S, fork=fork, validators=KEYS, self_run=tuple(range(KEYS))
+        genesis_time_s=GENESIS_S,
+        fork=fork,
+        preset=preset,
+        validators=KEYS,
+        self_run=tuple(range(KEYS)),
     )
     chain = DevChain(config, CONSTANTS)
     for slot in range(slots):

@@ -176,8 +176,12 @@ class DevChain:
         """The head's state, advanced to ``slot`` if that is later. Shared: copy it to change it."""
         return self.tree.state_at(self.head.root, slot)
 
-    def attestation_data(self, slot: int, committee_index: int) -> Record:
+    def attestation_data(
+        self, slot: int, committee_index: int, *, wrong_head: bool = False
+    ) -> Record:
         """What a validator of the committee would vote for in ``slot``.
+
+        With ``wrong_head`` it names the parent of the right block, as a fault.
 
         Raises:
             TransitionInvalid: the slot is in the future or more than an epoch old, or there is
@@ -186,7 +190,7 @@ class DevChain:
         slots = self.rules.preset.slots_per_epoch
         require(self.slot - slots <= slot <= self.slot + 1, "slot is now", slot=slot)
         node = self.tree.ancestor(self.head.root, slot)
-        if self.faults.wrong_head and node.signed is not None:
+        if wrong_head and node.signed is not None:
             node = self.tree.ancestor(node.parent_root, slot)
         state = self.tree.state_at(node.root, slot)
         epoch = self.rules.epoch_of(slot)

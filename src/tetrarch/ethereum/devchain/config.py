@@ -60,7 +60,10 @@ def fork_epoch(fork: Fork, *, of: Fork) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """What the chain's HTTP face does wrong on purpose. All off by default."""
+    """What a chain does wrong on purpose. All off by default.
+
+    All but ``reorg_depth`` are done by its HTTP face; the chain's own validators never see them.
+    """
 
     slow_ms: int = 0  # every answer waits that long
     wrong_head: bool = False  # attestation data names the head's parent

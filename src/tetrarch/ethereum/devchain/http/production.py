@@ -40,7 +40,8 @@ async def attestation_data(face: Face, request: web.Request) -> web.Response:
     """GET /eth/v1/validator/attestation_data."""
     slot = query_number(request, "slot")
     index = query_number(request, "committee_index", 0)
-    data = face.chain.attestation_data(slot, index)
+    wrong_head = face.chain.faults.wrong_head
+    data = face.chain.attestation_data(slot, index, wrong_head=wrong_head)
     if wants_ssz(request):
         headers = {VERSION: face.chain.config.fork.value}
         return web.Response(body=data.encode(), content_type=SSZ, headers=headers)
