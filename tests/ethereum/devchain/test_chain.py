@@ -9,10 +9,11 @@ from tests.ethereum.devchain.oracle import spec_of
 
 from tetrarch.errors import ConfigInvalid
 from tetrarch.ethereum.devchain import aggregates
-from tetrarch.ethereum.devchain.chain import ChainEvent, DevChain, EquivocatingBlock
+from tetrarch.ethereum.devchain.chain import DevChain, EquivocatingBlock
 from tetrarch.ethereum.devchain.committees import proposer_index
 from tetrarch.ethereum.devchain.config import FORKS, DevChainConfig, Faults
 from tetrarch.ethereum.devchain.duties import attester_assignments, sync_committee_places
+from tetrarch.ethereum.devchain.events import ChainEvent
 from tetrarch.ethereum.devchain.gossip import UnknownBlock
 from tetrarch.ethereum.devchain.keys import interop_key, interop_public_key
 from tetrarch.ethereum.devchain.production import BlockWish

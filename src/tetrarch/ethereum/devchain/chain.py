@@ -6,7 +6,7 @@ uses it as it is.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from tetrarch.errors import InputInvalid
@@ -18,7 +18,14 @@ from tetrarch.ethereum.devchain.config import (
     fork_schedule,
 )
 from tetrarch.ethereum.devchain.duties import attester_assignments
-from tetrarch.ethereum.devchain.genesis import genesis_state
+from tetrarch.ethereum.devchain.events import (
+    ChainEvent,
+    block_data,
+    finalized_data,
+    head_data,
+    reorg_data,
+)
+from tetrarch.ethereum.devchain.genesis import genesis_node, genesis_state
 from tetrarch.ethereum.devchain.gossip import (
     CLOCK_DISPARITY_MS,
     UnknownBlock,
@@ -55,14 +62,6 @@ class EquivocatingBlock(InputInvalid):
     code = "devchain_equivocating_block"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChainEvent:
-    """One event as the beacon API's stream names it."""
-
-    topic: str
-    data: Mapping[str, Any]
-
-
 class DevChain:
     """One made-up chain. Not thread-safe; every method returns without waiting."""
 
@@ -81,7 +80,7 @@ class DevChain:
             slots_per_epoch=self.rules.preset.slots_per_epoch,
             forks=fork_schedule(config.fork, state.genesis_validators_root),
         )
-        self.tree = BlockTree(_genesis_node(state))
+        self.tree = BlockTree(genesis_node(state))
         self.head: Node = self.tree.genesis
         self.justified: tuple[int, bytes] = (0, self.head.root)
         self.finalized: tuple[int, bytes] = (0, self.head.root)
@@ -291,8 +290,7 @@ class DevChain:
         self.reports.included(block.slot, DutyKind.PROPOSER, block.proposer_index, block.slot)
         for attestation in block.body.attestations:
             self._count_included(state, attestation, block.slot, now_s)
-        data = {"slot": str(node.slot), "block": "0x" + root.hex(), "execution_optimistic": False}
-        self.publish("block", data)
+        self.publish("block", block_data(node))
         self._update_checkpoints(state)
         self._update_head()
         return node
@@ -364,19 +362,11 @@ class DevChain:
         if finalized.epoch <= self.finalized[0] or finalized.root not in self.tree:
             return
         self.finalized = (finalized.epoch, finalized.root)
-        node = self.tree.get(finalized.root)
-        state_root = node.state_root if node else bytes(32)
         oldest = self.rules.first_slot(max(0, finalized.epoch - STATES_KEPT_EPOCHS))
         self.tree.forget_states(oldest, finalized.root)
-        self.publish(
-            "finalized_checkpoint",
-            {
-                "block": "0x" + finalized.root.hex(),
-                "state": "0x" + state_root.hex(),
-                "epoch": str(finalized.epoch),
-                "execution_optimistic": False,
-            },
-        )
+        node = self.tree.get(finalized.root)
+        if node is not None:
+            self.publish("finalized_checkpoint", finalized_data(node, finalized.epoch))
 
     def _update_head(self) -> None:
         state = self.tree.state_at(self.justified[1], 0)
@@ -386,35 +376,14 @@ class DevChain:
         if new.root == old.root:
             return
         self.head = new
+        slots_per_epoch = self.rules.preset.slots_per_epoch
         if not self.tree.is_ancestor(old.root, new.root):
-            self.publish("chain_reorg", self._reorg_data(old, new))
-        self.publish("head", self._head_data(old, new))
-
-    def _reorg_data(self, old: Node, new: Node) -> dict[str, Any]:
-        on_new = {node.root for node in self.tree.chain(new.root)}
-        common = next(node for node in self.tree.chain(old.root) if node.root in on_new)
-        return {
-            "slot": str(new.slot),
-            "depth": str(max(1, old.slot - common.slot)),
-            "old_head_block": "0x" + old.root.hex(),
-            "new_head_block": "0x" + new.root.hex(),
-            "old_head_state": "0x" + old.state_root.hex(),
-            "new_head_state": "0x" + new.state_root.hex(),
-            "epoch": str(self.rules.epoch_of(new.slot)),
-            "execution_optimistic": False,
-        }
-
-    def _head_data(self, old: Node, new: Node) -> dict[str, Any]:
+            data = reorg_data(self.tree, old, new, slots_per_epoch=slots_per_epoch)
+            self.publish("chain_reorg", data)
         epoch = self.rules.epoch_of(new.slot)
-        return {
-            "slot": str(new.slot),
-            "block": "0x" + new.root.hex(),
-            "state": "0x" + new.state_root.hex(),
-            "epoch_transition": epoch > self.rules.epoch_of(old.slot),
-            "previous_duty_dependent_root": "0x" + self.dependent_root(epoch - 1).hex(),
-            "current_duty_dependent_root": "0x" + self.dependent_root(epoch).hex(),
-            "execution_optimistic": False,
-        }
+        roots = (self.dependent_root(epoch - 1), self.dependent_root(epoch))
+        data = head_data(old, new, slots_per_epoch=slots_per_epoch, dependent_roots=roots)
+        self.publish("head", data)
 
     def dependent_root(self, epoch: int) -> bytes:
         """The block that decides what is drawn for ``epoch``: the last one before it begins."""
@@ -428,18 +397,3 @@ class DevChain:
         event = ChainEvent(topic=topic, data=data)
         for listener in self.listeners:
             listener(event)
-
-
-def _genesis_node(state: State) -> Node:
-    root = state.root()
-    header: Any = state.latest_block_header
-    header = header.replace(state_root=root)
-    return Node(
-        root=header.hash_tree_root(),
-        parent_root=bytes(32),
-        slot=0,
-        proposer_index=0,
-        signed=None,
-        state=state,
-        state_root=root,
-    )

@@ -15,6 +15,7 @@ from tetrarch.ethereum.devchain.transition.validators import (
     COMPOUNDING_PREFIX,
     ETH1_PREFIX,
 )
+from tetrarch.ethereum.devchain.tree import Node
 from tetrarch.ethereum.spec.domains import FAR_FUTURE_EPOCH
 from tetrarch.ethereum.spec.values import Fork
 from tetrarch.ssz.container import Record
@@ -77,6 +78,22 @@ def genesis_state(rules: Rules, *, validators: int, genesis_time_s: int) -> Stat
             (proposers_of_epoch(state, each) for each in range(preset.min_seed_lookahead + 1)), ()
         )
     return state
+
+
+def genesis_node(state: State) -> Node:
+    """The block before all blocks: ``state`` is the state after it."""
+    root = state.root()
+    header: Any = state.latest_block_header
+    header = header.replace(state_root=root)
+    return Node(
+        root=header.hash_tree_root(),
+        parent_root=bytes(32),
+        slot=0,
+        proposer_index=0,
+        signed=None,
+        state=state,
+        state_root=root,
+    )
 
 
 def _fork(rules: Rules) -> Record:

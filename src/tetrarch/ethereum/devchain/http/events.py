@@ -6,7 +6,7 @@ import json
 from aiohttp import web
 
 from tetrarch.errors import InputInvalid
-from tetrarch.ethereum.devchain.chain import ChainEvent
+from tetrarch.ethereum.devchain.events import ChainEvent
 from tetrarch.ethereum.devchain.http.answers import Face, query_items
 
 QUEUE_MAX = 1024
