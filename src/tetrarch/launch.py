@@ -43,6 +43,7 @@ from tetrarch.observability.metrics import Metrics
 from tetrarch.observability.monitoring import Monitoring
 from tetrarch.storage.database import Database
 from tetrarch.storage.errors import FolderNotWritable
+from tetrarch.storage.room import RoomWatch
 from tetrarch.supervision import Supervisor, sole_cause
 from tetrarch.validator_api.api import ValidatorApi
 from tetrarch.validator_api.ports import Ports as ApiPorts
@@ -144,7 +145,7 @@ class _Launch:
         ports = NodePorts(
             beacon_node=beacon_node,
             bus=mesh,
-            storage=database,
+            storage=RoomWatch(database, log),
             identity=self._identity(),
             clock=self.clock,
             compute=compute,

@@ -65,3 +65,45 @@ def test_error_fields_say_what_and_how_to_mend() -> None:
 
 def test_silent_log_accepts_everything() -> None:
     SilentLog().bind(node=1).warning("anything", field=1)
+
+
+class Now:
+    def __init__(self) -> None:
+        self.now_s = 1_700_000_000.0
+
+    def wall_s(self) -> float:
+        return self.now_s
+
+
+def test_equal_warnings_are_told_once_in_a_while() -> None:
+    stream, clock, counted = io.StringIO(), Now(), list[str]()
+    log = build_log(stream, clock=clock, log_format=LogFormat.JSON, on_line=counted.append)
+    for _ in range(5):
+        log.warning("step_failed", worker="store")
+        log.warning("step_failed", worker="send")
+        log.info("duty_done")
+        clock.now_s += 1
+    clock.now_s += 10
+    log.warning("step_failed", worker="store")
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    told = [(line["worker"], line.get("left_out")) for line in lines if "worker" in line]
+    assert told == [("store", None), ("send", None), ("store", 4)]
+    assert len([line for line in lines if line["event"] == "duty_done"]) == 5
+    assert counted.count("warning") == 3
+
+
+def test_memory_for_repeats_is_bounded() -> None:
+    stream = io.StringIO()
+    log = build_log(stream, clock=FixedClock())
+    for number in range(1000):
+        log.warning("step_failed", number=number)
+    log.warning("step_failed", number=0)
+    assert len(stream.getvalue().splitlines()) == 1001
+
+
+def test_a_line_that_cannot_be_written_harms_nobody() -> None:
+    class FullDisk(io.StringIO):
+        def write(self, _text: str, /) -> int:
+            raise OSError(28, "No space left on device")
+
+    build_log(FullDisk(), clock=FixedClock()).error("disk_full")

@@ -5,6 +5,7 @@ their names. Info is an outcome, a warning is something the operator may act on 
 ``mend`` where there is a way to.
 """
 
+import contextlib
 from collections.abc import Callable, MutableMapping
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
@@ -19,6 +20,8 @@ _EventDict = MutableMapping[str, Any]
 # A field of such a name is a mistake of the caller; its value must not get out anyway.
 _SECRET_NAMES = ("password", "private_key", "secret", "seed", "mnemonic", "token")
 _BYTES_SHOWN_MAX = 48
+REPEAT_WAIT_S = 10.0
+_REPEATS_MAX = 256
 
 
 class LogFormat(StrEnum):
@@ -60,8 +63,12 @@ def build_log(
 ) -> Log:
     """A logger that writes lines to ``stream`` and shares nothing with any other.
 
+    A warning that says exactly the same as one before is left out for ``REPEAT_WAIT_S``, and
+    the next one says how many were.
+
     Args:
-        stream: owned by the caller; flushed after each line.
+        stream: owned by the caller; flushed after each line. A line that it cannot take (its
+            disk is full, its reader is gone) is lost, and nothing else happens.
         clock: dates the lines.
         log_format: for people or for machines.
         level: lines below it cost about a microsecond and are not written.
@@ -79,7 +86,8 @@ def build_log(
             on_line(method)
         return event
 
-    processors: list[Any] = [structlog.processors.add_log_level, date, count, _make_plain]
+    add_level, repeats = structlog.processors.add_log_level, _Repeats(clock)
+    processors: list[Any] = [_make_plain, repeats, add_level, date, count]
     if log_format is LogFormat.JSON:
         processors += [
             structlog.processors.format_exc_info,
@@ -97,13 +105,51 @@ def build_log(
             )
         )
     logger: Log = structlog.wrap_logger(
-        structlog.PrintLogger(stream),
+        _Lines(stream),
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(level),
         context_class=dict,
         cache_logger_on_first_use=False,
     ).bind(**fields)
     return logger
+
+
+class _Lines:
+    """Writes what the processors made of an event: a line, and a traceback where there is one."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def msg(self, text: str) -> None:
+        # Whoever logs does other work, which must go on: there is nobody to tell.
+        with contextlib.suppress(OSError):
+            print(text, file=self._stream, flush=True)
+
+    debug = info = warning = error = critical = msg
+
+
+class _Repeats:
+    """Leaves out warnings that repeat one another, as when a disk stays full."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._shown: dict[tuple[tuple[str, str], ...], tuple[float, int]] = {}  # time, left out
+
+    def __call__(self, _logger: object, method: str, event: _EventDict) -> _EventDict:
+        if method != "warning":
+            return event
+        said = tuple((name, str(value)) for name, value in event.items())
+        now_s = self._clock.wall_s()
+        shown_s, left_out = self._shown.pop(said, (None, 0))
+        if shown_s is not None and 0 <= now_s - shown_s < REPEAT_WAIT_S:
+            self._shown[said] = (shown_s, left_out + 1)
+            raise structlog.DropEvent
+        self._shown[said] = (now_s, 0)
+        if len(self._shown) > _REPEATS_MAX:
+            del self._shown[next(iter(self._shown))]
+        if left_out:
+            event["left_out"] = left_out
+        return event
 
 
 class SilentLog:

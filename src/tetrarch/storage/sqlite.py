@@ -1,5 +1,6 @@
 """SQLite connections as this project uses them, and the group commit both databases share."""
 
+import shutil
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from tetrarch.errors import TetrarchError
 from tetrarch.storage.errors import (
     FolderNotWritable,
     StorageCorrupt,
+    StorageFailed,
     StorageFull,
     StorageFullAtStart,
     translate,
@@ -21,6 +23,8 @@ Transaction: TypeAlias = Callable[[sqlite3.Connection], R]
 
 # How long a connection waits for a lock that only a stray reader of the file could hold.
 _BUSY_TIMEOUT_MS = 2000
+# With less a database cannot be opened: its WAL index alone takes 32 KiB.
+_ROOM_BYTES_MIN = 64 * 1024
 _SETTINGS = (
     "PRAGMA journal_mode = WAL",
     # A commit returns after fsync: these databases guard signatures.
@@ -89,9 +93,18 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 def _at_start(error: sqlite3.Error, path: Path) -> TetrarchError | sqlite3.Error:
     ours = translate(error, "open database", path)
-    if isinstance(ours, StorageFull):
+    # Without room for its shared memory SQLite speaks of a disk error only.
+    full = isinstance(ours, StorageFailed) and _free_bytes(path) < _ROOM_BYTES_MIN
+    if isinstance(ours, StorageFull) or full:
         return StorageFullAtStart("open database", path=path)
     return ours or error
+
+
+def _free_bytes(path: Path) -> int:
+    try:
+        return shutil.disk_usage(path.parent).free
+    except OSError:
+        return _ROOM_BYTES_MIN  # unknown: the error stays what it is
 
 
 def commit_group(
