@@ -1,6 +1,8 @@
 """Every endpoint answers as the beacon API describes, and takes what a validator client sends."""
 
 import asyncio
+import json
+from random import Random
 from typing import Any
 
 import pytest
@@ -248,6 +250,62 @@ def test_builder_s_block_is_blinded_and_comes_back_whole() -> None:
             assert block["data"]["message"]["body"]["execution_payload"]["transactions"] == []
 
     asyncio.run(main())
+
+
+@forks
+def test_rubbish_is_refused_with_400(fork: Fork) -> None:
+    rng = Random(f"rubbish/{fork}")
+    version = {"Eth-Consensus-Version": fork.value}
+
+    def spoiled(data: bytes) -> bytes:
+        cut = data[: rng.randrange(len(data) + 1)] if rng.random() < 0.3 else data
+        raw = bytearray(cut)
+        for _ in range(rng.randrange(1, 6)):
+            if raw:
+                raw[rng.randrange(len(raw))] = rng.randrange(256)
+        return bytes(raw)
+
+    async def main() -> None:
+        async with served(StillClock(3), fork=fork, validators=16, self_run=ALL) as (
+            server,
+            client,
+        ):
+            chain = server.chain
+            await client.get("/eth/v1/node/syncing")
+            head = chain.head
+            assert head.signed is not None
+            signed: Any = head.signed
+            if fork.at_least(Fork.DENEB):
+                contents = chain.rules.types.SignedBlockContents
+                signed = contents(signed_block=signed, kzg_proofs=(), blobs=())
+            block_ssz, block_json = signed.encode(), json.dumps(signed.to_json()).encode()
+            duty = next(d for d in attester_assignments(chain.head_state(3), 0) if d.slot == 3)
+            data = chain.attestation_data(3, duty.committee_index)
+            vote = single_attestation(chain.head_state(3), data, duty)
+            vote_json = json.dumps([vote.to_json()]).encode()
+            for number in range(60):
+                body, kind = ((block_ssz, SSZ), (block_json, "application/json"))[number % 2]
+                headers = {**version, "Content-Type": kind}
+                spoilt = spoiled(body)
+                if spoilt != body:
+                    path = "/eth/v2/beacon/blocks"
+                    await client.post(path, data=spoilt, headers=headers, expect=400)
+                spoilt = spoiled(vote_json)
+                if number % 2 and not _is_same(spoilt, vote.to_json()):
+                    path = "/eth/v2/beacon/pool/attestations"
+                    await client.post(path, data=spoilt, headers=headers, expect=400)
+            assert chain.head is head
+            assert chain.watch.findings == []
+
+    asyncio.run(main())
+
+
+def _is_same(spoilt: bytes, vote: Any) -> bool:
+    """Whether a spoilt body still reads as the same vote: only a name or a space changed."""
+    try:
+        return bool(json.loads(spoilt) in ([vote], []))
+    except ValueError:
+        return False
 
 
 def test_announcements_are_taken() -> None:
