@@ -115,10 +115,10 @@ class Demo:
                     child.check()
                 await self._poll(session, since_slot=max(self.slot - LAST_SLOTS_ASKED, 0))
                 if live is not None:
-                    live.update(draw(self._frame()))
+                    live.update(draw(self.frame(keys=self.show)))
                 elif self.slot > told:
                     told = self.slot
-                    self._tell(progress_line(self._frame()))
+                    self._tell(progress_line(self.frame(keys=self.show)))
                 await asyncio.sleep(POLL_S)
 
     @contextlib.contextmanager
@@ -188,14 +188,15 @@ class Demo:
         """What the nodes reported of duties in the shown slots."""
         return [d for d in self._node_duties.values() if 0 <= d.slot < self.shape.slots]
 
-    def _frame(self) -> Frame:
+    def frame(self, *, keys: bool) -> Frame:
+        """What a picture of this moment shows; with ``keys`` the hint which keys to press."""
         return Frame(
             slot=self.slot,
             slot_count=self.shape.slots,
             alive=tuple(node.is_alive for node in self.nodes),
             nodes=self.node_duties,
             chain=self._chain_duties(),
-            keys=self.show,
+            keys=keys,
         )
 
     def _summary(self) -> Summary:
