@@ -7,6 +7,7 @@ import asyncio
 import io
 import re
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -39,7 +40,9 @@ def main() -> None:
         )
         asyncio.run(demo.run())
     console = Console(record=True, width=106, file=io.StringIO())
-    console.print(draw(demo.frame(keys=True)))
+    if demo.last_frame is None:
+        raise SystemExit("the demo ended before it began")
+    console.print(draw(replace(demo.last_frame, keys=True)))
     svg = console.export_svg(title="tetrarch demo")
     # Without rich's web fonts: a picture fetches nothing, any monospaced font will do.
     PICTURE.write_text(re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL))

@@ -1,5 +1,8 @@
 """The ``tetrarch`` command: all its groups."""
 
+import json
+from typing import Annotated
+
 import typer
 
 from tetrarch import __version__
@@ -22,12 +25,14 @@ app.command(name="devchain")(devchain.devchain)
 
 @app.command()
 @run_command
-def version() -> None:
+def version(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
     """Print the version.
 
-    Example: tetrarch version
+    Example: tetrarch version --json
     """
-    typer.echo(__version__)
+    typer.echo(json.dumps({"version": __version__}) if as_json else __version__)
 
 
 def main() -> None:

@@ -51,6 +51,7 @@ class Demo:
     console: Console
     show: bool
     outages: list[Outage] = field(default_factory=list)
+    last_frame: Frame | None = None
     _node_duties: dict[tuple[int, int, str], NodeDuty] = field(default_factory=dict)
     _report: dict[str, Any] = field(default_factory=dict)
 
@@ -114,11 +115,12 @@ class Demo:
                 for child in (self.chain, *self.nodes):
                     child.check()
                 await self._poll(session, since_slot=max(self.slot - LAST_SLOTS_ASKED, 0))
+                self.last_frame = self._frame()
                 if live is not None:
-                    live.update(draw(self.frame(keys=self.show)))
+                    live.update(draw(self.last_frame))
                 elif self.slot > told:
                     told = self.slot
-                    self._tell(progress_line(self.frame(keys=self.show)))
+                    self._tell(progress_line(self.last_frame))
                 await asyncio.sleep(POLL_S)
 
     @contextlib.contextmanager
@@ -188,15 +190,14 @@ class Demo:
         """What the nodes reported of duties in the shown slots."""
         return [d for d in self._node_duties.values() if 0 <= d.slot < self.shape.slots]
 
-    def frame(self, *, keys: bool) -> Frame:
-        """What a picture of this moment shows; with ``keys`` the hint which keys to press."""
+    def _frame(self) -> Frame:
         return Frame(
             slot=self.slot,
             slot_count=self.shape.slots,
             alive=tuple(node.is_alive for node in self.nodes),
             nodes=self.node_duties,
             chain=self._chain_duties(),
-            keys=keys,
+            keys=self.show,
         )
 
     def _summary(self) -> Summary:
