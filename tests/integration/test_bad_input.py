@@ -9,7 +9,8 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 from tests.integration.lodestar import free_ports
 from tests.integration.processes import (
+    TETRARCH,
     Devchain,
     Ended,
     NodeProcess,
@@ -71,10 +73,11 @@ class Place:
                 counts[f"{database}.{name}"] = count
         return counts
 
-    def run(self, *options: object, url: str = "") -> Ended:
+    def run(self, *options: object, url: str = "", command: Sequence[str] = TETRARCH) -> Ended:
         (port,) = free_ports(1)
-        arguments = [self.folder, "--beacon-node", url or self.chain.url]
-        return run_tetrarch("run", *arguments, "--monitoring-port", port, *options)
+        arguments: list[object] = [self.folder, "--beacon-node", url or self.chain.url]
+        arguments += ["--monitoring-port", port, *options]
+        return run_tetrarch("run", *arguments, command=command)
 
 
 @pytest.fixture(scope="module")
@@ -339,6 +342,26 @@ def test_another_chain(place: Place) -> None:
     assert place.stored() == before
 
 
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("exception", "bug (RuntimeError: no such slot)"),
+        ("invariant", "bug (broken invariant: a slot follows the one before it)"),
+    ],
+)
+def test_a_bug_ends_the_process(place: Place, kind: str, told: str) -> None:
+    """A worker that fails as nobody expected: traceback, one line, exit code 70, all kept."""
+    before = place.stored()
+    script = str(Path(__file__).with_name("node_with_bug.py"))
+    ended = place.run(command=[sys.executable, script, kind])
+    assert ended.exit_code == 70, ended.stderr
+    assert len(ended.error_lines) == 1, ended.stderr
+    assert told in ended.error_lines[0]
+    assert "Traceback (most recent call last)" in ended.stderr
+    assert "broken_run" in ended.stderr
+    expect_works(place, before)
+
+
 def test_rubbish_while_it_works(worked: tuple[Path, Devchain], tmp_path: Path) -> None:
     """A beacon node that goes mad for some slots: no node ends, and duties go on afterwards."""
     cluster, _ = worked
@@ -356,7 +379,7 @@ def test_rubbish_while_it_works(worked: tuple[Path, Devchain], tmp_path: Path) -
             mad.kind = None
             sane = int(chain.slot) + 1
             epoch_end = (sane // 8 + 1) * 8
-            chain.wait_slot(epoch_end + 10)
+            chain.wait_slot(epoch_end + 8)
             for node in nodes:
                 assert node.running, node.tail()
                 assert "Traceback" not in node.text, node.tail(80)
@@ -365,6 +388,6 @@ def test_rubbish_while_it_works(worked: tuple[Path, Devchain], tmp_path: Path) -
             missed = [
                 duty
                 for duty in report["duties"]
-                if epoch_end < duty["slot"] < epoch_end + 8 and duty["status"] == "missed"
+                if epoch_end < duty["slot"] < epoch_end + 6 and duty["status"] == "missed"
             ]
             assert missed == [], nodes[0].tail(80)

@@ -1,0 +1,78 @@
+"""Goal: on newer forks than the real client knows, what real clients send and accept works too.
+
+Method: four nodes as processes over an Electra chain, each with a scripted client that holds its
+share keystores and replays the recorded call table: two in SSZ, two in JSON. Three of
+the four must agree to sign anything, so a form that a node reads wrongly shows as a missed duty.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import aiohttp
+import pytest
+from tests.integration.lodestar import free_ports
+from tests.integration.processes import Devchain, NodeProcess, create_cluster, running
+from tests.integration.scripted_client import LODESTAR, LODESTAR_SSZ, VERO, ScriptedClient
+
+from tetrarch.cluster.files import VALIDATOR_KEYS_FOLDER
+from tetrarch.cluster.keystore_files import keystore_paths, open_keystore
+from tetrarch.crypto.bls import SecretKey
+from tetrarch.ethereum.beacon_node.client import connect_beacon_node
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(200)]
+
+KEYS = range(16)
+UNTIL_SLOT = 11
+FORMS = (LODESTAR, LODESTAR_SSZ, VERO, VERO)
+# Answers in SSZ to those who prefer it.
+SSZ_CALLS = {
+    "GET /eth/v1/validator/attestation_data",
+    "GET /eth/v3/validator/blocks/N",
+    "GET /eth/v2/validator/aggregate_attestation",
+}
+
+
+def test_recorded_calls(tmp_path: Path, tell: Callable[[object], None]) -> None:
+    cluster = create_cluster(tmp_path, KEYS)
+    chain = Devchain(tmp_path, validators=len(KEYS), start_s=14)
+    ports = free_ports(4)
+    mode = ("--signing", "validator_client", "--validator-api-port")
+    nodes = [NodeProcess(i, cluster, chain.url, *mode, port) for i, port in enumerate(ports)]
+    with running(chain, *nodes):
+        clients = asyncio.run(_run_clients(cluster, chain.url, ports))
+        report = chain.report()
+        told = "\n".join(node.tail(50) for node in nodes)
+        due = [duty for duty in report["duties"] if 2 <= duty["slot"] < UNTIL_SLOT - 1]
+        assert report["slashable"] == []
+        assert {duty["status"] for duty in due} <= {"in_time", "late"}, f"{due}\n{told}"
+        assert {duty["type"] for duty in due} == {"attester", "proposer"}
+        for client in clients:
+            assert client.heads > 0, client.form.name
+            in_ssz = {call for call, _, ssz in client.calls if ssz}
+            assert (in_ssz >= SSZ_CALLS) == (client.form.accept != VERO.accept), client.calls
+        late = sum(duty["status"] == "late" for duty in due)
+        calls = sum(sum(client.calls.values()) for client in clients)
+        tell(f"{len(due)} duties, none missed, {late} late; {calls} calls, all answered 200")
+
+
+async def _run_clients(cluster: Path, chain_url: str, ports: list[int]) -> list[ScriptedClient]:
+    async with connect_beacon_node(chain_url) as beacon_node:
+        spec = await beacon_node.chain_spec()
+    folders = [cluster / f"node{index}" for index in range(len(ports))]
+    timeout = aiohttp.ClientTimeout(total=12)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        clients = [
+            ScriptedClient(form, f"http://127.0.0.1:{port}", share_keys(path), spec, session)
+            for form, port, path in zip(FORMS, ports, folders, strict=True)
+        ]
+        async with asyncio.TaskGroup() as tasks:
+            for client in clients:
+                tasks.create_task(client.run(until_slot=UNTIL_SLOT))
+    return clients
+
+
+def share_keys(node: Path) -> dict[bytes, SecretKey]:
+    """The share keys of a node, as its validator client would import them."""
+    opened = (open_keystore(path) for path in keystore_paths(node / VALIDATOR_KEYS_FOLDER))
+    return {key.public_key(): key for key in opened}
