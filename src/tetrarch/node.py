@@ -33,7 +33,7 @@ from tetrarch.duties.signer import Signer, SigningService
 from tetrarch.duties.slashing import GroupHistory
 from tetrarch.duties.timing import deadline_s, may_speak_of, start_s
 from tetrarch.duties.tracker import DutyReport, Step, Tracker
-from tetrarch.duties.types import Duty, DutyType, PartialSet, PubKey
+from tetrarch.duties.types import Duty, DutyType, PartialSet, PubKey, SignedDataSet
 from tetrarch.duties.votelog import DurableVoteLog
 from tetrarch.duties.wire import Components, HasDuty, Submitter, V, wire
 from tetrarch.entropy import Entropy
@@ -235,20 +235,37 @@ class Node:
         self._ports.on_report(self.tracker.finish(duty))
 
     async def _resume(self) -> None:
-        """Sign what was decided before a crash and is still open; the enclave repeats itself."""
+        """Go on with what was decided before a crash and is still open.
+
+        Group signatures that are stored may not have reached the beacon node: it gets them
+        (again). The enclave repeats itself, so signing (again) is safe too.
+        """
         c, chain = self.components, self.shape.chain
-        if c.signer is None:
-            return
         now_slot = chain.slot_at(self._ports.clock.wall_s())
         since = max(now_slot - chain.slots_per_epoch - 1, 0)
+        sign = None if c.signer is None else self._again("signer.sign", c.signer.sign)
+        submit = self._again("broadcaster.broadcast", c.broadcaster.broadcast)
         own = self.shape.keys.own_share_index
         for data_set in await c.dutydb.decided_since(since):
             duty = data_set.duty
+            if not c.deadlines.is_open(duty):
+                continue
+            found = [await c.aggsigdb.find(duty, item.pubkey) for item in data_set.items]
+            made = tuple(signed for signed in found if signed is not None)
+            if made:
+                await submit(SignedDataSet(duty=duty, items=made))
             signed = all(c.parsigdb.has_signed(duty, i.pubkey, own) for i in data_set.items)
-            if not signed and c.deadlines.is_open(duty):
-                self._log.info("duty_resumed", duty=str(duty))
-                resume = self._retryer.asynchronous("resume>signer.sign", _duty_of, c.signer.sign)
-                await resume(data_set)
+            if sign is not None and not signed:
+                await sign(data_set)
+
+    def _again(self, step: str, handler: Handler[V]) -> Handler[V]:
+        repeat = self._retryer.asynchronous(f"resume>{step}", _duty_of, handler)
+
+        async def resume(value: V) -> None:
+            self._log.info("duty_resumed", duty=str(value.duty), step=step)
+            await repeat(value)
+
+        return resume
 
     async def _on_epoch(self, epoch: int) -> None:
         """An epoch is resolved: prepare it, and delete what nobody can need any more."""

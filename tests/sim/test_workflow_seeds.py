@@ -28,6 +28,7 @@ REGRESSIONS = {
     2: "a full disk stopped the node at its next vote",
     6: "own partials left the node before they were durable",
     392: "a node that had waited for its disk sent a payload that no peer reads",
+    58: "a group signature that was stored just before a crash was never submitted",
 }
 
 
@@ -58,8 +59,10 @@ def test_seeds_cover_every_fault() -> None:
     profiles = [draw(seed) for seed in range(WORKFLOW_SEEDS_FAST)]
     assert {kind for p in profiles for _, kind in p.liars} == set(Kind)
     assert {p.node_count for p in profiles} == {3, 4, 5, 7}
-    assert any(crash.at_write and crash.after_commit for p in profiles for crash in p.crashes)
-    assert any(crash.at_write and not crash.after_commit for p in profiles for crash in p.crashes)
+    assert any(crash.at_write > 0 and crash.after_commit for p in profiles for crash in p.crashes)
+    assert any(
+        crash.at_write > 0 and not crash.after_commit for p in profiles for crash in p.crashes
+    )
     assert any(p.partitions for p in profiles)
     assert any(p.full_disks for p in profiles)
     assert any(p.faults.loss > 0.3 for p in profiles)

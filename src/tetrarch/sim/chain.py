@@ -51,6 +51,9 @@ from tetrarch.sim.loop import EPOCH_S
 
 SLOT_MS = 12_000
 SLOTS_PER_EPOCH = 8
+FIRST_EPOCH = 100  # a chain that has a past: votes can have old sources
+FORK_EPOCHS = 3  # so far behind main is the justification of the fork
+GENESIS_S = 1.0 - FIRST_EPOCH * SLOTS_PER_EPOCH * SLOT_MS / 1000  # of the run
 FIRST_INDEX = 10
 MAIN = "main"
 _VERSION = bytes.fromhex("05000001")
@@ -63,6 +66,7 @@ class BeaconFaults:
     delay_s: tuple[float, float] = (0.002, 0.02)
     head_lag: int = 0  # slots whose blocks it has not seen yet
     error_rate: float = 0.0
+    view_error_rate: float = 0.0  # of attestation data alone
     forked: bool = False  # it follows another chain: other targets, older sources
 
 
@@ -92,7 +96,7 @@ class SimChain:
         """Electra from the start, minimal preset, 12 s slots."""
         return ChainSpec(
             preset="minimal",
-            genesis_time_s=int(EPOCH_S) + 1,
+            genesis_time_s=int(EPOCH_S + GENESIS_S),
             slot_duration_ms=SLOT_MS,
             slots_per_epoch=SLOTS_PER_EPOCH,
             forks=ForkSchedule(
@@ -152,11 +156,11 @@ class SimChain:
     def attestation_data(self, slot: int, *, lag: int, branch: str) -> AttestationData:
         """What a node attests to that has not seen the last ``lag`` slots of ``branch``.
 
-        The fork is one epoch behind in its justification, so its votes can surround others.
+        The fork's justification is behind, so its votes can surround those of main.
         """
         epoch = slot // SLOTS_PER_EPOCH
         first = min(epoch * SLOTS_PER_EPOCH, max(slot - lag, 0))
-        source = max(epoch - (1 if branch == MAIN else 2), 0)
+        source = max(epoch - (1 if branch == MAIN else FORK_EPOCHS), 0)
         return AttestationData(
             slot=slot,
             index=0,
@@ -195,6 +199,7 @@ class SimBeaconNode:
         self._chain = chain
         self._node = node
         self._label = label
+        self._blocks = 0
         self._clock = clock
         self._rng = rng
 
@@ -203,9 +208,9 @@ class SimBeaconNode:
         """See ``BeaconNode``."""
         return f"beacon-{self._label}"
 
-    async def _answer(self) -> None:
+    async def _answer(self, *, error_rate: float = 0.0) -> None:
         await asyncio.sleep(self._rng.uniform(*self.faults.delay_s))
-        if self._rng.random() < self.faults.error_rate:
+        if self._rng.random() < max(self.faults.error_rate, error_rate):
             raise BeaconNodeUnreachable("ask beacon node", node=self._node)
 
     async def genesis(self) -> Genesis:
@@ -292,7 +297,7 @@ class SimBeaconNode:
     async def attestation_data(self, slot: int, committee_index: int) -> AttestationData:
         """See ``BeaconNode``."""
         invariant(committee_index == 0, "Electra's index is 0")
-        await self._answer()
+        await self._answer(error_rate=self.faults.view_error_rate)
         branch = "fork" if self.faults.forked else MAIN
         return self._chain.attestation_data(slot, lag=self.faults.head_lag, branch=branch)
 
@@ -302,7 +307,9 @@ class SimBeaconNode:
         position = self._chain.proposer(request.slot)
         if position is None:
             raise BeaconNodeUnreachable("produce block", node=self._node, slot=request.slot)
-        return self._chain.block(request, position=position, text=self._label)
+        self._blocks += 1  # no two are equal: the mempool changes
+        text = f"{self._label} number {self._blocks}"
+        return self._chain.block(request, position=position, text=text)
 
     async def submit_attestations(
         self, fork: Fork, submissions: tuple[AttestationSubmission, ...]

@@ -4,8 +4,9 @@ Safety is judged at each signature, decision and message; liveness and memory at
 """
 
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from sqlite3 import Connection
 from typing import Any, TypeVar
 
@@ -29,15 +30,15 @@ from tetrarch.duties.types import (
     UnsignedDataSet,
 )
 from tetrarch.ethereum.spec.values import AttestationData
-from tetrarch.sim.chain import FIRST_INDEX, MAIN, SLOTS_PER_EPOCH, SimChain, Submission
+from tetrarch.sim.chain import FIRST_INDEX, GENESIS_S, MAIN, SLOTS_PER_EPOCH, SimChain, Submission
 from tetrarch.sim.checkers import require
-from tetrarch.sim.workflow_profile import GENESIS_S, SLOT_S, Profile
+from tetrarch.sim.workflow_profile import FIRST_SLOT, SLOT_S, Profile
 from tetrarch.storage.inline import InlineDatabase
 
 R = TypeVar("R")
 SCHEMA_PRESET = "minimal"
 ATTESTED_S = SLOT_S  # after the heal an attestation is out before its slot is over
-HALF_DONE_SLOTS = 2
+RESUMED_SLOTS = 2
 PROPOSED_S = 5.0  # a third of a slot and the margin
 
 
@@ -88,6 +89,7 @@ class WorkflowCheckers:
     by_dutydb: dict[int, NoSlashing] = field(default_factory=dict)
     decided: dict[Duty, UnsignedDataSet] = field(default_factory=dict)
     right: set[tuple[PubKey, bytes, bytes]] = field(default_factory=set)  # looked up only
+    half_done: dict[int, tuple[Duty, ...]] = field(default_factory=dict)  # by node
     made: set[tuple[int, int, Duty, PubKey]] = field(default_factory=set)  # looked up only
     sent: set[tuple[int, bytes]] = field(default_factory=set)  # looked up only
 
@@ -155,17 +157,17 @@ class WorkflowCheckers:
             require(False, "an honest node's partials are well-formed", node=node)
             return
         duty = partial_set.duty
-        rows = read_now(database, lambda connection: _rows(connection, duty, node + 1))
+        rows = read_now(database, partial(_rows, duty=duty, share=node + 1))
         decisions = {
             item.pubkey: payload_of(item)
             for data in rows.decided
             for item in decode_unsigned(data, preset=SCHEMA_PRESET).items
         }
-        for partial in partial_set.partials:
-            own = (partial.pubkey, partial.signature) in rows.partials
+        for each in partial_set.partials:
+            own = (each.pubkey, each.signature) in rows.partials
             require(own, "a partial is durable before it leaves", node=node, duty=duty)
             if duty.type is not DutyType.RANDAO:
-                stored = decisions.get(partial.pubkey) == partial.payload
+                stored = decisions.get(each.pubkey) == each.payload
                 require(stored, "a decision is durable before its partial", node=node, duty=duty)
 
     def note_aggregated(self, node: int, life: int, signed_set: SignedDataSet) -> None:
@@ -177,8 +179,8 @@ class WorkflowCheckers:
 
     def note_rejected(self, node: int, false_set: PartialSet) -> None:
         """An honest node found partials false: they are no honest node's."""
-        for partial in false_set.partials:
-            framed = self.is_honest(partial.share_index - 1)
+        for each in false_set.partials:
+            framed = self.is_honest(each.share_index - 1)
             require(not framed, "honest partials verify", node=node, duty=false_set.duty)
 
     # Liveness
@@ -187,43 +189,49 @@ class WorkflowCheckers:
         """Whether all of ``duty`` lies after the heal, with a slot in between."""
         return GENESIS_S + duty.slot * SLOT_S >= self.profile.heal_s + SLOT_S
 
-    def half_done(self, databases: Sequence[InlineDatabase]) -> tuple[Duty, ...]:
-        """Votes that enough honest nodes have decided and nobody has submitted yet."""
-        decided = Counter(slot for each in databases for slot in read_now(each, _decided_votes))
-        submitted = {s.duty for s in self.chain.submissions if self.is_honest(s.node)}
-        duties = (Duty(slot, DutyType.ATTESTER) for slot in sorted(decided))
-        return tuple(
-            duty
-            for duty in duties
-            if decided[duty.slot] >= self.profile.threshold
-            and duty not in submitted
-            and duty.slot >= self.profile.heal_slot + HALF_DONE_SLOTS - SLOTS_PER_EPOCH
-        )
+    def note_heal(self, databases: Mapping[int, InlineDatabase]) -> None:
+        """Take down which open votes each honest node has decided."""
+        oldest = self.profile.heal_slot + RESUMED_SLOTS - SLOTS_PER_EPOCH
+        for node, database in databases.items():
+            slots = read_now(database, lambda connection: _voted(connection, oldest))
+            self.half_done[node] = tuple(Duty(slot, DutyType.ATTESTER) for slot in slots)
 
-    def check_half_done(self, duties: tuple[Duty, ...]) -> None:
-        """What was ``half_done`` at the heal is submitted some slots later."""
-        submitted = {s.duty for s in self.chain.submissions if self.is_honest(s.node)}
-        left = [str(duty) for duty in duties if duty not in submitted]
-        require(not left, "what was decided in time is signed after the heal", left=left)
+    def check_resumed(self, databases: Mapping[int, InlineDatabase]) -> None:
+        """Some slots after the heal: what was decided is signed, and submitted if enough did."""
+        deciders = Counter(duty for duties in self.half_done.values() for duty in duties)
+        submitted = {(s.node, s.duty) for s in self.chain.submissions}
+        for node, duties in self.half_done.items():
+            for duty in duties:
+                signed = read_now(databases[node], partial(_rows, duty=duty, share=node + 1))
+                claim = "what a node decided it signs, whatever happened meanwhile"
+                require(bool(signed.partials), claim, node=node, duty=duty)
+                if deciders[duty] >= self.profile.threshold:
+                    done = (node, duty) in submitted
+                    require(done, "what enough nodes signed is submitted", node=node, duty=duty)
 
     def check_liveness(self) -> None:
-        """After the heal some honest node has submitted every duty in time."""
-        in_time: set[tuple[Duty, PubKey]] = set()  # looked up only
+        """After the heal every honest node has submitted every duty in time."""
+        in_time: set[tuple[int, Duty, PubKey]] = set()  # looked up only
         for submission in self.chain.submissions:
             start_s = GENESIS_S + submission.duty.slot * SLOT_S
             is_vote = submission.duty.type is DutyType.ATTESTER
             limit_s = start_s + (ATTESTED_S if is_vote else PROPOSED_S)
-            if self.is_honest(submission.node) and submission.at_s <= limit_s:
-                in_time.add((submission.duty, submission.pubkey))
+            if submission.at_s <= limit_s:
+                in_time.add((submission.node, submission.duty, submission.pubkey))
         due = self._due()
         require(bool(due), "there is something to check")
-        missing = [str(duty) for duty, pubkey in due if (duty, pubkey) not in in_time]
+        missing = [
+            f"{node}:{duty}"
+            for duty, pubkey in due
+            for node in self.profile.honest
+            if (node, duty, pubkey) not in in_time
+        ]
         require(not missing, "every duty is done once the network heals", missing=missing)
 
     def _due(self) -> list[tuple[Duty, PubKey]]:
         last = int((self.profile.end_s - GENESIS_S) // SLOT_S)
         due = []
-        for slot in range(1, last):
+        for slot in range(FIRST_SLOT + 1, last):
             proposer = self.chain.proposer(slot)
             if proposer is not None:
                 due.append((Duty(slot, DutyType.PROPOSER), self.chain.pubkeys[proposer]))
@@ -241,7 +249,7 @@ class _Rows:
     partials: frozenset[tuple[bytes, bytes]]  # root key, signature; looked up only
 
 
-def _rows(connection: Connection, duty: Duty, share_index: int) -> _Rows:
+def _rows(connection: Connection, *, duty: Duty, share: int) -> _Rows:
     key = (duty.slot, int(duty.type))
     decided = connection.execute(
         "SELECT data FROM dutydb WHERE slot = ? AND duty_type = ?", key
@@ -249,14 +257,15 @@ def _rows(connection: Connection, duty: Duty, share_index: int) -> _Rows:
     partials = connection.execute(
         "SELECT pubkey, signature FROM parsigdb WHERE slot = ? AND duty_type = ?"
         " AND share_index = ?",
-        (*key, share_index),
+        (*key, share),
     ).fetchall()
     return _Rows(tuple(row[0] for row in decided), frozenset(partials))
 
 
-def _decided_votes(connection: Connection) -> list[int]:
+def _voted(connection: Connection, oldest: int) -> list[int]:
     rows = connection.execute(
-        "SELECT DISTINCT slot FROM dutydb WHERE duty_type = ?", (int(DutyType.ATTESTER),)
+        "SELECT DISTINCT slot FROM dutydb WHERE duty_type = ? AND slot >= ?",
+        (int(DutyType.ATTESTER), oldest),
     )
     return [slot for (slot,) in rows]
 

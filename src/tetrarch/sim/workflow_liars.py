@@ -36,6 +36,7 @@ from tetrarch.sim.adversary import Liar, Nature, TwinBus
 from tetrarch.sim.chain import FIRST_INDEX, MAIN, SLOTS_PER_EPOCH, SimChain
 
 KEPT_MAX = 32
+WELL_FORMED = ("one", "left", "right", "other", "forged")
 TOPICS = (Topic.CONSENSUS, Topic.PARTIAL_SIGNATURES)
 
 
@@ -46,6 +47,7 @@ class SpoilingBus:
         self._bus = bus
         self._rng = rng
         self._honesty = rng.choice([0.0, 0.3, 0.7])
+        self._habit = rng.choice(["", "", "false", "all"])  # one lie for all, or any
         self._old: deque[bytes] = deque(maxlen=KEPT_MAX)
 
     @property
@@ -78,7 +80,7 @@ class SpoilingBus:
 
     def _lies(self, payload: bytes) -> list[bytes]:
         rng = self._rng
-        if rng.random() < self._honesty:
+        if not self._habit and rng.random() < self._honesty:
             return [payload]
         lies: dict[str, Callable[[], list[bytes]]] = {
             "withhold": list,
@@ -88,7 +90,7 @@ class SpoilingBus:
             "replay": lambda: [rng.choice(self._old), payload, payload],
             "all": lambda: [self._other(payload), payload, self._false(payload, all_of_them=True)],
         }
-        return lies[rng.choice(list(lies))]()
+        return lies[self._habit or rng.choice(list(lies))]()
 
     def _garbage(self, payload: bytes) -> bytes:
         at = self._rng.randrange(len(payload))
@@ -163,12 +165,16 @@ class WorkflowLiar(Liar):
     ) -> None:
         super().__init__(bus, codec, rng=rng, nature=Nature.drawn(rng), node_count=node_count)
         self._chain = chain
+        self._values: dict[tuple[Duty, str], bytes] = {}
 
     def _value(self, duty: Duty, text: str) -> bytes:
-        items = self._items(duty, text)
-        if not items or text == "odd":
-            return super()._value(duty, text)
-        return encode_unsigned(UnsignedDataSet(duty=duty, items=items))
+        """One value for each text, so that all peers may hear the same lie."""
+        if (duty, text) not in self._values:
+            items = self._items(duty, text) if text in WELL_FORMED else ()
+            plain = super()._value(duty, text)
+            value = encode_unsigned(UnsignedDataSet(duty=duty, items=items)) if items else plain
+            self._values[duty, text] = value
+        return self._values[duty, text]
 
     def _items(self, duty: Duty, text: str) -> tuple[UnsignedData, ...]:
         if duty.type is DutyType.PROPOSER:

@@ -5,11 +5,11 @@ from enum import StrEnum
 from random import Random
 
 from tetrarch.consensus.messages import faulty_max, quorum
-from tetrarch.sim.chain import SLOT_MS, SLOTS_PER_EPOCH, BeaconFaults
+from tetrarch.sim.chain import FIRST_EPOCH, GENESIS_S, SLOT_MS, SLOTS_PER_EPOCH, BeaconFaults
 from tetrarch.sim.network import Faults
 
 SLOT_S = SLOT_MS / 1000
-GENESIS_S = 1.0  # of the run
+FIRST_SLOT = FIRST_EPOCH * SLOTS_PER_EPOCH
 CALM_SLOTS = 2 * SLOTS_PER_EPOCH  # after the heal
 
 
@@ -22,18 +22,21 @@ class Kind(StrEnum):
     TWINS = "twins"  # two honest programs with one identity and one share
 
 
+_KINDS = (Kind.LIAR, Kind.LIAR, Kind.TAMPER, Kind.TAMPER, Kind.TWINS, Kind.SILENT)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crash:
     """``node`` loses power at ``at_s`` and is back at ``back_s``.
 
-    With ``at_write`` it dies at its first write after ``at_s``; ``after_commit`` says whether
-    that write still reaches the disk.
+    With ``at_write`` > 0 it dies at that write after ``at_s`` (1: the first); ``after_commit``
+    says whether the write still reaches the disk.
     """
 
     node: int
     at_s: float
     back_s: float
-    at_write: bool
+    at_write: int
     after_commit: bool
 
 
@@ -89,8 +92,9 @@ def draw(seed: int) -> Profile:
     rng = Random(f"{seed}/workflow")
     node_count = rng.choice([4, 4, 4, 4, 4, 7, 3, 5])
     heal_s = rng.uniform(2, 3) * SLOTS_PER_EPOCH * SLOT_S
-    count = rng.randint(0, faulty_max(node_count))
-    liars = tuple((node, rng.choice(list(Kind))) for node in rng.sample(range(node_count), count))
+    most = faulty_max(node_count)
+    count = rng.choice([0, most, most])
+    liars = tuple((node, rng.choice(_KINDS)) for node in rng.sample(range(node_count), count))
     skew_s = rng.choice([0.0, 0.05, 0.3])
     honest = [n for n in range(node_count) if n not in {node for node, _ in liars}]
     return Profile(
@@ -109,14 +113,16 @@ def draw(seed: int) -> Profile:
 
 
 def _beacon_faults(rng: Random, node_count: int) -> tuple[BeaconFaults, ...]:
-    """At most f of the beacon nodes follow a fork; any of them may be late or away."""
+    """Some beacon nodes follow a fork, at most f of them; any may be late or away."""
     forked = rng.sample(range(node_count), rng.randint(0, faulty_max(node_count)))
     error_rate = rng.choice([0.0, 0.0, 0.2, 0.6])
+    view_error_rate = rng.choice([0.0, 0.0, 0.5, 0.9])
     return tuple(
         BeaconFaults(
             delay_s=rng.choice([(0.002, 0.02), (0.002, 0.02), (0.1, 0.4), (0.5, 3.0)]),
             head_lag=rng.choice([0, 0, 0, 1, 3]),
             error_rate=rng.choice([0.0, error_rate]),
+            view_error_rate=view_error_rate,
             forked=node in forked,
         )
         for node in range(node_count)
@@ -130,14 +136,15 @@ def _crashes(rng: Random, honest: list[int], heal_s: float) -> tuple[Crash, ...]
     for node in honest:
         at_s = 0.0
         for _ in range(rng.choice([0, 0, 1, 2, 4])):
-            at_s = rng.uniform(at_s, heal_s - 3)
+            late_s = heal_s - rng.choice([heal_s, 5 * SLOT_S])  # any time, or just before the heal
+            at_s = rng.uniform(max(at_s, late_s), heal_s - 3)
             back_s = min(at_s + rng.choice([0.1, 5.0, 60.0]) * rng.random() + 0.2, heal_s - 1)
             crashes.append(
                 Crash(
                     node=node,
                     at_s=at_s,
                     back_s=back_s,
-                    at_write=rng.random() < 0.7,
+                    at_write=rng.choice([0, 1, 2, 3, 4, 5, 6, 8, 10]),
                     after_commit=rng.random() < 0.5,
                 )
             )

@@ -5,8 +5,9 @@ more epochs every duty must be done in time. ``workflow_checkers`` says what is 
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from tetrarch.consensus.codec import Codec
@@ -15,7 +16,7 @@ from tetrarch.duties.types import Duty, DutyType, ShareIndex
 from tetrarch.errors import TetrarchError
 from tetrarch.network.ports import Topic
 from tetrarch.node import Node
-from tetrarch.sim.chain import SLOTS_PER_EPOCH, BeaconFaults, SimChain
+from tetrarch.sim.chain import GENESIS_S, SLOTS_PER_EPOCH, BeaconFaults, SimChain
 from tetrarch.sim.checkers import Honesty, require
 from tetrarch.sim.identities import ModelIdentity, real_identities
 from tetrarch.sim.loop import simulate
@@ -23,15 +24,16 @@ from tetrarch.sim.model_crypto import deal
 from tetrarch.sim.network import SimNetwork
 from tetrarch.sim.qbft_world import CLUSTER_ID
 from tetrarch.sim.trace import Trace
-from tetrarch.sim.workflow_checkers import HALF_DONE_SLOTS, WorkflowCheckers
+from tetrarch.sim.workflow_checkers import RESUMED_SLOTS, WorkflowCheckers
 from tetrarch.sim.workflow_liars import SpoilingBus, WorkflowLiar, split
 from tetrarch.sim.workflow_node import BuildNode, Setting, SimNode
-from tetrarch.sim.workflow_profile import GENESIS_S, SLOT_S, Crash, FullDisk, Kind, Profile, draw
+from tetrarch.sim.workflow_profile import FIRST_SLOT, SLOT_S, Crash, FullDisk, Kind, Profile, draw
 
 MESSAGES_MAX = 200_000
-INSTANCES_MAX = 2 * (SLOTS_PER_EPOCH + 2)  # attestations live for an epoch
-OPEN_DUTIES_MAX = 3 * (3 * SLOTS_PER_EPOCH + 2)  # liars may speak of two epochs ahead
+INSTANCES_MAX = SLOTS_PER_EPOCH + 4  # attestations live for an epoch
+OPEN_DUTIES_MAX = SLOTS_PER_EPOCH + 4
 LYING_INSTANCES_MAX = 16
+LYING_DUTIES_MAX = 3 * 3 * SLOTS_PER_EPOCH  # liars may speak of duties up to two epochs ahead
 WAITERS_MAX = 4
 CONNECT_S = 0.05
 
@@ -97,9 +99,10 @@ class WorkflowWorld:
             work = tasks.create_task(self._cluster(), name="cluster")
             await asyncio.sleep(self.profile.heal_s)
             self._heal()
-            half_done = self.checkers.half_done([node.database for node in self._nodes.values()])
-            await asyncio.sleep(HALF_DONE_SLOTS * SLOT_S)
-            self.checkers.check_half_done(half_done)
+            databases = {index: node.database for index, node in self._nodes.items()}
+            self.checkers.note_heal(databases)
+            await asyncio.sleep(RESUMED_SLOTS * SLOT_S)
+            self.checkers.check_resumed(databases)
             await asyncio.sleep(self.profile.end_s - asyncio.get_running_loop().time())
             self.checkers.check_liveness()
             self._check_memory()
@@ -113,12 +116,14 @@ class WorkflowWorld:
     def _heal(self) -> None:
         self._setting.trace.note("healed")
         self.network.heal()
-        for node in (*self._nodes.values(), *self._others):
+        for node in self._nodes.values():
             node.beacon_node.faults = BeaconFaults()
             node.fill_disk(full=False)
+        for node in self._others:  # they need not heal
+            node.beacon_node.faults = BeaconFaults(forked=node.beacon_node.faults.forked)
 
     def _check_memory(self) -> None:
-        lying = len(self.profile.liars) * LYING_INSTANCES_MAX
+        liars = len(self.profile.liars)
         for index in self.profile.honest:
             node = self._nodes[index].node
             require(node is not None, "honest nodes are up after the heal", node=index)
@@ -127,8 +132,16 @@ class WorkflowWorld:
             parts = node.components
             open_count = len(parts.parsigdb.open_duties())
             for claim, count, bound in (
-                ("instances are bounded", node.consensus.instance_count, INSTANCES_MAX + lying),
-                ("open duties are bounded", open_count, OPEN_DUTIES_MAX),
+                (
+                    "instances are bounded",
+                    node.consensus.instance_count,
+                    INSTANCES_MAX + liars * LYING_INSTANCES_MAX,
+                ),
+                (
+                    "open duties are bounded",
+                    open_count,
+                    OPEN_DUTIES_MAX + bool(liars) * LYING_DUTIES_MAX,
+                ),
                 ("waiters are bounded", parts.aggsigdb.waiting_count, WAITERS_MAX),
             ):
                 require(count <= bound, claim, node=index, count=count)
@@ -155,7 +168,7 @@ class WorkflowWorld:
                 life = tasks.create_task(self._live(node), name=f"life-{node.index}")
                 await asyncio.sleep(max(crash.at_s - loop.time(), 0))
                 if crash.at_write:
-                    await _write_of(node, until_s=crash.back_s)
+                    await _write_of(node, crash.at_write, until_s=crash.back_s)
                 self._setting.trace.note(f"{node.index} crashes")
                 self.network.detach(node.index)
                 node.crash(after_commit=crash.after_commit)
@@ -215,12 +228,16 @@ class WorkflowWorld:
                         tasks.create_task(liar.lead(duty, start_s))
 
     def _program(self, index: int, label: str) -> SimNode:
-        self._others.append(SimNode(self._setting, index, label=label))
-        return self._others[-1]
+        program = SimNode(self._setting, index, label=label)
+        rng = Random(f"{self._seed}/program/{label}")
+        forked = rng.random() < 0.5
+        program.beacon_node.faults = replace(program.beacon_node.faults, forked=forked)
+        self._others.append(program)
+        return program
 
     def _starts(self) -> list[tuple[Duty, float]]:
         """When a liar may lead which duty."""
-        slots = range(1, int(self.profile.end_s / SLOT_S))
+        slots = range(FIRST_SLOT + 1, FIRST_SLOT + int(self.profile.end_s / SLOT_S))
         proposals = [
             (Duty(slot, DutyType.PROPOSER), GENESIS_S + slot * SLOT_S)
             for slot in slots
@@ -232,15 +249,21 @@ class WorkflowWorld:
         return proposals + votes
 
 
-async def _write_of(node: SimNode, *, until_s: float) -> None:
-    """Wait for the node's next write, but not for long."""
-    written = asyncio.Event()
-    node.on_write = written.set
-    try:
+async def _write_of(node: SimNode, count: int, *, until_s: float) -> None:
+    """Wait for the node's next writes, but not for long."""
+    reached = asyncio.Event()
+    left = count
+
+    def note() -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            reached.set()
+
+    node.on_write = note
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout_at(until_s):
-            await written.wait()
-    except TimeoutError:
-        node.on_write = lambda: None
+            await reached.wait()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
