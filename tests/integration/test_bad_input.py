@@ -32,7 +32,9 @@ from tests.integration.rubbish_node import KINDS, running_rubbish
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 KEYS = range(4)
-PATIENCE = {"TETRARCH_BEACON_NODE__START_WAIT_MS": "2500"}
+PATIENCE = {"TETRARCH_BEACON_NODE__START_WAIT_MS": "1200"}
+# While it works: one kind for each of the ways to read an answer.
+MADNESS = ("not_json", "wrong_types", "huge", "status_500", "never", "hangs_up")
 Break = Callable[["Place"], None]
 
 
@@ -125,14 +127,21 @@ def expect(ended: Ended, exit_code: int, code: str, *named: object) -> None:
 
 
 def expect_works(place: Place, before: dict[str, int]) -> None:
-    """The node runs, and still has all that it had."""
+    """The node runs, and still has all that guards its signatures.
+
+    What else it stored it may delete by age, as the chain goes on.
+    """
     node = place.node()
     with running(node):
         pass
     after = place.stored()
-    assert {name: after[name] >= count for name, count in before.items()} == dict.fromkeys(
-        before, True
-    )
+    assert before["enclave.slashing_vote"] > 0
+    lost = {
+        name: (count, after[name])
+        for name, count in before.items()
+        if name.startswith("enclave.") and after[name] < count
+    }
+    assert lost == {}
 
 
 def flip_bit(path: Path, offset: int) -> None:
@@ -318,6 +327,7 @@ def test_beacon_node_unreachable(place: Place, monkeypatch: pytest.MonkeyPatch) 
     expect(ended, 69, "beacon_node_away", f"http://127.0.0.1:{port}")
     assert "hidden" not in ended.stderr
     expect(place.run(url="localhost:5052"), 78, "config_invalid", "http(s)://host")
+    assert place.stored() == before
     expect_works(place, before)
 
 
@@ -373,21 +383,19 @@ def test_rubbish_while_it_works(worked: tuple[Path, Devchain], tmp_path: Path) -
         nodes = [NodeProcess(index, tmp_path / "cluster", mad.url) for index in range(4)]
         with running(*nodes):
             chain.wait_slot(3)
-            for kind in KINDS:
+            for kind in MADNESS:
                 mad.kind = kind
                 chain.wait_slot(int(chain.slot) + 1)
             mad.kind = None
-            sane = int(chain.slot) + 1
-            epoch_end = (sane // 8 + 1) * 8
-            chain.wait_slot(epoch_end + 8)
+            sane = int(chain.slot) + 3  # the slot in progress, and one to take up what was lost
+            chain.wait_slot(sane + 7)
             for node in nodes:
                 assert node.running, node.tail()
                 assert "Traceback" not in node.text, node.tail(80)
             report = chain.report()
             assert report["slashable"] == []
-            missed = [
-                duty
-                for duty in report["duties"]
-                if epoch_end < duty["slot"] < epoch_end + 6 and duty["status"] == "missed"
-            ]
+            checked = range(sane, sane + 5)
+            duties = [duty for duty in report["duties"] if duty["slot"] in checked]
+            missed = [duty for duty in duties if duty["status"] not in ("in_time", "late")]
+            assert duties
             assert missed == [], nodes[0].tail(80)

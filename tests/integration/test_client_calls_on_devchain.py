@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from tests.integration.lodestar import free_ports
 from tests.integration.processes import Devchain, NodeProcess, create_cluster, running
-from tests.integration.scripted_client import LODESTAR, LODESTAR_SSZ, VERO, ScriptedClient
+from tests.integration.scripted_client import LODESTAR, LODESTAR_SSZ, VERO, Form, ScriptedClient
 
 from tetrarch.cluster.files import VALIDATOR_KEYS_FOLDER
 from tetrarch.cluster.keystore_files import keystore_paths, open_keystore
@@ -24,7 +24,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(200)]
 
 KEYS = range(16)
 UNTIL_SLOT = 11
-FORMS = (LODESTAR, LODESTAR_SSZ, VERO, VERO)
 # Answers in SSZ to those who prefer it.
 SSZ_CALLS = {
     "GET /eth/v1/validator/attestation_data",
@@ -33,14 +32,33 @@ SSZ_CALLS = {
 }
 
 
-def test_recorded_calls(tmp_path: Path, tell: Callable[[object], None]) -> None:
+@pytest.mark.parametrize(
+    "forms",
+    [
+        pytest.param((LODESTAR, LODESTAR_SSZ, VERO, VERO), id="clients"),
+        # Two enclaves and two clients: neither kind is enough without the other.
+        pytest.param((LODESTAR_SSZ, None, VERO, None), id="mixed"),
+    ],
+)
+def test_recorded_calls(
+    tmp_path: Path, tell: Callable[[object], None], forms: tuple[Form | None, ...]
+) -> None:
+    """``forms``: how each node's client speaks; None where the node signs by itself."""
     cluster = create_cluster(tmp_path, KEYS)
     chain = Devchain(tmp_path, validators=len(KEYS), start_s=14)
     ports = free_ports(4)
     mode = ("--signing", "validator_client", "--validator-api-port")
-    nodes = [NodeProcess(i, cluster, chain.url, *mode, port) for i, port in enumerate(ports)]
+    nodes = [
+        NodeProcess(i, cluster, chain.url, *(() if form is None else (*mode, port)))
+        for i, (port, form) in enumerate(zip(ports, forms, strict=True))
+    ]
+    homes = [
+        (form, f"http://127.0.0.1:{port}", node.folder)
+        for form, port, node in zip(forms, ports, nodes, strict=True)
+        if form is not None
+    ]
     with running(chain, *nodes):
-        clients = asyncio.run(_run_clients(cluster, chain.url, ports))
+        clients = asyncio.run(_run_clients(homes, chain.url))
         report = chain.report()
         told = "\n".join(node.tail(50) for node in nodes)
         due = [duty for duty in report["duties"] if 2 <= duty["slot"] < UNTIL_SLOT - 1]
@@ -56,15 +74,14 @@ def test_recorded_calls(tmp_path: Path, tell: Callable[[object], None]) -> None:
         tell(f"{len(due)} duties, none missed, {late} late; {calls} calls, all answered 200")
 
 
-async def _run_clients(cluster: Path, chain_url: str, ports: list[int]) -> list[ScriptedClient]:
+async def _run_clients(homes: list[tuple[Form, str, Path]], chain_url: str) -> list[ScriptedClient]:
     async with connect_beacon_node(chain_url) as beacon_node:
         spec = await beacon_node.chain_spec()
-    folders = [cluster / f"node{index}" for index in range(len(ports))]
     timeout = aiohttp.ClientTimeout(total=12)
     async with aiohttp.ClientSession(timeout=timeout) as session:
         clients = [
-            ScriptedClient(form, f"http://127.0.0.1:{port}", share_keys(path), spec, session)
-            for form, port, path in zip(FORMS, ports, folders, strict=True)
+            ScriptedClient(form, url, share_keys(folder), spec, session)
+            for form, url, folder in homes
         ]
         async with asyncio.TaskGroup() as tasks:
             for client in clients:

@@ -101,8 +101,15 @@ def rows(node: NodeProcess) -> dict[str, set[Any]]:
     }
 
 
-def lost(before: dict[str, set[Any]], after: dict[str, set[Any]]) -> dict[str, set[Any]]:
-    return {name: rows - after[name] for name, rows in before.items() if rows - after[name]}
+def lost(before: dict[str, set[Any]], after: dict[str, set[Any]], slot: float) -> dict[str, Any]:
+    """What of ``before`` is missing although ``slot`` is not late enough to delete it by age."""
+    # As docs say: three epochs, counted from the one that is prepared now; the history for ever.
+    first_kept = (int(slot) // SLOTS_PER_EPOCH + 1 - 3) * SLOTS_PER_EPOCH
+    kept = {
+        name: {row for row in rows if name in ("votes", "blocks") or row[0] >= first_kept}
+        for name, rows in before.items()
+    }
+    return {name: rows - after[name] for name, rows in kept.items() if rows - after[name]}
 
 
 def test_demo_survives_one_killed_node(tmp_path: Path, tell: Tell) -> None:
@@ -134,7 +141,8 @@ def test_two_killed_nodes_stop_and_resume(tmp_path: Path, tell: Tell) -> None:
         resumed = back + SLOTS_PER_EPOCH
         world.chain.wait_slot(resumed + 7)
         after = [rows(node) for node in world.nodes[2:]]
-        assert [lost(*pair) for pair in zip(before, after, strict=True)] == [{}, {}]
+        pairs = zip(before, after, strict=True)
+        assert [lost(*pair, world.chain.slot) for pair in pairs] == [{}, {}]
         assert all(node.running for node in world.nodes), world.tails()
         # Slot 5 may have been signed before the kill; slot 8's duties may come late, by resuming.
         dead = world.duties(range(6, 8))
@@ -146,16 +154,19 @@ def test_two_killed_nodes_stop_and_resume(tmp_path: Path, tell: Tell) -> None:
         world.audit()
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_kills_at_random_moments(tmp_path: Path, tell: Tell, seed: int) -> None:
-    """One node after the other dies at any moment and comes back: no double vote, nothing lost."""
+def test_kills_at_random_moments(tmp_path: Path, tell: Tell) -> None:
+    """One node after the other dies at any moment and comes back: no double vote, nothing lost.
+
+    KILL_SEED=N asks for other moments.
+    """
+    seed = int(os.environ.get("KILL_SEED", "1"))
     chance = random.Random(seed)
     excused: set[int] = set()
     with cluster_world(tmp_path) as world:
         chain = world.chain
         chain.wait_slot(2)
         kills = []
-        for _ in range(5):
+        for _ in range(8):
             chain.wait_slot(chain.slot + chance.uniform(0.2, 1.4))
             victim = world.nodes[chance.randrange(4)]
             before = rows(victim)
@@ -164,14 +175,16 @@ def test_kills_at_random_moments(tmp_path: Path, tell: Tell, seed: int) -> None:
             kills.append(f"node {victim.index} at {slot:.2f}")
             excused |= {int(slot)}
             chain.wait_slot(chain.slot + chance.uniform(0.0, 0.8))
-            assert lost(before, rows(victim)) == {}
+            assert lost(before, rows(victim), chain.slot) == {}
             victim.start()
             victim.wait_alive()
             wait_for(f"peers of {victim.name}", partial(world.has_all_peers, victim.index))
         last = int(chain.slot) + 1
         chain.wait_slot(last + 2.5)
         missed = {duty["slot"] for duty in world.missed(range(1, last))}
-        tell(f"{', '.join(kills)}; slots 1 to {last - 1}; missed in slots {sorted(missed)}")
+        tell(
+            f"seed {seed}: {', '.join(kills)}; slots 1 to {last - 1}; missed in slots {sorted(missed)}"
+        )
         assert missed <= excused, world.tails()
         world.audit()
 
@@ -256,7 +269,7 @@ def test_disk_full(tmp_path: Path, tell: Tell) -> None:
             repeats = full.text.count("storage_full")
             ballast.unlink()
             chain.wait_slot(12.9)
-            assert lost(before, rows(full)) == {}
+            assert lost(before, rows(full), chain.slot) == {}
             signed = [d for d in full.duties() if d["slot"] in (10, 11) and "signed" in d["at_ms"]]
             assert signed, full.tail(80)
             assert world.missed(range(1, 11)) == [], world.tails()
@@ -272,5 +285,5 @@ def test_disk_full(tmp_path: Path, tell: Tell) -> None:
             ballast.unlink()
             full.start()
             full.wait_alive()
-            assert lost(before, rows(full)) == {}
+            assert lost(before, rows(full), chain.slot) == {}
             world.audit()
