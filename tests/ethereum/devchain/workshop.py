@@ -125,11 +125,11 @@ def _disturb_queues(rng: Random, state: State, *, deposits: int) -> None:
 class Workshop:
     """Makes blocks for one state, right ones and broken ones."""
 
-    def __init__(self, rng: Random, state: State, slot: int) -> None:
+    def __init__(self, rng: Random, state: State, slot: int, *, owing: bool = True) -> None:
         self.rng = rng
         self.state = state  # before the slot
         self.deposits: list[Any] = []
-        if not state.rules.is_fulu and rng.random() < 0.5:
+        if owing and not state.rules.is_fulu and rng.random() < 0.5:
             self.deposits = with_due_deposits(rng, state, rng.randrange(1, 4))
         self.now = state.copy()  # in the slot
         process_slots(self.now, slot)
