@@ -53,6 +53,7 @@ DATABASE_FILE = "database/node.sqlite"
 ENCLAVE_DATABASE_FILE = "database/enclave.sqlite"
 BEACON_NODE_RETRY_S = 1.0
 SWITCH_INTERVAL_S = 1e-4
+DISK_FULL_MEND = "free space on this disk; until then nothing is signed, and nothing stored is lost"
 
 
 class BeaconNodeAway(OperatorError):
@@ -145,7 +146,7 @@ class _Launch:
         ports = NodePorts(
             beacon_node=beacon_node,
             bus=mesh,
-            storage=RoomWatch(database, log),
+            storage=RoomWatch(database, self._tell_room),
             identity=self._identity(),
             clock=self.clock,
             compute=compute,
@@ -222,6 +223,13 @@ class _Launch:
             folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise FolderNotWritable("make folder", path=folder, reason=error.strerror) from error
+
+    def _tell_room(self, full: bool) -> None:  # noqa: FBT001 - a callback's only value
+        path = str(self.folder / DATABASE_FILE)
+        if full:
+            self.log.error("disk_full", path=path, mend=DISK_FULL_MEND)
+        else:
+            self.log.info("disk_has_room", path=path)
 
     def _identity(self) -> K1Identity:
         return K1Identity(

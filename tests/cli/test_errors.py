@@ -27,7 +27,7 @@ def outcome(error: BaseException):
          "error: read: config_invalid (key=a b); correct the named setting"),
         (ClusterFolderExists("create"), 73,
          "error: create: cluster_folder_exists; name a new folder"),
-        (Transient("ask"), 70, "error: ask: transient"),
+        (Transient("ask"), 70, "error: ask: transient; try again, and report it if it stays"),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
 )  # fmt: skip

@@ -51,7 +51,9 @@ def report(error: BaseException) -> int:
     """Tell ``error`` on stderr; returns the exit code that belongs to it."""
     cause = sole_cause(error)
     if isinstance(cause, TetrarchError):
-        print(f"error: {one_line(cause)}", file=sys.stderr)
+        # Any other family should have been dealt with where it was raised.
+        mend = "" if isinstance(cause, OperatorError) else "; try again, and report it if it stays"
+        print(f"error: {one_line(cause)}{mend}", file=sys.stderr)
         return exit_code_of(cause)
     traceback.print_exception(error, file=sys.stderr)
     kind = "broken invariant" if isinstance(cause, InvariantBroken) else type(cause).__name__
