@@ -1,0 +1,285 @@
+"""Each of these broken nodes must break a rule within a few seeds: a survivor is a hole in the checkers.
+
+A mutant is the source of some modules with pieces of text replaced; ``tetrarch.node`` is loaded
+anew over them. Each piece must occur exactly once, so a mutant cannot rot silently.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tetrarch.sim.workflow_node import BuildNode
+from tetrarch.sim.workflow_world import run_seed
+
+SEEDS_MAX = 20
+
+
+LOADED_ANEW = (  # in the order of their imports
+    "duties.value_check",
+    "duties.dutydb",
+    "duties.parsig_group",
+    "duties.parsigdb",
+    "duties.aggsigdb",
+    "duties.slashing",
+    "duties.votelog",
+    "duties.retry",
+    "duties.agreement",
+    "duties.parsigex",
+    "duties.sigagg",
+    "duties.signer",
+    "duties.broadcaster",
+    "duties.wire",
+    "node",
+)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    name: str
+    changes: tuple[tuple[str, str, str], ...]  # module, old text, new text
+    first_seed: int = 0  # just before one that is known to kill it, to save time
+
+
+STORE_EDGE = '    c.agreement.decided.subscribe(on("consensus>dutydb.store", c.dutydb.store))  # durable first\n'
+SIGN_EDGE = '        c.agreement.decided.subscribe(on("consensus>signer.sign", c.signer.sign))\n'
+
+MUTANTS = (
+    Mutant(
+        "signs before the decision is durable",
+        (
+            ("duties.wire", STORE_EDGE, ""),
+            ("duties.wire", SIGN_EDGE, SIGN_EDGE + "    " + STORE_EDGE),
+            ("node", '        "consensus>signer.sign",\n', ""),
+        ),
+    ),
+    Mutant(
+        "decision is not stored",
+        (("duties.dutydb", "        await self._storage.write(transaction)\n", ""),),
+    ),
+    Mutant(
+        "own partials are not stored",
+        (
+            (
+                "duties.parsigdb",
+                "lambda connection: rows.insert(connection, partial_set, Status.INTERNAL, now_s=now_s)",
+                "lambda connection: None",
+            ),
+        ),
+    ),
+    Mutant(
+        "one partial less is enough",
+        (
+            (
+                "duties.parsig_group",
+                "if len(partials) >= threshold:",
+                "if len(partials) >= threshold - 1:",
+            ),
+        ),
+    ),
+    Mutant(
+        "one partial more is needed",
+        (
+            (
+                "duties.parsig_group",
+                "if len(partials) >= threshold:",
+                "if len(partials) > threshold:",
+            ),
+        ),
+    ),
+    Mutant(
+        "payloads are mixed",
+        (
+            (
+                "duties.parsig_group",
+                "by_payload.setdefault(partial.payload, [])",
+                "by_payload.setdefault(next(iter(by_payload), partial.payload), [])",
+            ),
+        ),
+        first_seed=25,
+    ),
+    Mutant(
+        "aggregates twice",
+        (
+            (
+                "duties.parsigdb",
+                "            if group.aggregated or group.aggregating:\n",
+                "            if group.aggregating and not group.aggregated:\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "false partials stay",
+        (("duties.wire", "    c.sigagg.rejected.subscribe(on(", "    str(on("),),
+        first_seed=2,
+    ),
+    Mutant(
+        "nothing is sent again",
+        (("duties.wire", "    c.scheduler.slots.subscribe(c.parsigex.resend)\n", ""),),
+        first_seed=23,
+    ),
+    Mutant(
+        "value is not checked",
+        (
+            (
+                "duties.value_check",
+                "    if value.duty != duty:\n",
+                "    if value:\n        return None\n    if value.duty != duty:\n",
+            ),
+        ),
+        first_seed=11,
+    ),
+    Mutant(
+        "own view is not asked",
+        (
+            (
+                "duties.agreement",
+                "        view = await self._own_view(duty, fresh=False)\n",
+                "        view = None\n",
+            ),
+        ),
+        first_seed=11,
+    ),
+    Mutant(
+        "randao reveal is believed",
+        (("duties.agreement", "return reveal if valid else", "return reveal if reveal else"),),
+        first_seed=41,
+    ),
+    Mutant(
+        "slashing guard of the group is skipped",
+        (
+            (
+                "duties.slashing",
+                "        if reason is not None:\n            raise",
+                "        if reason == '':\n            raise",
+            ),
+            (
+                "duties.slashing",
+                "        return _first_reason(verdicts)\n",
+                "        return None\n",
+            ),
+        ),
+        first_seed=1,
+    ),
+    Mutant(
+        "votes are forgotten in a crash",
+        (
+            (
+                "duties.votelog",
+                "        return tuple(\n            Vote(",
+                "        return () and tuple(\n            Vote(",
+            ),
+        ),
+        first_seed=24,
+    ),
+    Mutant(
+        "a full disk stops the vote log",
+        (
+            (
+                "duties.votelog",
+                "            except Transient:\n",
+                "            except ZeroDivisionError:\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "a full disk stops the end of a duty",
+        (
+            (
+                "duties.parsigdb",
+                "        except Transient as error:  # the next start does it\n",
+                "        except ZeroDivisionError as error:\n",
+            ),
+        ),
+        first_seed=2,
+    ),
+    Mutant(
+        "decided before a crash is not signed after it",
+        (
+            (
+                "node",
+                "            if sign is not None and not signed:\n",
+                "            if sign is not None and not duty:\n",
+            ),
+        ),
+        first_seed=4,
+    ),
+    Mutant(
+        "stored group signature is not submitted after a crash",
+        (("node", "            if made:\n", "            if made == 1:\n"),),
+        first_seed=58,
+    ),
+    Mutant(
+        "steps are not tried again",
+        (
+            (
+                "duties.retry",
+                "                self._log.debug(",
+                "                break\n                self._log.debug(",
+            ),
+        ),
+        first_seed=1,
+    ),
+    Mutant(
+        "ended duties are kept",
+        (("duties.wire", "    c.deadlines.expired.subscribe(c.parsigdb.expire)\n", ""),),
+        first_seed=1,
+    ),
+)
+
+
+@contextmanager
+def mutated(mutant: Mutant) -> Iterator[BuildNode]:
+    """The node's class over the mutant's sources; real modules are back afterwards."""
+    names = [f"tetrarch.{name}" for name in LOADED_ANEW]
+    originals = {name: sys.modules[name] for name in names}
+    try:
+        for name in names:
+            source = source_of(name)
+            for module, old, new in mutant.changes:
+                if name == f"tetrarch.{module}":
+                    assert source.count(old) == 1, f"{mutant.name}: not exactly once: {old}"
+                    source = source.replace(old, new)
+            sys.modules[name] = ModuleType(name)
+            exec(compile(source, name, "exec"), sys.modules[name].__dict__)
+        build: BuildNode = sys.modules["tetrarch.node"].Node
+        yield build
+    finally:
+        sys.modules.update(originals)
+
+
+def source_of(name: str) -> str:
+    spec = find_spec(name)
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).read_text()
+
+
+def killing_seed(build: BuildNode, first_seed: int) -> int | None:
+    """The first seed on which the node breaks a rule."""
+    for seed in range(first_seed, first_seed + SEEDS_MAX):
+        try:
+            run_seed(seed, build=build)
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            return seed
+    return None
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_mutant_is_killed(mutant: Mutant) -> None:
+    with mutated(mutant) as build:
+        assert killing_seed(build, mutant.first_seed) is not None, f"survived: {mutant.name}"
+
+
+def test_unchanged_node_survives_the_same_way_of_loading() -> None:
+    same = Mutant("none", (("duties.parsigdb", "class ParSigDB:", "class ParSigDB:"),))
+    with mutated(same) as build:
+        for seed in range(3):
+            run_seed(seed, build=build)
