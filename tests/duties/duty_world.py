@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from tetrarch.clock import Clock
 from tetrarch.crypto.bls import SecretKey
 from tetrarch.crypto.threshold import split
 from tetrarch.duties.keys import ClusterKeys
@@ -18,13 +19,30 @@ from tetrarch.duties.types import (
     DutyType,
     PartialSet,
     PartialSignature,
+    ProposalPayload,
+    ProposerDefinition,
     PubKey,
+    RandaoPayload,
     ShareIndex,
+    SignedData,
+    SignedDataSet,
     UnsignedAttestation,
     UnsignedDataSet,
+    UnsignedProposal,
+)
+from tetrarch.ethereum.beacon_node.ports import (
+    AttesterDuties,
+    AttesterDuty,
+    BlockRequest,
+    ProposerDuties,
+    ProposerDuty,
+    ValidatorRecord,
+    ValidatorStatus,
 )
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.ethereum.spec.domains import ForkActivation, ForkSchedule
+from tetrarch.ethereum.spec.forks import spec_types
+from tetrarch.ethereum.spec.proposals import Proposal
 from tetrarch.ethereum.spec.values import AttestationData, Checkpoint, Fork
 from tetrarch.node import SCHEMAS
 from tetrarch.observability.logs import LogLevel, build_log
@@ -197,3 +215,173 @@ def spoilt(partial_set: PartialSet, other: PartialSet) -> PartialSet:
 
 async def nothing(*_: object) -> None:
     """A handler that does nothing."""
+
+
+def recorded(output: Any) -> list[Any]:
+    """A list that grows with everything ``output`` emits from now on."""
+    seen: list[Any] = []
+
+    async def record(value: Any) -> None:
+        seen.append(value)
+
+    output.subscribe(record)
+    return seen
+
+
+async def sleep_until(slot: float, clock: Clock) -> None:
+    """Sleep until ``slot`` (and a part of it) by ``clock``, which may be set meanwhile."""
+    while (left_s := GENESIS_S + 12 * slot - clock.wall_s()) > 0:  # noqa: ASYNC110 - a clock
+        await asyncio.sleep(left_s)
+
+
+def chain_of(fork: Fork) -> ChainSpec:
+    """``CHAIN`` with another fork in force from genesis."""
+    activation = ForkActivation(fork=fork, version=bytes.fromhex("15000000"), epoch=0)
+    return replace(CHAIN, forks=replace(CHAIN.forks, activations=(activation,)))
+
+
+def block(
+    slot: int = 9, *, proposer: int = 100, randao: bytes = b"\xaa" * 96, blinded: bool = False
+) -> Proposal:
+    """A real, empty Electra block."""
+    types = spec_types(Fork.ELECTRA, "minimal")
+    contents = types.BlindedBeaconBlock.default() if blinded else types.BlockContents.default()
+    empty = contents if blinded else contents.block
+    made = empty.replace(
+        slot=slot, proposer_index=proposer, body=empty.body.replace(randao_reveal=randao)
+    )
+    ssz = (made if blinded else contents.replace(block=made)).encode()
+    return Proposal.from_ssz(Fork.ELECTRA, blinded, ssz, preset="minimal")
+
+
+def proposal_set(pubkey: PubKey, proposal: Proposal, *, validator_index: int = 100) -> Any:
+    """The decided block of a slot."""
+    slot = proposal.header.slot
+    definition = ProposerDefinition(pubkey=pubkey, slot=slot, validator_index=validator_index)
+    item = UnsignedProposal(definition=definition, proposal=proposal)
+    return UnsignedDataSet(duty=Duty(slot, DutyType.PROPOSER), items=(item,))
+
+
+def signed_block(pubkey: PubKey, proposal: Proposal) -> SignedDataSet:
+    """A group signature over ``proposal``, of made-up bytes."""
+    payload = ProposalPayload(fork=proposal.fork, blinded=proposal.blinded, header=proposal.header)
+    item = SignedData(pubkey=pubkey, sub_index=0, payload=payload, signature=b"\xbb" * 96)
+    return SignedDataSet(duty=Duty(proposal.header.slot, DutyType.PROPOSER), items=(item,))
+
+
+def signed_randao(pubkey: PubKey, slot: int = 9, *, signature: bytes = b"\xaa" * 96) -> Any:
+    """The group's randao reveal for ``slot``, of made-up bytes."""
+    payload = RandaoPayload(epoch=CHAIN.epoch_of(slot))
+    item = SignedData(pubkey=pubkey, sub_index=0, payload=payload, signature=signature)
+    return SignedDataSet(duty=Duty(slot, DutyType.RANDAO), items=(item,))
+
+
+class ScriptedBeaconNode:
+    """Answers from its fields, counts its calls, and fails the calls named in ``failing``."""
+
+    def __init__(self, pubkeys: tuple[PubKey, ...] = ()) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+        self.failing: dict[str, BaseException] = {}
+        self.statuses = dict.fromkeys(pubkeys, ValidatorStatus.ACTIVE_ONGOING)
+        self.indices = {pubkey: 100 + number for number, pubkey in enumerate(pubkeys)}
+        self.attesters: list[AttesterDuty] = []
+        self.proposers: list[ProposerDuty] = []
+        self.data: Callable[[int], AttestationData] = attestation_data
+        self.delay_s = 0.0
+
+    async def _called(self, name: str, *arguments: Any) -> None:
+        self.calls.append((name, *arguments))
+        await asyncio.sleep(self.delay_s)
+        if name in self.failing:
+            raise self.failing[name]
+
+    def called(self, name: str) -> list[tuple[Any, ...]]:
+        return [call[1:] for call in self.calls if call[0] == name]
+
+    def attests(self, pubkey: PubKey, slot: int, **changes: Any) -> None:
+        duty = AttesterDuty(
+            pubkey=pubkey,
+            slot=slot,
+            validator_index=self.indices[pubkey],
+            committee_index=0,
+            committee_length=8,
+            committees_at_slot=2,
+            validator_committee_index=0,
+        )
+        self.attesters.append(replace(duty, **changes))
+
+    def proposes(self, pubkey: PubKey, slot: int) -> None:
+        index = self.indices.get(pubkey, 7)
+        self.proposers.append(ProposerDuty(pubkey=pubkey, slot=slot, validator_index=index))
+
+    async def validators(self, pubkeys: tuple[bytes, ...], **_: Any) -> tuple[Any, ...]:
+        await self._called("validators", pubkeys)
+        return tuple(
+            ValidatorRecord(
+                index=self.indices[pubkey], pubkey=pubkey, status=status, balance_gwei=32 * 10**9
+            )
+            for pubkey, status in self.statuses.items()
+            if pubkey in pubkeys
+        )
+
+    async def attester_duties(self, epoch: int, indices: tuple[int, ...]) -> AttesterDuties:
+        await self._called("attester_duties", epoch, indices)
+        found = tuple(
+            duty
+            for duty in self.attesters
+            if CHAIN.epoch_of(duty.slot) == epoch and duty.validator_index in indices
+        )
+        return AttesterDuties(epoch=epoch, dependent_root=bytes(32), duties=found)
+
+    async def proposer_duties(self, epoch: int) -> ProposerDuties:
+        await self._called("proposer_duties", epoch)
+        found = tuple(duty for duty in self.proposers if CHAIN.epoch_of(duty.slot) == epoch)
+        return ProposerDuties(epoch=epoch, dependent_root=bytes(32), duties=found)
+
+    async def attestation_data(self, slot: int, committee_index: int) -> AttestationData:
+        await self._called("attestation_data", slot, committee_index)
+        return self.data(slot)
+
+    async def produce_block(self, request: BlockRequest) -> Proposal:
+        await self._called("produce_block", request)
+        return block(request.slot, randao=request.randao_reveal)
+
+    async def submit_attestations(self, fork: Fork, submissions: tuple[Any, ...]) -> None:
+        await self._called("submit_attestations", fork, submissions)
+
+    async def publish_block(self, signed: Any) -> None:
+        await self._called("publish_block", signed)
+
+    async def prepare_beacon_proposer(self, preparations: tuple[Any, ...]) -> None:
+        await self._called("prepare_beacon_proposer", preparations)
+
+    async def subscribe_committees(self, subscriptions: tuple[Any, ...]) -> None:
+        await self._called("subscribe_committees", subscriptions)
+
+
+class RecordingLog:
+    """Keeps the events it is told."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str, dict[str, Any]]] = []
+
+    def bind(self, **_: Any) -> "RecordingLog":
+        return self
+
+    def find(self, event: str) -> list[dict[str, Any]]:
+        return [fields for _, name, fields in self.lines if name == event]
+
+    def debug(self, event: str, **fields: Any) -> None:
+        self.lines.append(("debug", event, fields))
+
+    def info(self, event: str, **fields: Any) -> None:
+        self.lines.append(("info", event, fields))
+
+    def warning(self, event: str, **fields: Any) -> None:
+        self.lines.append(("warning", event, fields))
+
+    def error(self, event: str, **fields: Any) -> None:
+        self.lines.append(("error", event, fields))
+
+    def critical(self, event: str, **fields: Any) -> None:
+        self.lines.append(("critical", event, fields))

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from tests.duties.duty_world import CHAIN, Validators, attestation_data, database
 
-from tetrarch.duties.dutydb import ClashingData, DutyDB
+from tetrarch.duties.dutydb import RECENT_MAX, ClashingData, DutyDB
 from tetrarch.duties.errors import DutyNotFound
 from tetrarch.duties.slashing import GroupHistory, SlashableData
 from tetrarch.duties.types import Duty, DutyType, UnsignedDataSet
@@ -144,5 +144,19 @@ def test_retention_deletes_only_what_is_older() -> None:
         fresh = duty_db(storage)
         assert await fresh.decided(Duty(9, DutyType.ATTESTER)) is None
         assert await fresh.decided(Duty(17, DutyType.ATTESTER)) is not None
+
+    asyncio.run(main())
+
+
+def test_set_older_than_all_that_is_kept_in_memory_is_found_on_disk() -> None:
+    async def main() -> None:
+        storage = database()
+        db = DutyDB(storage=storage, preset="minimal")
+        for slot in range(8, 8 + RECENT_MAX + 5):
+            await db.store(VALIDATORS.unsigned(slot))
+        for slot in (8, 9):
+            assert await db.decided(Duty(slot, DutyType.ATTESTER)) == VALIDATORS.unsigned(slot)
+        assert len(await db.decided_since(0)) == RECENT_MAX + 5
+        assert len(db._recent) == RECENT_MAX
 
     asyncio.run(main())

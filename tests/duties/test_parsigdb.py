@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,7 +18,15 @@ from tests.duties.duty_world import (
 
 from tetrarch.duties.deadline import Deadlines
 from tetrarch.duties.parsigdb import Equivocation, ParSigDB, Status
-from tetrarch.duties.types import Duty, DutyType, MatchedSet, SignedData, SignedDataSet
+from tetrarch.duties.types import (
+    Duty,
+    DutyType,
+    MatchedSet,
+    ShareIndex,
+    SignedData,
+    SignedDataSet,
+)
+from tetrarch.errors import InvariantBroken, OperatorError, TetrarchError
 from tetrarch.storage.errors import StorageFull
 
 VALIDATORS = Validators(2)
@@ -252,5 +261,228 @@ def test_every_index_of_the_seed_exists() -> None:
             "dutydb_committee",
             "dutydb_one_proposer",
         }
+
+    run(scenario)
+
+
+# --- what goes wrong around it -----------------------------------------------------------------
+
+OTHER_DUTY = Duty(10, DutyType.ATTESTER)
+
+
+class Refusal(TetrarchError):
+    """What AggSigDB says to a different object under a known key."""
+
+
+def fail_on(world: World, duty: Duty, *errors: Exception) -> None:
+    """Let the aggregation of ``duty`` fail with ``errors``, one after the other."""
+    waiting = list(errors)
+
+    async def fail(matched: MatchedSet) -> None:
+        if matched.duty == duty and waiting:
+            raise waiting.pop(0)
+
+    world.db.threshold_reached.subscribe(fail)
+
+
+async def reach_threshold(world: World, slot: int) -> None:
+    for share in (2, 3, 4):
+        await world.db.store_external(VALIDATORS.partials(share, slot))
+
+
+def test_duty_whose_aggregation_fails_holds_up_no_other_and_is_tried_again() -> None:
+    async def scenario(world: World) -> None:
+        world.clock.now_s += 12
+        fail_on(world, DUTY, StorageFull("write"))
+        await reach_threshold(world, SLOT)
+        await reach_threshold(world, 10)
+        await world.step()
+        assert [m.duty for m in world.out["threshold_reached"]] == [DUTY, OTHER_DUTY]
+        await world.step()
+        assert [m.duty for m in world.out["threshold_reached"]][2:] == [DUTY]
+
+    run(scenario)
+
+
+def test_aggregation_that_cannot_succeed_is_logged_and_left() -> None:
+    async def scenario(world: World) -> None:
+        fail_on(world, DUTY, Refusal("store group signature"))
+        await reach_threshold(world, SLOT)
+        await world.step()
+        await world.step()
+        assert len(world.out["threshold_reached"]) == 1
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("error", [InvariantBroken("two is two"), OperatorError("write disk")])
+def test_broken_invariant_and_broken_disk_come_out_of_the_worker(error: Any) -> None:
+    async def scenario(world: World) -> None:
+        fail_on(world, DUTY, error)
+        await reach_threshold(world, SLOT)
+        with pytest.raises(type(error)):
+            async with asyncio.timeout(5):
+                await world.db.run_aggregator()
+
+    run(scenario)
+
+
+def test_workers_go_on_after_a_full_disk() -> None:
+    async def main() -> None:
+        world = World()
+        await world.db.store_external(VALIDATORS.partials(2))
+        world.storage.full = True
+        async with asyncio.TaskGroup() as tasks:
+            storer = tasks.create_task(world.db.run_storer())
+            await asyncio.sleep(0.05)
+            assert await world.statuses() == []
+            world.storage.full = False
+            await world.db.store_external(VALIDATORS.partials(3))  # wakes it before its period
+            await asyncio.sleep(0.05)
+            assert len(await world.statuses()) == 4
+            storer.cancel()
+
+    asyncio.run(main())
+
+
+def test_marks_that_found_no_room_are_made_later() -> None:
+    async def scenario(world: World) -> None:
+        await reach_threshold(world, SLOT)
+        await world.step()
+        world.storage.full = True
+        await world.db.mark_aggregated(signed(world.out["threshold_reached"][0]))
+        world.storage.full = False
+        await world.db.store_once()
+        assert await world.statuses() == [Status.AGGREGATED] * 6
+        world.storage.crash()
+        after = World(world.storage.reopen())
+        await after.db.load()
+        await after.step()
+        assert "threshold_reached" not in after.out
+
+    run(scenario)
+
+
+def test_sent_partials_are_not_sent_again_because_the_disk_is_full() -> None:
+    async def scenario(world: World) -> None:
+        await world.db.store_internal(VALIDATORS.partials(1))
+        world.storage.full = True
+        for _ in range(3):
+            with pytest.raises(StorageFull):
+                await world.db.broadcast_once()
+        assert len(world.out["internal_stored"]) == 1
+        world.storage.full = False
+        await world.db.store_once()
+        assert await world.statuses() == [Status.BROADCASTED] * 2
+
+    run(scenario)
+
+
+def test_full_disk_lets_neither_rejects_nor_deadlines_stop_the_node() -> None:
+    async def scenario(world: World) -> None:
+        false = spoilt(VALIDATORS.partials(3), VALIDATORS.partials(4))
+        await world.db.store_external(false)
+        world.storage.full = True
+        await world.db.reject(false)
+        await world.db.expire(DUTY)
+        assert world.db.open_duties() == ()
+
+    run(scenario)
+
+
+def test_false_partial_that_was_not_written_yet_is_written_as_expired() -> None:
+    async def scenario(world: World) -> None:
+        false = spoilt(VALIDATORS.partials(3), VALIDATORS.partials(4))
+        world.storage.full = True
+        await world.db.store_external(false)
+        await world.db.reject(false)
+        world.storage.full = False
+        await world.db.store_once()
+        assert await world.statuses() == [Status.EXPIRED] * 2
+
+    run(scenario)
+
+
+def test_late_partial_is_stored_as_what_came_after_the_group_signature() -> None:
+    async def scenario(world: World) -> None:
+        for share in (1, 2, 3):
+            await world.db.store_external(VALIDATORS.partials(share))
+        await world.step()
+        await world.db.mark_aggregated(signed(world.out["threshold_reached"][0]))
+        await world.db.store_external(VALIDATORS.partials(4))
+        await world.step()
+        assert await world.statuses() == [Status.AGGREGATED] * 8
+
+    run(scenario)
+
+
+def test_partial_that_comes_during_the_aggregation_is_verified_after_it() -> None:
+    async def scenario(world: World) -> None:
+        for share in (1, 2, 3):
+            await world.db.store_external(VALIDATORS.partials(share))
+        await world.step()
+        await world.db.store_external(VALIDATORS.partials(4))
+        await world.step()
+        assert "late" not in world.out, "the group signature goes first"
+        assert len(world.out["accepted"]) == 3, "nothing is counted unverified"
+        await world.db.mark_aggregated(signed(world.out["threshold_reached"][0]))
+        await world.step()
+        assert world.out["late"][0].partials == VALIDATORS.partials(4).partials
+        assert len(world.out["threshold_reached"]) == 1
+
+    run(scenario)
+
+
+def test_partial_that_came_during_a_failed_aggregation_helps_the_next() -> None:
+    async def scenario(world: World) -> None:
+        false = spoilt(VALIDATORS.partials(3), VALIDATORS.partials(4))
+        for partial_set in (VALIDATORS.partials(1), VALIDATORS.partials(2), false):
+            await world.db.store_external(partial_set)
+        await world.step()
+        await world.db.store_external(VALIDATORS.partials(4))
+        await world.db.reject(false)
+        await world.step()
+        second = world.out["threshold_reached"][1]
+        assert [share for share, _ in second.matches[0].signatures] == [1, 2, 4]
+
+    run(scenario)
+
+
+def test_conflict_of_one_validator_takes_nothing_of_the_others() -> None:
+    async def scenario(world: World) -> None:
+        first = VALIDATORS.partials(1)
+        await world.db.store_internal(replace(first, partials=first.partials[:1]))
+        with pytest.raises(Equivocation):
+            await world.db.store_internal(VALIDATORS.partials(1, head=b"x" * 32))
+        assert not world.db.has_signed(DUTY, VALIDATORS.pubkeys[1], ShareIndex(1))
+        await world.db.store_internal(first)
+        assert await world.statuses() == [Status.INTERNAL] * 2
+
+    run(scenario)
+
+
+def test_same_own_partials_from_two_callers_are_durable_for_both() -> None:
+    async def scenario(world: World) -> None:
+        world.storage.full = True
+        calls = [world.db.store_internal(VALIDATORS.partials(1)) for _ in range(2)]
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        assert all(isinstance(outcome, StorageFull) for outcome in outcomes)
+        world.storage.full = False
+        await asyncio.gather(*(world.db.store_internal(VALIDATORS.partials(1)) for _ in range(2)))
+        await world.step()
+        assert world.out["internal_stored"] == [VALIDATORS.partials(1)]
+
+    run(scenario)
+
+
+def test_partials_that_wait_for_room_are_dropped_when_their_duty_ends() -> None:
+    async def scenario(world: World) -> None:
+        world.storage.full = True
+        await world.db.store_external(VALIDATORS.partials(2))
+        await world.db.expire(DUTY)
+        world.storage.full = False
+        await world.db.store_once()
+        assert await world.statuses() == []
+        assert not world.db._to_store
 
     run(scenario)

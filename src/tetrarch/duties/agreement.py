@@ -141,14 +141,16 @@ class Agreement:
         # Cheap first: without a view all other rules apply. Then our view, and if it differs
         # a fresh one, for the leader may only have seen a block a moment earlier.
         reason = refusal(data_set, duty, facts, self._chain)
-        for fresh in (False, True):
-            if reason is not None and not fresh:
-                return reason
-            view = await self._own_view(duty, fresh=fresh)
-            reason = refusal(data_set, duty, replace(facts, view=view), self._chain)
-            if reason is None:
-                return None
-        return reason
+        if reason is not None:
+            return reason
+        view = await self._own_view(duty, fresh=False)
+        reason = refusal(data_set, duty, replace(facts, view=view), self._chain)
+        if reason is None:
+            return None
+        view = await self._own_view(duty, fresh=True)
+        if view is None:  # what we know speaks against it, and nothing newer is to be had
+            return reason
+        return refusal(data_set, duty, replace(facts, view=view), self._chain)
 
     async def _own_view(self, duty: Duty, *, fresh: bool) -> AttestationData | None:
         wait_s = self._chain.slot_duration_ms / 1000 / VIEW_WAIT_DIVISOR

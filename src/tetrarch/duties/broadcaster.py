@@ -3,16 +3,19 @@
 Every node of the cluster submits; beacon nodes drop what they already have.
 """
 
+from dataclasses import replace
+
 from tetrarch.duties.ports import DecidedData
 from tetrarch.duties.types import (
     DutyType,
     ProposalPayload,
+    SignedData,
     SignedDataSet,
     UnsignedAttestation,
     UnsignedProposal,
     refuse_deprecated,
 )
-from tetrarch.errors import Transient
+from tetrarch.errors import TetrarchError, Transient
 from tetrarch.ethereum.beacon_node.ports import AttestationSubmission, BeaconNode
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.ethereum.spec.proposals import sign_proposal
@@ -24,6 +27,12 @@ class DecisionMissing(Transient):
     """The group signed something this node has not decided (yet): others submit it."""
 
     code = "decision_missing"
+
+
+class SignedWithoutDecision(TetrarchError):
+    """The group signed another object than this node decided: nothing of it is submitted."""
+
+    code = "signed_without_decision"
 
 
 class Broadcaster:
@@ -49,56 +58,67 @@ class Broadcaster:
         Raises:
             Transient: the beacon node was away, or our decision is still missing; the edge's
                 retry calls again until the deadline.
+            SignedWithoutDecision: nothing of the set is what we decided.
         """
         refuse_deprecated(signed_set.duty)
         match signed_set.duty.type:
             case DutyType.ATTESTER:
-                await self._attestations(signed_set)
+                items = await self._attestations(signed_set)
             case DutyType.PROPOSER:
-                await self._proposal(signed_set)
+                items = await self._proposal(signed_set)
             case _:
                 return  # a randao reveal goes into a block, not to the beacon node
-        await self.submitted.emit(signed_set)
+        await self.submitted.emit(replace(signed_set, items=items))
 
-    async def _attestations(self, signed_set: SignedDataSet) -> None:
+    async def _attestations(self, signed_set: SignedDataSet) -> tuple[SignedData, ...]:
         data_set = await self._decided.decided(signed_set.duty)
         if data_set is None:
             raise DecisionMissing("submit attestations", duty=signed_set.duty)
         agreed = {
             item.pubkey: item for item in data_set.items if isinstance(item, UnsignedAttestation)
         }
-        submissions = []
-        for signed in signed_set.items:
-            item = agreed.get(signed.pubkey)
-            root = signed.payload.message_root()
-            if item is None or item.data.hash_tree_root() != root:
-                self._log.error("signed_without_decision", duty=str(signed_set.duty))
-                continue
-            definition = item.definition
-            submissions.append(
-                AttestationSubmission(
-                    data=item.data,
-                    signature=signed.signature,
-                    validator_index=definition.validator_index,
-                    committee_index=definition.committee_index,
-                    committee_length=definition.committee_length,
-                    validator_committee_index=definition.validator_committee_index,
-                )
-            )
+        matching = [
+            (agreed[signed.pubkey], signed)
+            for signed in signed_set.items
+            if signed.pubkey in agreed
+            and agreed[signed.pubkey].data.hash_tree_root() == signed.payload.message_root()
+        ]
+        if len(matching) < len(signed_set.items):
+            self._log.error("signed_without_decision", duty=str(signed_set.duty))
+        if not matching:
+            raise SignedWithoutDecision("submit attestations", duty=signed_set.duty)
         fork = self._chain.fork_at_slot(signed_set.duty.slot)
-        await self._beacon_node.submit_attestations(fork, tuple(submissions))
+        await self._beacon_node.submit_attestations(
+            fork, tuple(_submission(item, signed) for item, signed in matching)
+        )
+        return tuple(signed for _, signed in matching)
 
-    async def _proposal(self, signed_set: SignedDataSet) -> None:
-        (signed,) = signed_set.items
+    async def _proposal(self, signed_set: SignedDataSet) -> tuple[SignedData, ...]:
         data_set = await self._decided.decided(signed_set.duty)
         if data_set is None:
             raise DecisionMissing("submit block", duty=signed_set.duty)
         (item,) = data_set.items
-        if (
-            not isinstance(item, UnsignedProposal)
-            or not isinstance(signed.payload, ProposalPayload)
-            or item.proposal.header != signed.payload.header
-        ):
-            self._log.error("signed_without_decision", duty=str(signed_set.duty))
-            return
-        await self._beacon_node.publish_block(sign_proposal(item.proposal, signed.signature))
+        for signed in signed_set.items:
+            if (
+                isinstance(item, UnsignedProposal)
+                and isinstance(signed.payload, ProposalPayload)
+                and signed.pubkey == item.pubkey
+                and signed.payload.header == item.proposal.header
+            ):
+                block = sign_proposal(item.proposal, signed.signature)
+                await self._beacon_node.publish_block(block)
+                return (signed,)
+        self._log.error("signed_without_decision", duty=str(signed_set.duty))
+        raise SignedWithoutDecision("submit block", duty=signed_set.duty)
+
+
+def _submission(item: UnsignedAttestation, signed: SignedData) -> AttestationSubmission:
+    definition = item.definition
+    return AttestationSubmission(
+        data=item.data,
+        signature=signed.signature,
+        validator_index=definition.validator_index,
+        committee_index=definition.committee_index,
+        committee_length=definition.committee_length,
+        validator_committee_index=definition.validator_committee_index,
+    )

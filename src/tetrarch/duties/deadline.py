@@ -11,6 +11,7 @@ from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.output import Output
 
 OPEN_MAX = 100_000  # duties watched at once; a year of slots would not fill it
+ENDED_MAX = 4096  # ended duties remembered, so that none ends twice
 
 
 class Deadlines:
@@ -22,12 +23,15 @@ class Deadlines:
         self._clock = clock
         self._heap: list[tuple[float, Duty]] = []
         self._watched: set[Duty] = set()
+        self._ended: dict[Duty, None] = {}
         self._changed = asyncio.Event()
 
     def watch(self, duty: Duty) -> None:
         """Emit ``duty`` when its deadline passes. Duties without one are not watched."""
         ends_s = deadline_s(duty, self._chain)
-        if ends_s is None or duty in self._watched or len(self._watched) >= OPEN_MAX:
+        if ends_s is None or duty in self._watched or duty in self._ended:
+            return
+        if len(self._watched) >= OPEN_MAX:
             return
         self._watched.add(duty)
         heapq.heappush(self._heap, (ends_s, duty))
@@ -48,7 +52,13 @@ class Deadlines:
             while self._heap and self._heap[0][0] <= now_s:
                 _, duty = heapq.heappop(self._heap)
                 self._watched.discard(duty)
+                self._remember_ended(duty)
                 await self.expired.emit(duty)
+
+    def _remember_ended(self, duty: Duty) -> None:
+        self._ended[duty] = None
+        while len(self._ended) > ENDED_MAX:
+            del self._ended[next(iter(self._ended))]
 
     async def _until_next(self) -> None:
         self._changed.clear()

@@ -120,7 +120,8 @@ class DutyDB:
 
     async def decided(self, duty: Duty) -> UnsignedDataSet | None:
         """The decided data of ``duty``, or None while there is none."""
-        if duty not in self._recent:
+        known = self._recent.get(duty)
+        if known is None:
             rows = await self._storage.read(
                 lambda connection: connection.execute(
                     "SELECT data FROM dutydb WHERE slot = ? AND duty_type = ? ORDER BY pubkey",
@@ -131,8 +132,9 @@ class DutyDB:
             if not sets:
                 return None
             items = tuple(item for data_set in sets for item in data_set.items)
-            self._remember(UnsignedDataSet(duty=duty, items=items))
-        return self._recent[duty]
+            known = UnsignedDataSet(duty=duty, items=items)
+            self._remember(known)  # which may drop it at once: it can be older than all others
+        return known
 
     async def await_decided(self, duty: Duty) -> UnsignedDataSet:
         """Wait until ``duty`` is decided, or until the caller gives up."""

@@ -1,5 +1,6 @@
 """Signing through the enclave: payloads become its typed requests, its answers plain results."""
 
+from tetrarch.duties.signer import NotNow
 from tetrarch.duties.types import (
     AttestationPayload,
     Payload,
@@ -18,6 +19,7 @@ from tetrarch.enclave.ports import (
     SignRequest,
     SignResult,
 )
+from tetrarch.enclave.rules import Reason
 
 
 class EnclaveSigning:
@@ -46,7 +48,9 @@ def _plain(result: SignResult) -> bytes | str:
     match result:
         case Approved(signature=signature):
             return signature
+        case Denied(reason=Reason.TOO_FAR_AHEAD):  # the one denial that time heals
+            return NotNow(Reason.TOO_FAR_AHEAD.value)
         case Denied(reason=reason):
             return f"denied: {reason.value}"
         case Failed(reason=reason):
-            return f"failed: {reason}"
+            return NotNow(reason)

@@ -84,8 +84,10 @@ class BlsGroupCrypto:
             point = None if signature in self._points else _parse(signature)
             if point is not None:
                 self._points[signature] = point
-        while len(self._points) > POINTS_MAX:
-            self._points.pop(next(iter(self._points)), None)
+        surplus = len(self._points) - POINTS_MAX
+        if surplus > 0:  # another thread may take points out meanwhile: no live iterator
+            for oldest in list(self._points)[:surplus]:
+                self._points.pop(oldest, None)
 
     def combine(
         self, items: Sequence[PartialsFor], *, avoid: Collection[ShareIndex]

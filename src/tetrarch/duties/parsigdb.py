@@ -6,25 +6,25 @@ Life of a partial (the seed's states)::
     a peer's:                                    BROADCASTED --aggregator worker--> AGGREGATED
     any state but AGGREGATED at the duty's deadline, or found to be false: EXPIRED
 
-Both workers run on events and periodically, take all that is due as one batch, and end each
-step with one transaction. Open duties are mirrored in memory (`_Group`), so that the way from
+The workers run on events and periodically, take all that is due as one batch, and end each
+step with one transaction; what the disk has no room for waits in memory and is tried again. Open duties are mirrored in memory (`Group`), so that the way from
 the last partial to the group signature does not wait for the disk: a peer's partial that is
 lost in a crash is sent again by the peer (see ``parsigex``).
 
 Partials are not verified one by one: SigAgg combines first and verifies the group signature;
 only when that fails are partials checked, and the false ones come back here by ``reject``.
-A partial that comes after the threshold was reached is verified, stored and counted as
-participation, and never aggregated again.
+A partial that comes after the threshold was reached is stored, verified once the group
+signature is made, counted as participation, and never aggregated again.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from enum import IntEnum
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from tetrarch.clock import Clock
 from tetrarch.duties import parsig_rows as rows
+from tetrarch.duties.parsig_group import Group, Outcome
 from tetrarch.duties.ports import Storage
 from tetrarch.duties.types import (
     Duty,
@@ -33,13 +33,12 @@ from tetrarch.duties.types import (
     MatchedSet,
     PartialSet,
     PartialSignature,
-    Payload,
     PubKey,
     ShareIndex,
     SignedDataSet,
     refuse_deprecated,
 )
-from tetrarch.errors import PeerFault, Transient
+from tetrarch.errors import OperatorError, PeerFault, TetrarchError, Transient
 from tetrarch.observability.logs import Log
 from tetrarch.output import Output
 
@@ -54,42 +53,6 @@ class Equivocation(PeerFault):
     """A share signed two different things for one duty and validator."""
 
     code = "equivocation"
-
-
-class Outcome(IntEnum):
-    """What became of an incoming partial."""
-
-    NEW = 1
-    KNOWN = 2
-    EQUIVOCATION = 3
-
-
-@dataclass(slots=True)
-class _Group:
-    """All partials of one validator in one duty: at most one per share."""
-
-    partials: dict[ShareIndex, PartialSignature] = field(default_factory=dict)
-    false: set[ShareIndex] = field(default_factory=set)
-    aggregated: bool = False
-    aggregating: bool = False
-
-    def add(self, partial: PartialSignature) -> Outcome:
-        known = self.partials.get(partial.share_index)
-        if known is None:
-            self.partials[partial.share_index] = partial
-            return Outcome.NEW
-        return Outcome.KNOWN if known == partial else Outcome.EQUIVOCATION
-
-    def match(self, threshold: int) -> tuple[Payload, tuple[tuple[ShareIndex, bytes], ...]] | None:
-        """The payload that at least ``threshold`` shares signed, with those signatures."""
-        by_payload: dict[Payload, list[PartialSignature]] = {}
-        for share, partial in sorted(self.partials.items()):
-            if share not in self.false:
-                by_payload.setdefault(partial.payload, []).append(partial)
-        for payload, partials in by_payload.items():
-            if len(partials) >= threshold:
-                return payload, tuple((p.share_index, p.signature) for p in partials)
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +88,11 @@ class ParSigDB:
         self._clock = clock
         self._is_open = is_open
         self._log = log
-        self._open: dict[Duty, dict[GroupKey, _Group]] = {}
+        self._open: dict[Duty, dict[GroupKey, Group]] = {}
         self._to_broadcast: list[PartialSet] = []
         self._to_store: list[PartialSet] = []
+        self._to_mark: list[tuple[PartialSet, Status]] = []
+        self._to_verify: list[LatePartials] = []
         self._to_aggregate: set[Duty] = set()
         self._broadcast_due = asyncio.Event()
         self._store_due = asyncio.Event()
@@ -173,7 +138,7 @@ class ParSigDB:
         if not self._is_open(duty):
             return
         groups = self._open.get(duty, {})
-        late_keys = {key for key, group in groups.items() if group.aggregated}
+        late_keys = {key for key, group in groups.items() if group.aggregated or group.busy}
         fresh = self._add(partial_set)
         if fresh is None:
             return
@@ -182,7 +147,7 @@ class ParSigDB:
         late = tuple(p for p in fresh.partials if (p.pubkey, p.sub_index) in late_keys)
         early = tuple(p for p in fresh.partials if (p.pubkey, p.sub_index) not in late_keys)
         if late:
-            await self.late.emit(LatePartials(duty, late))
+            self._to_verify.append(LatePartials(duty, late))
         if early:
             await self.accepted.emit(PartialSet(duty=duty, partials=early))
             self._due_for_aggregation(duty)
@@ -195,14 +160,12 @@ class ParSigDB:
             if group is not None:
                 group.false.add(partial.share_index)
                 group.aggregating = group.aggregated
-        try:
-            await self._mark([false_set], Status.EXPIRED)
-        except Transient as error:  # after a restart they would be found false again
-            self._log.warning("false_partials_not_marked", duty=str(duty), reason=str(error))
+        await self._mark(false_set, Status.EXPIRED)
         self._due_for_aggregation(duty)
 
     async def expire(self, duty: Duty) -> None:
         """Forget an ended duty; what never reached the threshold is Expired on disk."""
+        await self._flush_if_room()
         self._open.pop(duty, None)
         self._to_aggregate.discard(duty)
         now_s = self._clock.wall_s()
@@ -267,34 +230,21 @@ class ParSigDB:
 
     async def broadcast_once(self) -> None:
         """One step of the broadcaster."""
-        batch, self._to_broadcast = self._to_broadcast, []
-        for partial_set in batch:
-            await self.internal_stored.emit(partial_set)
-        try:
-            await self._mark(batch, Status.BROADCASTED)
-        except Transient:
-            self._to_broadcast = [*batch, *self._to_broadcast]  # sent twice rather than never
-            raise
+        while self._to_broadcast:
+            await self.internal_stored.emit(self._to_broadcast[0])
+            self._to_mark.append((self._to_broadcast.pop(0), Status.BROADCASTED))
+        await self._flush()
 
     async def store_once(self) -> None:
-        """One step of the storer."""
-        batch, self._to_store = self._to_store, []
-        if not batch:
-            return
-        now_s = self._clock.wall_s()
-
-        def transaction(connection: rows.Connection) -> None:
-            for partial_set in batch:
-                rows.insert(connection, partial_set, Status.BROADCASTED, now_s=now_s)
-
-        try:
-            await self._storage.write(transaction)
-        except Transient:
-            self._to_store = [*batch, *self._to_store]
-            raise
+        """One step of the storer: write what waits, then have late partials verified."""
+        await self._flush()
+        ready = [late for late in self._to_verify if not self._is_busy(late)]
+        self._to_verify = [late for late in self._to_verify if self._is_busy(late)]
+        for late in ready:
+            await self.late.emit(late)
 
     async def aggregate_once(self) -> None:
-        """One step of the aggregator."""
+        """One step of the aggregator. A duty that fails holds up no other."""
         due, self._to_aggregate = sorted(self._to_aggregate), set()
         for duty in due:
             matched = self._matched(duty)
@@ -302,9 +252,14 @@ class ParSigDB:
                 continue
             try:
                 await self.threshold_reached.emit(matched)
-            except Transient:
+            except Transient as error:
                 self._release(matched)
+                self._log.warning("aggregation_postponed", duty=str(duty), reason=str(error))
+            except OperatorError:
                 raise
+            except TetrarchError as error:  # it would fail again: left as it is
+                self._log.error("aggregation_failed", duty=str(duty), reason=str(error))
+            self._store_due.set()  # late partials may have waited for the end of this
 
     async def mark_aggregated(self, signed_set: SignedDataSet) -> None:
         """Input from SigAgg: the group signatures of these validators are made."""
@@ -317,9 +272,7 @@ class ParSigDB:
                 group.aggregated = True
                 used += (p for s, p in sorted(group.partials.items()) if s not in group.false)
         if used:
-            # Peers' partials may still wait for the storer: the row must exist to be marked.
-            await self.store_once()
-            await self._mark([PartialSet(duty=duty, partials=tuple(used))], Status.AGGREGATED)
+            await self._mark(PartialSet(duty=duty, partials=tuple(used)), Status.AGGREGATED)
 
     async def delete_before(self, duty_type: DutyType, slot: int) -> int:
         """Delete rows of ``duty_type`` older than ``slot``; see ``retention``. Returns the count."""
@@ -335,7 +288,7 @@ class ParSigDB:
         fresh, conflicts = [], []
         for partial in partial_set.partials:
             groups = self._open.setdefault(duty, {})
-            group = groups.setdefault((partial.pubkey, partial.sub_index), _Group())
+            group = groups.setdefault((partial.pubkey, partial.sub_index), Group())
             outcome = group.add(partial)
             if outcome is Outcome.NEW:
                 fresh.append(partial)
@@ -382,7 +335,9 @@ class ParSigDB:
             await _event_or_period(due)
             try:
                 await step()
-            except Transient as error:
+            except OperatorError:
+                raise
+            except TetrarchError as error:
                 self._log.warning("worker_step_failed", worker=step.__name__, reason=str(error))
 
     def _due_for_aggregation(self, duty: Duty) -> None:
@@ -406,16 +361,58 @@ class ParSigDB:
             )
         return MatchedSet(duty=duty, matches=tuple(matches)) if matches else None
 
-    async def _mark(self, batch: Sequence[PartialSet], status: Status) -> None:
-        if not batch:
+    async def _mark(self, partial_set: PartialSet, status: Status) -> None:
+        self._to_mark.append((partial_set, status))
+        await self._flush_if_room()
+
+    async def _flush_if_room(self) -> None:
+        try:
+            await self._flush()
+        except Transient as error:
+            self._log.warning("partials_not_written", reason=str(error))
+
+    async def _flush(self) -> None:
+        """Write in one transaction all that waits: peers' partials, then changes of state.
+
+        What is not written stays for the next time, except partials of duties that ended.
+        """
+        batch = [each for each in self._to_store if each.duty in self._open]
+        marks = self._to_mark
+        self._to_store, self._to_mark = [], []
+        if not batch and not marks:
             return
         now_s = self._clock.wall_s()
+        # A mark may have been written before its row: so the row starts in its latest state.
+        inserts = [part for partial_set in batch for part in self._by_status(partial_set)]
 
         def transaction(connection: rows.Connection) -> None:
-            for partial_set in batch:
+            for partial_set, status in inserts:
+                rows.insert(connection, partial_set, status, now_s=now_s)
+            for partial_set, status in marks:
                 rows.set_status(connection, partial_set, status, now_s=now_s)
 
-        await self._storage.write(transaction)
+        try:
+            await self._storage.write(transaction)
+        except Transient:
+            self._to_store = [*batch, *self._to_store]
+            self._to_mark = [*marks, *self._to_mark]
+            raise
+
+    def _by_status(self, partial_set: PartialSet) -> list[tuple[PartialSet, Status]]:
+        parts: dict[Status, list[PartialSignature]] = {}
+        groups = self._open[partial_set.duty]
+        for partial in partial_set.partials:
+            status = groups[partial.pubkey, partial.sub_index].status_of(partial.share_index)
+            parts.setdefault(status, []).append(partial)
+        return [
+            (PartialSet(duty=partial_set.duty, partials=tuple(partials)), status)
+            for status, partials in parts.items()
+        ]
+
+    def _is_busy(self, late: LatePartials) -> bool:
+        groups = self._open.get(late.duty, {})
+        found = [groups.get((p.pubkey, p.sub_index)) for p in late.partials]
+        return any(group is not None and group.busy for group in found)
 
 
 def _order(partial: PartialSignature) -> tuple[PubKey, int]:

@@ -95,6 +95,8 @@ class ParSigEx:
         for partial in partial_set.partials:
             if partial.pubkey not in self._known:
                 raise PartialsImplausible("read partials", field="pubkey")
+            if partial.sub_index != 0:  # only sync subcommittees, which come later, have others
+                raise PartialsImplausible("read partials", field="sub_index")
             if not belongs(partial.payload, partial_set.duty, self._chain):
                 raise PartialsImplausible("read partials", field="payload", duty=partial_set.duty)
 

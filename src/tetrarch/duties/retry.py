@@ -1,7 +1,7 @@
 """Retry at the wiring: an edge runs in the background and is repeated until its deadline.
 
-Only ``Transient`` errors are repeated, with exponential backoff. Anything else ends the duty's
-step with one log line; a broken invariant stops the node.
+Only ``Transient`` errors are repeated, with exponential backoff. What a person must mend, and a
+broken invariant, stops the node. Anything else ends the duty's step with one log line.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from typing import TypeVar
 from tetrarch.clock import Clock
 from tetrarch.duties.ports import Spawner
 from tetrarch.duties.types import Duty
-from tetrarch.errors import TetrarchError, Transient
+from tetrarch.errors import OperatorError, TetrarchError, Transient
 from tetrarch.observability.logs import Log
 from tetrarch.output import Handler
 
@@ -20,11 +20,13 @@ T = TypeVar("T")
 BACKOFF_FIRST_S = 0.25
 BACKOFF_FACTOR = 1.6
 BACKOFF_MAX_S = 12.0
+_ATTEMPTS_OF_GROWTH = 20  # far beyond the maximum; the power itself must not overflow
 
 
 def backoff_s(attempt: int, *, jitter: float) -> float:
     """Seconds before attempt ``attempt`` + 1 (first is 0); ``jitter`` in [0, 1) adds to 10 %."""
-    return min(BACKOFF_FIRST_S * BACKOFF_FACTOR**attempt, BACKOFF_MAX_S) * (1 + jitter / 10)
+    grown_s = BACKOFF_FIRST_S * BACKOFF_FACTOR ** min(attempt, _ATTEMPTS_OF_GROWTH)
+    return min(grown_s, BACKOFF_MAX_S) * (1 + jitter / 10)
 
 
 class Retryer:
@@ -66,15 +68,20 @@ class Retryer:
             remaining_s = None if deadline_s is None else deadline_s - self._clock.wall_s()
             if remaining_s is not None and remaining_s <= 0:
                 break
+            limit = asyncio.timeout(remaining_s)
             try:
-                async with asyncio.timeout(remaining_s):
+                async with limit:
                     await handler(value)
                 return  # noqa: TRY300 - the loop's one success
             except TimeoutError:
-                break
+                if limit.expired():
+                    break
+                reason = "timed out"  # a limit of the handler's own, inside ours
             except Transient as error:
                 reason = str(error)
                 self._log.debug("step_retried", edge=edge, duty=str(duty), reason=reason)
+            except OperatorError:
+                raise  # the disk or the enclave is gone: going on would only hide it
             except TetrarchError as error:
                 reason = str(error)
                 break

@@ -79,7 +79,7 @@ class Scheduler:
         """Tick until cancelled. A node that wakes late jumps to the slot in progress."""
         slot = max(self._chain.slot_at(self._clock.wall_s()), 0)
         while True:
-            await self._sleep_until(self._chain.slot_start_s(slot))
+            slot = await self._start_of(slot)
             self._spawner.spawn(self._tick(slot), name=f"slot-{slot}")
             following = slot + 1
             current = self._chain.slot_at(self._clock.wall_s())
@@ -124,6 +124,17 @@ class Scheduler:
     def validators(self) -> Mapping[int, PubKey]:
         """The cluster's validators by index, as far as they were ever resolved."""
         return self._validators
+
+    async def _start_of(self, slot: int) -> int:
+        """Sleep until ``slot`` starts. Another slot, when the clock was set back meanwhile."""
+        while (ahead_s := self._chain.slot_start_s(slot) - self._clock.wall_s()) > 0:
+            current = max(self._chain.slot_at(self._clock.wall_s()), 0)
+            if current + 1 < slot:
+                self._log.warning("clock_set_back", slot=current, expected_slot=slot)
+                slot = current
+            else:
+                await asyncio.sleep(min(ahead_s, self._chain.slot_duration_ms / 1000))
+        return slot
 
     async def _tick(self, slot: int) -> None:
         await self.slots.emit(slot)
@@ -211,6 +222,7 @@ class Scheduler:
                     validator_index=proposer.validator_index,
                 )
             )
+        _check_unique(definitions)
         return _Epoch(
             {
                 duty: tuple(sorted(items, key=lambda item: item.pubkey))
@@ -231,3 +243,17 @@ class Scheduler:
                 "validators_skipped", count=len(skipped), reason="unknown or not active at head"
             )
             self._skipped = skipped
+
+
+def _check_unique(definitions: dict[Duty, list[DutyDefinition]]) -> None:
+    """A slot has one proposer, and a validator attests once in an epoch."""
+    attesters: set[PubKey] = set()
+    for duty, items in definitions.items():
+        if duty.type is DutyType.PROPOSER and len(items) > 1:
+            raise BeaconNodeAnswerInvalid("resolve duties", slot=duty.slot, reason="two proposers")
+        for item in items if duty.type is DutyType.ATTESTER else ():
+            if item.pubkey in attesters:
+                raise BeaconNodeAnswerInvalid(
+                    "resolve duties", slot=duty.slot, reason="a validator attests twice"
+                )
+            attesters.add(item.pubkey)

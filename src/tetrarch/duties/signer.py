@@ -24,16 +24,32 @@ from tetrarch.duties.types import (
     UnsignedProposal,
     refuse_deprecated,
 )
+from tetrarch.errors import Transient
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.observability.logs import Log
 from tetrarch.output import Output
+
+
+class SigningFailed(Transient):
+    """Whoever holds the share keys could not sign now; asking again later may succeed."""
+
+    code = "signing_failed"
+
+
+class NotNow(str):
+    """A reason that may pass: asking again later can give a signature."""
+
+    __slots__ = ()
 
 
 class SigningService(Protocol):
     """Whoever holds the share keys: the enclave, later a remote signer."""
 
     async def sign(self, requests: tuple[tuple[PubKey, Payload], ...]) -> tuple[bytes | str, ...]:
-        """Per request a 96-byte signature, or the reason why there is none."""
+        """Per request a 96-byte signature, or the reason why there is none (yet: ``NotNow``).
+
+        The same request always gets the same signature.
+        """
         ...
 
 
@@ -66,7 +82,12 @@ class Signer:
         self._log = log
 
     async def sign(self, data_set: UnsignedDataSet) -> None:
-        """Sign every item of the decided set with our shares."""
+        """Sign every item of the decided set with our shares.
+
+        Raises:
+            Transient: some could not be signed now (the others went on); the edge's retry asks
+                again for all of them, which repeats the same signatures.
+        """
         refuse_deprecated(data_set.duty)
         wanted = tuple((item.pubkey, payload_of(item)) for item in data_set.items)
         await self._sign(data_set.duty, wanted)
@@ -81,8 +102,12 @@ class Signer:
 
     async def _sign(self, duty: Duty, wanted: tuple[tuple[PubKey, Payload], ...]) -> None:
         answers = await self._service.sign(wanted)
-        partials = []
+        partials: list[PartialSignature] = []
+        failed: SigningFailed | None = None
         for (pubkey, payload), answer in zip(wanted, answers, strict=True):
+            if isinstance(answer, NotNow):
+                failed = SigningFailed("sign", duty=duty, pubkey=pubkey.hex()[:14], reason=answer)
+                continue
             if isinstance(answer, str):
                 self._log.warning(
                     "signing_denied", duty=str(duty), pubkey=pubkey.hex()[:14], reason=answer
@@ -98,3 +123,5 @@ class Signer:
             )
         if partials:
             await self.signed.emit(PartialSet(duty=duty, partials=tuple(partials)))
+        if failed is not None:
+            raise failed

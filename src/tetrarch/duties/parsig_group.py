@@ -1,0 +1,55 @@
+"""ParSigDB's memory of one validator in one duty. Pure."""
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from tetrarch.duties.parsig_rows import Status
+from tetrarch.duties.types import PartialSignature, Payload, ShareIndex
+
+
+class Outcome(IntEnum):
+    """What became of an incoming partial."""
+
+    NEW = 1
+    KNOWN = 2
+    EQUIVOCATION = 3
+
+
+@dataclass(slots=True)
+class Group:
+    """All partials of one validator in one duty: at most one per share."""
+
+    partials: dict[ShareIndex, PartialSignature] = field(default_factory=dict)
+    false: set[ShareIndex] = field(default_factory=set)
+    aggregated: bool = False
+    aggregating: bool = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether SigAgg has its partials just now."""
+        return self.aggregating and not self.aggregated
+
+    def add(self, partial: PartialSignature) -> Outcome:
+        """Take ``partial``, unless its share has signed already."""
+        known = self.partials.get(partial.share_index)
+        if known is None:
+            self.partials[partial.share_index] = partial
+            return Outcome.NEW
+        return Outcome.KNOWN if known == partial else Outcome.EQUIVOCATION
+
+    def status_of(self, share: ShareIndex) -> Status:
+        """The state that a peer's partial has by now."""
+        if share in self.false:
+            return Status.EXPIRED
+        return Status.AGGREGATED if self.aggregated else Status.BROADCASTED
+
+    def match(self, threshold: int) -> tuple[Payload, tuple[tuple[ShareIndex, bytes], ...]] | None:
+        """The payload that at least ``threshold`` shares signed, with those signatures."""
+        by_payload: dict[Payload, list[PartialSignature]] = {}
+        for share, partial in sorted(self.partials.items()):
+            if share not in self.false:
+                by_payload.setdefault(partial.payload, []).append(partial)
+        for payload, partials in by_payload.items():
+            if len(partials) >= threshold:
+                return payload, tuple((p.share_index, p.signature) for p in partials)
+        return None

@@ -1,0 +1,305 @@
+"""The value check's verdicts, and what is done with facts that cannot be had in time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.duties.duty_world import (
+    CHAIN,
+    InlineCompute,
+    RecordingLog,
+    Validators,
+    attestation_data,
+    block,
+    database,
+    proposal_set,
+    recorded,
+    signed_randao,
+)
+
+from tetrarch.consensus.events import Verdict
+from tetrarch.consensus.ports import Decided
+from tetrarch.crypto.threshold import recover_secret
+from tetrarch.duties.aggsigdb import AggSigDB
+from tetrarch.duties.agreement import DECODED_MAX, Agreement, Sources
+from tetrarch.duties.codec import ValueInvalid, encode_unsigned
+from tetrarch.duties.errors import DutyNotFound, DutyNotResolved, DutyTrimmed
+from tetrarch.duties.group_crypto import BlsGroupCrypto
+from tetrarch.duties.plausible import signing_root
+from tetrarch.duties.types import (
+    DefinitionSet,
+    Duty,
+    DutyType,
+    ProposerDefinition,
+    RandaoPayload,
+    UnsignedDataSet,
+)
+from tetrarch.entropy import system_entropy
+from tetrarch.ethereum.beacon_node.errors import BeaconNodeUnreachable
+from tetrarch.ethereum.spec.values import AttestationData
+from tetrarch.sim.loop import simulate
+
+VALIDATORS = Validators(2)
+PUBKEY = VALIDATORS.pubkeys[0]
+DUTY = Duty(9, DutyType.ATTESTER)
+PROPOSAL = Duty(9, DutyType.PROPOSER)
+VALUE = encode_unsigned(VALIDATORS.unsigned())
+OTHER_CHAIN = replace(
+    attestation_data(9), target=replace(attestation_data(9).target, root=b"?" * 32)
+)
+
+
+class ConsensusLog:
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+
+    async def propose(self, duty: Duty, value: bytes) -> None:
+        self.calls.append(("propose", duty, value))
+
+    async def participate(self, duty: Duty) -> None:
+        self.calls.append(("participate", duty))
+
+
+class World:
+    """An agreement whose sources answer from fields; a view may be an error or a delay."""
+
+    def __init__(self) -> None:
+        self.definitions: DefinitionSet | Exception = VALIDATORS.definitions()
+        self.views: dict[bool, AttestationData | Exception | float] = {
+            False: attestation_data(9, head=b"o" * 32),
+            True: attestation_data(9, head=b"n" * 32),
+        }
+        self.asked: list[bool] = []
+        self.history: str | None = None
+        self.aggregated = AggSigDB(storage=database())
+        self.log = RecordingLog()
+        self.agreement = Agreement(
+            sources=Sources(
+                definitions=self, view=self.view, aggregated=self.aggregated, history=self.judge
+            ),
+            chain=CHAIN,
+            compute=InlineCompute(),
+            crypto=BlsGroupCrypto(keys=VALIDATORS.keys, entropy=system_entropy),
+            log=self.log,
+        )
+        self.consensus = ConsensusLog()
+        self.agreement.use(self.consensus)
+
+    async def get_duty_definition(self, duty: Duty) -> DefinitionSet:
+        del duty
+        if isinstance(self.definitions, Exception):
+            raise self.definitions
+        return self.definitions
+
+    async def view(self, slot: int, *, fresh: bool = False) -> AttestationData:
+        assert slot == 9
+        self.asked.append(fresh)
+        view = self.views[fresh]
+        if isinstance(view, float):
+            await asyncio.sleep(view)  # longer than anybody waits
+            return attestation_data(9)
+        if isinstance(view, Exception):
+            raise view
+        return view
+
+    async def judge(self, data_set: UnsignedDataSet) -> str | None:
+        del data_set
+        return self.history
+
+    @property
+    def reasons(self) -> list[str]:
+        return [line["reason"] for line in self.log.find("value_refused")]
+
+
+def play(scenario: Callable[[World], Awaitable[None]]) -> None:
+    async def main() -> None:
+        await scenario(World())
+
+    simulate(main, seed="agreement")
+
+
+AWAY = BeaconNodeUnreachable("ask")
+
+
+@pytest.mark.parametrize(
+    ("first", "fresh", "verdict", "asked"),
+    [
+        (attestation_data(9, head=b"o" * 32), AWAY, Verdict.OK, [False]),
+        (OTHER_CHAIN, attestation_data(9), Verdict.OK, [False, True]),
+        (OTHER_CHAIN, OTHER_CHAIN, Verdict.REFUSED, [False, True]),
+        (AWAY, attestation_data(9), Verdict.OK, [False]),
+        (3600.0, attestation_data(9), Verdict.OK, [False]),
+        (OTHER_CHAIN, AWAY, Verdict.REFUSED, [False, True]),
+        (OTHER_CHAIN, 3600.0, Verdict.REFUSED, [False, True]),
+    ],
+    ids=[
+        "same chain",
+        "fresh view agrees",
+        "other chain",
+        "no view",
+        "view too slow",
+        "other chain and then away",
+        "other chain and then too slow",
+    ],
+)
+def test_verdict_on_attestations_follows_our_own_view(
+    first: Any, fresh: Any, verdict: Verdict, asked: list[bool]
+) -> None:
+    async def scenario(world: World) -> None:
+        world.views = {False: first, True: fresh}
+        assert await world.agreement.check(DUTY, VALUE) is verdict
+        assert world.asked == asked
+
+    play(scenario)
+
+
+def test_slashing_history_has_the_last_word() -> None:
+    async def scenario(world: World) -> None:
+        world.views = {False: AWAY, True: AWAY}
+        world.history = "double_vote"
+        assert await world.agreement.check(DUTY, VALUE) is Verdict.REFUSED
+        assert world.reasons == ["double_vote"]
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"),
+    [
+        (DutyNotResolved("look up"), Verdict.UNKNOWN),
+        (DutyNotFound("look up"), Verdict.REFUSED),
+        (DutyTrimmed("look up"), Verdict.REFUSED),
+    ],
+)
+def test_own_schedule_decides_whether_it_is_a_duty_at_all(
+    error: Exception, verdict: Verdict
+) -> None:
+    async def scenario(world: World) -> None:
+        world.definitions = error
+        assert await world.agreement.check(DUTY, VALUE) is verdict
+        assert world.asked == [], "no question to the beacon node"
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    "value", [b"", b"\1", VALUE[:-1], VALUE + b"\0", b"\2" + VALUE[1:], bytes(200)]
+)
+def test_bytes_that_are_no_value_are_refused(value: bytes) -> None:
+    async def scenario(world: World) -> None:
+        assert await world.agreement.check(DUTY, value) is Verdict.REFUSED
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("duty", [Duty(10, DutyType.ATTESTER), PROPOSAL])
+def test_value_for_another_duty_is_refused_before_any_question(duty: Duty) -> None:
+    async def scenario(world: World) -> None:
+        assert await world.agreement.check(duty, VALUE) is Verdict.REFUSED
+        assert world.reasons == ["value is for another duty"]
+        assert world.asked == []
+
+    play(scenario)
+
+
+# --- blocks: the randao reveal -----------------------------------------------------------------
+
+
+def reveal(pubkey: bytes = PUBKEY, *, epoch: int = 1) -> bytes:
+    root = signing_root(RandaoPayload(epoch=epoch), CHAIN)
+    shares = VALIDATORS.shares[pubkey]  # type: ignore[index]  # a root key
+    return recover_secret(shares, threshold=3).sign(root)
+
+
+def proposing(world: World, proposal: Any) -> bytes:
+    definition = ProposerDefinition(pubkey=PUBKEY, slot=9, validator_index=100)
+    world.definitions = DefinitionSet(duty=PROPOSAL, definitions=(definition,))
+    return encode_unsigned(proposal_set(PUBKEY, proposal))
+
+
+def test_block_with_a_valid_reveal_is_accepted_though_ours_is_missing() -> None:
+    async def scenario(world: World) -> None:
+        value = proposing(world, block(randao=reveal()))
+        assert await world.agreement.check(PROPOSAL, value) is Verdict.OK
+        assert world.asked == []
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("randao", [b"\xaa" * 96, bytes(96), reveal(epoch=2)])
+def test_block_with_an_invalid_reveal_is_refused(randao: bytes) -> None:
+    async def scenario(world: World) -> None:
+        value = proposing(world, block(randao=randao))
+        assert await world.agreement.check(PROPOSAL, value) is Verdict.REFUSED
+
+    play(scenario)
+
+
+def test_block_must_carry_the_reveal_that_we_know() -> None:
+    async def scenario(world: World) -> None:
+        await world.aggregated.store(signed_randao(PUBKEY, signature=reveal()))
+        right = proposing(world, block(randao=reveal()))
+        assert await world.agreement.check(PROPOSAL, right) is Verdict.OK
+        wrong = proposing(world, block(randao=b"\xaa" * 96))
+        assert await world.agreement.check(PROPOSAL, wrong) is Verdict.REFUSED
+
+    play(scenario)
+
+
+def test_block_by_a_key_that_is_no_key_is_refused_and_stops_nothing() -> None:
+    async def scenario(world: World) -> None:
+        proposing(world, block())
+        value = encode_unsigned(proposal_set(b"\xff" * 48, block()))  # type: ignore[arg-type]  # no key
+        assert await world.agreement.check(PROPOSAL, value) is Verdict.REFUSED
+
+    play(scenario)
+
+
+# --- the way through ----------------------------------------------------------------------------
+
+
+def test_what_was_proposed_comes_back_decided() -> None:
+    async def scenario(world: World) -> None:
+        decided = recorded(world.agreement.decided)
+        decision = recorded(world.agreement.decision)
+        await world.agreement.participate(VALIDATORS.definitions())
+        await world.agreement.propose(VALIDATORS.unsigned())
+        assert world.consensus.calls == [("participate", DUTY), ("propose", DUTY, VALUE)]
+        outcome = Decided(duty=DUTY, value=VALUE, round=1, leader=0, started_s=0, decided_s=1)
+        await world.agreement.on_decided(outcome)
+        assert decided == [VALIDATORS.unsigned()]
+        assert decision == [outcome]
+
+    play(scenario)
+
+
+def test_only_duties_with_a_value_are_agreed_on() -> None:
+    async def scenario(world: World) -> None:
+        randao = DefinitionSet(duty=Duty(9, DutyType.RANDAO), definitions=())
+        await world.agreement.participate(randao)
+        assert world.consensus.calls == []
+
+    play(scenario)
+
+
+def test_decided_rubbish_is_an_error_of_the_step_and_signs_nothing() -> None:
+    async def scenario(world: World) -> None:
+        decided = recorded(world.agreement.decided)
+        outcome = Decided(duty=DUTY, value=b"?", round=1, leader=0, started_s=0, decided_s=1)
+        with pytest.raises(ValueInvalid):
+            await world.agreement.on_decided(outcome)
+        assert decided == []
+
+    play(scenario)
+
+
+def test_decoded_values_are_bounded() -> None:
+    async def scenario(world: World) -> None:
+        for number in range(3 * DECODED_MAX):
+            value = encode_unsigned(VALIDATORS.unsigned(head=number.to_bytes(32, "big")))
+            await world.agreement.check(DUTY, value)
+        assert len(world.agreement._decoded) == DECODED_MAX
+
+    play(scenario)

@@ -1,0 +1,157 @@
+"""What this node would propose: one question per slot, and blocks with the group's randao."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from tests.duties.duty_world import (
+    ScriptedBeaconNode,
+    Validators,
+    attestation_data,
+    block,
+    chain_of,
+    database,
+    recorded,
+    signed_randao,
+)
+
+from tetrarch.duties.aggsigdb import AggSigDB
+from tetrarch.duties.fetcher import VIEWS_MAX, Fetcher
+from tetrarch.duties.types import (
+    DefinitionSet,
+    DeprecatedDutyBuilderProposer,
+    Duty,
+    DutyType,
+    ProposerDefinition,
+)
+from tetrarch.errors import InvariantBroken
+from tetrarch.ethereum.beacon_node.errors import BeaconNodeUnreachable
+from tetrarch.ethereum.spec.values import Fork
+
+VALIDATORS = Validators(3)
+PUBKEY = VALIDATORS.pubkeys[0]
+PROPOSAL = DefinitionSet(
+    duty=Duty(9, DutyType.PROPOSER),
+    definitions=(ProposerDefinition(pubkey=PUBKEY, slot=9, validator_index=100),),
+)
+
+
+class World:
+    def __init__(self, *, fork: Fork = Fork.ELECTRA, builder_api: bool = False) -> None:
+        self.node = ScriptedBeaconNode()
+        self.aggregated = AggSigDB(storage=database())
+        self.fetcher = Fetcher(
+            beacon_node=self.node,  # type: ignore[arg-type]  # only what a fetcher calls
+            chain=chain_of(fork),
+            aggregated=self.aggregated,
+            builder_api=builder_api,
+            graffiti=b"g" * 32,
+        )
+        self.fetched: list[Any] = recorded(self.fetcher.fetched)
+
+
+@pytest.mark.parametrize(("fork", "indices"), [(Fork.DENEB, [0, 1, 0]), (Fork.ELECTRA, [0, 0, 0])])
+def test_one_question_serves_all_committees_of_the_slot(fork: Fork, indices: list[int]) -> None:
+    async def main() -> None:
+        world = World(fork=fork)
+        await world.fetcher.fetch(VALIDATORS.definitions(9))
+        assert world.node.called("attestation_data") == [(9, 0)]
+        (data_set,) = world.fetched
+        assert data_set.duty == Duty(9, DutyType.ATTESTER)
+        assert [item.data.index for item in data_set.items] == indices
+        assert [item.definition.committee_index for item in data_set.items] == [0, 1, 0]
+        assert {item.data.beacon_block_root for item in data_set.items} == {b"h" * 32}
+
+    asyncio.run(main())
+
+
+def test_fetch_asks_again_though_the_view_is_known() -> None:
+    async def main() -> None:
+        world = World()
+        await world.fetcher.view(9)
+        world.node.data = lambda slot: attestation_data(slot, head=b"n" * 32)
+        await world.fetcher.fetch(VALIDATORS.definitions(9))
+        assert world.fetched[0].items[0].data.beacon_block_root == b"n" * 32
+        assert (await world.fetcher.view(9)).beacon_block_root == b"n" * 32
+        assert len(world.node.called("attestation_data")) == 2
+
+    asyncio.run(main())
+
+
+def test_failed_fresh_view_leaves_the_known_one() -> None:
+    async def main() -> None:
+        world = World()
+        known = await world.fetcher.view(9)
+        world.node.failing["attestation_data"] = BeaconNodeUnreachable("ask")
+        with pytest.raises(BeaconNodeUnreachable):
+            await world.fetcher.view(9, fresh=True)
+        assert await world.fetcher.view(9) == known
+
+    asyncio.run(main())
+
+
+def test_views_are_bounded_and_an_old_slot_is_still_answered() -> None:
+    async def main() -> None:
+        world = World()
+        for slot in range(100, 100 + 2 * VIEWS_MAX):
+            await world.fetcher.view(slot)
+        assert (await world.fetcher.view(9)).slot == 9
+        assert len(world.fetcher._views) <= VIEWS_MAX
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("builder_api", "boost"), [(False, 0), (True, 2**64 - 1)])
+def test_block_waits_for_the_randao_and_takes_the_boost_from_the_flag(
+    builder_api: bool, boost: int
+) -> None:
+    async def main() -> None:
+        world = World(builder_api=builder_api)
+        async with asyncio.TaskGroup() as tasks:
+            fetching = tasks.create_task(world.fetcher.fetch(PROPOSAL))
+            await asyncio.sleep(0.01)
+            assert world.node.calls == [], "no block without a reveal"
+            assert not fetching.done()
+            await world.aggregated.store(signed_randao(PUBKEY))
+        (request,) = world.node.called("produce_block")[0]
+        assert request.randao_reveal == b"\xaa" * 96
+        assert request.builder_boost_factor == boost
+        assert request.graffiti == b"g" * 32
+        assert request.slot == 9
+        assert world.fetched[0].items[0].proposal == block(9)
+
+    asyncio.run(main())
+
+
+def test_failure_reaches_the_retry_and_nothing_is_emitted() -> None:
+    async def main() -> None:
+        world = World()
+        world.node.failing["attestation_data"] = BeaconNodeUnreachable("ask")
+        with pytest.raises(BeaconNodeUnreachable):
+            await world.fetcher.fetch(VALIDATORS.definitions(9))
+        assert world.fetched == []
+
+    asyncio.run(main())
+
+
+def test_duties_without_data_are_left_alone() -> None:
+    async def main() -> None:
+        world = World()
+        await world.fetcher.fetch(DefinitionSet(duty=Duty(9, DutyType.RANDAO), definitions=()))
+        assert world.fetched == []
+        assert world.node.calls == []
+        with pytest.raises(DeprecatedDutyBuilderProposer):
+            await world.fetcher.fetch(
+                DefinitionSet(duty=Duty(9, DutyType.BUILDER_PROPOSER), definitions=())
+            )
+
+    asyncio.run(main())
+
+
+def test_definitions_of_the_wrong_kind_break_an_invariant() -> None:
+    async def main() -> None:
+        wrong = DefinitionSet(duty=PROPOSAL.duty, definitions=(VALIDATORS.definition(0),))
+        with pytest.raises(InvariantBroken):
+            await World().fetcher.fetch(wrong)
+
+    asyncio.run(main())

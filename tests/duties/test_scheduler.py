@@ -1,0 +1,353 @@
+"""The schedule: epochs resolved ahead, duties started on time, and a beacon node that may fail."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from tests.duties.duty_world import (
+    CHAIN,
+    RecordingLog,
+    ScriptedBeaconNode,
+    Validators,
+    recorded,
+    sleep_until,
+)
+
+from tetrarch.duties.errors import DutyNotFound, DutyNotResolved, DutyTrimmed
+from tetrarch.duties.scheduler import EPOCHS_KEPT, Scheduler
+from tetrarch.duties.types import DeprecatedDutyBuilderProposer, Duty, DutyType
+from tetrarch.ethereum.beacon_node.errors import BeaconNodeUnreachable
+from tetrarch.ethereum.beacon_node.ports import ValidatorStatus
+from tetrarch.sim.loop import SimClock, simulate
+from tetrarch.supervision import Supervisor
+
+VALIDATORS = Validators(3)
+FIRST, SECOND, THIRD = VALIDATORS.pubkeys
+AWAY = BeaconNodeUnreachable("ask")
+
+
+class World:
+    """One scheduler on virtual time, which starts at the beginning of a slot."""
+
+    def __init__(self, tasks: Supervisor, *, start_slot: int, signs_by_itself: bool) -> None:
+        self.clock = SimClock(asyncio.get_running_loop(), offset_s=12.0 * start_slot)
+        self.node = ScriptedBeaconNode(VALIDATORS.pubkeys)
+        self.log = RecordingLog()
+        self.scheduler = Scheduler(
+            beacon_node=self.node,  # type: ignore[arg-type]  # only what a scheduler calls
+            chain=CHAIN,
+            clock=self.clock,
+            pubkeys=VALIDATORS.pubkeys,
+            signs_by_itself=signs_by_itself,
+            spawner=tasks,
+            log=self.log,
+        )
+        self.slots = recorded(self.scheduler.slots)
+        self.resolved = recorded(self.scheduler.resolved)
+        self.started: list[tuple[Duty, float]] = []
+        self.scheduler.duties.subscribe(self._on_duty)
+        self._tasks = tasks
+
+    def start(self) -> None:
+        self._tasks.spawn(self.scheduler.run(), name="scheduler")
+
+    async def until(self, slot: float) -> None:
+        """Sleep until ``slot`` by the wall clock."""
+        await sleep_until(slot, self.clock)
+
+    @property
+    def duties(self) -> list[Duty]:
+        return [duty for duty, _ in self.started]
+
+    async def _on_duty(self, definition_set) -> None:
+        after_s = self.clock.wall_s() - CHAIN.slot_start_s(definition_set.duty.slot)
+        self.started.append((definition_set.duty, after_s))
+
+
+def play(
+    scenario: Callable[[World], Awaitable[None]],
+    *,
+    start_slot: int = 0,
+    signs_by_itself: bool = True,
+) -> None:
+    async def main() -> None:
+        async with Supervisor(RecordingLog()) as tasks:
+            await scenario(World(tasks, start_slot=start_slot, signs_by_itself=signs_by_itself))
+            tasks.stop()
+
+    simulate(main, seed="scheduler")
+
+
+def attester(slot: int) -> Duty:
+    return Duty(slot, DutyType.ATTESTER)
+
+
+def proposer(slot: int) -> Duty:
+    return Duty(slot, DutyType.PROPOSER)
+
+
+def test_next_epoch_is_resolved_in_the_last_slot_even_without_duty() -> None:
+    async def scenario(world: World) -> None:
+        world.start()
+        await world.until(6.9)
+        assert world.resolved == [0]
+        await world.until(7.1)
+        assert world.resolved == [0, 1]
+        await world.until(15.1)
+        assert world.resolved == [0, 1, 2], "each epoch once"
+        assert world.duties == []
+
+    play(scenario)
+
+
+def test_attesters_start_at_a_third_of_the_slot_and_proposers_at_once() -> None:
+    async def scenario(world: World) -> None:
+        world.node.attests(FIRST, 3)
+        world.node.attests(SECOND, 3)
+        world.node.proposes(THIRD, 3)
+        world.start()
+        await world.until(4)
+        times = [(duty.type, round(after_s, 2)) for duty, after_s in world.started]
+        assert times == [
+            (DutyType.RANDAO, 0.0),
+            (DutyType.PROPOSER, 0.0),
+            (DutyType.ATTESTER, 4.0),
+        ]
+        found = await world.scheduler.get_duty_definition(attester(3))
+        assert [each.pubkey for each in found.definitions] == [FIRST, SECOND]
+
+    play(scenario)
+
+
+def test_randao_waits_for_the_validator_client_where_one_signs() -> None:
+    async def scenario(world: World) -> None:
+        world.node.proposes(FIRST, 3)
+        world.start()
+        await world.until(4)
+        assert world.duties == [proposer(3)]
+        found = await world.scheduler.get_duty_definition(Duty(3, DutyType.RANDAO))
+        assert [each.pubkey for each in found.definitions] == [FIRST], "but its query is answered"
+
+    play(scenario, signs_by_itself=False)
+
+
+@pytest.mark.parametrize("call", ["validators", "attester_duties", "proposer_duties"])
+def test_failed_resolution_is_tried_again_in_the_next_slot(call: str) -> None:
+    async def scenario(world: World) -> None:
+        world.node.attests(FIRST, 2)
+        world.node.failing[call] = AWAY
+        world.start()
+        await world.until(1.5)
+        assert world.resolved == []
+        with pytest.raises(DutyNotResolved):
+            await world.scheduler.get_duty_definition(attester(2))
+        world.node.failing.clear()
+        await world.until(3)
+        assert world.resolved == [0]
+        assert world.duties == [attester(2)]
+
+    play(scenario)
+
+
+def test_failure_in_the_last_slot_is_made_up_for_in_the_first() -> None:
+    async def scenario(world: World) -> None:
+        world.node.attests(FIRST, 8)
+        world.start()
+        await world.until(6.5)
+        world.node.failing["attester_duties"] = AWAY
+        await world.until(7.5)
+        world.node.failing.clear()
+        await world.until(9)
+        assert world.resolved == [0, 1]
+        assert world.duties == [attester(8)]
+
+    play(scenario)
+
+
+def test_slow_resolution_starts_the_duty_late_rather_than_never() -> None:
+    async def scenario(world: World) -> None:
+        world.node.attests(FIRST, 0)
+        world.node.delay_s = 5.0
+        world.start()
+        await world.until(2)
+        assert world.duties == [attester(0)]
+
+    play(scenario)
+
+
+def test_unknown_and_inactive_validators_are_skipped_with_one_warning() -> None:
+    async def scenario(world: World) -> None:
+        del world.node.statuses[SECOND]
+        world.node.statuses[THIRD] = ValidatorStatus.PENDING_QUEUED
+        for pubkey in VALIDATORS.pubkeys:
+            world.node.attests(pubkey, 1)
+            world.node.proposes(pubkey, 2)
+        world.node.proposers = [d for d in world.node.proposers if d.pubkey != SECOND]
+        world.node.proposers.pop(0)  # one proposer per slot: the inactive one's
+        world.start()
+        await world.until(9)
+        assert world.node.called("attester_duties")[0] == (0, (100,))
+        assert world.duties == [attester(1)]
+        found = await world.scheduler.get_duty_definition(attester(1))
+        assert [each.pubkey for each in found.definitions] == [FIRST]
+        assert [line["count"] for line in world.log.find("validators_skipped")] == [2]
+
+    play(scenario)
+
+
+def test_validator_that_becomes_active_has_duties_from_the_next_epoch() -> None:
+    async def scenario(world: World) -> None:
+        world.node.statuses = dict.fromkeys(VALIDATORS.pubkeys, ValidatorStatus.PENDING_QUEUED)
+        world.node.attests(FIRST, 9)
+        world.start()
+        await world.until(5)
+        assert world.resolved == [0]
+        assert world.node.called("attester_duties") == []
+        world.node.statuses[FIRST] = ValidatorStatus.ACTIVE_ONGOING
+        await world.until(10)
+        assert world.duties == [attester(9)]
+
+    play(scenario)
+
+
+def test_node_that_wakes_late_jumps_to_the_slot_in_progress() -> None:
+    async def scenario(world: World) -> None:
+        world.start()
+        await world.until(2.5)
+        world.clock.offset_s += 12 * 10  # the host was asleep
+        await world.until(14.1)
+        assert world.slots == [0, 1, 2, 3, 13, 14]
+        assert world.log.find("slots_skipped") == [{"slot": 3, "count": 9}]
+        assert world.resolved == [0, 1], "slot 13 is in an epoch that nobody had resolved"
+
+    play(scenario)
+
+
+def test_clock_set_back_does_not_silence_the_node() -> None:
+    async def scenario(world: World) -> None:
+        world.start()
+        await world.until(20.5)
+        world.clock.offset_s -= 12 * 10
+        await world.until(12.5)
+        assert world.slots == [20, 11, 12]
+        assert len(world.log.find("clock_set_back")) == 1
+
+    play(scenario, start_slot=20)
+
+
+def test_before_genesis_nothing_ticks() -> None:
+    async def scenario(world: World) -> None:
+        world.start()
+        await world.until(-0.5)
+        assert world.slots == []
+        await world.until(1.5)
+        assert world.slots == [0, 1]
+
+    play(scenario, start_slot=-3)
+
+
+def test_queries_fail_by_what_the_caller_must_do() -> None:
+    async def scenario(world: World) -> None:
+        world.node.attests(FIRST, 81)
+        scheduler = world.scheduler
+        with pytest.raises(DutyNotResolved):
+            await scheduler.get_duty_definition(attester(81))
+        world.start()
+        await world.until(81)
+        assert (await scheduler.get_duty_definition(attester(81))).duty == attester(81)
+        with pytest.raises(DutyNotFound):
+            await scheduler.get_duty_definition(attester(82))
+        with pytest.raises(DutyNotFound):
+            await scheduler.get_duty_definition(Duty(81, DutyType.RANDAO))
+        with pytest.raises(DutyNotResolved):
+            await scheduler.get_duty_definition(attester(800))
+        with pytest.raises(DutyTrimmed):
+            await scheduler.get_duty_definition(attester(1))
+        with pytest.raises(DeprecatedDutyBuilderProposer):
+            await scheduler.get_duty_definition(Duty(81, DutyType.BUILDER_PROPOSER))
+
+    play(scenario, start_slot=80)
+
+
+def test_query_waits_for_the_resolution_that_is_under_way() -> None:
+    async def scenario(world: World) -> None:
+        world.node.attests(FIRST, 1)
+        world.node.delay_s = 1.0
+        world.start()
+        await asyncio.sleep(0.5)
+        found = await world.scheduler.get_duty_definition(attester(1))
+        assert found.definitions[0].pubkey == FIRST
+
+    play(scenario)
+
+
+def test_only_the_latest_epochs_are_kept() -> None:
+    async def scenario(world: World) -> None:
+        for epoch in range(9):
+            world.node.attests(FIRST, 8 * epoch)
+        world.start()
+        await world.until(8 * 6 + 1)
+        kept = [epoch for epoch in range(9) if world.scheduler.definitions_of(epoch)]
+        assert kept == [4, 5, 6]
+        assert len(kept) == EPOCHS_KEPT
+
+    play(scenario)
+
+
+def test_genesis_block_is_nobodys_duty() -> None:
+    async def scenario(world: World) -> None:
+        world.node.proposes(FIRST, 0)
+        world.start()
+        await world.until(1)
+        assert world.duties == []
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("answer", ["two proposers", "attests twice", "other key", "other epoch"])
+def test_rubbish_from_the_beacon_node_is_not_believed_and_asked_for_again(answer: str) -> None:
+    async def scenario(world: World) -> None:
+        node = world.node
+        match answer:
+            case "two proposers":
+                node.proposes(FIRST, 3)
+                node.proposes(SECOND, 3)
+            case "attests twice":
+                node.attests(FIRST, 3)
+                node.attests(FIRST, 3, committee_index=1)
+            case "other key":
+                node.attests(FIRST, 3, validator_index=node.indices[SECOND])
+            case _:
+                node.attests(FIRST, 3)
+                duties = node.attester_duties
+
+                async def shifted(epoch, indices):
+                    del epoch
+                    return await duties(0, indices)
+
+                node.attester_duties = shifted  # type: ignore[method-assign]  # a lying node
+                world.clock.offset_s += 12 * 8
+        world.start()
+        first = 8 if answer == "other epoch" else 0
+        await world.until(first + 2.5)
+        assert world.resolved == []
+        assert len(world.log.find("epoch_not_resolved")) == 3, "once in each slot"
+        node.attesters.clear()
+        node.proposers.clear()
+        await world.until(first + 4)
+        assert world.resolved == [first // 8]
+
+    play(scenario)
+
+
+def test_foreign_proposers_are_left_out() -> None:
+    async def scenario(world: World) -> None:
+        (foreign,) = set(Validators(4).pubkeys) - set(VALIDATORS.pubkeys)
+        world.node.proposes(foreign, 3)
+        world.node.proposes(FIRST, 4)
+        world.start()
+        await world.until(5)
+        assert proposer(3) not in world.duties
+        assert proposer(4) in world.duties
+
+    play(scenario)
