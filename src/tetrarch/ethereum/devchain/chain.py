@@ -5,7 +5,8 @@ No I/O and no clock: every call that depends on time is given ``now_s`` (Unix se
 uses it as it is.
 """
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,10 +29,12 @@ from tetrarch.ethereum.devchain.events import (
 from tetrarch.ethereum.devchain.genesis import genesis_node, genesis_state
 from tetrarch.ethereum.devchain.gossip import (
     CLOCK_DISPARITY_MS,
+    SingleVote,
     UnknownBlock,
     check_vote_chain,
     check_vote_time,
     resolve_single,
+    single_claim,
     verify_single,
 )
 from tetrarch.ethereum.devchain.pools import AttestationPool, OperationPools, SyncMessagePool
@@ -311,20 +314,11 @@ class DevChain:
             UnknownBlock: the block that is voted for.
             TransitionInvalid: any other rule it breaks.
 
-        Cost: 2 ms for the signature, once.
+        Cost: 0.8 ms for the signature, once; see ``expect_attestations``.
         """
         self.advance(now_s)
+        state, vote = self._vote_of(attestation, now_s)
         data = attestation.data
-        soon = self._slot_at(now_s + CLOCK_DISPARITY_MS / 1000)
-        state = self.head_state(max(self.slot, 0))
-        check_vote_time(state, data, now_slot=max(self.slot, 0), soon_slot=soon)
-        node = self.tree.get(data.beacon_block_root)
-        first = self.rules.first_slot(data.target.epoch)
-        if node is not None and node.state is not None:
-            state = self.tree.state_at(node.root, max(first, node.slot))
-        elif state.epoch + 1 < data.target.epoch or data.target.epoch + 1 < state.epoch:
-            raise UnknownBlock("check attestation", root="0x" + data.beacon_block_root.hex())
-        vote = resolve_single(state, attestation)
         verify_single(state, vote)
         self.watch.see_vote(vote.validator_index, data)
         check_vote_chain(self.tree, data, finalized=self.finalized[1])
@@ -336,6 +330,29 @@ class DevChain:
             size=vote.committee_size,
             signature=vote.signature,
         )
+
+    def expect_attestations(self, attestations: Sequence[Any], now_s: float) -> None:
+        """Verify the signatures of votes together that will be submitted one by one."""
+        self.advance(now_s)
+        claims = []
+        for attestation in attestations:
+            with contextlib.suppress(InputInvalid):  # it is refused when it is submitted
+                claims.append(single_claim(*self._vote_of(attestation, now_s)))
+        self.rules.verify_batch(claims)
+
+    def _vote_of(self, attestation: Any, now_s: float) -> tuple[State, SingleVote]:
+        """Who votes, in which state. Raises as ``submit_attestation``."""
+        data = attestation.data
+        soon = self._slot_at(now_s + CLOCK_DISPARITY_MS / 1000)
+        state = self.head_state(max(self.slot, 0))
+        check_vote_time(state, data, now_slot=max(self.slot, 0), soon_slot=soon)
+        node = self.tree.get(data.beacon_block_root)
+        first = self.rules.first_slot(data.target.epoch)
+        if node is not None and node.state is not None:
+            state = self.tree.state_at(node.root, max(first, node.slot))
+        elif state.epoch + 1 < data.target.epoch or data.target.epoch + 1 < state.epoch:
+            raise UnknownBlock("check attestation", root="0x" + data.beacon_block_root.hex())
+        return state, resolve_single(state, attestation)
 
     def count_votes(self, validators: tuple[int, ...], data: Any, now_s: float) -> None:
         """Note votes whose signature was verified."""

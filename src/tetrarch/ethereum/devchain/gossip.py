@@ -14,6 +14,7 @@ from tetrarch.ethereum.devchain.state import State
 from tetrarch.ethereum.devchain.transition.attestations import verify_attestation_signature
 from tetrarch.ethereum.devchain.transition.errors import require
 from tetrarch.ethereum.devchain.tree import BlockTree
+from tetrarch.ethereum.spec.domains import DomainType, compute_signing_root
 from tetrarch.ethereum.spec.values import Fork
 
 CLOCK_DISPARITY_MS = 500
@@ -83,6 +84,13 @@ def resolve_single(state: State, attestation: Any) -> SingleVote:
 def verify_single(state: State, vote: SingleVote) -> None:
     """Refuse a vote that its validator did not sign."""
     verify_attestation_signature(state, vote.data, (vote.validator_index,), vote.signature)
+
+
+def single_claim(state: State, vote: SingleVote) -> tuple[bytes, bytes, bytes]:
+    """(key, message, signature) that ``verify_single`` asks for."""
+    domain = state.domain(DomainType.BEACON_ATTESTER, vote.data.target.epoch)
+    root = compute_signing_root(vote.data.hash_tree_root(), domain)
+    return state.validators[vote.validator_index].pubkey, root, vote.signature
 
 
 def check_vote_chain(tree: BlockTree, data: Any, *, finalized: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from aiohttp import web
@@ -28,12 +29,16 @@ from tetrarch.ssz.sequence import List
 
 ITEMS_MAX = 1 << 17
 Submit = Callable[[Any], None]
+Expect = Callable[[list[Any]], None]
 
 
-async def _submit_each(request: web.Request, kind: Any, submit: Submit) -> web.Response:
+async def _submit_each(
+    request: web.Request, kind: Any, submit: Submit, *, expect: Expect | None = None
+) -> web.Response:
     """Take every item of the body's list by itself; what fails is listed by its index.
 
     A body that is no list at all is refused as a whole, with an empty list of failures.
+    ``expect`` is told all well-formed items before the first is taken.
     """
     failures: list[tuple[int, Exception]] = []
     try:
@@ -42,12 +47,20 @@ async def _submit_each(request: web.Request, kind: Any, submit: Submit) -> web.R
         raise
     except InputInvalid as error:
         return error_answer(400, str(error), failures=[])
+    values: list[tuple[int, Any]] = []
     for index, read in enumerate(items):
         try:
-            submit(read())
+            values.append((index, read()))
         except InputInvalid as error:
             failures.append((index, error))
-    return failures_answer(failures)
+    if expect is not None:
+        expect([value for _, value in values])
+    for index, value in values:
+        try:
+            submit(value)
+        except InputInvalid as error:
+            failures.append((index, error))
+    return failures_answer(sorted(failures, key=itemgetter(0)))
 
 
 async def _read_items(request: web.Request, kind: Any) -> list[Callable[[], Any]]:
@@ -72,7 +85,10 @@ async def submit_attestations(face: Face, request: web.Request) -> web.Response:
     types = face.chain.rules.types
     kind = types.SingleAttestation if face.chain.rules.is_electra else types.Attestation
     return await _submit_each(
-        request, kind, lambda item: face.chain.submit_attestation(item, face.now_s())
+        request,
+        kind,
+        lambda item: face.chain.submit_attestation(item, face.now_s()),
+        expect=lambda items: face.chain.expect_attestations(items, face.now_s()),
     )
 
 
