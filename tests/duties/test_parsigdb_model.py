@@ -9,8 +9,9 @@ of them, before or after the disk has what was being written.
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -38,6 +39,10 @@ from tetrarch.duties.types import (
     SignedDataSet,
 )
 from tetrarch.errors import Transient
+from tetrarch.storage.errors import StorageFull
+from tetrarch.storage.inline import InlineDatabase
+
+R = TypeVar("R")
 
 THRESHOLD, OWN = 3, 1
 SLOTS, NUMBERS = (9, 10), (0, 1)
@@ -65,8 +70,15 @@ class Fill:
 
 
 @dataclass(frozen=True)
+class FailWrite:
+    """Let one write find the disk full: the next (0), or one of those after it."""
+
+    after: int
+
+
+@dataclass(frozen=True)
 class Batch:
-    steps: tuple[Arrive | Step | Fill, ...]
+    steps: tuple[Arrive | Step | Fill | FailWrite, ...]
     crash: bool | None  # None: no crash; else whether what is being written reaches the disk
     turns: int  # of the loop, before the crash
 
@@ -83,7 +95,9 @@ arrivals = st.builds(
     Arrive,
     share=st.integers(2, 4),
     slot=st.sampled_from(SLOTS),
-    right=st.dictionaries(st.sampled_from(NUMBERS), st.booleans(), min_size=1),
+    right=st.dictionaries(
+        st.sampled_from(NUMBERS), st.sampled_from([True, True, True, False]), min_size=1
+    ),
 )
 own = st.builds(
     lambda slot, numbers: Arrive(OWN, slot, dict.fromkeys(sorted(numbers), True)),
@@ -95,20 +109,57 @@ steps = st.one_of(
     own,
     st.builds(Step, st.sampled_from(["broadcast_once", "store_once", "aggregate_once"])),
     st.builds(Fill, st.booleans()),
+    st.builds(FailWrite, st.integers(0, 2)),
 )
-batches = st.builds(
+any_batches = st.builds(
     Batch,
     steps=st.lists(steps, min_size=1, max_size=5).map(tuple),
-    crash=st.sampled_from([None, None, None, False, True]),
+    crash=st.sampled_from([None, None, None, None, False, True]),
     turns=st.integers(0, 6),
 )
+
+
+# What a purely random program hits too seldom: the disk fills up while a duty is aggregated.
+quorum_batches = st.builds(
+    lambda slot, after: Batch(
+        steps=(
+            *(Arrive(share, slot, dict.fromkeys(NUMBERS, True)) for share in (2, 3, 4)),
+            FailWrite(after),
+            Step("aggregate_once"),
+        ),
+        crash=None,
+        turns=0,
+    ),
+    st.sampled_from(SLOTS),
+    st.integers(0, 2),
+)
+batches = st.one_of(any_batches, any_batches, any_batches, quorum_batches)
+
+
+class Disk:
+    """An in-memory database of which single writes may fail."""
+
+    def __init__(self, database: InlineDatabase) -> None:
+        self.database = database
+        self.fail_after: int | None = None
+
+    async def write(self, function: Callable[[Any], R], /) -> R:
+        if self.fail_after is not None:
+            self.fail_after -= 1
+            if self.fail_after < 0:
+                self.fail_after = None
+                raise StorageFull("write")
+        return await self.database.write(function)
+
+    async def read(self, function: Callable[[Any], R], /) -> R:
+        return await self.database.read(function)
 
 
 class Model:
     """One node's ParSigDB, life after life, and what must be true of it."""
 
     def __init__(self) -> None:
-        self.storage = database()
+        self.storage = Disk(database())
         self.clock = FixedClock(GENESIS_S + 12 * 10 + 1)
         self.known: dict[Key, dict[int, bool]] = {key: {} for key in KEYS}  # first of each share
         self.durable: set[tuple[Key, int]] = set()  # acknowledged, right ones
@@ -190,7 +241,7 @@ class Model:
             if batch.crash is not None:
                 for _ in range(batch.turns):
                     await asyncio.sleep(0)
-                self.storage.crash(after_commit=batch.crash)
+                self.storage.database.crash(after_commit=batch.crash)
                 for task in tasks:
                     task.cancel()
             for outcome in await asyncio.gather(*tasks, return_exceptions=True):
@@ -199,19 +250,22 @@ class Model:
                     assert isinstance(outcome, Transient), outcome
             if batch.crash is not None:
                 await self._restart()
-        self.storage.full = False
+        self.storage.database.full = False
+        self.storage.fail_after = None
         await self._settle()
         await self._restart()
         await self._settle()
 
-    async def _do(self, step: Arrive | Step | Fill) -> None:
+    async def _do(self, step: Arrive | Step | Fill | FailWrite) -> None:
         match step:
             case Arrive(share=share, slot=slot, right=right):
                 await self._arrive(share, slot, right)
             case Step(worker=worker):
                 await getattr(self.db, worker)()
             case Fill(full=full):
-                self.storage.full = full
+                self.storage.database.full = full
+            case FailWrite(after=after):
+                self.storage.fail_after = after
 
     async def _arrive(self, share: int, slot: int, right: dict[int, bool]) -> None:
         partial_set = PartialSet(
@@ -255,7 +309,7 @@ class Model:
                 assert reached, (key, "own partials reach the peers")
 
     async def _restart(self) -> None:
-        self.storage = self.storage.reopen()
+        self.storage = Disk(self.storage.database.reopen())
         self.made.clear()
         self.rejected.clear()
         self.db = self._open()
@@ -272,7 +326,7 @@ class Model:
         return self.db.has_signed(duty, pubkey(key[1]), ShareIndex(share))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(program=st.lists(batches, max_size=14))
 def test_every_validator_with_enough_right_partials_is_aggregated_once(
     program: list[Batch],
