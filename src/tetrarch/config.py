@@ -16,6 +16,7 @@ from tetrarch.errors import ConfigInvalid
 
 FILE_NAME = "tetrarch.toml"
 FILE_SIZE_BYTES_MAX = 1 << 20
+GRAFFITI_SIZE_BYTES_MAX = 32  # as UTF-8
 ENVIRONMENT_PREFIX = "TETRARCH_"
 
 Milliseconds: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=600_000)]
@@ -101,19 +102,29 @@ def load_config(
     Raises:
         ConfigInvalid: the file cannot be read, is not TOML or breaks a rule; says which key.
     """
-    merged = _read_file(folder / FILE_NAME)
+    path = folder / FILE_NAME
+    merged = _read_file(path)
+    try:
+        msgspec.convert(merged, type=NodeConfig)
+    except msgspec.ValidationError as error:
+        raise ConfigInvalid("read configuration", file=path, reason=error) from error
     variables = os.environ if environment is None else environment
     for name, text in sorted(variables.items()):
         if name.startswith(ENVIRONMENT_PREFIX) and name != "TETRARCH_VECTORS":
             dotted = name.removeprefix(ENVIRONMENT_PREFIX).lower().replace("__", ".")
-            _set(merged, dotted, _parsed(text), origin=name)
+            _set(merged, dotted, text, origin=name)
     for dotted, value in (flags or {}).items():
         if value is not None:
             _set(merged, dotted, value, origin=dotted)
     try:
-        return msgspec.convert(merged, type=NodeConfig)
+        # Not strict: variables are text, whatever the setting's type.
+        config = msgspec.convert(merged, type=NodeConfig, strict=False)
     except msgspec.ValidationError as error:
-        raise ConfigInvalid("read configuration", file=folder / FILE_NAME, reason=error) from error
+        origin = "environment or flags"  # the file alone was right
+        raise ConfigInvalid("read configuration", where=origin, reason=error) from error
+    if len(config.graffiti.encode()) > GRAFFITI_SIZE_BYTES_MAX:
+        raise ConfigInvalid("read configuration", setting="graffiti", expected="at most 32 bytes")
+    return config
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -128,14 +139,6 @@ def _read_file(path: Path) -> dict[str, Any]:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigInvalid("read configuration", file=path, reason=error) from error
     return decoded
-
-
-def _parsed(text: str) -> object:
-    """Environment values are text; numbers and booleans are read as such."""
-    lowered = text.strip().lower()
-    if lowered in ("true", "false"):
-        return lowered == "true"
-    return int(lowered) if lowered.isascii() and lowered.isdigit() else text
 
 
 def _set(tree: dict[str, Any], dotted: str, value: object, *, origin: str) -> None:

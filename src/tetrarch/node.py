@@ -6,6 +6,7 @@ number of nodes lives in one process.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from tetrarch.clock import Clock
 from tetrarch.consensus.codec import Codec, Identity
@@ -45,6 +46,8 @@ from tetrarch.observability.logs import Log
 from tetrarch.output import Handler
 
 SCHEMAS = (dutydb.SCHEMA, parsigdb.SCHEMA, aggsigdb.SCHEMA, votelog.SCHEMA, slashing.SCHEMA)
+
+WARMED_AT_ONCE = 16
 
 # Edges that go on in the background and are retried until the duty's deadline.
 BACKGROUND_EDGES = frozenset(
@@ -153,6 +156,7 @@ class Node:
         spawn(c.parsigdb.run_aggregator(), name="parsigdb-aggregator")
         spawn(c.parsigdb.run_storer(), name="parsigdb-storer")
         spawn(c.deadlines.run(), name="deadlines")
+        spawn(self._warm(), name="warm")
         spawn(self._resume(), name="resume")
         spawn(c.scheduler.run(), name="scheduler")
 
@@ -233,6 +237,13 @@ class Node:
 
     async def _on_expired(self, duty: Duty) -> None:
         self._ports.on_report(self.tracker.finish(duty))
+
+    async def _warm(self) -> None:
+        """Parse public keys ahead of the first duties, a few at a time beside other work."""
+        pubkeys = self.shape.keys.pubkeys
+        for start in range(0, len(pubkeys), WARMED_AT_ONCE):
+            some = pubkeys[start : start + WARMED_AT_ONCE]
+            await self._ports.compute.run(partial(self._ports.crypto.warm, some))
 
     async def _resume(self) -> None:
         """Go on with what was decided before a crash and is still open.
@@ -322,7 +333,7 @@ def _components(
             definitions=scheduler,
             view=fetcher.view,
             aggregated=signed,
-            history=history.refusal,
+            history=history,
         ),
         chain=chain,
         compute=ports.compute,

@@ -24,7 +24,7 @@ from tetrarch.consensus.ports import Decided
 from tetrarch.crypto.threshold import recover_secret
 from tetrarch.duties.aggsigdb import AggSigDB
 from tetrarch.duties.agreement import DECODED_MAX, Agreement, Sources
-from tetrarch.duties.codec import ValueInvalid, encode_unsigned
+from tetrarch.duties.codec import ValueInvalid, decode_unsigned, encode_unsigned
 from tetrarch.duties.errors import DutyNotFound, DutyNotResolved, DutyTrimmed
 from tetrarch.duties.group_crypto import BlsGroupCrypto
 from tetrarch.duties.plausible import signing_root
@@ -73,11 +73,12 @@ class World:
         }
         self.asked: list[bool] = []
         self.history: str | None = None
+        self.forbidden: set[bytes] = set()
         self.aggregated = AggSigDB(storage=database())
         self.log = RecordingLog()
         self.agreement = Agreement(
             sources=Sources(
-                definitions=self, view=self.view, aggregated=self.aggregated, history=self.judge
+                definitions=self, view=self.view, aggregated=self.aggregated, history=self
             ),
             chain=CHAIN,
             compute=InlineCompute(),
@@ -104,9 +105,13 @@ class World:
             raise view
         return view
 
-    async def judge(self, data_set: UnsignedDataSet) -> str | None:
+    async def refusal(self, data_set: UnsignedDataSet) -> str | None:
         del data_set
         return self.history
+
+    async def permitted(self, data_set: UnsignedDataSet) -> UnsignedDataSet | None:
+        items = tuple(item for item in data_set.items if item.pubkey not in self.forbidden)
+        return replace(data_set, items=items) if items else None
 
     @property
     def reasons(self) -> list[str]:
@@ -151,6 +156,30 @@ def test_verdict_on_attestations_follows_our_own_view(
         world.views = {False: first, True: fresh}
         assert await world.agreement.check(DUTY, VALUE) is verdict
         assert world.asked == asked
+
+    play(scenario)
+
+
+def test_validator_that_its_history_forbids_does_not_hold_up_the_others() -> None:
+    async def scenario(world: World) -> None:
+        data_set = VALIDATORS.unsigned()
+        world.forbidden = {data_set.items[0].pubkey}
+        await world.agreement.propose(data_set)
+        ((kind, duty, value),) = world.consensus.calls
+        assert (kind, duty) == ("propose", DUTY)
+        proposed = decode_unsigned(value, preset="minimal")
+        assert proposed.items == data_set.items[1:]
+        assert world.log.find("not_proposed")[0]["validators"] == 1
+
+    play(scenario)
+
+
+def test_nothing_is_proposed_when_history_forbids_all() -> None:
+    async def scenario(world: World) -> None:
+        data_set = VALIDATORS.unsigned()
+        world.forbidden = {item.pubkey for item in data_set.items}
+        await world.agreement.propose(data_set)
+        assert world.consensus.calls == []
 
     play(scenario)
 

@@ -10,9 +10,9 @@ from tests.duties.duty_world import (
     CHAIN,
     GENESIS_S,
     FixedClock,
+    RecordingLog,
     Validators,
     database,
-    log,
     spoilt,
 )
 
@@ -39,6 +39,7 @@ class World:
 
     def __init__(self, storage: Any = None) -> None:
         self.clock = FixedClock(GENESIS_S + 12 * SLOT + 4)
+        self.log = RecordingLog()
         self.storage = storage or database()
         deadlines = Deadlines(chain=CHAIN, clock=self.clock)
         self.db = ParSigDB(
@@ -46,7 +47,7 @@ class World:
             threshold=3,
             clock=self.clock,
             is_open=deadlines.is_open,
-            log=log(),
+            log=self.log,
         )
         self.out: dict[str, list[Any]] = {}
         for name in ("internal_stored", "threshold_reached", "late", "accepted"):
@@ -334,12 +335,13 @@ def test_workers_go_on_after_a_full_disk() -> None:
         world.storage.full = True
         async with asyncio.TaskGroup() as tasks:
             storer = tasks.create_task(world.db.run_storer())
-            await asyncio.sleep(0.05)
+            while not world.log.find("worker_step_failed"):  # noqa: ASYNC110 - it is polled
+                await asyncio.sleep(0.01)
             assert await world.statuses() == []
             world.storage.full = False
-            await world.db.store_external(VALIDATORS.partials(3))  # wakes it before its period
-            await asyncio.sleep(0.05)
-            assert len(await world.statuses()) == 4
+            await world.db.store_external(VALIDATORS.partials(3))
+            while len(await world.statuses()) < 4:  # noqa: ASYNC110 - the timeout ends a hang
+                await asyncio.sleep(0.01)
             storer.cancel()
 
     asyncio.run(main())

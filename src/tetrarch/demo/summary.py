@@ -1,5 +1,6 @@
 """What the demo concludes from the chain's report and the nodes' duty reports. Pure."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -92,7 +93,7 @@ def percentile(values: Sequence[float], share: float) -> float | None:
     if not values:
         return None
     ordered = sorted(values)
-    return round(ordered[min(int(share * len(ordered)), len(ordered) - 1)], 1)
+    return round(ordered[max(math.ceil(share * len(ordered)), 1) - 1], 1)
 
 
 def summarise(

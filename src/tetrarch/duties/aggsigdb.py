@@ -25,6 +25,8 @@ _TABLE_AND_INDEXES = (
 )
 SCHEMA = Schema(component="aggsigdb", steps=(_TABLE_AND_INDEXES,))
 
+_INSERT = "INSERT INTO aggsigdb VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+
 _Key = tuple[Duty, PubKey, int]
 
 
@@ -50,15 +52,23 @@ class AggSigDB:
         """
         duty = signed_set.duty
 
+        rows = [
+            (
+                duty.slot,
+                int(duty.type),
+                item.pubkey,
+                item.sub_index,
+                encode_payload(item.payload),
+                item.signature,
+            )
+            for item in signed_set.items
+        ]
+
         def transaction(connection: sqlite3.Connection) -> None:
-            for item in signed_set.items:
-                key = (duty.slot, int(duty.type), item.pubkey, item.sub_index)
-                value = (encode_payload(item.payload), item.signature)
-                connection.execute(
-                    "INSERT INTO aggsigdb VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                    (*key, *value),
-                )
-                if _find(connection, key) != value:
+            if connection.executemany(_INSERT, rows).rowcount == len(rows):
+                return  # all of them are new: nothing can differ
+            for row in rows:
+                if _find(connection, row[:4]) != row[4:]:
                     raise MismatchingSignature("store group signature", duty=duty)
 
         # Waiters need the value now; a crash before the commit loses nothing that a second

@@ -53,8 +53,18 @@ class ConsensusPort(Protocol):
 
 
 View = Callable[..., Awaitable[AttestationData]]
-# Why our EIP-3076 history of the group keys refuses the set, or None.
-HistoryCheck = Callable[[UnsignedDataSet], Awaitable[str | None]]
+
+
+class History(Protocol):
+    """Our EIP-3076 history of the group keys."""
+
+    async def refusal(self, data_set: UnsignedDataSet) -> str | None:
+        """Why the set must not be voted for, or None."""
+        ...
+
+    async def permitted(self, data_set: UnsignedDataSet) -> UnsignedDataSet | None:
+        """The set without what the history refuses; None when nothing is left."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +74,7 @@ class Sources:
     definitions: Definitions
     view: View
     aggregated: AggSigDB
-    history: HistoryCheck
+    history: History
 
 
 class Agreement:
@@ -100,12 +110,16 @@ class Agreement:
             await self._consensus.participate(definition_set.duty)
 
     async def propose(self, data_set: UnsignedDataSet) -> None:
-        """Propose what we fetched."""
+        """Propose what we fetched, as far as our slashing history permits it."""
         refuse_deprecated(data_set.duty)
-        if self._consensus is not None:
-            value = encode_unsigned(data_set)
-            self._remember(value, data_set)
-            await self._consensus.propose(data_set.duty, value)
+        permitted = await self._sources.history.permitted(data_set)
+        left_out = len(data_set.items) - (0 if permitted is None else len(permitted.items))
+        if left_out:
+            self._log.warning("not_proposed", duty=str(data_set.duty), validators=left_out)
+        if self._consensus is not None and permitted is not None:
+            value = encode_unsigned(permitted)
+            self._remember(value, permitted)
+            await self._consensus.propose(permitted.duty, value)
 
     async def on_decided(self, decided: Decided) -> None:
         """Consensus has decided: hand the set on. Nothing is signed before DutyDB has it."""
@@ -128,7 +142,7 @@ class Agreement:
         else:
             randao = await self._valid_randao(duty, data_set)
             reason = refusal(data_set, duty, replace(facts, randao=randao), self._chain)
-        reason = reason or await self._sources.history(data_set)
+        reason = reason or await self._sources.history.refusal(data_set)
         return Verdict.OK if reason is None else self._refused(duty, reason)
 
     def _refused(self, duty: Duty, reason: str) -> Verdict:

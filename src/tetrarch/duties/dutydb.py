@@ -65,27 +65,34 @@ def _one(data_set: UnsignedDataSet, item: UnsignedData) -> bytes:
     return encode_unsigned(replace(data_set, items=(item,)))
 
 
+_INSERT = (
+    "INSERT INTO dutydb (slot, duty_type, pubkey, data, comm_idx, val_comm_idx)"
+    " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+)
+
+
 def _insert(connection: sqlite3.Connection, data_set: UnsignedDataSet) -> None:
-    duty = data_set.duty
-    for item in data_set.items:
-        data = _one(data_set, item)
-        committee, position = 0, 0
-        if isinstance(item, UnsignedAttestation):
-            committee = item.definition.committee_index
-            position = item.definition.validator_committee_index
-        row = (duty.slot, int(duty.type), item.pubkey, data, committee, position)
-        connection.execute(
-            "INSERT INTO dutydb (slot, duty_type, pubkey, data, comm_idx, val_comm_idx)"
-            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            row,
-        )
+    rows = [_row(data_set, item) for item in data_set.items]
+    if connection.executemany(_INSERT, rows).rowcount == len(rows):
+        return  # all of them are new: nothing can clash
+    for row in rows:
         stored = connection.execute(
             "SELECT data FROM dutydb WHERE slot = ? AND duty_type = ? AND pubkey = ?"
             " AND sub_index = 0",
             row[:3],
         ).fetchone()
-        if stored is None or stored[0] != data:
-            raise ClashingData("store decided data", duty=duty, pubkey=item.pubkey.hex()[:14])
+        if stored is None or stored[0] != row[3]:
+            raise ClashingData("store decided data", duty=data_set.duty, pubkey=row[2].hex()[:14])
+
+
+def _row(data_set: UnsignedDataSet, item: UnsignedData) -> tuple[int, int, bytes, bytes, int, int]:
+    duty = data_set.duty
+    committee, position = 0, 0
+    if isinstance(item, UnsignedAttestation):
+        committee = item.definition.committee_index
+        position = item.definition.validator_committee_index
+    data = _one(data_set, item)
+    return duty.slot, int(duty.type), item.pubkey, data, committee, position
 
 
 class DutyDB:

@@ -43,6 +43,8 @@ from tetrarch.observability.logs import Log
 from tetrarch.output import Output
 
 WORKER_PERIOD_S = 1.0
+# Peers' partials wait that long for each other: one transaction, after the group's signature.
+STORE_PAUSE_S = 0.1
 SCHEMA = rows.SCHEMA
 Status = rows.Status
 
@@ -226,7 +228,7 @@ class ParSigDB:
 
     async def run_storer(self) -> None:
         """Worker: write peers' partials, all that came meanwhile in one transaction."""
-        await self._work(self._store_due, self.store_once)
+        await self._work(self._store_due, self.store_once, pause_s=STORE_PAUSE_S)
 
     async def broadcast_once(self) -> None:
         """One step of the broadcaster."""
@@ -329,10 +331,14 @@ class ParSigDB:
                 group.aggregating = group.aggregated
         self._to_aggregate.add(matched.duty)
 
-    async def _work(self, due: asyncio.Event, step: Callable[[], Awaitable[None]]) -> None:
+    async def _work(
+        self, due: asyncio.Event, step: Callable[[], Awaitable[None]], *, pause_s: float = 0.0
+    ) -> None:
         """One worker: a step at each event and each period. What is transient is tried again."""
         while True:
             await _event_or_period(due)
+            if pause_s > 0:
+                await asyncio.sleep(pause_s)
             try:
                 await step()
             except OperatorError:

@@ -5,6 +5,7 @@ decision durable (``guard``). The enclave keeps a second one, beside the keys, a
 """
 
 import sqlite3
+from dataclasses import replace
 
 from tetrarch.duties.plausible import signing_root
 from tetrarch.duties.ports import Storage
@@ -36,6 +37,21 @@ class GroupHistory:
         wishes = self._wishes(data_set)
         verdicts = await self._storage.read(lambda connection: check(connection, wishes))
         return _first_reason(verdicts)
+
+    async def permitted(self, data_set: UnsignedDataSet) -> UnsignedDataSet | None:
+        """The set without the items that the history refuses; None when nothing is left.
+
+        What a leader proposes goes through this: one validator whose history forbids the vote
+        must not hold up all the others of the slot.
+        """
+        wishes = self._wishes(data_set)
+        verdicts = await self._storage.read(lambda connection: check(connection, wishes))
+        items = tuple(
+            item
+            for item, verdict in zip(data_set.items, verdicts, strict=True)
+            if not isinstance(verdict, Refused)
+        )
+        return replace(data_set, items=items) if items else None
 
     def guard(self, connection: sqlite3.Connection, data_set: UnsignedDataSet) -> None:
         """Record the set in the caller's transaction.

@@ -139,6 +139,9 @@ class ModelGroupCrypto:
         self._seed = seed
         self._threshold = threshold
 
+    def warm(self, pubkeys: Sequence[PubKey]) -> None:
+        """Nothing to parse."""
+
     def arrived(self, signatures: Sequence[bytes]) -> None:
         """Nothing to prepare."""
 
