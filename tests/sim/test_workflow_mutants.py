@@ -155,13 +155,13 @@ MUTANTS = (
         (
             (
                 "duties.slashing",
-                "        if reason is not None:\n            raise",
-                "        if reason == '':\n            raise",
+                "isinstance(v, Refused)",
+                "isinstance(v, Refused) and not v",
             ),
             (
                 "duties.slashing",
-                "        return _first_reason(verdicts)\n",
-                "        return None\n",
+                "not isinstance(verdict, Refused)",
+                "verdict",
             ),
         ),
         first_seed=1,
