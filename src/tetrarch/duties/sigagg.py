@@ -22,7 +22,6 @@ from tetrarch.duties.types import (
     SignedDataSet,
     refuse_deprecated,
 )
-from tetrarch.errors import PeerFault
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.observability.logs import Log
 from tetrarch.output import Output
@@ -31,12 +30,6 @@ ARRIVED_COST_MS = 0.08  # per partial
 COMBINE_COST_MS = 0.07  # per validator, and
 COMBINE_BASE_MS = 1.5  # for the batch's pairings
 AVOIDED_DUTIES = 256  # for so many duties a share that was false is combined only if need be
-
-
-class FalsePartial(PeerFault):
-    """A share's partial signature does not verify under its public share: proof of a fault."""
-
-    code = "false_partial"
 
 
 class SigAgg:
