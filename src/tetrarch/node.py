@@ -11,6 +11,7 @@ from functools import partial
 from tetrarch.clock import Clock
 from tetrarch.consensus.codec import Codec, Identity
 from tetrarch.consensus.driver import Consensus
+from tetrarch.consensus.messages import faulty_max
 from tetrarch.consensus.ports import ConsensusPorts, Decided, DutyTimes, Observer, Undecided
 from tetrarch.consensus.timers import RoundTimes
 from tetrarch.duties import aggsigdb, dutydb, parsigdb, slashing, votelog
@@ -335,6 +336,7 @@ def _components(
             aggregated=signed,
             history=history,
         ),
+        complete_rounds=faulty_max(shape.keys.share_count),
         chain=chain,
         compute=ports.compute,
         crypto=ports.crypto,

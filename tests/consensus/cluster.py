@@ -26,7 +26,7 @@ LIFE_S = 60.0
 ROUND_S = 1.0
 
 
-async def agree(duty: Duty, value: bytes) -> Verdict:
+async def agree(duty: Duty, value: bytes, round_: int) -> Verdict:
     del duty, value
     return Verdict.OK
 

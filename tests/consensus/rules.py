@@ -115,7 +115,7 @@ def only_the_leader_proposes(machine: Machine) -> None:
 @rule
 def node_checks_a_value_before_it_prepares(machine: Machine) -> None:
     node = started(machine)
-    assert node.handle(heard(PRE_PREPARE, 3, 1, A)) == [ExtendTimer(1), CheckValue(A, 3)]
+    assert node.handle(heard(PRE_PREPARE, 3, 1, A)) == [ExtendTimer(1), CheckValue(A, 3, 1)]
     assert said(node.handle(ValueChecked(A, Verdict.OK))) == [(PREPARE, 1, A)]
     assert node.handle(ValueChecked(A, Verdict.OK)) == []
 
@@ -283,7 +283,7 @@ def later_proposal_needs_a_quorum_of_round_changes(machine: Machine) -> None:
         assert node.round == 1
     node = started(machine)
     effects = node.handle(heard(PRE_PREPARE, 0, 2, A, proof=good))
-    assert effects == [StartTimer(2), ExtendTimer(2), CheckValue(A, 0)]
+    assert effects == [StartTimer(2), ExtendTimer(2), CheckValue(A, 0, 2)]
 
 
 @rule
@@ -310,7 +310,7 @@ def later_proposal_must_repeat_what_was_prepared_last(machine: Machine) -> None:
         assert kinds(node.handle(heard(PRE_PREPARE, 1, 3, value, proof=proof))) == ["Blame"]
     node = started(machine, own=2)
     effects = node.handle(heard(PRE_PREPARE, 1, 3, B, proof=bound + proof_b))
-    assert CheckValue(B, 1) in effects
+    assert CheckValue(B, 1, 3) in effects
 
 
 @rule
@@ -361,7 +361,7 @@ def unknown_value_is_checked_again_in_the_next_round(machine: Machine) -> None:
     assert node.handle(ValueChecked(A, Verdict.UNKNOWN)) == []
     node.handle(TimerFired(1))
     effects = node.handle(heard(PRE_PREPARE, 0, 2, A, proof=changes("023", 2)))
-    assert CheckValue(A, 0) in effects
+    assert CheckValue(A, 0, 2) in effects
     assert said(node.handle(ValueChecked(A, Verdict.OK))) == [(PREPARE, 2, A)]
 
 
@@ -451,7 +451,7 @@ def new_leader_proposes_its_own_value_when_nothing_was_prepared(machine: Machine
     assert node.handle(heard(ROUND_CHANGE, 3, 2)) == [], "proposes once"
     follower = started(machine, own=2)
     sent = Envelope(SignedMessage(effects[0].message, b""), effects[0].justification)
-    assert CheckValue(B, 0) in follower.handle(Received(sent)), "its proof is accepted"
+    assert CheckValue(B, 0, 2) in follower.handle(Received(sent)), "its proof is accepted"
 
 
 @rule
@@ -476,7 +476,7 @@ def new_leader_proposes_what_was_prepared_last(machine: Machine) -> None:
     assert isinstance(effects[0], Broadcast)
     follower = started(machine, own=2)
     sent = Envelope(SignedMessage(effects[0].message, b""), effects[0].justification)
-    assert CheckValue(B, 1) in follower.handle(Received(sent)), "its proof is accepted"
+    assert CheckValue(B, 1, 3) in follower.handle(Received(sent)), "its proof is accepted"
 
 
 # Decided

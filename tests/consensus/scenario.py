@@ -169,7 +169,7 @@ class Story:
                 envelope = Envelope(SignedMessage(message, b""), justification)
                 self._underway.append((node, peer, envelope))
                 self._lines.append(f"n{node} {self._text(envelope)} to n{peer}")
-            case CheckValue(value_hash, _):
+            case CheckValue(value_hash, _, _):
                 verdict = self._verdicts.get((node, value_hash), Verdict.OK)
                 return [ValueChecked(value_hash, verdict)]
             case Decide(value_hash, round_):

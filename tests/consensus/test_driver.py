@@ -330,7 +330,7 @@ def test_value_that_the_check_cannot_read_is_refused() -> None:
     async def scenario() -> None:
         async with cluster(started=(0,)) as world:
 
-            async def check(duty: Duty, value: bytes) -> Verdict:
+            async def check(duty: Duty, value: bytes, round_: int) -> Verdict:
                 raise InputInvalid("decode set")
 
             node = world.start(1, checker=check)
@@ -371,7 +371,7 @@ def test_check_that_cannot_tell_is_asked_again_in_the_next_round() -> None:
         async with cluster(started=(0, 1, 2)) as world:
             asked: list[bytes] = []
 
-            async def check(duty: Duty, value: bytes) -> Verdict:
+            async def check(duty: Duty, value: bytes, round_: int) -> Verdict:
                 asked.append(value)
                 if len(asked) == 1:
                     raise Transient("ask the beacon node")
@@ -390,7 +390,7 @@ def test_check_that_cannot_tell_is_asked_again_in_the_next_round() -> None:
 
 def test_refused_value_is_not_prepared_and_another_one_wins() -> None:
     async def scenario() -> None:
-        async def check(duty: Duty, value: bytes) -> Verdict:
+        async def check(duty: Duty, value: bytes, round_: int) -> Verdict:
             return Verdict.REFUSED if value == b"bad" else Verdict.OK
 
         async with cluster() as world:
@@ -409,7 +409,7 @@ def test_refused_value_is_not_prepared_and_another_one_wins() -> None:
 
 def test_slow_log_or_check_of_one_duty_holds_up_no_other() -> None:
     async def scenario() -> None:
-        async def check(duty: Duty, value: bytes) -> Verdict:
+        async def check(duty: Duty, value: bytes, round_: int) -> Verdict:
             if duty == DUTY:
                 await asyncio.sleep(5)
             return Verdict.OK

@@ -19,7 +19,7 @@ NODES = 4
 VALUE_SIZE_BYTES = 2_000_000
 
 
-async def agree(duty: Duty, value: bytes) -> Verdict:
+async def agree(duty: Duty, value: bytes, round_: int) -> Verdict:
     return Verdict.OK
 
 

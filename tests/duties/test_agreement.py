@@ -83,6 +83,7 @@ class World:
             chain=CHAIN,
             compute=InlineCompute(),
             crypto=BlsGroupCrypto(keys=VALIDATORS.keys, entropy=system_entropy),
+            complete_rounds=1,
             log=self.log,
         )
         self.consensus = ConsensusLog()
@@ -154,7 +155,7 @@ def test_verdict_on_attestations_follows_our_own_view(
 ) -> None:
     async def scenario(world: World) -> None:
         world.views = {False: first, True: fresh}
-        assert await world.agreement.check(DUTY, VALUE) is verdict
+        assert await world.agreement.check(DUTY, VALUE, 1) is verdict
         assert world.asked == asked
 
     play(scenario)
@@ -174,6 +175,28 @@ def test_validator_that_its_history_forbids_does_not_hold_up_the_others() -> Non
     play(scenario)
 
 
+@pytest.mark.parametrize(
+    ("complete", "round_", "verdict"),
+    [
+        (True, 1, Verdict.OK),
+        (False, 1, Verdict.UNKNOWN),
+        (False, 2, Verdict.OK),
+    ],
+)
+def test_set_that_leaves_validators_out_gets_no_vote_in_the_first_rounds(
+    complete: bool, round_: int, verdict: Verdict
+) -> None:
+    async def scenario(world: World) -> None:
+        data_set = VALIDATORS.unsigned()
+        items = data_set.items if complete else data_set.items[:1]
+        value = encode_unsigned(replace(data_set, items=items))
+        assert await world.agreement.check(DUTY, value, round_) is verdict
+        seen = world.log.find("value_incomplete")
+        assert [line["validators"] for line in seen] == ([1] if verdict is Verdict.UNKNOWN else [])
+
+    play(scenario)
+
+
 def test_nothing_is_proposed_when_history_forbids_all() -> None:
     async def scenario(world: World) -> None:
         data_set = VALIDATORS.unsigned()
@@ -188,7 +211,7 @@ def test_slashing_history_has_the_last_word() -> None:
     async def scenario(world: World) -> None:
         world.views = {False: AWAY, True: AWAY}
         world.history = "double_vote"
-        assert await world.agreement.check(DUTY, VALUE) is Verdict.REFUSED
+        assert await world.agreement.check(DUTY, VALUE, 1) is Verdict.REFUSED
         assert world.reasons == ["double_vote"]
 
     play(scenario)
@@ -207,7 +230,7 @@ def test_own_schedule_decides_whether_it_is_a_duty_at_all(
 ) -> None:
     async def scenario(world: World) -> None:
         world.definitions = error
-        assert await world.agreement.check(DUTY, VALUE) is verdict
+        assert await world.agreement.check(DUTY, VALUE, 1) is verdict
         assert world.asked == [], "no question to the beacon node"
 
     play(scenario)
@@ -218,7 +241,7 @@ def test_own_schedule_decides_whether_it_is_a_duty_at_all(
 )
 def test_bytes_that_are_no_value_are_refused(value: bytes) -> None:
     async def scenario(world: World) -> None:
-        assert await world.agreement.check(DUTY, value) is Verdict.REFUSED
+        assert await world.agreement.check(DUTY, value, 1) is Verdict.REFUSED
 
     play(scenario)
 
@@ -226,7 +249,7 @@ def test_bytes_that_are_no_value_are_refused(value: bytes) -> None:
 @pytest.mark.parametrize("duty", [Duty(10, DutyType.ATTESTER), PROPOSAL])
 def test_value_for_another_duty_is_refused_before_any_question(duty: Duty) -> None:
     async def scenario(world: World) -> None:
-        assert await world.agreement.check(duty, VALUE) is Verdict.REFUSED
+        assert await world.agreement.check(duty, VALUE, 1) is Verdict.REFUSED
         assert world.reasons == ["value is for another duty"]
         assert world.asked == []
 
@@ -251,7 +274,7 @@ def proposing(world: World, proposal: Any) -> bytes:
 def test_block_with_a_valid_reveal_is_accepted_though_ours_is_missing() -> None:
     async def scenario(world: World) -> None:
         value = proposing(world, block(randao=reveal()))
-        assert await world.agreement.check(PROPOSAL, value) is Verdict.OK
+        assert await world.agreement.check(PROPOSAL, value, 1) is Verdict.OK
         assert world.asked == []
 
     play(scenario)
@@ -261,7 +284,7 @@ def test_block_with_a_valid_reveal_is_accepted_though_ours_is_missing() -> None:
 def test_block_with_an_invalid_reveal_is_refused(randao: bytes) -> None:
     async def scenario(world: World) -> None:
         value = proposing(world, block(randao=randao))
-        assert await world.agreement.check(PROPOSAL, value) is Verdict.REFUSED
+        assert await world.agreement.check(PROPOSAL, value, 1) is Verdict.REFUSED
 
     play(scenario)
 
@@ -270,9 +293,9 @@ def test_block_must_carry_the_reveal_that_we_know() -> None:
     async def scenario(world: World) -> None:
         await world.aggregated.store(signed_randao(PUBKEY, signature=reveal()))
         right = proposing(world, block(randao=reveal()))
-        assert await world.agreement.check(PROPOSAL, right) is Verdict.OK
+        assert await world.agreement.check(PROPOSAL, right, 1) is Verdict.OK
         wrong = proposing(world, block(randao=b"\xaa" * 96))
-        assert await world.agreement.check(PROPOSAL, wrong) is Verdict.REFUSED
+        assert await world.agreement.check(PROPOSAL, wrong, 1) is Verdict.REFUSED
 
     play(scenario)
 
@@ -281,7 +304,7 @@ def test_block_by_a_key_that_is_no_key_is_refused_and_stops_nothing() -> None:
     async def scenario(world: World) -> None:
         proposing(world, block())
         value = encode_unsigned(proposal_set(b"\xff" * 48, block()))  # type: ignore[arg-type]  # no key
-        assert await world.agreement.check(PROPOSAL, value) is Verdict.REFUSED
+        assert await world.agreement.check(PROPOSAL, value, 1) is Verdict.REFUSED
 
     play(scenario)
 
@@ -328,7 +351,7 @@ def test_decoded_values_are_bounded() -> None:
     async def scenario(world: World) -> None:
         for number in range(3 * DECODED_MAX):
             value = encode_unsigned(VALIDATORS.unsigned(head=number.to_bytes(32, "big")))
-            await world.agreement.check(DUTY, value)
+            await world.agreement.check(DUTY, value, 1)
         assert len(world.agreement._decoded) == DECODED_MAX
 
     play(scenario)

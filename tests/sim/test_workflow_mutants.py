@@ -143,12 +143,17 @@ MUTANTS = (
                 "        view = None\n",
             ),
         ),
-        first_seed=11,
+        first_seed=95,
     ),
     Mutant(
         "randao reveal is believed",
         (("duties.agreement", "return reveal if valid else", "return reveal if reveal else"),),
         first_seed=41,
+    ),
+    Mutant(
+        "set that leaves validators out is voted for at once",
+        (("duties.agreement", "round_ <= self._complete_rounds", "round_ <= 0"),),
+        first_seed=11,
     ),
     Mutant(
         "slashing guard of the group is skipped",

@@ -101,10 +101,11 @@ class ExtendTimer:
 
 @dataclass(frozen=True, slots=True)
 class CheckValue:
-    """Find the bytes of the value that ``source`` proposes, and judge them."""
+    """Find the bytes of the value that ``source`` proposes in ``round``, and judge them."""
 
     value_hash: ValueHash
     source: int
+    round: int
 
 
 @dataclass(frozen=True, slots=True)

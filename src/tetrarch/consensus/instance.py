@@ -234,10 +234,10 @@ class Instance:
             case ExtendTimer(round_):
                 now_s = asyncio.get_running_loop().time()
                 self._set_alarm(round_, self._timer.proposed(round_, self._deadline_s, now_s))
-            case CheckValue(value_hash, source):
+            case CheckValue(value_hash, source, round_):
                 wanted = self._values.expect(value_hash)
                 self._checks += 1
-                self._tasks.create_task(self._check(wanted, source), name="check-value")
+                self._tasks.create_task(self._check(wanted, source, round_), name="check-value")
             case Decide():
                 self._stop_timer()
                 self._values.keep_only([effect.value_hash])
@@ -275,13 +275,13 @@ class Instance:
         if round_ > 1:
             self._ports.observer.round_changed(self._duty, round_, self._lacked)
 
-    async def _check(self, wanted: Wanted, source: int) -> None:
+    async def _check(self, wanted: Wanted, source: int, round_: int) -> None:
         value = await self._values.obtain(wanted, source)
         if value is None:
             self._checks -= 1
             return
         try:
-            verdict = await self._ports.checker(self._duty, value)
+            verdict = await self._ports.checker(self._duty, value, round_)
         except Transient:
             verdict = Verdict.UNKNOWN
         except (InputInvalid, PeerFault):

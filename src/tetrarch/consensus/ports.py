@@ -35,8 +35,9 @@ class Undecided:
     reason: str
 
 
-# Judges a proposed value before this node consents to it. UNKNOWN: could not tell; ask again.
-Checker: TypeAlias = Callable[[Duty, bytes], Awaitable[Verdict]]
+# Judges a value, proposed in a round (first is 1), before this node consents to it. UNKNOWN: not
+# now; it is asked again when a later round proposes the same.
+Checker: TypeAlias = Callable[[Duty, bytes, int], Awaitable[Verdict]]
 
 
 class Observer(Protocol):

@@ -240,7 +240,7 @@ class Qbft:
         effects.append(ExtendTimer(self.round))
         if message.value_hash not in self._refused:
             # Each round anew: the bytes may be gone, and the world may have moved on.
-            effects.append(CheckValue(message.value_hash, message.source))
+            effects.append(CheckValue(message.value_hash, message.source, message.round))
         return effects
 
     def _checked(self, value_hash: ValueHash, verdict: Verdict) -> list[Effect]:

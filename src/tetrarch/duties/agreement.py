@@ -28,7 +28,7 @@ from tetrarch.duties.types import (
     UnsignedProposal,
     refuse_deprecated,
 )
-from tetrarch.duties.value_check import Facts, refusal
+from tetrarch.duties.value_check import Facts, left_out, refusal
 from tetrarch.errors import TetrarchError
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.ethereum.spec.values import AttestationData
@@ -87,14 +87,17 @@ class Agreement:
         chain: ChainSpec,
         compute: Compute,
         crypto: GroupCrypto,
+        complete_rounds: int,
         log: Log,
     ) -> None:
+        """``complete_rounds``: rounds from the first in which a set must be complete; f of them."""
         self.decided = Output[UnsignedDataSet]("decided")
         self.decision = Output[Decided]("decision")
         self._sources = sources
         self._chain = chain
         self._compute = compute
         self._crypto = crypto
+        self._complete_rounds = complete_rounds
         self._log = log
         self._consensus: ConsensusPort | None = None
         self._decoded: dict[bytes, UnsignedDataSet] = {}  # own and checked values, to decode once
@@ -127,8 +130,14 @@ class Agreement:
         await self.decision.emit(decided)
         await self.decided.emit(data_set)
 
-    async def check(self, duty: Duty, value: bytes) -> Verdict:
-        """Whether this node may vote PREPARE for ``value``; see ``value_check``."""
+    async def check(self, duty: Duty, value: bytes, round_: int) -> Verdict:
+        """Whether this node may vote PREPARE for ``value`` in ``round_``; see ``value_check``.
+
+        A set that leaves validators out gets no vote in the first f rounds. Of the leaders of
+        f + 1 rounds one is honest and proposes all whose history permits it, so that while
+        messages arrive in time f liars cannot make a validator miss its duty; and an honest
+        leader that must leave one out obtains its votes f rounds later.
+        """
         try:
             data_set = await self._decode(value)
             definitions = await self._sources.definitions.get_duty_definition(duty)
@@ -143,7 +152,13 @@ class Agreement:
             randao = await self._valid_randao(duty, data_set)
             reason = refusal(data_set, duty, replace(facts, randao=randao), self._chain)
         reason = reason or await self._sources.history.refusal(data_set)
-        return Verdict.OK if reason is None else self._refused(duty, reason)
+        if reason is not None:
+            return self._refused(duty, reason)
+        omitted = left_out(data_set, definitions)
+        if omitted and round_ <= self._complete_rounds:
+            self._log.warning("value_incomplete", duty=str(duty), validators=omitted, round=round_)
+            return Verdict.UNKNOWN
+        return Verdict.OK
 
     def _refused(self, duty: Duty, reason: str) -> Verdict:
         self._log.warning("value_refused", duty=str(duty), reason=reason)

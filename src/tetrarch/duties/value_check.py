@@ -50,6 +50,17 @@ def refusal(value: UnsignedDataSet, duty: Duty, facts: Facts, chain: ChainSpec) 
     return None
 
 
+def left_out(value: UnsignedDataSet, definitions: DefinitionSet) -> int:
+    """How many validators have the duty by our own schedule and are not in ``value``.
+
+    Not a reason to refuse for good: an honest leader leaves out those whose vote its slashing
+    history forbids. A lying one would leave out whom it likes; ``Agreement.check`` tells how
+    that is bounded.
+    """
+    proposed = {item.pubkey for item in value.items}
+    return sum(each.pubkey not in proposed for each in definitions.definitions)
+
+
 def _item_refusal(item: UnsignedData, duty: Duty, facts: Facts, chain: ChainSpec) -> str | None:
     match item:
         case UnsignedAttestation():

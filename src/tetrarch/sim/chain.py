@@ -68,6 +68,7 @@ class BeaconFaults:
     error_rate: float = 0.0
     view_error_rate: float = 0.0  # of attestation data alone
     forked: bool = False  # it follows another chain: other targets, older sources
+    selective: bool = False  # of the validators that attest in one slot it tells of the first alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,11 +261,15 @@ class SimBeaconNode:
         """See ``BeaconNode``."""
         await self._answer()
         duties = []
+        told: set[int] = set()
         for index in indices:
             pubkey = self._chain.pubkey_of(index)
             if pubkey is None:
                 continue
             duty = self._chain.attester(epoch, index - FIRST_INDEX)
+            if self.faults.selective and duty.slot in told:
+                continue
+            told.add(duty.slot)
             duties.append(
                 AttesterDuty(
                     pubkey=pubkey,

@@ -248,8 +248,9 @@ class QbftWorld:
         clock = SimClock(asyncio.get_running_loop(), offset_s=offset_s)
         rng = Random(f"{self._seed}/checker/{node}")
 
-        async def check(duty: Duty, value: bytes) -> Verdict:
+        async def check(duty: Duty, value: bytes, round_: int) -> Verdict:
             require(duty in starts, "only known duties are checked", duty=duty)
+            require(round_ > 0, "a value is proposed in a round", duty=duty)
             if not self._healed:
                 await asyncio.sleep(rng.choice([0.0, 0.001, 0.1]))
                 if rng.random() < 0.05:

@@ -20,8 +20,11 @@ class Kind(StrEnum):
     LIAR = "liar"  # lies in consensus, withholds its partials
     TAMPER = "tamper"  # an honest program whose partials are spoiled on their way out
     TWINS = "twins"  # two honest programs with one identity and one share
+    SELECTIVE = "selective"  # an honest program that knows of one validator in each slot alone
 
 
+SELECTIVE_SHARE = 0.15  # of the seeds with liars
+SELECTIVE_VALIDATORS = 12  # so that many slots have several
 _KINDS = (Kind.LIAR, Kind.LIAR, Kind.TAMPER, Kind.TAMPER, Kind.TWINS, Kind.SILENT)
 
 
@@ -96,10 +99,14 @@ def draw(seed: int) -> Profile:
     count = rng.choice([0, most, most])
     liars = tuple((node, rng.choice(_KINDS)) for node in rng.sample(range(node_count), count))
     skew_s = rng.choice([0.0, 0.05, 0.3])
+    validator_count = rng.choice([1, 2, 2, 3])
+    if liars and Random(f"{seed}/selective").random() < SELECTIVE_SHARE:
+        liars = tuple((node, Kind.SELECTIVE) for node, _ in liars)
+        validator_count = SELECTIVE_VALIDATORS
     honest = [n for n in range(node_count) if n not in {node for node, _ in liars}]
     return Profile(
         node_count=node_count,
-        validator_count=rng.choice([1, 2, 2, 3]),
+        validator_count=validator_count,
         heal_s=heal_s,
         faults=Faults.drawn(rng),
         beacon=_beacon_faults(rng, node_count),

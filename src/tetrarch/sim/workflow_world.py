@@ -120,7 +120,8 @@ class WorkflowWorld:
             node.beacon_node.faults = BeaconFaults()
             node.fill_disk(full=False)
         for node in self._others:  # they need not heal
-            node.beacon_node.faults = BeaconFaults(forked=node.beacon_node.faults.forked)
+            faults = node.beacon_node.faults
+            node.beacon_node.faults = BeaconFaults(forked=faults.forked, selective=faults.selective)
 
     def _check_memory(self) -> None:
         liars = len(self.profile.liars)
@@ -208,6 +209,9 @@ class WorkflowWorld:
             match kind:
                 case Kind.SILENT:
                     pass
+                case Kind.SELECTIVE:
+                    program = self._program(index, f"{index}", selective=True)
+                    tasks.create_task(program.live(bus, serve=bus.run))
                 case Kind.TAMPER:
                     program = self._program(index, f"{index}")
                     tasks.create_task(program.live(SpoilingBus(bus, rng), serve=bus.run))
@@ -227,11 +231,13 @@ class WorkflowWorld:
                     for duty, start_s in self._starts():
                         tasks.create_task(liar.lead(duty, start_s))
 
-    def _program(self, index: int, label: str) -> SimNode:
+    def _program(self, index: int, label: str, *, selective: bool = False) -> SimNode:
         program = SimNode(self._setting, index, label=label)
         rng = Random(f"{self._seed}/program/{label}")
         forked = rng.random() < 0.5
-        program.beacon_node.faults = replace(program.beacon_node.faults, forked=forked)
+        program.beacon_node.faults = replace(
+            program.beacon_node.faults, forked=forked and not selective, selective=selective
+        )
         self._others.append(program)
         return program
 
