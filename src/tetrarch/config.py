@@ -40,6 +40,8 @@ class BeaconNodeConfig(_Section, frozen=True):
     url: str = "http://127.0.0.1:5052"
     timeout_ms: Milliseconds = 2_000
     production_timeout_ms: Milliseconds = 12_000
+    submit_timeout_ms: Milliseconds = 4_000
+    proxy_idle_timeout_ms: Milliseconds = 10_000  # between two pieces of a proxied answer
     start_wait_ms: Milliseconds = 30_000  # a node that starts gives up after that
 
 

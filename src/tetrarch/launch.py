@@ -15,7 +15,9 @@ from functools import partial
 from pathlib import Path
 
 from tetrarch import __version__
+from tetrarch.api.consensus_watch import ConsensusWatch
 from tetrarch.api.duty_metrics import count_duty
+from tetrarch.api.request_watch import RequestWatch
 from tetrarch.api.views import duties_view, peers_view
 from tetrarch.clock import Clock, SystemClock
 from tetrarch.cluster.load import load_cluster, load_identity, share_keystores
@@ -23,7 +25,6 @@ from tetrarch.cluster.types import Cluster, ClusterOperator
 from tetrarch.compute import ThreadCompute
 from tetrarch.config import NodeConfig, SigningSource
 from tetrarch.consensus.identity import K1Identity
-from tetrarch.consensus.ports import SilentObserver
 from tetrarch.duties.enclave_signing import EnclaveSigning
 from tetrarch.duties.group_crypto import BlsGroupCrypto
 from tetrarch.duties.keys import ClusterKeys
@@ -153,7 +154,7 @@ class _Launch:
             crypto=BlsGroupCrypto(keys=keys, entropy=self.entropy),
             entropy=self.entropy,
             spawner=tasks,
-            observer=SilentObserver(),
+            observer=ConsensusWatch(self.metrics, log),
             log=log,
             on_report=partial(count_duty, self.metrics),
         )
@@ -204,6 +205,7 @@ class _Launch:
                     host=config.validator_api.listen_host,
                     port=config.validator_api.listen_port,
                     log=log,
+                    answered=RequestWatch(self.metrics, log).answered,
                 )
                 tasks.spawn(server.run(), name="validator-api")
             await mesh.listening.wait()
@@ -270,7 +272,10 @@ class _Launch:
     async def _beacon_node(self) -> AsyncIterator[BeaconNodeClient]:
         config = self.config.beacon_node
         timeouts = Timeouts(
-            read_s=config.timeout_ms / 1000, production_s=config.production_timeout_ms / 1000
+            read_s=config.timeout_ms / 1000,
+            production_s=config.production_timeout_ms / 1000,
+            submit_s=config.submit_timeout_ms / 1000,
+            proxy_idle_s=config.proxy_idle_timeout_ms / 1000,
         )
         async with connect_beacon_node(config.url, timeouts=timeouts) as client:
             yield client

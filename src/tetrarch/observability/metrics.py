@@ -99,7 +99,38 @@ METRICS: tuple[MetricDeclaration, ...] = (
         "consensus_rounds_total", _C, "Duties decided, by the round it took.", ("type", "round")
     ),
     MetricDeclaration(
+        "consensus_round_changes_total",
+        _C,
+        "Rounds after a first one, by what the round before lacked.",
+        ("type", "reason"),
+    ),
+    MetricDeclaration(
+        "consensus_faults_total",
+        _C,
+        "Times a peer broke the consensus protocol.",
+        ("peer", "kind"),
+    ),
+    MetricDeclaration(
+        "consensus_dropped_messages_total",
+        _C,
+        "Consensus messages not looked at: too many, too late, or of no duty.",
+        ("peer", "reason"),
+    ),
+    MetricDeclaration(
         "partials_total", _C, "Partial signatures accepted, by share.", ("type", "share")
+    ),
+    MetricDeclaration(
+        "validator_api_requests_total",
+        _C,
+        "Answers of the validator API, by status class.",
+        ("route", "status"),
+    ),
+    MetricDeclaration(
+        "validator_api_request_seconds",
+        _H,
+        "From a request to the end of its answer.",
+        ("route",),
+        (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 4, 8, 12),
     ),
     MetricDeclaration(
         "mesh_peer_info", _G, "1; what the peer says of itself.", ("peer", "version", "nickname")

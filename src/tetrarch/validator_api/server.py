@@ -28,7 +28,7 @@ LINE_SIZE_MAX = 64 * 1024  # validators by GET: 64 keys and more in the query
 SHUTDOWN_TIMEOUT_S = 1  # open event streams never end by themselves
 EVENT_STREAM_PATH = "/eth/v1/events"
 
-# Called after each answer: route (its template, or "proxy"), status, seconds, User-Agent.
+# Called after each answer: route (template, "proxy" or "events"), status, seconds, User-Agent.
 Answered: TypeAlias = Callable[[str, int, float, str], None]
 
 
@@ -104,7 +104,8 @@ class ValidatorApiServer:
             started_s = loop.time()
             response = await self._serve(route, request)
             user_agent = request.headers.get("User-Agent", "")[:128]
-            self._answered(name, response.status, loop.time() - started_s, user_agent)
+            called = "events" if request.path == EVENT_STREAM_PATH else name
+            self._answered(called, response.status, loop.time() - started_s, user_agent)
             return response
 
         return serve
