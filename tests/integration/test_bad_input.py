@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import socket
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -217,6 +218,11 @@ def database_rubbish(place: Place) -> None:
     (place.folder / "database" / "node.sqlite").write_bytes(b"no database" * 1000)
 
 
+def row_rubbish(place: Place) -> None:
+    with closing(sqlite3.connect(place.folder / "database" / "node.sqlite")) as file, file:
+        assert file.execute("UPDATE parsigdb SET data = x'00', status = 2").rowcount > 0
+
+
 def remove(name: str) -> Break:
     return lambda place: (place.folder / name).unlink()
 
@@ -254,6 +260,7 @@ FAULTS: dict[str, tuple[Break, int, str, str]] = {
     "identity missing": (remove("identity-key"), 66, "cluster_file_missing", "identity-key"),
     "setting misspelt": (setting_misspelt, 78, "config_invalid", "urk"),
     "database is rubbish": (database_rubbish, 74, "storage_corrupt", "node.sqlite"),
+    "database row is rubbish": (row_rubbish, 74, "storage_corrupt", "table=parsigdb slot="),
 }
 
 

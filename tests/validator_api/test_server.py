@@ -12,7 +12,7 @@ from tests.ethereum.beacon_node.support import block
 from tests.validator_api.world import IDLE_SLOT, SLOT, FixedClock, World, hexed, run_world
 
 from tetrarch.duties.types import PartialSet
-from tetrarch.errors import InvariantBroken, ListenFailed, TetrarchError
+from tetrarch.errors import InvariantBroken, ListenFailed, OperatorError, TetrarchError
 from tetrarch.ethereum.spec.values import Fork
 from tetrarch.observability.logs import build_log
 from tetrarch.validator_api.server import ValidatorApiServer
@@ -160,10 +160,13 @@ def test_crash_tells_the_client_nothing() -> None:
     assert "inner matter" in run_world(scenario).log.getvalue()
 
 
-def test_broken_invariant_stops_the_server() -> None:
+@pytest.mark.parametrize(
+    "error", [InvariantBroken("two blocks for one slot"), OperatorError("read row")]
+)
+def test_what_stops_the_node_stops_the_server(error: BaseException) -> None:
     async def scenario(world: World) -> None:
         async def break_it(_: PartialSet) -> None:
-            raise InvariantBroken("two blocks for one slot")
+            raise error
 
         world.api.submitted.subscribe(break_it)
         with suppress(aiohttp.ClientError):
@@ -171,7 +174,7 @@ def test_broken_invariant_stops_the_server() -> None:
         assert world.serving is not None
         await world.serving
 
-    with pytest.raises(InvariantBroken, match="two blocks"):
+    with pytest.raises(type(error), match=str(error)):
         run_world(scenario)
 
 

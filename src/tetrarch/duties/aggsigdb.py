@@ -4,11 +4,20 @@ import sqlite3
 
 from tetrarch.duties.codec import decode_payload, encode_payload
 from tetrarch.duties.ports import Storage
-from tetrarch.duties.types import Duty, DutyType, PubKey, SignedData, SignedDataSet
+from tetrarch.duties.types import (
+    PUBLIC_KEY_SIZE_BYTES,
+    SIGNATURE_SIZE_BYTES,
+    Duty,
+    DutyType,
+    PubKey,
+    SignedData,
+    SignedDataSet,
+)
 from tetrarch.duties.waiting import Waiters
-from tetrarch.errors import TetrarchError
+from tetrarch.errors import InputInvalid, TetrarchError
 from tetrarch.output import Output
 from tetrarch.storage.migrations import Schema
+from tetrarch.storage.rows import blob, decoding_rows
 
 _TABLE_AND_INDEXES = (
     """
@@ -95,13 +104,15 @@ class AggSigDB:
 
     async def find(self, duty: Duty, pubkey: PubKey, sub_index: int = 0) -> SignedData | None:
         """The stored group signature, or None."""
-        row = await self._storage.read(
-            lambda connection: _find(connection, (duty.slot, int(duty.type), pubkey, sub_index))
-        )
-        if row is None:
-            return None
-        payload = decode_payload(row[0])
-        return SignedData(pubkey=pubkey, sub_index=sub_index, payload=payload, signature=row[1])
+
+        def query(connection: sqlite3.Connection) -> SignedData | None:
+            row = _find(connection, (duty.slot, int(duty.type), pubkey, sub_index))
+            if row is None:
+                return None
+            with decoding_rows(connection, "aggsigdb", duty=duty):
+                return _signed(pubkey, sub_index, *row)
+
+        return await self._storage.read(query)
 
     async def delete_before(self, duty_type: DutyType, slot: int) -> int:
         """Delete rows of ``duty_type`` older than ``slot``; see ``retention``. Returns the count."""
@@ -112,6 +123,17 @@ class AggSigDB:
                 ).rowcount
             )
         )
+
+
+def _signed(pubkey: bytes, sub_index: int, data: bytes, signature: bytes) -> SignedData:
+    if len(pubkey) != PUBLIC_KEY_SIZE_BYTES or len(signature) != SIGNATURE_SIZE_BYTES:
+        raise InputInvalid("decode row", field="pubkey or signature")
+    return SignedData(
+        pubkey=PubKey(pubkey),
+        sub_index=sub_index,
+        payload=decode_payload(data),
+        signature=blob(signature),
+    )
 
 
 def _find(

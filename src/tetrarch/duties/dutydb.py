@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 
-from tetrarch.duties.codec import decode_unsigned, duty_from, encode_unsigned
+from tetrarch.duties.codec import ValueInvalid, decode_unsigned, duty_from, encode_unsigned
 from tetrarch.duties.errors import DutyNotFound
 from tetrarch.duties.ports import Storage
 from tetrarch.duties.types import (
@@ -28,6 +28,7 @@ from tetrarch.ethereum.spec.proposals import Proposal
 from tetrarch.ethereum.spec.values import AttestationData
 from tetrarch.output import Output
 from tetrarch.storage.migrations import Schema
+from tetrarch.storage.rows import decoding_rows
 
 RECENT_MAX = 64  # decided sets kept in memory; older ones are read from disk
 
@@ -95,6 +96,33 @@ def _row(data_set: UnsignedDataSet, item: UnsignedData) -> tuple[int, int, bytes
     return duty.slot, int(duty.type), item.pubkey, data, committee, position
 
 
+def _select(connection: sqlite3.Connection, duty: Duty, *, preset: str) -> tuple[UnsignedData, ...]:
+    rows = connection.execute(
+        "SELECT pubkey, data FROM dutydb WHERE slot = ? AND duty_type = ? ORDER BY pubkey",
+        (duty.slot, int(duty.type)),
+    ).fetchall()
+    with decoding_rows(connection, "dutydb", duty=duty):
+        return tuple(_item(duty, *row, preset=preset) for row in rows)
+
+
+def _item(duty: Duty, pubkey: bytes, data: bytes, *, preset: str) -> UnsignedData:
+    """The inverse of ``_one``, and of the row that it is told to be in."""
+    data_set = decode_unsigned(data, preset=preset)
+    (item,) = data_set.items
+    if data_set.duty != duty or item.pubkey != pubkey:
+        raise ValueInvalid("decode row", reason="another duty's or validator's")
+    return item
+
+
+def _duties_since(connection: sqlite3.Connection, slot: int) -> list[Duty]:
+    rows = connection.execute(
+        "SELECT DISTINCT slot, duty_type FROM dutydb WHERE slot >= ? ORDER BY slot, duty_type",
+        (slot,),
+    ).fetchall()
+    with decoding_rows(connection, "dutydb", since_slot=slot):
+        return [duty_from(*row) for row in rows]
+
+
 class DutyDB:
     """Input: ``store``. Output: ``stored``, once the set is durable. Queries as in the seed."""
 
@@ -129,16 +157,11 @@ class DutyDB:
         """The decided data of ``duty``, or None while there is none."""
         known = self._recent.get(duty)
         if known is None:
-            rows = await self._storage.read(
-                lambda connection: connection.execute(
-                    "SELECT data FROM dutydb WHERE slot = ? AND duty_type = ? ORDER BY pubkey",
-                    (duty.slot, int(duty.type)),
-                ).fetchall()
+            items = await self._storage.read(
+                lambda connection: _select(connection, duty, preset=self._preset)
             )
-            sets = [decode_unsigned(row[0], preset=self._preset) for row in rows]
-            if not sets:
+            if not items:
                 return None
-            items = tuple(item for data_set in sets for item in data_set.items)
             known = UnsignedDataSet(duty=duty, items=items)
             self._remember(known)  # which may drop it at once: it can be older than all others
         return known
@@ -198,14 +221,8 @@ class DutyDB:
 
     async def decided_since(self, slot: int) -> tuple[UnsignedDataSet, ...]:
         """All decided sets from ``slot`` on: what a restarted node may still have to sign."""
-        rows = await self._storage.read(
-            lambda connection: connection.execute(
-                "SELECT DISTINCT slot, duty_type FROM dutydb WHERE slot >= ? ORDER BY slot,"
-                " duty_type",
-                (slot,),
-            ).fetchall()
-        )
-        found = [await self.decided(duty_from(*row)) for row in rows]
+        duties = await self._storage.read(lambda connection: _duties_since(connection, slot))
+        found = [await self.decided(duty) for duty in duties]
         return tuple(data_set for data_set in found if data_set is not None)
 
     async def delete_before(self, duty_type: DutyType, slot: int) -> int:

@@ -17,6 +17,7 @@ from tetrarch.duties.types import (
     ShareIndex,
 )
 from tetrarch.storage.migrations import Schema
+from tetrarch.storage.rows import decoding_rows
 
 Connection: TypeAlias = sqlite3.Connection
 
@@ -140,18 +141,19 @@ def unfinished(connection: Connection) -> tuple[StoredSet, ...]:
     ).fetchall()
     sets = []
     for (slot, number, status), group in groupby(found, key=itemgetter(0, 1, 2)):
-        partials = tuple(
-            PartialSignature(
-                pubkey=PubKey(pubkey),
-                share_index=ShareIndex(share_index),
-                sub_index=sub_index,
-                payload=decode_payload(data),
-                signature=signature,
+        with decoding_rows(connection, "parsigdb", slot=slot, duty_type=number):
+            partials = tuple(
+                PartialSignature(
+                    pubkey=PubKey(pubkey),
+                    share_index=ShareIndex(share_index),
+                    sub_index=sub_index,
+                    payload=decode_payload(data),
+                    signature=signature,
+                )
+                for *_, pubkey, sub_index, share_index, data, signature in group
             )
-            for *_, pubkey, sub_index, share_index, data, signature in group
-        )
-        partial_set = PartialSet(duty=duty_from(slot, number), partials=partials)
-        sets.append(StoredSet(partial_set, Status(status)))
+            partial_set = PartialSet(duty=duty_from(slot, number), partials=partials)
+            sets.append(StoredSet(partial_set, Status(status)))
     return tuple(sets)
 
 

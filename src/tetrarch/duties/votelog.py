@@ -10,6 +10,7 @@ from tetrarch.duties.ports import Storage
 from tetrarch.duties.types import Duty, DutyType
 from tetrarch.errors import Transient
 from tetrarch.storage.migrations import Schema
+from tetrarch.storage.rows import blob, decoding_rows
 
 RETRY_S = 0.5
 
@@ -52,24 +53,7 @@ class DurableVoteLog:
 
     async def votes(self, duty: Duty) -> tuple[Vote, ...]:
         """All votes for ``duty``, by round and type."""
-        rows = await self._storage.read(
-            lambda connection: connection.execute(
-                "SELECT round, message_type, value_hash, content, value FROM votes"
-                " WHERE slot = ? AND duty_type = ? ORDER BY round, message_type",
-                (duty.slot, int(duty.type)),
-            ).fetchall()
-        )
-        return tuple(
-            Vote(
-                duty=duty,
-                round=round_number,
-                type=MessageType(message_type),
-                value_hash=ValueHash(value_hash),
-                content=content,
-                value=value,
-            )
-            for round_number, message_type, value_hash, content, value in rows
-        )
+        return await self._storage.read(lambda connection: _select(connection, duty))
 
     async def forget(self, duty: Duty) -> None:
         """Keep them: retention deletes votes by age, and a clock may go back."""
@@ -82,6 +66,26 @@ class DurableVoteLog:
                     "DELETE FROM votes WHERE duty_type = ? AND slot < ?", (int(duty_type), slot)
                 ).rowcount
             )
+        )
+
+
+def _select(connection: sqlite3.Connection, duty: Duty) -> tuple[Vote, ...]:
+    rows = connection.execute(
+        "SELECT round, message_type, value_hash, content, value FROM votes"
+        " WHERE slot = ? AND duty_type = ? ORDER BY round, message_type",
+        (duty.slot, int(duty.type)),
+    ).fetchall()
+    with decoding_rows(connection, "votes", duty=duty):
+        return tuple(
+            Vote(
+                duty=duty,
+                round=round_number,
+                type=MessageType(message_type),
+                value_hash=ValueHash(blob(value_hash)),
+                content=blob(content),
+                value=blob(value),
+            )
+            for round_number, message_type, value_hash, content, value in rows
         )
 
 

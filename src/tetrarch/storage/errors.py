@@ -27,7 +27,7 @@ class StorageInUse(OperatorError):
 
 
 class StorageCorrupt(OperatorError):
-    """The file is no SQLite database, or its pages contradict each other."""
+    """The file is no SQLite database, its pages contradict each other, or a row does not decode."""
 
     code = "storage_corrupt"
     exit_code: ClassVar[int] = EX_IOERR

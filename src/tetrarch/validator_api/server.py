@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from aiohttp import web
 
-from tetrarch.errors import InvariantBroken, ListenFailed, TetrarchError
+from tetrarch.errors import InvariantBroken, ListenFailed, OperatorError, TetrarchError
 from tetrarch.ethereum.beacon_node.errors import (
     BeaconNodeAnswerInvalid,
     BeaconNodeRefused,
@@ -37,7 +37,7 @@ def _ignore(route: str, status: int, duration_s: float, user_agent: str) -> None
 
 
 class ValidatorApiServer:
-    """Serves ``api``. An invariant broken inside a request ends ``run`` with it."""
+    """Serves ``api``. What stops the node stops it from inside a request too."""
 
     def __init__(
         self,
@@ -63,6 +63,7 @@ class ValidatorApiServer:
         Raises:
             ListenFailed: the address cannot be bound.
             InvariantBroken: a request met one.
+            OperatorError: a request met what a person must mend: the disk, a corrupt row.
         """
         self._broken = asyncio.get_running_loop().create_future()
         app = web.Application(client_max_size=0)  # bodies are read by ``_read_body``
@@ -121,12 +122,14 @@ class ValidatorApiServer:
             failure = ApiError(503, str(error))
         except BeaconNodeAnswerInvalid as error:
             failure = ApiError(502, str(error))
+        except OperatorError as error:
+            self._end(error)
+            failure = ApiError(500, str(error))
         except TetrarchError as error:
             self._log.error("validator_api_failed", path=request.path, reason=str(error))
             failure = ApiError(500, str(error))
         except InvariantBroken as broken:
-            if self._broken is not None and not self._broken.done():
-                self._broken.set_exception(broken)
+            self._end(broken)
             failure = ApiError(500, "the node stops: an invariant is broken")
         except ConnectionError:
             raise  # the client went away: there is nobody to answer
@@ -136,6 +139,11 @@ class ValidatorApiServer:
         if failure.status < 500:
             self._log.debug("validator_api_refused", path=request.path, reason=failure.message)
         return _response(error_answer(failure))
+
+    def _end(self, error: BaseException) -> None:
+        """Have ``run`` raise ``error``: the node must stop."""
+        if self._broken is not None and not self._broken.done():
+            self._broken.set_exception(error)
 
     async def _answer(self, route: Route | None, request: web.Request) -> web.StreamResponse:
         body = await _read_body(request, PROXIED_SIZE_MAX if route is None else route.body_max)
