@@ -50,14 +50,19 @@ def shuffled_index(rules: Rules, index: int, count: int, seed: bytes) -> int:
 
 
 def active_indices(state: State, epoch: int) -> tuple[int, ...]:
-    """Validators that are active in ``epoch``, ascending."""
-    return tuple(
-        [
-            index
-            for index, each in enumerate(state.validators)
-            if each.activation_epoch <= epoch < each.exit_epoch
-        ]
-    )
+    """Validators that are active in ``epoch``, ascending. Kept."""
+    validators = state.validators
+
+    def compute() -> tuple[int, ...]:
+        return tuple(
+            [
+                index
+                for index, each in enumerate(validators)
+                if each.activation_epoch <= epoch < each.exit_epoch
+            ]
+        )
+
+    return state.rules.by_registry.get(validators, ("active", epoch), compute)
 
 
 def seed_of(state: State, epoch: int, domain_type: bytes) -> bytes:
@@ -95,7 +100,7 @@ def committees_of_epoch(state: State, epoch: int) -> tuple[tuple[tuple[int, ...]
         return tuple(tuple(flat[s * per_slot : (s + 1) * per_slot]) for s in range(slots))
 
     require(bool(indices), "no active validator")
-    return rules.cache.get(("committees", seed, indices), compute)
+    return rules.by_registry.get(state.validators, ("committees", epoch, seed), compute)
 
 
 def committee(state: State, slot: int, index: int) -> tuple[int, ...]:
@@ -146,7 +151,6 @@ def proposers_of_epoch(state: State, epoch: int) -> tuple[int, ...]:
     rules = state.rules
     indices = active_indices(state, epoch)
     base = seed_of(state, epoch, DomainType.BEACON_PROPOSER.value)
-    balances = tuple([state.validators[index].effective_balance for index in indices])
 
     def compute() -> tuple[int, ...]:
         first = rules.first_slot(epoch)
@@ -154,7 +158,7 @@ def proposers_of_epoch(state: State, epoch: int) -> tuple[int, ...]:
         seeds = [sha256(base + slot.to_bytes(8, "little")).digest() for slot in slots]
         return tuple(sample_by_balance(state, indices, seed, 1)[0] for seed in seeds)
 
-    return rules.cache.get(("proposers", base, indices, balances), compute)
+    return rules.by_registry.get(state.validators, ("proposers", epoch, base), compute)
 
 
 def proposer_index(state: State) -> int:

@@ -20,6 +20,7 @@ from tetrarch.ethereum.spec.values import Fork
 from tetrarch.ssz.incremental import ContainerRootCache
 
 CACHE_MAX = 512
+REGISTRIES_MAX = 32
 KEYS_MAX = 1 << 17
 BLS_TO_EXECUTION_CHANGE = bytes.fromhex("0a000000")
 
@@ -49,6 +50,37 @@ class BoundedCache:
         return value
 
 
+class RegistryCache:
+    """Answers of pure functions of a validator registry, found by its identity.
+
+    Blocks leave the registry's tuple as it is, and to look for what 1000 validators have in
+    common would cost more than any of the answers. A registry being written to (a list) is
+    never kept.
+    """
+
+    def __init__(self, size_max: int = REGISTRIES_MAX) -> None:
+        self._size_max = size_max
+        # The registry is held beside its answers: its identity must not be given to another.
+        self._kept: OrderedDict[int, tuple[Sequence[object], dict[Hashable, object]]] = (
+            OrderedDict()
+        )
+
+    def get(self, registry: Sequence[object], key: Hashable, compute: Callable[[], Value]) -> Value:
+        """The value of ``key`` for ``registry``; ``compute`` is called where it is not known."""
+        if not isinstance(registry, tuple):
+            return compute()
+        if id(registry) not in self._kept:
+            self._kept[id(registry)] = (registry, {})
+            if len(self._kept) > self._size_max:
+                self._kept.popitem(last=False)
+        _, answers = self._kept[id(registry)]
+        if key not in answers:
+            if len(answers) >= CACHE_MAX:
+                answers.clear()
+            answers[key] = compute()
+        return answers[key]  # type: ignore[return-value]  # stored above under the same key
+
+
 def _single(
     public_key: bytes, message: bytes, signature: bytes
 ) -> tuple[tuple[bytes, ...], bytes, bytes]:
@@ -65,6 +97,7 @@ class Rules:
         self.constants = constants
         self.types = spec_types(fork, self.preset)
         self.cache = BoundedCache()
+        self.by_registry = RegistryCache()
         self._roots = ContainerRootCache(self.types.BeaconState)
         self._keys = BoundedCache(KEYS_MAX)
         self._verified = BoundedCache(8192)
