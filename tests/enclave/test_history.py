@@ -12,7 +12,7 @@ from tests.enclave.test_rules import A, B, ListHistory, b, slashable, v, wishes
 
 from tetrarch.enclave import history, interchange
 from tetrarch.enclave.errors import WrongChain
-from tetrarch.enclave.history import SlashingHistory, Wish
+from tetrarch.enclave.history import SlashingHistory
 from tetrarch.enclave.rules import (
     Block,
     New,
@@ -20,6 +20,7 @@ from tetrarch.enclave.rules import (
     Refused,
     Repeat,
     Vote,
+    Wish,
     judge_block,
     judge_vote,
 )
@@ -64,6 +65,35 @@ def test_it_answers_as_the_rules_do_on_lists(sequence) -> None:
         for wish in EVERY_WISH:
             judge = judge_vote if isinstance(wish, Vote) else judge_block
             assert judged(connection, wish, key) == judge(wish, plain)
+
+
+KEYS = tuple(bytes([number]) * 48 for number in range(5))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.dictionaries(st.sampled_from(KEYS), wishes, min_size=1), max_size=12))
+def test_a_batch_of_many_keys_is_judged_as_one_by_one(batches) -> None:
+    """A slot's votes are looked up together; that must not change an answer or a record."""
+    together, apart = fresh(), fresh()
+    for batch in batches:
+        asked = tuple(Wish(*pair) for pair in batch.items())
+        alone = tuple(history.check_and_record(apart, (wish,))[0] for wish in asked)
+        assert history.check(together, asked) == tuple(
+            history.check(together, (wish,))[0] for wish in asked
+        )
+        assert history.check_and_record(together, asked) == alone
+    for table in ("slashing_key", "slashing_vote", "slashing_block"):
+        rows = [sorted(c.execute(f"SELECT * FROM {table}"), key=repr) for c in (together, apart)]
+        assert rows[0] == rows[1]
+
+
+def test_more_votes_than_one_statement_takes() -> None:
+    connection = fresh()
+    votes = tuple(Wish(number.to_bytes(48, "big"), v(1, 2)) for number in range(1201))
+    assert set(history.check_and_record(connection, votes)) == {New()}
+    assert set(history.check(connection, votes)) == {Repeat()}
+    others = tuple(Wish(vote.pubkey, v(1, 2, B)) for vote in votes)
+    assert set(history.check(connection, others)) == {Refused(Reason.DOUBLE_VOTE)}
 
 
 @settings(max_examples=150, deadline=None)

@@ -8,7 +8,7 @@ from tests.vectors_path import vectors
 
 from tetrarch.enclave import history, interchange
 from tetrarch.enclave.errors import InterchangeInvalid, WrongChain
-from tetrarch.enclave.rules import Block, Refused, Vote
+from tetrarch.enclave.rules import Block, Refused, Vote, Wish
 from tetrarch.storage.migrations import migrate
 
 CASES = sorted((vectors("eip3076") / "tests" / "generated").glob("*.json"))
@@ -29,11 +29,11 @@ def raw(text):
 def wishes_of(step):
     for block in step["blocks"]:
         what = Block(slot=int(block["slot"]), signing_root=raw(block.get("signing_root")))
-        yield block, history.Wish(raw(block["pubkey"]), what)
+        yield block, Wish(raw(block["pubkey"]), what)
     for vote in step["attestations"]:
         yield (
             vote,
-            history.Wish(
+            Wish(
                 raw(vote["pubkey"]),
                 Vote(
                     source=int(vote["source_epoch"]),
@@ -73,7 +73,7 @@ def test_all_official_vectors_are_here() -> None:
     assert len(CASES) == 38
 
 
-def denied(connection: sqlite3.Connection, wish: history.Wish) -> bool:
+def denied(connection: sqlite3.Connection, wish: Wish) -> bool:
     return isinstance(history.check(connection, (wish,))[0], Refused)
 
 
@@ -81,19 +81,19 @@ def test_what_is_exported_denies_the_same_elsewhere() -> None:
     here, there = fresh(), fresh()
     history.bind_chain(here, CHAIN)
     votes = tuple(
-        history.Wish(KEY, Vote(source=epoch, target=epoch + 1, signing_root=bytes([epoch]) * 32))
+        Wish(KEY, Vote(source=epoch, target=epoch + 1, signing_root=bytes([epoch]) * 32))
         for epoch in range(3, 20)
     )
-    block = history.Wish(KEY, Block(slot=70, signing_root=b"b" * 32))
+    block = Wish(KEY, Block(slot=70, signing_root=b"b" * 32))
     history.check_and_record(here, (*votes, block))
     assert history.prune(here, slots_per_epoch=8, keep=8) == 8 + 1
     interchange.import_(there, interchange.export(here))
     for source in range(22):
         for target in range(22):
-            wish = history.Wish(KEY, Vote(source=source, target=target, signing_root=b"x" * 32))
+            wish = Wish(KEY, Vote(source=source, target=target, signing_root=b"x" * 32))
             assert denied(here, wish) == denied(there, wish), wish
     for slot in range(100):
-        wish = history.Wish(KEY, Block(slot=slot, signing_root=b"x" * 32))
+        wish = Wish(KEY, Block(slot=slot, signing_root=b"x" * 32))
         assert denied(here, wish) == denied(there, wish), wish
     assert interchange.export(there) == interchange.export(here)
 

@@ -45,6 +45,8 @@ class Group:
 
     def match(self, threshold: int) -> tuple[Payload, tuple[tuple[ShareIndex, bytes], ...]] | None:
         """The payload that at least ``threshold`` shares signed, with those signatures."""
+        if len(self.partials) - len(self.false) < threshold:
+            return None
         by_payload: dict[Payload, list[PartialSignature]] = {}
         for share, partial in sorted(self.partials.items()):
             if share not in self.false:

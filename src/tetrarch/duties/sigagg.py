@@ -17,6 +17,7 @@ from tetrarch.duties.types import (
     MatchedSet,
     PartialSet,
     PartialSignature,
+    Payload,
     ShareIndex,
     SignedData,
     SignedDataSet,
@@ -62,9 +63,10 @@ class SigAgg:
         duty = matched_set.duty
         refuse_deprecated(duty)
         matches = matched_set.matches
+        # The votes of a slot are equal but for the validator.
+        roots = {payload: signing_root(payload, self._chain) for payload in _payloads(matches)}
         items = [
-            PartialsFor(match.pubkey, signing_root(match.payload, self._chain), match.signatures)
-            for match in matches
+            PartialsFor(match.pubkey, roots[match.payload], match.signatures) for match in matches
         ]
         avoid = frozenset(self._avoided)
         self._avoided = {share: left - 1 for share, left in self._avoided.items() if left > 1}
@@ -90,8 +92,11 @@ class SigAgg:
 
     async def verify_late(self, late: LatePartials) -> None:
         """Verify partials that came after the group signature; they are counted, not combined."""
+        roots = {
+            payload: signing_root(payload, self._chain) for payload in _payloads(late.partials)
+        }
         claims = [
-            PartialClaim(p.pubkey, p.share_index, signing_root(p.payload, self._chain), p.signature)
+            PartialClaim(p.pubkey, p.share_index, roots[p.payload], p.signature)
             for p in late.partials
         ]
         bad = set(await self._compute.run(lambda: self._crypto.false_partials(claims)))
@@ -107,6 +112,12 @@ class SigAgg:
             self._avoided[share] = AVOIDED_DUTIES
             self._log.warning("false_partials", duty=str(duty), share_index=share, count=count)
         await self.rejected.emit(PartialSet(duty=duty, partials=tuple(false)))
+
+
+def _payloads(
+    carriers: Sequence[MatchedPartials] | Sequence[PartialSignature],
+) -> dict[Payload, None]:
+    return dict.fromkeys(carrier.payload for carrier in carriers)
 
 
 def _partial(match: MatchedPartials, share: ShareIndex) -> PartialSignature:

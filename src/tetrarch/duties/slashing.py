@@ -10,9 +10,9 @@ from dataclasses import replace
 from tetrarch.duties.plausible import signing_root
 from tetrarch.duties.ports import Storage
 from tetrarch.duties.signer import payload_of
-from tetrarch.duties.types import UnsignedAttestation, UnsignedDataSet
-from tetrarch.enclave.history import SCHEMA, Wish, check, check_and_record
-from tetrarch.enclave.rules import Block, Refused, Verdict, Vote
+from tetrarch.duties.types import Payload, UnsignedAttestation, UnsignedDataSet
+from tetrarch.enclave.history import SCHEMA, check, check_and_record
+from tetrarch.enclave.rules import Block, Refused, Verdict, Vote, Wish
 from tetrarch.errors import TetrarchError
 from tetrarch.ethereum.spec.chain import ChainSpec
 
@@ -65,8 +65,11 @@ class GroupHistory:
 
     def _wishes(self, data_set: UnsignedDataSet) -> tuple[Wish, ...]:
         wishes = []
+        roots: dict[Payload, bytes] = {}  # the votes of a slot are equal but for the validator
         for item in data_set.items:
-            root = signing_root(payload_of(item), self._chain)
+            payload = payload_of(item)
+            root = roots.get(payload) or signing_root(payload, self._chain)
+            roots[payload] = root
             if isinstance(item, UnsignedAttestation):
                 vote = Vote(
                     source=item.data.source.epoch,

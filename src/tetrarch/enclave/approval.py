@@ -9,7 +9,6 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from tetrarch.enclave.history import Wish
 from tetrarch.enclave.keys import KeyRing
 from tetrarch.enclave.ports import (
     Approved,
@@ -21,7 +20,7 @@ from tetrarch.enclave.ports import (
     SignRequest,
     SignResult,
 )
-from tetrarch.enclave.rules import Block, Reason, Refused, Verdict, Vote, too_far_ahead
+from tetrarch.enclave.rules import Block, Reason, Refused, Verdict, Vote, Wish, too_far_ahead
 from tetrarch.errors import TetrarchError, invariant
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.ethereum.spec.domains import DomainType

@@ -12,15 +12,16 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from tetrarch.enclave.errors import WrongChain
+from tetrarch.enclave.lookups import KeyHistory, Lookups
 from tetrarch.enclave.rules import (
     Block,
     New,
     Verdict,
     Vote,
-    VoteBounds,
+    Wish,
     judge_block,
     judge_vote,
 )
@@ -54,17 +55,6 @@ SCHEMA = Schema(
     ),
 )
 
-# Walks the distinct targets by index, so that its cost does not grow with the other keys.
-_REACHING_BEYOND = """
-WITH RECURSIVE epoch(target) AS (
-    SELECT min(target) FROM slashing_vote WHERE target > :after
-    UNION ALL
-    SELECT (SELECT min(v.target) FROM slashing_vote v WHERE v.target > epoch.target)
-    FROM epoch WHERE epoch.target IS NOT NULL
-)
-SELECT v.source, v.target, v.signing_root FROM epoch CROSS JOIN slashing_vote v
-WHERE v.target = epoch.target AND v.pubkey = :pubkey
-"""
 _NOTE_BLOCK = """
 INSERT INTO slashing_key (pubkey, floor_slot) VALUES (:pubkey, :slot)
 ON CONFLICT (pubkey) DO UPDATE SET floor_slot = coalesce(floor_slot, :slot)
@@ -79,14 +69,6 @@ ON CONFLICT (pubkey) DO UPDATE SET
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """Something to be signed for root key ``pubkey`` (48 bytes)."""
-
-    pubkey: bytes
-    what: Block | Vote
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
     """How much the history holds."""
@@ -97,8 +79,12 @@ class Counts:
 
 
 def check(connection: sqlite3.Connection, wishes: tuple[Wish, ...]) -> tuple[Verdict, ...]:
-    """Judge each wish alone against what is recorded; changes nothing."""
-    return tuple(_judge(connection, wish) for wish in wishes)
+    """Judge each wish alone against what is recorded; changes nothing.
+
+    Cost: for a slot's votes two statements, and 3 us for each.
+    """
+    found = Lookups(connection, wishes)
+    return tuple(_judge(found.of(wish), wish) for wish in wishes)
 
 
 def check_and_record(
@@ -107,13 +93,20 @@ def check_and_record(
     """Judge each wish against what is recorded and against the wishes before it; record it.
 
     Runs inside the caller's transaction: nothing may be signed before its commit returned.
+    Cost: for a slot's votes four statements, and 10 us for each.
     """
-    verdicts = []
+    found = Lookups(connection, wishes)
+    verdicts: list[Verdict] = []
+    new: list[Wish] = []
     for wish in wishes:
-        verdict = _judge(connection, wish)
+        if wish.pubkey in found.repeated and new:
+            _record_all(connection, new)  # what it is judged by must be in the tables
+            new = []
+        verdict = _judge(found.of(wish), wish)
         if isinstance(verdict, New):
-            record(connection, wish)
+            new.append(wish)
         verdicts.append(verdict)
+    _record_all(connection, new)
     return tuple(verdicts)
 
 
@@ -180,62 +173,7 @@ def counts(connection: sqlite3.Connection) -> Counts:
     return Counts(keys=row[0], blocks=row[1], votes=row[2])
 
 
-@dataclass(frozen=True, slots=True)
-class KeyHistory:
-    """One root key's rows, as the rules ask for them (``BlockHistory`` and ``VoteHistory``)."""
-
-    connection: sqlite3.Connection
-    pubkey: bytes
-
-    def floor_slot(self) -> int | None:
-        """As ``rules.BlockHistory``."""
-        row = self._one("SELECT floor_slot FROM slashing_key WHERE pubkey = ?", self.pubkey)
-        return row[0] if row else None
-
-    def at_slot(self, slot: int) -> Block | None:
-        """As ``rules.BlockHistory``."""
-        row = self._one(
-            "SELECT signing_root FROM slashing_block WHERE slot = ? AND pubkey = ?",
-            slot,
-            self.pubkey,
-        )
-        return Block(slot=slot, signing_root=row[0]) if row else None
-
-    def bounds(self) -> VoteBounds | None:
-        """As ``rules.VoteHistory``."""
-        row = self._one(
-            "SELECT floor_source, floor_target, max_source, max_target "
-            "FROM slashing_key WHERE pubkey = ? AND floor_target IS NOT NULL",
-            self.pubkey,
-        )
-        if row is None:
-            return None
-        return VoteBounds(
-            floor_source=row[0], floor_target=row[1], max_source=row[2], max_target=row[3]
-        )
-
-    def at_target(self, target: int) -> Vote | None:
-        """As ``rules.VoteHistory``."""
-        row = self._one(
-            "SELECT source, signing_root FROM slashing_vote WHERE target = ? AND pubkey = ?",
-            target,
-            self.pubkey,
-        )
-        return Vote(source=row[0], target=target, signing_root=row[1]) if row else None
-
-    def reaching_beyond(self, epoch: int) -> tuple[Vote, ...]:
-        """As ``rules.VoteHistory``. Cost: about 3 us per epoch that has any vote after it."""
-        rows = self.connection.execute(
-            _REACHING_BEYOND, {"after": epoch, "pubkey": self.pubkey}
-        ).fetchall()
-        return tuple(Vote(source=row[0], target=row[1], signing_root=row[2]) for row in rows)
-
-    def _one(self, sql: str, *values: object) -> Any:
-        return self.connection.execute(sql, values).fetchone()
-
-
-def _judge(connection: sqlite3.Connection, wish: Wish) -> Verdict:
-    history = KeyHistory(connection, wish.pubkey)
+def _judge(history: KeyHistory, wish: Wish) -> Verdict:
     match wish.what:
         case Block() as block:
             return judge_block(block, history)
@@ -244,21 +182,31 @@ def _judge(connection: sqlite3.Connection, wish: Wish) -> Verdict:
 
 
 def record(connection: sqlite3.Connection, wish: Wish) -> None:
-    """Record ``wish`` without judging it: for ``check_and_record`` and imports only."""
-    match wish.what:
-        case Block(slot=slot, signing_root=root):
-            connection.execute(
-                "INSERT INTO slashing_block VALUES (?, ?, ?)", (slot, wish.pubkey, root)
-            )
-            connection.execute(_NOTE_BLOCK, {"pubkey": wish.pubkey, "slot": slot})
-        case Vote(source=source, target=target, signing_root=root):
-            connection.execute(
-                "INSERT INTO slashing_vote VALUES (?, ?, ?, ?)",
-                (target, wish.pubkey, source, root),
-            )
-            connection.execute(
-                _NOTE_VOTE, {"pubkey": wish.pubkey, "source": source, "target": target}
-            )
+    """Record ``wish`` without judging it: for imports only."""
+    _record_all(connection, [wish])
+
+
+def _record_all(connection: sqlite3.Connection, wishes: list[Wish]) -> None:
+    votes = [(wish.pubkey, wish.what) for wish in wishes if isinstance(wish.what, Vote)]
+    blocks = [(wish.pubkey, wish.what) for wish in wishes if isinstance(wish.what, Block)]
+    connection.executemany(
+        "INSERT INTO slashing_vote VALUES (?, ?, ?, ?)",
+        [(vote.target, pubkey, vote.source, vote.signing_root) for pubkey, vote in votes],
+    )
+    connection.executemany(
+        _NOTE_VOTE,
+        [
+            {"pubkey": pubkey, "source": vote.source, "target": vote.target}
+            for pubkey, vote in votes
+        ],
+    )
+    connection.executemany(
+        "INSERT INTO slashing_block VALUES (?, ?, ?)",
+        [(block.slot, pubkey, block.signing_root) for pubkey, block in blocks],
+    )
+    connection.executemany(
+        _NOTE_BLOCK, [{"pubkey": pubkey, "slot": block.slot} for pubkey, block in blocks]
+    )
 
 
 def raise_floors(connection: sqlite3.Connection, pubkey: bytes, vote: Vote) -> None:

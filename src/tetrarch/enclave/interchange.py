@@ -16,7 +16,8 @@ import msgspec
 
 from tetrarch.enclave import history
 from tetrarch.enclave.errors import InterchangeInvalid
-from tetrarch.enclave.rules import TIME_MAX, Block, Vote
+from tetrarch.enclave.lookups import KeyHistory
+from tetrarch.enclave.rules import TIME_MAX, Block, Vote, Wish
 from tetrarch.errors import InputInvalid
 from tetrarch.ethereum.spec.values import member, parse_hex, parse_uint64
 
@@ -158,7 +159,7 @@ def _import_key(
     """Add one key's records; return how many became floors."""
     blocks = sorted((r for r in records if isinstance(r, Block)), key=lambda block: block.slot)
     votes = sorted((r for r in records if isinstance(r, Vote)), key=lambda vote: vote.target)
-    stored = history.KeyHistory(connection, pubkey)
+    stored = KeyHistory(connection, pubkey)
     if blocks and (stored.floor_slot() is None or not gaps_allowed):
         history.raise_slot_floor(connection, pubkey, blocks[0].slot)
     if votes and (stored.bounds() is None or not gaps_allowed):
@@ -167,7 +168,7 @@ def _import_key(
         history.raise_floors(connection, pubkey, lowest)
     for block in blocks:
         if stored.at_slot(block.slot) is None:
-            history.record(connection, history.Wish(pubkey, block))
+            history.record(connection, Wish(pubkey, block))
     floors = 0
     for vote in votes:
         known = stored.at_target(vote.target)
@@ -175,7 +176,7 @@ def _import_key(
             history.raise_floors(connection, pubkey, vote)
             floors += 1
         elif known is None:
-            history.record(connection, history.Wish(pubkey, vote))
+            history.record(connection, Wish(pubkey, vote))
     return floors
 
 

@@ -74,6 +74,14 @@ class Vote:
     signing_root: bytes | None
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Something to be signed for root key ``pubkey`` (48 bytes)."""
+
+    pubkey: bytes
+    what: Block | Vote
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoteBounds:
     """Extremes over all approved votes of one key, and the floors (see the module's text)."""
