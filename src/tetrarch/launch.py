@@ -8,8 +8,8 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -43,7 +43,7 @@ from tetrarch.observability.logs import Log, LogFormat, LogLevel, build_log
 from tetrarch.observability.metrics import Metrics
 from tetrarch.observability.monitoring import Monitoring
 from tetrarch.storage.database import Database
-from tetrarch.storage.errors import FolderNotWritable
+from tetrarch.storage.errors import StorageFull, StorageFullAtStart, cannot_create
 from tetrarch.storage.room import RoomWatch
 from tetrarch.supervision import Supervisor, sole_cause
 from tetrarch.validator_api.api import ValidatorApi
@@ -191,7 +191,8 @@ class _Launch:
         )
         mesh.on_connected(node.peer_connected)
         self._describe_node()
-        await node.load()
+        with _needing_room():
+            await node.load()
         async with tasks:
             self._stop_on_signals(tasks)
             monitoring = self._monitoring(node, mesh)
@@ -224,7 +225,7 @@ class _Launch:
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
-            raise FolderNotWritable("make folder", path=folder, reason=error.strerror) from error
+            raise cannot_create("make folder", folder, error) from error
 
     def _tell_room(self, full: bool) -> None:  # noqa: FBT001 - a callback's only value
         path = str(self.folder / DATABASE_FILE)
@@ -328,7 +329,8 @@ class _Launch:
             database=self.folder / ENCLAVE_DATABASE_FILE, shares=shares
         )
         try:
-            await enclave.configure(chain)
+            with _needing_room():
+                await enclave.configure(chain)
             yield enclave
         finally:
             await enclave.close()
@@ -363,6 +365,15 @@ class _Launch:
     def _stop(self, tasks: Supervisor, number: int) -> None:
         self.log.info("node_stopping", signal=signal.Signals(number).name)
         tasks.stop()
+
+
+@contextmanager
+def _needing_room() -> Iterator[None]:
+    """A full disk is no passing trouble where the node cannot start without its write."""
+    try:
+        yield
+    except StorageFull as error:
+        raise StorageFullAtStart("start node", **error.fields) from error
 
 
 def cluster_keys(cluster: Cluster) -> ClusterKeys:

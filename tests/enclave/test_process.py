@@ -27,7 +27,7 @@ from tetrarch.enclave.errors import (
 from tetrarch.enclave.ports import Approved, Denied, Failed, SignRandao
 from tetrarch.enclave.rules import Reason
 from tetrarch.ethereum.spec.domains import DomainType
-from tetrarch.storage.errors import FolderNotWritable, StorageInUse
+from tetrarch.storage.errors import FolderNotWritable, StorageFull, StorageInUse
 
 # An enclave that dies by the signal of its argument between the durable record and the answer.
 DYING = """
@@ -240,6 +240,12 @@ def test_a_full_disk_fails_the_duty_and_nothing_else(tmp_path: Path) -> None:
         await client.close()
 
     asyncio.run(main())
+
+
+def test_a_disk_too_full_to_be_bound_to_a_chain_is_told_as_such() -> None:
+    refusal = protocol.Refusal("storage_full", "commit", {"path": "enclave.sqlite"})
+    with pytest.raises(StorageFull, match=r"enclave\.sqlite"):
+        _expect(protocol.Done, refusal)
 
 
 def test_the_node_notices_at_once_that_its_enclave_died(tmp_path: Path) -> None:

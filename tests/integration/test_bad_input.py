@@ -27,8 +27,10 @@ from tests.integration.processes import (
     is_free,
     run_tetrarch,
     running,
+    wait_for,
 )
 from tests.integration.rubbish_node import KINDS, running_rubbish
+from tests.integration.small_disk import fill, small_disk
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -143,6 +145,12 @@ def expect_works(place: Place, before: dict[str, int]) -> None:
         if name.startswith("enclave.") and after[name] < count
     }
     assert lost == {}
+
+
+def starts(node: NodeProcess) -> bool:
+    """Waits until it has started, or ends instead."""
+    wait_for(f"{node.name} starts", lambda: not node.running or "node_started" in node.text)
+    return "node_started" in node.text
 
 
 def flip_bit(path: Path, offset: int) -> None:
@@ -323,6 +331,30 @@ def test_mesh_port_of_another_node(place: Place) -> None:
         (place.neighbour / "tetrarch.toml").write_text(f"[mesh]\nlisten_port = {place.mesh_port}\n")
         ended = run_tetrarch("run", *arguments)
         expect(ended, 69, "listen_failed", f"127.0.0.1:{place.mesh_port}")
+
+
+def test_disk_full_at_start(place: Place) -> None:
+    """Whatever the last write that finds no room: one line; with a little more it starts."""
+    before = place.stored()
+    with small_disk(place.folder, 8):
+        fresh = place.folder / "database"
+        kept = fresh.rename(place.folder / "database-kept")
+        node, started = place.node(), False
+        rooms_kib = iter((0, 64, *range(128, 512, 4)))
+        while not started:
+            ballast = fill(place.folder, leave_bytes=next(rooms_kib) * 1024)
+            node.start()
+            started = starts(node)
+            if started:
+                node.stop()
+            else:
+                ended = Ended(node.wait(), "", node.text)
+                expect(ended, 74, "storage_full_at_start", fresh, "free some space")
+            ballast.unlink()
+            node.log.unlink()
+            shutil.rmtree(fresh)
+        kept.rename(fresh)
+        expect_works(place, before)
 
 
 def test_beacon_node_unreachable(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,6 @@ run all databases together are searched for a share that signed two things for o
 import json
 import os
 import random
-import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +28,7 @@ from tests.integration.processes import (
     running,
     wait_for,
 )
+from tests.integration.small_disk import fill, small_disk
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -210,42 +210,6 @@ def test_clock_three_seconds_off(tmp_path: Path, tell: Tell) -> None:
             f"8 slots: none missed, {len(late)} late; {own[0].split('own_clock_wrong')[1].strip()}"
         )
         world.audit()
-
-
-@contextmanager
-def small_disk(folder: Path, size_mb: int) -> Iterator[None]:
-    """``folder`` on a file system of its own; its content is copied there."""
-    if os.geteuid() != 0:
-        pytest.skip("DISK FULL NOT RUN: mounting a small file system needs root")
-    kept = folder.with_name(folder.name + "-kept")
-    folder.rename(kept)
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size_mb}m", "tmpfs", str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if mounted.returncode != 0:
-        pytest.skip(f"DISK FULL NOT RUN: {mounted.stderr.strip()}")
-    try:
-        subprocess.run(["cp", "-a", f"{kept}/.", str(folder)], check=True)
-        yield
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def fill(folder: Path) -> Path:
-    """Use up all that is left of the file system; remove the file to mend it."""
-    ballast = folder / "ballast"
-    with ballast.open("wb", buffering=0) as file:
-        for size in (65_536, 4_096, 512, 1):
-            try:
-                while True:
-                    file.write(b"\1" * size)
-            except OSError:
-                continue
-    return ballast
 
 
 def test_disk_full(tmp_path: Path, tell: Tell) -> None:

@@ -13,7 +13,7 @@ from tetrarch.enclave import protocol
 from tetrarch.enclave.approval import REQUESTS_MAX
 from tetrarch.enclave.errors import EnclaveGone, EnclaveRefused, EnclaveSlow, FrameInvalid
 from tetrarch.enclave.ports import EnclaveStatus, SignRequest, SignResult
-from tetrarch.errors import OperatorError, invariant
+from tetrarch.errors import TetrarchError, invariant
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.storage import errors as storage_errors
 
@@ -30,7 +30,7 @@ Answer: TypeAlias = protocol.Done | protocol.Signed | protocol.Status | protocol
 A = TypeVar("A", protocol.Done, protocol.Signed, protocol.Status)
 
 # The enclave's own errors, raised again here as what they are.
-_RAISED_AGAIN: dict[str, type[OperatorError]] = {
+_RAISED_AGAIN: dict[str, type[TetrarchError]] = {
     error.code: error
     for error in (
         enclave_errors.ShareFileMissing,
@@ -43,6 +43,7 @@ _RAISED_AGAIN: dict[str, type[OperatorError]] = {
         storage_errors.StorageCorrupt,
         storage_errors.StorageFailed,
         storage_errors.StorageTooNew,
+        storage_errors.StorageFull,
         storage_errors.StorageFullAtStart,
     )
 }

@@ -1,5 +1,6 @@
 """What can be wrong with a database or its folder, by what must happen next."""
 
+import errno
 import sqlite3
 from pathlib import Path
 from typing import ClassVar
@@ -79,6 +80,13 @@ class StorageBusy(Transient):
     """More writes wait than are allowed; this one was not taken."""
 
     code = "storage_busy"
+
+
+def cannot_create(action: str, path: Path, error: OSError) -> OperatorError:
+    """Our error for a file or folder that the system did not let us make."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return StorageFullAtStart(action, path=path)
+    return FolderNotWritable(action, path=path, reason=error.strerror)
 
 
 def translate(error: sqlite3.Error, action: str, path: Path | None) -> TetrarchError | None:

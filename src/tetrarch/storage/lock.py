@@ -6,9 +6,7 @@ import os
 from pathlib import Path
 from typing import Self
 
-from tetrarch.storage.errors import FolderNotWritable, StorageFullAtStart, StorageInUse
-
-_ENOSPC = 28
+from tetrarch.storage.errors import StorageInUse, cannot_create
 
 
 class OwnerLock:
@@ -29,14 +27,12 @@ class OwnerLock:
 
         Raises:
             StorageInUse: another owner is alive.
-            FolderNotWritable: the lock file cannot be created.
+            FolderNotWritable, StorageFullAtStart: the lock file cannot be created.
         """
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            if error.errno == _ENOSPC:
-                raise StorageFullAtStart("lock database", path=path) from error
-            raise FolderNotWritable("lock database", path=path, reason=error.strerror) from error
+            raise cannot_create("lock database", path, error) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

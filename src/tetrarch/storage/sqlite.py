@@ -9,11 +9,11 @@ from typing import Any, TypeAlias, TypeVar
 
 from tetrarch.errors import TetrarchError
 from tetrarch.storage.errors import (
-    FolderNotWritable,
     StorageCorrupt,
     StorageFailed,
     StorageFull,
     StorageFullAtStart,
+    cannot_create,
     translate,
 )
 from tetrarch.storage.migrations import Schema, migrate
@@ -59,7 +59,7 @@ def open_connection(path: Path, schemas: tuple[Schema, ...]) -> sqlite3.Connecti
         path.touch(mode=0o600, exist_ok=True)
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     except OSError as error:
-        raise FolderNotWritable("open database", path=path, reason=error.strerror) from error
+        raise cannot_create("open database", path, error) from error
     except sqlite3.Error as error:
         raise _at_start(error, path) from error
     try:
