@@ -222,7 +222,7 @@ def test_slashing_history_has_the_last_word() -> None:
     [
         (DutyNotResolved("look up"), Verdict.UNKNOWN),
         (DutyNotFound("look up"), Verdict.REFUSED),
-        (DutyTrimmed("look up"), Verdict.REFUSED),
+        (DutyTrimmed("look up"), Verdict.UNKNOWN),
     ],
 )
 def test_own_schedule_decides_whether_it_is_a_duty_at_all(

@@ -294,6 +294,125 @@ def test_only_the_latest_epochs_are_kept() -> None:
     play(scenario)
 
 
+@pytest.mark.parametrize("start_slot", [8, 12, 15])
+def test_started_node_also_knows_the_epoch_before_and_starts_none_of_its_duties(
+    start_slot: int,
+) -> None:
+    async def scenario(world: World) -> None:
+        world.node.attests(FIRST, 7)
+        world.node.proposes(SECOND, 6)
+        world.node.attests(FIRST, 15)
+        world.start()
+        await world.until(16.5)
+        found = await world.scheduler.get_duty_definition(attester(7))
+        assert [each.pubkey for each in found.definitions] == [FIRST]
+        assert world.duties == [attester(15)]
+        assert world.resolved == [1, 2], "nothing is to be prepared for what is over"
+        assert sorted(world.node.called("attester_duties")) == [
+            (epoch, (100, 101, 102)) for epoch in (0, 1, 2)
+        ]
+        assert world.node.called("attester_duties")[0][0] == 1, "the current one first"
+        assert world.node.called("proposer_duties") == [(1,), (2,)]
+        with pytest.raises(DutyNotFound):
+            await world.scheduler.get_duty_definition(attester(6))
+        for over in (proposer(6), Duty(6, DutyType.RANDAO)):
+            with pytest.raises(DutyTrimmed):
+                await world.scheduler.get_duty_definition(over)
+
+    play(scenario, start_slot=start_slot)
+
+
+class _TroubleWith:
+    """The beacon node's attester duties, with trouble for those of one epoch."""
+
+    def __init__(self, world: World, epoch: int, trouble: Callable[[], Awaitable[None]]) -> None:
+        self._answer = world.node.attester_duties
+        self._epoch = epoch
+        self._trouble = trouble
+        world.node.attester_duties = self  # type: ignore[method-assign,assignment]  # a bad node
+
+    async def __call__(self, epoch: int, indices: tuple[int, ...]) -> object:
+        if epoch == self._epoch:
+            await self._trouble()
+        return await self._answer(epoch, indices)
+
+
+def test_epoch_before_that_cannot_be_resolved_is_tried_again_every_slot() -> None:
+    async def scenario(world: World) -> None:
+        async def away() -> None:
+            if world.clock.wall_s() < CHAIN.slot_start_s(11):
+                raise AWAY
+
+        _TroubleWith(world, 0, away)
+        world.node.attests(FIRST, 7)
+        world.node.attests(SECOND, 10)
+        world.start()
+        await world.until(10.9)
+        assert world.duties == [attester(10)]
+        assert [line["epoch"] for line in world.log.find("epoch_not_resolved")] == [0, 0]
+        with pytest.raises(DutyNotResolved):
+            await world.scheduler.get_duty_definition(attester(7))
+        await world.until(11.1)
+        assert (await world.scheduler.get_duty_definition(attester(7))).duty == attester(7)
+        assert world.resolved == [1]
+
+    play(scenario, start_slot=9)
+
+
+def test_slow_answer_about_the_epoch_before_delays_nothing() -> None:
+    async def scenario(world: World) -> None:
+        async def slow() -> None:
+            await asyncio.sleep(30)
+
+        _TroubleWith(world, 0, slow)
+        world.node.attests(FIRST, 7)
+        world.node.attests(FIRST, 9)
+        world.node.attests(SECOND, 10)
+        world.start()
+        await world.until(9.1)
+        query = asyncio.ensure_future(world.scheduler.get_duty_definition(attester(7)))
+        await world.until(11)
+        assert [(duty.slot, round(after_s, 2)) for duty, after_s in world.started] == [
+            (9, 4.0),
+            (10, 4.0),
+        ]
+        assert (await query).duty == attester(7), "who asks for it waits"
+
+    play(scenario, start_slot=9)
+
+
+def test_epoch_before_is_not_asked_for_while_the_current_one_is_unknown() -> None:
+    async def scenario(world: World) -> None:
+        world.node.failing["attester_duties"] = AWAY
+        world.start()
+        await world.until(10.9)
+        assert {epoch for epoch, _ in world.node.called("attester_duties")} == {1}
+        world.node.failing.clear()
+        await world.until(11.5)
+        assert [epoch for epoch, _ in world.node.called("attester_duties")][-2:] == [1, 0]
+
+    play(scenario, start_slot=9)
+
+
+def test_started_node_keeps_no_more_epochs_than_others() -> None:
+    async def scenario(world: World) -> None:
+        for epoch in range(5):
+            world.node.attests(FIRST, 8 * epoch)
+        world.start()
+
+        def kept() -> list[int]:
+            return [epoch for epoch in range(9) if world.scheduler.definitions_of(epoch)]
+
+        await world.until(15.5)
+        assert kept() == [0, 1, 2]
+        await world.until(23.5)
+        assert kept() == [1, 2, 3]
+        with pytest.raises(DutyTrimmed):
+            await world.scheduler.get_duty_definition(attester(0))
+
+    play(scenario, start_slot=15)
+
+
 def test_genesis_block_is_nobodys_duty() -> None:
     async def scenario(world: World) -> None:
         world.node.proposes(FIRST, 0)

@@ -14,7 +14,7 @@ from tetrarch.consensus.events import Verdict
 from tetrarch.consensus.ports import Decided
 from tetrarch.duties.aggsigdb import AggSigDB
 from tetrarch.duties.codec import ValueInvalid, decode_unsigned, encode_unsigned
-from tetrarch.duties.errors import DutyNotResolved, DutyUnavailable
+from tetrarch.duties.errors import DutyNotFound, DutyUnavailable
 from tetrarch.duties.group_crypto import GroupCrypto
 from tetrarch.duties.plausible import signing_root
 from tetrarch.duties.ports import Compute, Definitions
@@ -141,10 +141,10 @@ class Agreement:
         try:
             data_set = await self._decode(value)
             definitions = await self._sources.definitions.get_duty_definition(duty)
-        except DutyNotResolved:
-            return Verdict.UNKNOWN
-        except (ValueInvalid, DutyUnavailable) as error:
+        except (ValueInvalid, DutyNotFound) as error:
             return self._refused(duty, str(error))
+        except DutyUnavailable:  # not known yet, or no longer
+            return Verdict.UNKNOWN
         facts = Facts(definitions=definitions)
         if isinstance(data_set.items[0], UnsignedAttestation):
             reason = await self._check_attestations(data_set, duty, facts)

@@ -3,6 +3,10 @@
 Slots tick by the wall clock. An epoch is resolved in the last slot of the one before it (and
 at once when that was missed); a failed resolution is tried again every slot. Validators that
 the beacon node does not know, or that are not active at its head, are skipped.
+
+A node that has just started also resolves the epoch before, after the current one: attestations
+live for an epoch, so peers may still vote on some of them, and a validator client still asks for
+them. None of its duties is started, and its proposals are over: the beacon node is not asked.
 """
 
 import asyncio
@@ -25,7 +29,7 @@ from tetrarch.duties.types import (
 )
 from tetrarch.errors import TetrarchError, Transient
 from tetrarch.ethereum.beacon_node.errors import BeaconNodeAnswerInvalid
-from tetrarch.ethereum.beacon_node.ports import BeaconNode
+from tetrarch.ethereum.beacon_node.ports import BeaconNode, ProposerDuty
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.observability.logs import Log
 from tetrarch.output import Output
@@ -37,13 +41,15 @@ _SAME_AS = {DutyType.RANDAO: DutyType.PROPOSER}  # a reveal is due wherever a bl
 
 @dataclass(frozen=True, slots=True)
 class _Epoch:
-    """One resolved epoch: its duties, and the validators by index."""
+    """One resolved epoch: its duties. Of an epoch that was over there are no proposals."""
 
     definitions: dict[Duty, tuple[DutyDefinition, ...]] = field(default_factory=dict)
+    has_proposals: bool = True
 
 
 class Scheduler:
-    """Outputs: ``slots`` (every slot, at its start), ``duties`` (each duty, at its offset).
+    """Outputs: ``slots`` (every slot, at its start), ``duties`` (each duty, at its offset),
+    ``resolved`` (each epoch once its duties are known, but for one that is over).
 
     With ``signs_by_itself`` a RANDAO duty starts with each proposal; otherwise the validator
     client's request starts it.
@@ -92,13 +98,13 @@ class Scheduler:
 
         Raises:
             DutyNotResolved: the epoch is not resolved (yet).
-            DutyTrimmed: the epoch is older than what is kept.
+            DutyTrimmed: it is too long ago: older than what is kept, or than what is resolved.
             DutyNotFound: no validator of the cluster has this duty.
         """
         refuse_deprecated(duty)
         epoch = self._chain.epoch_of(duty.slot)
         if epoch not in self._epochs:
-            if self._epochs and epoch < min(self._epochs):
+            if epoch < self._epoch_now() - 1:
                 raise DutyTrimmed("look up duty", duty=duty)
             async with self._resolving:  # whoever resolves now may resolve this epoch
                 pass
@@ -107,6 +113,8 @@ class Scheduler:
             raise DutyNotResolved("look up duty", duty=duty)
         key = Duty(duty.slot, _SAME_AS.get(duty.type, duty.type))
         definitions = found.definitions.get(key)
+        if not definitions and key.type is DutyType.PROPOSER and not found.has_proposals:
+            raise DutyTrimmed("look up duty", duty=duty)
         if not definitions:
             raise DutyNotFound("look up duty", duty=duty)
         return DefinitionSet(duty=duty, definitions=definitions)
@@ -125,6 +133,9 @@ class Scheduler:
         """The cluster's validators by index, as far as they were ever resolved."""
         return self._validators
 
+    def _epoch_now(self) -> int:
+        return self._chain.epoch_of(max(self._chain.slot_at(self._clock.wall_s()), 0))
+
     async def _start_of(self, slot: int) -> int:
         """Sleep until ``slot`` starts. Another slot, when the clock was set back meanwhile."""
         while (ahead_s := self._chain.slot_start_s(slot) - self._clock.wall_s()) > 0:
@@ -139,12 +150,13 @@ class Scheduler:
     async def _tick(self, slot: int) -> None:
         await self.slots.emit(slot)
         epoch = self._chain.epoch_of(slot)
-        if epoch not in self._epochs:
-            await self._resolve(epoch)
+        await self._resolve(epoch)
         for duty in self._duties_in(slot):
             self._spawner.spawn(self._start(duty), name=f"start-{duty}")
-        if self._chain.epoch_of(slot + 1) != epoch and epoch + 1 not in self._epochs:
+        if self._chain.epoch_of(slot + 1) != epoch:
             await self._resolve(epoch + 1)
+        if epoch > 0 and epoch in self._epochs:  # last of all: it must hold up nothing
+            await self._resolve(epoch - 1, is_over=True)
 
     def _duties_in(self, slot: int) -> list[Duty]:
         found = self._epochs.get(self._chain.epoch_of(slot))
@@ -169,23 +181,26 @@ class Scheduler:
         while (remaining_s := wall_s - self._clock.wall_s()) > 0:  # noqa: ASYNC110
             await asyncio.sleep(min(remaining_s, self._chain.slot_duration_ms / 1000))
 
-    async def _resolve(self, epoch: int) -> None:
+    async def _resolve(self, epoch: int, *, is_over: bool = False) -> None:
+        if epoch in self._epochs:
+            return
         async with self._resolving:
             if epoch in self._epochs:
                 return
             try:
-                self._epochs[epoch] = await self._fetch_epoch(epoch)
+                self._epochs[epoch] = await self._fetch_epoch(epoch, with_proposals=not is_over)
             except (Transient, BeaconNodeAnswerInvalid) as error:
                 self._log.warning("epoch_not_resolved", epoch=epoch, reason=str(error))
                 return
             except TetrarchError as error:
                 self._log.error("epoch_not_resolved", epoch=epoch, reason=str(error))
                 return
-        for old in [known for known in self._epochs if known <= epoch - EPOCHS_KEPT]:
+        for old in [known for known in self._epochs if known <= max(self._epochs) - EPOCHS_KEPT]:
             del self._epochs[old]
-        await self.resolved.emit(epoch)
+        if not is_over:
+            await self.resolved.emit(epoch)
 
-    async def _fetch_epoch(self, epoch: int) -> _Epoch:
+    async def _fetch_epoch(self, epoch: int, *, with_proposals: bool) -> _Epoch:
         records = await self._beacon_node.validators(self._pubkeys)
         active = {
             record.index: PubKey(record.pubkey) for record in records if record.status.is_active
@@ -196,7 +211,9 @@ class Scheduler:
             return _Epoch()
         indices = tuple(sorted(active))
         attesters = await self._beacon_node.attester_duties(epoch, indices)
-        proposers = await self._beacon_node.proposer_duties(epoch)
+        proposers: tuple[ProposerDuty, ...] = ()
+        if with_proposals:
+            proposers = (await self._beacon_node.proposer_duties(epoch)).duties
         definitions: dict[Duty, list[DutyDefinition]] = {}
         for attester in attesters.duties:
             self._check(active, attester.validator_index, attester.pubkey, attester.slot, epoch)
@@ -211,7 +228,7 @@ class Scheduler:
                     validator_committee_index=attester.validator_committee_index,
                 )
             )
-        for proposer in proposers.duties:
+        for proposer in proposers:
             if proposer.validator_index not in active or proposer.slot == GENESIS_SLOT:
                 continue
             self._check(active, proposer.validator_index, proposer.pubkey, proposer.slot, epoch)
@@ -227,7 +244,8 @@ class Scheduler:
             {
                 duty: tuple(sorted(items, key=lambda item: item.pubkey))
                 for duty, items in definitions.items()
-            }
+            },
+            has_proposals=with_proposals,
         )
 
     def _check(
