@@ -235,6 +235,19 @@ def test_clock_set_back_does_not_silence_the_node() -> None:
     play(scenario, start_slot=20)
 
 
+def test_clock_set_back_by_many_epochs_does_not_silence_the_node() -> None:
+    async def scenario(world: World) -> None:
+        world.node.attests(FIRST, 12)
+        world.start()
+        await world.until(80.5)
+        world.clock.offset_s -= 12 * 70
+        await world.until(13)
+        assert world.duties == [attester(12)]
+        assert world.resolved == [10, 1]
+
+    play(scenario, start_slot=80)
+
+
 def test_before_genesis_nothing_ticks() -> None:
     async def scenario(world: World) -> None:
         world.start()

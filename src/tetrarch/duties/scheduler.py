@@ -195,7 +195,7 @@ class Scheduler:
             except TetrarchError as error:
                 self._log.error("epoch_not_resolved", epoch=epoch, reason=str(error))
                 return
-        for old in [known for known in self._epochs if known <= max(self._epochs) - EPOCHS_KEPT]:
+        for old in [known for known in self._epochs if known <= epoch - EPOCHS_KEPT]:
             del self._epochs[old]
         if not is_over:
             await self.resolved.emit(epoch)
