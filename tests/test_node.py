@@ -25,10 +25,11 @@ from tetrarch.duties.codec import decode_partials, encode_partials
 from tetrarch.duties.dutydb import RECENT_MAX, DutyDB
 from tetrarch.duties.group_crypto import BlsGroupCrypto
 from tetrarch.duties.plausible import signing_root
+from tetrarch.duties.retry import REFUSALS_MAX
 from tetrarch.duties.tracker import DutyReport
 from tetrarch.duties.types import Duty, DutyType, PartialSet, Payload, PubKey, ShareIndex
 from tetrarch.entropy import system_entropy
-from tetrarch.ethereum.beacon_node.errors import BeaconNodeUnreachable
+from tetrarch.ethereum.beacon_node.errors import BeaconNodeRefused, BeaconNodeUnreachable
 from tetrarch.network.ports import Topic
 from tetrarch.node import Node, NodePorts, NodeShape
 from tetrarch.sim.identities import ModelIdentity
@@ -240,6 +241,92 @@ def test_late_false_partial_with_a_full_disk_stops_nothing() -> None:
 
         await world.live(attacked)
         assert {line["share_index"] for line in world.log.find("false_partials")} == {4}
+
+    play(scenario)
+
+
+async def nothing(_: World) -> None:
+    return
+
+
+async def expires(world: World) -> None:
+    await sleep_until(SLOT + 10, world.clock)
+    (report,) = (r for r in world.reports if r.slot == SLOT and r.type == "attester")
+    assert report.outcome == "done"
+    assert report.reason == ""
+
+
+def test_what_the_beacon_node_took_is_not_submitted_in_the_next_life_and_counts_as_done() -> None:
+    async def scenario(world: World) -> None:
+        await world.decide()
+        await world.live(peers_sign)
+        assert len(world.submissions) == 1
+        await world.live(expires)
+        assert len(world.submissions) == 1
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("status", [0, 400, 503])
+def test_what_the_beacon_node_did_not_take_is_submitted_in_the_next_life(status: int) -> None:
+    async def scenario(world: World) -> None:
+        world.beacon_node.failing["submit_attestations"] = (
+            BeaconNodeRefused("post", status=status, message="no")
+            if status
+            else BeaconNodeUnreachable("ask")
+        )
+        await world.decide()
+        await world.live(peers_sign)
+        world.beacon_node.failing.clear()
+        tried = len(world.submissions)
+        assert tried > 0
+        await world.live(expires)
+        assert len(world.submissions) == tried + 1
+
+    play(scenario)
+
+
+def test_submission_that_cannot_be_noted_is_noted_once_there_is_room() -> None:
+    async def scenario(world: World) -> None:
+        async def full(world: World) -> None:
+            submit = world.beacon_node.submit_attestations
+
+            async def taken(*args: Any) -> None:
+                await submit(*args)
+                world.storage.full = True
+
+            world.beacon_node.submit_attestations = taken  # type: ignore[method-assign,assignment]
+            await peers_sign(world)
+            await asyncio.sleep(5)
+            assert len(world.submissions) == 1, "not submitted anew for lack of room"
+            world.storage.full = False
+            await asyncio.sleep(10)
+
+        await world.decide()
+        await world.live(full)
+        await world.live(nothing)
+        assert len(world.submissions) == 1
+
+    play(scenario)
+
+
+def test_refused_submission_is_given_up_after_a_few_tries_with_the_reason() -> None:
+    async def scenario(world: World) -> None:
+        world.beacon_node.failing["submit_attestations"] = BeaconNodeRefused(
+            "post", status=400, message="unknown head block"
+        )
+        await world.decide()
+
+        async def refused(world: World) -> None:
+            await peers_sign(world)
+            await sleep_until(SLOT + 10, world.clock)
+
+        await world.live(refused)
+        assert len(world.submissions) == REFUSALS_MAX
+        (line,) = world.log.find("step_failed")
+        assert "unknown head block" in line["reason"]
+        (report,) = (r for r in world.reports if r.slot == SLOT and r.type == "attester")
+        assert (report.reason, report.outcome) == ("broadcast_bn_error", "not_ours")
 
     play(scenario)
 

@@ -57,6 +57,7 @@ BACKGROUND_EDGES = frozenset(
         "scheduler>signer.sign_randao",
         "consensus>signer.sign",
         "sigagg>broadcaster.broadcast",
+        "broadcaster>aggsigdb.note_submitted",
     }
 )
 # Which station of a duty each edge marks, for the tracker.
@@ -249,8 +250,8 @@ class Node:
     async def _resume(self) -> None:
         """Go on with what was decided before a crash and is still open.
 
-        Group signatures that are stored may not have reached the beacon node: it gets them
-        (again). The enclave repeats itself, so signing (again) is safe too.
+        Group signatures that are stored may not have reached the beacon node: it gets those that
+        it is not known to have. The enclave repeats itself, so signing (again) is safe too.
         """
         c, chain = self.components, self.shape.chain
         now_slot = chain.slot_at(self._ports.clock.wall_s())
@@ -262,10 +263,12 @@ class Node:
             duty = data_set.duty
             if not c.deadlines.is_open(duty):
                 continue
-            found = [await c.aggsigdb.find(duty, item.pubkey) for item in data_set.items]
-            made = tuple(signed for signed in found if signed is not None)
+            stored = await c.aggsigdb.submissions(duty)
+            made = stored.left
             if made:
                 await submit(SignedDataSet(duty=duty, items=made))
+            if len(stored.taken) == len(data_set.items):
+                self.tracker.was_done(duty)
             signed = all(c.parsigdb.has_signed(duty, i.pubkey, own) for i in data_set.items)
             if sign is not None and not signed:
                 await sign(data_set)

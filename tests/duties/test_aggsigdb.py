@@ -4,15 +4,32 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from tests.duties.duty_world import Validators, database, recorded, signed_randao
+from tests.duties.duty_world import (
+    Validators,
+    attestation_data,
+    database,
+    recorded,
+    signed_randao,
+)
 
-from tetrarch.duties.aggsigdb import AggSigDB, MismatchingSignature
-from tetrarch.duties.types import Duty, DutyType, RandaoPayload
+from tetrarch.duties.aggsigdb import SCHEMA, AggSigDB, MismatchingSignature, Submissions
+from tetrarch.duties.types import (
+    AttestationPayload,
+    Duty,
+    DutyType,
+    PubKey,
+    RandaoPayload,
+    SignedData,
+    SignedDataSet,
+)
 from tetrarch.storage.errors import StorageFull
+from tetrarch.storage.inline import InlineDatabase
+from tetrarch.storage.migrations import Schema
 
 VALIDATORS = Validators(2)
 PUBKEY, OTHER = VALIDATORS.pubkeys
 DUTY = Duty(9, DutyType.RANDAO)
+ATTESTER = Duty(9, DutyType.ATTESTER)
 SIGNED = signed_randao(PUBKEY)
 
 
@@ -101,6 +118,71 @@ def test_sub_indices_are_separate_keys() -> None:
         await db.store(replace(SIGNED, items=(second,)))
         assert await db.find(DUTY, PUBKEY, 1) == second
         assert await db.find(DUTY, PUBKEY) == SIGNED.items[0]
+
+    asyncio.run(main())
+
+
+def signed_attestations(*pubkeys: PubKey) -> SignedDataSet:
+    payload = AttestationPayload(data=attestation_data(9))
+    items = tuple(
+        SignedData(pubkey=pubkey, sub_index=0, payload=payload, signature=b"\1" * 96)
+        for pubkey in pubkeys
+    )
+    return SignedDataSet(duty=ATTESTER, items=items)
+
+
+def test_what_was_submitted_is_known_after_a_crash_and_the_rest_is_left() -> None:
+    async def main() -> None:
+        storage = database()
+        db = AggSigDB(storage=storage)
+        first, second = signed_attestations(PUBKEY), signed_attestations(OTHER)
+        await db.store(first)
+        await db.store(second)
+        await db.note_submitted(second)
+        await db.note_submitted(second)
+        storage.crash()
+        db = AggSigDB(storage=storage.reopen())
+        assert await db.submissions(ATTESTER) == Submissions(taken=second.items, left=first.items)
+        await db.note_submitted(first)
+        whole = signed_attestations(PUBKEY, OTHER)
+        assert await db.submissions(ATTESTER) == Submissions(taken=whole.items, left=())
+        assert await db.submissions(Duty(10, DutyType.ATTESTER)) == Submissions(taken=(), left=())
+        assert await db.submissions(DUTY) == Submissions(taken=(), left=())
+
+    asyncio.run(main())
+
+
+def test_note_is_one_row_however_many_validators_and_goes_with_the_signatures() -> None:
+    async def main() -> None:
+        storage = database()
+        db = AggSigDB(storage=storage)
+        signed = signed_attestations(PUBKEY, OTHER)
+        await db.store(signed)
+        await db.note_submitted(signed)
+
+        async def rows() -> int:
+            return await storage.read(
+                lambda connection: len(
+                    connection.execute("SELECT * FROM aggsigdb_submitted").fetchall()
+                )
+            )
+
+        assert await rows() == 1
+        assert await db.delete_before(DutyType.ATTESTER, 9) == 0
+        assert await rows() == 1
+        assert await db.delete_before(DutyType.ATTESTER, 10) == 2
+        assert await rows() == 0
+
+    asyncio.run(main())
+
+
+def test_signatures_of_a_version_that_did_not_note_submissions_are_left() -> None:
+    async def main() -> None:
+        old = InlineDatabase.open((Schema(component="aggsigdb", steps=SCHEMA.steps[:1]),))
+        signed = signed_attestations(PUBKEY)
+        await AggSigDB(storage=old).store(signed)
+        db = AggSigDB(storage=old.reopen((SCHEMA,)))
+        assert await db.submissions(ATTESTER) == Submissions(taken=(), left=signed.items)
 
     asyncio.run(main())
 

@@ -19,8 +19,14 @@ from tests.duties.duty_world import (
     signed_randao,
 )
 
-from tetrarch.duties.broadcaster import Broadcaster, DecisionMissing, SignedWithoutDecision
+from tetrarch.duties.broadcaster import (
+    Broadcaster,
+    DecisionMissing,
+    SignedWithoutDecision,
+    SubmissionRefused,
+)
 from tetrarch.duties.dutydb import DutyDB
+from tetrarch.duties.retry import Refusal
 from tetrarch.duties.types import AttestationPayload, Duty, DutyType, SignedData, SignedDataSet
 from tetrarch.errors import Transient
 from tetrarch.ethereum.beacon_node.errors import BeaconNodeRefused
@@ -172,15 +178,38 @@ def test_nothing_is_submitted_when_nothing_matches() -> None:
     asyncio.run(main())
 
 
-def test_refusal_of_the_beacon_node_reaches_the_retry() -> None:
+@pytest.mark.parametrize("status", [301, 408, 425, 429, 500, 503])
+def test_refusal_that_asks_for_patience_is_tried_until_the_deadline(status: int) -> None:
     async def main() -> None:
         world = World()
         await world.decided.store(VALIDATORS.unsigned())
         world.node.failing["submit_attestations"] = BeaconNodeRefused(
-            "post", status=503, message="syncing"
+            "post", status=status, message="syncing"
         )
-        with pytest.raises(BeaconNodeRefused):
+        with pytest.raises(BeaconNodeRefused) as raised:
             await world.broadcaster.broadcast(signed_attestations())
+        assert isinstance(raised.value, Transient)
+        assert world.submitted == []
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 422])
+@pytest.mark.parametrize("call", ["submit_attestations", "publish_block"])
+def test_refusal_of_what_is_submitted_is_worth_a_few_tries_and_says_why(
+    call: str, status: int
+) -> None:
+    async def main() -> None:
+        world = World()
+        signed_set = signed_attestations()
+        unsigned = VALIDATORS.unsigned()
+        if call == "publish_block":
+            signed_set, unsigned = signed_block(PUBKEY, block()), proposal_set(PUBKEY, block())
+        await world.decided.store(unsigned)
+        world.node.failing[call] = BeaconNodeRefused("post", status=status, message="unknown head")
+        with pytest.raises(SubmissionRefused, match=f"status={status} message=unknown head") as got:
+            await world.broadcaster.broadcast(signed_set)
+        assert isinstance(got.value, Refusal)
         assert world.submitted == []
 
     asyncio.run(main())

@@ -61,6 +61,8 @@ READS: dict[str, Read] = {
     "dutydb since": lambda storage: dutydb(storage).decided_since(SLOT),
     "parsigdb": lambda storage: parsigdb(storage).load(),
     "aggsigdb": lambda storage: AggSigDB(storage=storage).find(RANDAO, PUBKEY),
+    "aggsigdb of duty": lambda storage: AggSigDB(storage=storage).submissions(RANDAO),
+    "aggsigdb_submitted": lambda storage: AggSigDB(storage=storage).submissions(RANDAO),
     "votes": lambda storage: DurableVoteLog(storage=storage).votes(ATTESTER),
 }
 
@@ -76,6 +78,7 @@ def path(tmp_path: Path) -> Path:
         await dutydb(storage).store(proposal_set(PUBKEY, block()))
         await parsigdb(storage).store_internal(VALIDATORS.partials(1))
         await AggSigDB(storage=storage).store(signed_randao(PUBKEY))
+        await AggSigDB(storage=storage).note_submitted(signed_randao(PUBKEY))
         vote = Vote(
             duty=ATTESTER,
             round=1,
@@ -132,6 +135,9 @@ def test_whole_rows_are_read(path: Path, name: str) -> None:
         ("aggsigdb", "UPDATE aggsigdb SET data = zeroblob(9)", "duty=9/randao"),
         ("aggsigdb", "UPDATE aggsigdb SET data = 12", "duty=9/randao"),
         ("aggsigdb", "UPDATE aggsigdb SET signature = x'01'", "duty=9/randao"),
+        ("aggsigdb of duty", "UPDATE aggsigdb SET pubkey = x'01'", "duty=9/randao"),
+        ("aggsigdb_submitted", "UPDATE aggsigdb_submitted SET keys = x'01'", "duty=9/randao"),
+        ("aggsigdb_submitted", "UPDATE aggsigdb_submitted SET keys = 'text'", "duty=9/randao"),
         ("votes", "UPDATE votes SET message_type = 9", "duty=9/attester"),
         ("votes", "UPDATE votes SET content = 'text'", "duty=9/attester"),
         ("votes", "UPDATE votes SET value_hash = 3", "duty=9/attester"),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.duties.duty_world import GENESIS_S, RecordingLog
 
-from tetrarch.duties.retry import BACKOFF_MAX_S, Retryer, backoff_s
+from tetrarch.duties.retry import BACKOFF_MAX_S, REFUSALS_MAX, Refusal, Retryer, backoff_s
 from tetrarch.duties.types import Duty, DutyType
 from tetrarch.errors import InvariantBroken, OperatorError, PeerFault, Transient
 from tetrarch.sim.loop import SimClock, simulate
@@ -81,6 +81,48 @@ def test_transient_failure_is_repeated_with_growing_pauses_until_it_works() -> N
     world = play(lambda world: world.start(step))
     assert world.attempts == [0.0, 0.25, 0.65, 1.29]
     assert world.failures == []
+
+
+def test_refusal_is_repeated_a_few_times_only_and_its_reason_told() -> None:
+    async def refuse(_: int) -> None:
+        raise Refusal("submit", message="unknown head")
+
+    world = play(lambda world: world.start(refuse), lifetime_s=1000)
+    assert len(world.attempts) == REFUSALS_MAX
+    assert 8 < world.attempts[-1] < 12, "a late block is there by then"
+    ((_, _, reason),) = world.failures
+    assert "unknown head" in reason
+
+
+def test_refusal_that_turns_into_consent_in_time_is_no_failure() -> None:
+    async def step(attempt: int) -> None:
+        if attempt < REFUSALS_MAX:
+            raise Refusal("submit")
+
+    world = play(lambda world: world.start(step))
+    assert len(world.attempts) == REFUSALS_MAX
+    assert world.failures == []
+
+
+def test_being_away_meanwhile_does_not_count_as_refusal() -> None:
+    async def step(attempt: int) -> None:
+        if attempt % 2:
+            raise Transient("ask")
+        raise Refusal("submit")
+
+    world = play(lambda world: world.start(step), lifetime_s=1000)
+    assert len(world.attempts) == 2 * REFUSALS_MAX
+
+
+def test_deadline_before_the_last_refusal_still_tells_the_reason() -> None:
+    async def refuse(attempt: int) -> None:
+        if attempt == 3:
+            await asyncio.Event().wait()
+        raise Refusal("submit", message="unknown head")
+
+    world = play(lambda world: world.start(refuse), lifetime_s=2)
+    ((_, _, reason),) = world.failures
+    assert "unknown head" in reason
 
 
 def test_deadline_ends_the_attempts_with_the_last_reason() -> None:

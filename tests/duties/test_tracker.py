@@ -44,6 +44,13 @@ def test_submitted_duty_is_done_with_one_line() -> None:
     assert line["submitted_ms"] == 0.0
 
 
+def test_duty_that_was_done_in_a_former_life_is_done_without_times() -> None:
+    world = World()
+    world.tracker.was_done(DUTY)
+    report = world.tracker.finish(DUTY)
+    assert (report.outcome, report.reason, report.at_ms) == ("done", "", {})
+
+
 def test_randao_is_done_once_it_is_aggregated() -> None:
     world = World()
     duty = Duty(9, DutyType.RANDAO)

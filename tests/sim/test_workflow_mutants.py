@@ -217,7 +217,18 @@ MUTANTS = (
     Mutant(
         "stored group signature is not submitted after a crash",
         (("node", "            if made:\n", "            if made == 1:\n"),),
-        first_seed=58,
+        first_seed=100,
+    ),
+    Mutant(
+        "submission is noted before it is made",
+        (
+            (
+                "duties.broadcaster",
+                "        match signed_set.duty.type:\n",
+                "        await self.submitted.emit(signed_set)\n        match signed_set.duty.type:\n",
+            ),
+        ),
+        first_seed=100,
     ),
     Mutant(
         "steps are not tried again",

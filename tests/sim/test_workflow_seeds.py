@@ -67,7 +67,7 @@ def test_seeds_cover_every_fault() -> None:
     assert any(p.full_disks for p in profiles)
     assert any(p.faults.loss > 0.3 for p in profiles)
     assert any(max(p.offsets_s) > 0.1 for p in profiles)
-    for fault in ("forked", "head_lag", "error_rate"):
+    for fault in ("forked", "head_lag", "error_rate", "submit_error_rate"):
         assert any(getattr(beacon, fault) for p in profiles for beacon in p.beacon), fault
     assert sum(map(uses_real_crypto, range(WORKFLOW_SEEDS_FAST))) * 10 >= WORKFLOW_SEEDS_FAST
 

@@ -1,6 +1,11 @@
-"""AggSigDB: the group's signatures, durable, with blocking queries."""
+"""AggSigDB: the group's signatures, durable, with blocking queries.
+
+It also knows which of them the beacon node has taken, so that a restarted node submits the
+others only. That is noted after the submission: what is not noted is submitted again.
+"""
 
 import sqlite3
+from dataclasses import dataclass
 
 from tetrarch.duties.codec import decode_payload, encode_payload
 from tetrarch.duties.ports import Storage
@@ -32,11 +37,23 @@ _TABLE_AND_INDEXES = (
     ) WITHOUT ROWID
     """,
 )
-SCHEMA = Schema(component="aggsigdb", steps=(_TABLE_AND_INDEXES,))
+# One row for each submission, however many validators it was for.
+_SUBMITTED = (
+    """
+    CREATE TABLE aggsigdb_submitted (
+        slot INTEGER NOT NULL,
+        duty_type INTEGER NOT NULL,
+        keys BLOB NOT NULL
+    )
+    """,
+    "CREATE INDEX aggsigdb_submitted_duty ON aggsigdb_submitted (slot, duty_type)",
+)
+SCHEMA = Schema(component="aggsigdb", steps=(_TABLE_AND_INDEXES, _SUBMITTED))
 
 _INSERT = "INSERT INTO aggsigdb VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 
 _Key = tuple[Duty, PubKey, int]
+_KEY_SIZE_BYTES = PUBLIC_KEY_SIZE_BYTES + 1  # of a submitted object: root key, sub-index
 
 
 class MismatchingSignature(TetrarchError):
@@ -45,8 +62,16 @@ class MismatchingSignature(TetrarchError):
     code = "mismatching_signature"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submissions:
+    """A duty's stored group signatures: what the beacon node is known to have, and what not."""
+
+    taken: tuple[SignedData, ...]
+    left: tuple[SignedData, ...]
+
+
 class AggSigDB:
-    """Input: ``store``. Query: ``await_signed``."""
+    """Inputs: ``store``, ``note_submitted``. Queries: ``await_signed``, ``submissions``."""
 
     def __init__(self, *, storage: Storage) -> None:
         self.stored = Output[SignedDataSet]("stored")
@@ -114,15 +139,33 @@ class AggSigDB:
 
         return await self._storage.read(query)
 
-    async def delete_before(self, duty_type: DutyType, slot: int) -> int:
-        """Delete rows of ``duty_type`` older than ``slot``; see ``retention``. Returns the count."""
-        return await self._storage.write(
-            lambda connection: (
-                connection.execute(
-                    "DELETE FROM aggsigdb WHERE duty_type = ? AND slot < ?", (int(duty_type), slot)
-                ).rowcount
+    async def note_submitted(self, signed_set: SignedDataSet) -> None:
+        """The beacon node took these. One row for all; noting them again does no harm."""
+        duty = signed_set.duty
+        row = (duty.slot, int(duty.type), b"".join(_key(item) for item in signed_set.items))
+        await self._storage.write(
+            lambda connection: connection.execute(
+                "INSERT INTO aggsigdb_submitted VALUES (?, ?, ?)", row
             )
         )
+
+    async def submissions(self, duty: Duty) -> Submissions:
+        """What is stored of ``duty``, by whether the beacon node is known to have taken it."""
+        return await self._storage.read(lambda connection: _submissions(connection, duty))
+
+    async def delete_before(self, duty_type: DutyType, slot: int) -> int:
+        """Delete rows of ``duty_type`` older than ``slot``; see ``retention``. Returns the count."""
+
+        def transaction(connection: sqlite3.Connection) -> int:
+            older = (int(duty_type), slot)
+            connection.execute(
+                "DELETE FROM aggsigdb_submitted WHERE duty_type = ? AND slot < ?", older
+            )
+            return connection.execute(
+                "DELETE FROM aggsigdb WHERE duty_type = ? AND slot < ?", older
+            ).rowcount
+
+        return await self._storage.write(transaction)
 
 
 def _signed(pubkey: bytes, sub_index: int, data: bytes, signature: bytes) -> SignedData:
@@ -134,6 +177,36 @@ def _signed(pubkey: bytes, sub_index: int, data: bytes, signature: bytes) -> Sig
         payload=decode_payload(data),
         signature=blob(signature),
     )
+
+
+def _key(item: SignedData) -> bytes:
+    return item.pubkey + bytes([item.sub_index])
+
+
+def _submissions(connection: sqlite3.Connection, duty: Duty) -> Submissions:
+    of_duty = (duty.slot, int(duty.type))
+    rows = connection.execute(
+        "SELECT pubkey, sub_index, data, signature FROM aggsigdb WHERE slot = ? AND duty_type = ?"
+        " ORDER BY pubkey, sub_index",
+        of_duty,
+    ).fetchall()
+    notes = connection.execute(
+        "SELECT keys FROM aggsigdb_submitted WHERE slot = ? AND duty_type = ?", of_duty
+    ).fetchall()
+    with decoding_rows(connection, "aggsigdb", duty=duty):
+        signed = [_signed(*row) for row in rows]
+    with decoding_rows(connection, "aggsigdb_submitted", duty=duty):
+        known = {key for (keys,) in notes for key in _keys(blob(keys))}
+    return Submissions(
+        taken=tuple(item for item in signed if _key(item) in known),
+        left=tuple(item for item in signed if _key(item) not in known),
+    )
+
+
+def _keys(keys: bytes) -> list[bytes]:
+    if len(keys) % _KEY_SIZE_BYTES:
+        raise InputInvalid("decode row", field="keys", size_bytes=len(keys))
+    return [keys[at : at + _KEY_SIZE_BYTES] for at in range(0, len(keys), _KEY_SIZE_BYTES)]
 
 
 def _find(

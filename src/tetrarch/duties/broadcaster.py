@@ -3,10 +3,13 @@
 Every node of the cluster submits; beacon nodes drop what they already have.
 """
 
+from collections.abc import Awaitable
 from dataclasses import replace
 
 from tetrarch.duties.ports import DecidedData
+from tetrarch.duties.retry import Refusal
 from tetrarch.duties.types import (
+    Duty,
     DutyType,
     ProposalPayload,
     SignedData,
@@ -16,6 +19,7 @@ from tetrarch.duties.types import (
     refuse_deprecated,
 )
 from tetrarch.errors import TetrarchError, Transient
+from tetrarch.ethereum.beacon_node.errors import BeaconNodeRefused
 from tetrarch.ethereum.beacon_node.ports import AttestationSubmission, BeaconNode
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.ethereum.spec.proposals import sign_proposal
@@ -33,6 +37,12 @@ class SignedWithoutDecision(TetrarchError):
     """The group signed another object than this node decided: nothing of it is submitted."""
 
     code = "signed_without_decision"
+
+
+class SubmissionRefused(Refusal):
+    """The beacon node says that what the group signed is wrong, or knows too little to take it."""
+
+    code = "submission_refused"
 
 
 class Broadcaster:
@@ -58,6 +68,7 @@ class Broadcaster:
         Raises:
             Transient: the beacon node was away, or our decision is still missing; the edge's
                 retry calls again until the deadline.
+            SubmissionRefused: the beacon node refused it; worth a few tries.
             SignedWithoutDecision: nothing of the set is what we decided.
         """
         refuse_deprecated(signed_set.duty)
@@ -88,9 +99,8 @@ class Broadcaster:
         if not matching:
             raise SignedWithoutDecision("submit attestations", duty=signed_set.duty)
         fork = self._chain.fork_at_slot(signed_set.duty.slot)
-        await self._beacon_node.submit_attestations(
-            fork, tuple(_submission(item, signed) for item, signed in matching)
-        )
+        submissions = tuple(_submission(item, signed) for item, signed in matching)
+        await _taken(signed_set.duty, self._beacon_node.submit_attestations(fork, submissions))
         return tuple(signed for _, signed in matching)
 
     async def _proposal(self, signed_set: SignedDataSet) -> tuple[SignedData, ...]:
@@ -106,10 +116,21 @@ class Broadcaster:
                 and signed.payload.header == item.proposal.header
             ):
                 block = sign_proposal(item.proposal, signed.signature)
-                await self._beacon_node.publish_block(block)
+                await _taken(signed_set.duty, self._beacon_node.publish_block(block))
                 return (signed,)
         self._log.error("signed_without_decision", duty=str(signed_set.duty))
         raise SignedWithoutDecision("submit block", duty=signed_set.duty)
+
+
+async def _taken(duty: Duty, submission: Awaitable[None]) -> None:
+    try:
+        await submission
+    except BeaconNodeRefused as error:
+        if not error.blames_request:
+            raise
+        raise SubmissionRefused(
+            "submit", duty=duty, status=error.status, message=error.message
+        ) from error
 
 
 def _submission(item: UnsignedAttestation, signed: SignedData) -> AttestationSubmission:

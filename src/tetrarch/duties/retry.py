@@ -1,7 +1,8 @@
 """Retry at the wiring: an edge runs in the background and is repeated until its deadline.
 
-Only ``Transient`` errors are repeated, with exponential backoff. What a person must mend, and a
-broken invariant, stops the node. Anything else ends the duty's step with one log line.
+Only ``Transient`` errors are repeated, with exponential backoff, and a ``Refusal`` only a few
+times. What a person must mend, and a broken invariant, stops the node. Anything else ends the
+duty's step with one log line.
 """
 
 import asyncio
@@ -20,7 +21,15 @@ T = TypeVar("T")
 BACKOFF_FIRST_S = 0.25
 BACKOFF_FACTOR = 1.6
 BACKOFF_MAX_S = 12.0
+# The eighth comes some 11 s after the first: by then a beacon node has seen a late head block.
+REFUSALS_MAX = 8
 _ATTEMPTS_OF_GROWTH = 20  # far beyond the maximum; the power itself must not overflow
+
+
+class Refusal(Transient):
+    """Somebody judged what we sent and said no. It may have known too little: try a few times."""
+
+    code = "refusal"
 
 
 def backoff_s(attempt: int, *, jitter: float) -> float:
@@ -62,7 +71,7 @@ class Retryer:
 
     async def _run(self, edge: str, duty: Duty, handler: Handler[T], value: T) -> None:
         deadline_s = self._deadline_s(duty)
-        attempt = 0
+        attempt = refusals = 0
         reason = "deadline passed"
         while True:
             remaining_s = None if deadline_s is None else deadline_s - self._clock.wall_s()
@@ -80,6 +89,9 @@ class Retryer:
             except Transient as error:
                 reason = str(error)
                 self._log.debug("step_retried", edge=edge, duty=str(duty), reason=reason)
+                refusals += isinstance(error, Refusal)
+                if refusals >= REFUSALS_MAX:
+                    break
             except OperatorError:
                 raise  # the disk or the enclave is gone: going on would only hide it
             except TetrarchError as error:

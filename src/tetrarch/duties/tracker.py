@@ -85,7 +85,7 @@ class DutyReport:
 
 
 class Tracker:
-    """Inputs: ``passed``, ``decision``, ``participated``, ``failed``, ``finish``."""
+    """Inputs: ``passed``, ``decision``, ``participated``, ``failed``, ``was_done``, ``finish``."""
 
     def __init__(self, *, chain: ChainSpec, clock: Clock, log: Log) -> None:
         self._chain = chain
@@ -116,6 +116,10 @@ class Tracker:
     def failed(self, edge: str, duty: Duty, reason: str) -> None:
         """A step ended without success; the duty may still succeed through the peers."""
         self._record(duty).reasons[edge] = reason
+
+    def was_done(self, duty: Duty) -> None:
+        """The node finished ``duty`` before it was restarted; when is not known any more."""
+        self._record(duty).outcome = Outcome.DONE
 
     def finish(self, duty: Duty) -> DutyReport:
         """The duty's deadline has passed: log its outcome and return the report."""

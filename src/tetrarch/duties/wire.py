@@ -97,6 +97,9 @@ def wire(c: Components, *, on: Decorate = plain) -> None:
     c.sigagg.aggregated.subscribe(on("sigagg>aggsigdb.store", c.aggsigdb.store))
     c.sigagg.aggregated.subscribe(on("sigagg>broadcaster.broadcast", c.broadcaster.broadcast))
     c.sigagg.aggregated.subscribe(on("sigagg>parsigdb.mark_aggregated", c.parsigdb.mark_aggregated))
+    c.broadcaster.submitted.subscribe(
+        on("broadcaster>aggsigdb.note_submitted", c.aggsigdb.note_submitted)
+    )
     c.sigagg.rejected.subscribe(on("sigagg>parsigdb.reject", c.parsigdb.reject))
     c.deadlines.expired.subscribe(c.parsigdb.expire)
     c.scheduler.slots.subscribe(c.parsigex.resend)

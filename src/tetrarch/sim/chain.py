@@ -67,6 +67,7 @@ class BeaconFaults:
     head_lag: int = 0  # slots whose blocks it has not seen yet
     error_rate: float = 0.0
     view_error_rate: float = 0.0  # of attestation data alone
+    submit_error_rate: float = 0.0  # of what is submitted alone
     forked: bool = False  # it follows another chain: other targets, older sources
     selective: bool = False  # of the validators that attest in one slot it tells of the first alone
 
@@ -321,7 +322,7 @@ class SimBeaconNode:
     ) -> None:
         """See ``BeaconNode``."""
         invariant(fork is Fork.ELECTRA, "the chain is Electra")
-        await self._answer()
+        await self._answer(error_rate=self.faults.submit_error_rate)
         for each in submissions:
             pubkey = self._chain.pubkey_of(each.validator_index)
             invariant(pubkey is not None, "attestations are of the cluster's validators")
@@ -331,7 +332,7 @@ class SimBeaconNode:
 
     async def publish_block(self, signed: SignedProposal) -> None:
         """See ``BeaconNode``."""
-        await self._answer()
+        await self._answer(error_rate=self.faults.submit_error_rate)
         header = signed.header
         pubkey = self._chain.pubkey_of(header.proposer_index)
         invariant(pubkey is not None, "blocks are of the cluster's validators")

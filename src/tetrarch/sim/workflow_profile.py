@@ -25,6 +25,8 @@ class Kind(StrEnum):
 
 SELECTIVE_SHARE = 0.15  # of the seeds with liars
 SELECTIVE_VALIDATORS = 12  # so that many slots have several
+DEAF_SHARE = 0.15  # of the seeds: beacon nodes that hardly take anything until the heal
+DEAF_ERROR_RATE = 0.95
 _KINDS = (Kind.LIAR, Kind.LIAR, Kind.TAMPER, Kind.TAMPER, Kind.TWINS, Kind.SILENT)
 
 
@@ -104,12 +106,14 @@ def draw(seed: int) -> Profile:
         liars = tuple((node, Kind.SELECTIVE) for node, _ in liars)
         validator_count = SELECTIVE_VALIDATORS
     honest = [n for n in range(node_count) if n not in {node for node, _ in liars}]
+    is_deaf = Random(f"{seed}/deaf").random() < DEAF_SHARE
+    submit_error_rate = DEAF_ERROR_RATE if is_deaf else 0.0
     return Profile(
         node_count=node_count,
         validator_count=validator_count,
         heal_s=heal_s,
         faults=Faults.drawn(rng),
-        beacon=_beacon_faults(rng, node_count),
+        beacon=_beacon_faults(rng, node_count, submit_error_rate),
         offsets_s=tuple(rng.uniform(-skew_s, skew_s) for _ in range(node_count)),
         commit_s=rng.choice([0.0, 0.001, 0.02, 0.2]),
         liars=liars,
@@ -119,7 +123,9 @@ def draw(seed: int) -> Profile:
     )
 
 
-def _beacon_faults(rng: Random, node_count: int) -> tuple[BeaconFaults, ...]:
+def _beacon_faults(
+    rng: Random, node_count: int, submit_error_rate: float
+) -> tuple[BeaconFaults, ...]:
     """Some beacon nodes follow a fork, at most f of them; any may be late or away."""
     forked = rng.sample(range(node_count), rng.randint(0, faulty_max(node_count)))
     error_rate = rng.choice([0.0, 0.0, 0.2, 0.6])
@@ -130,6 +136,7 @@ def _beacon_faults(rng: Random, node_count: int) -> tuple[BeaconFaults, ...]:
             head_lag=rng.choice([0, 0, 0, 1, 3]),
             error_rate=rng.choice([0.0, error_rate]),
             view_error_rate=view_error_rate,
+            submit_error_rate=submit_error_rate,
             forked=node in forked,
         )
         for node in range(node_count)

@@ -1,9 +1,12 @@
 """What can go wrong between us and a beacon node, by the decision it forces.
 
-All three are ``Transient``: another node, or the same one later, may answer.
+All three are ``Transient``: another node, or the same one later, may answer. A refusal may say
+that the request itself is wrong (``blames_request``): then a few tries are enough.
 """
 
 from tetrarch.errors import Transient
+
+_LATER = frozenset({408, 425, 429})  # timed out, too early, too many
 
 
 class BeaconNodeUnreachable(Transient):
@@ -21,6 +24,11 @@ class BeaconNodeRefused(Transient):
         super().__init__(action, status=status, message=message, **fields)
         self.status = status
         self.message = message  # the node's own words, cut to a sane length
+
+    @property
+    def blames_request(self) -> bool:
+        """Whether the node took the request in and says no to it: any 4xx but "later"."""
+        return 400 <= self.status < 500 and self.status not in _LATER
 
 
 class BeaconNodeAnswerInvalid(Transient):
