@@ -98,7 +98,7 @@ class NodeShape:
     chain: ChainSpec
     keys: ClusterKeys
     cluster_id: bytes  # the lock hash, 32 bytes
-    fee_recipients: Mapping[PubKey, bytes] = field(default_factory=dict)
+    fee_recipients: Mapping[PubKey, bytes] = field(default_factory=dict)  # zero: none is set
     builder_api: bool = False
     graffiti: bytes = bytes(32)
 
@@ -325,12 +325,15 @@ def _components(
         spawner=ports.spawner,
         log=log,
     )
+    payees = {pubkey: payee for pubkey, payee in shape.fee_recipients.items() if any(payee)}
     fetcher = Fetcher(
         beacon_node=ports.beacon_node,
         chain=chain,
         aggregated=signed,
         builder_api=shape.builder_api,
         graffiti=shape.graffiti,
+        payees=payees,
+        log=log,
     )
     agreement = Agreement(
         sources=Sources(
@@ -338,6 +341,8 @@ def _components(
             view=fetcher.view,
             aggregated=signed,
             history=history,
+            payees=payees,
+            builder_api=shape.builder_api,
         ),
         complete_rounds=faulty_max(shape.keys.share_count),
         chain=chain,

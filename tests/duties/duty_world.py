@@ -241,15 +241,21 @@ def chain_of(fork: Fork) -> ChainSpec:
 
 
 def block(
-    slot: int = 9, *, proposer: int = 100, randao: bytes = b"\xaa" * 96, blinded: bool = False
+    slot: int = 9,
+    *,
+    proposer: int = 100,
+    randao: bytes = b"\xaa" * 96,
+    blinded: bool = False,
+    pays: bytes = bytes(20),
 ) -> Proposal:
     """A real, empty Electra block."""
     types = spec_types(Fork.ELECTRA, "minimal")
     contents = types.BlindedBeaconBlock.default() if blinded else types.BlockContents.default()
     empty = contents if blinded else contents.block
-    made = empty.replace(
-        slot=slot, proposer_index=proposer, body=empty.body.replace(randao_reveal=randao)
-    )
+    name = "execution_payload_header" if blinded else "execution_payload"
+    payload = getattr(empty.body, name).replace(fee_recipient=pays)
+    body = empty.body.replace(randao_reveal=randao, **{name: payload})
+    made = empty.replace(slot=slot, proposer_index=proposer, body=body)
     ssz = (made if blinded else contents.replace(block=made)).encode()
     return Proposal.from_ssz(Fork.ELECTRA, blinded, ssz, preset="minimal")
 
@@ -287,6 +293,7 @@ class ScriptedBeaconNode:
         self.attesters: list[AttesterDuty] = []
         self.proposers: list[ProposerDuty] = []
         self.data: Callable[[int], AttestationData] = attestation_data
+        self.pays: Callable[[bool], bytes] = lambda _prepared: bytes(20)
         self.delay_s = 0.0
 
     async def _called(self, name: str, *arguments: Any) -> None:
@@ -344,7 +351,8 @@ class ScriptedBeaconNode:
 
     async def produce_block(self, request: BlockRequest) -> Proposal:
         await self._called("produce_block", request)
-        return block(request.slot, randao=request.randao_reveal)
+        pays = self.pays(bool(self.called("prepare_beacon_proposer")))
+        return block(request.slot, randao=request.randao_reveal, pays=pays)
 
     async def submit_attestations(self, fork: Fork, submissions: tuple[Any, ...]) -> None:
         await self._called("submit_attestations", fork, submissions)

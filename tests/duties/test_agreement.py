@@ -43,6 +43,7 @@ from tetrarch.sim.loop import simulate
 
 VALIDATORS = Validators(2)
 PUBKEY = VALIDATORS.pubkeys[0]
+PAYEE = bytes(20)  # of the world's blocks
 DUTY = Duty(9, DutyType.ATTESTER)
 PROPOSAL = Duty(9, DutyType.PROPOSER)
 VALUE = encode_unsigned(VALIDATORS.unsigned())
@@ -78,7 +79,12 @@ class World:
         self.log = RecordingLog()
         self.agreement = Agreement(
             sources=Sources(
-                definitions=self, view=self.view, aggregated=self.aggregated, history=self
+                definitions=self,
+                view=self.view,
+                aggregated=self.aggregated,
+                history=self,
+                payees={PUBKEY: PAYEE},
+                builder_api=False,
             ),
             chain=CHAIN,
             compute=InlineCompute(),
@@ -296,6 +302,15 @@ def test_block_must_carry_the_reveal_that_we_know() -> None:
         assert await world.agreement.check(PROPOSAL, right, 1) is Verdict.OK
         wrong = proposing(world, block(randao=b"\xaa" * 96))
         assert await world.agreement.check(PROPOSAL, wrong, 1) is Verdict.REFUSED
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("wrong", [{"pays": b"x" * 20}, {"blinded": True}])
+def test_block_that_pays_somebody_else_is_refused(wrong: dict[str, Any]) -> None:
+    async def scenario(world: World) -> None:
+        value = proposing(world, block(randao=reveal(), **wrong))
+        assert await world.agreement.check(PROPOSAL, value, 1) is Verdict.REFUSED
 
     play(scenario)
 

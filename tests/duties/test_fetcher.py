@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from tests.duties.duty_world import (
+    RecordingLog,
     ScriptedBeaconNode,
     Validators,
     attestation_data,
@@ -16,6 +17,7 @@ from tests.duties.duty_world import (
 )
 
 from tetrarch.duties.aggsigdb import AggSigDB
+from tetrarch.duties.errors import FeeRecipientWrong
 from tetrarch.duties.fetcher import VIEWS_MAX, Fetcher
 from tetrarch.duties.types import (
     DefinitionSet,
@@ -30,6 +32,7 @@ from tetrarch.ethereum.spec.values import Fork
 
 VALIDATORS = Validators(3)
 PUBKEY = VALIDATORS.pubkeys[0]
+PAYEE = bytes(20)  # of the scripted node's blocks
 PROPOSAL = DefinitionSet(
     duty=Duty(9, DutyType.PROPOSER),
     definitions=(ProposerDefinition(pubkey=PUBKEY, slot=9, validator_index=100),),
@@ -39,6 +42,7 @@ PROPOSAL = DefinitionSet(
 class World:
     def __init__(self, *, fork: Fork = Fork.ELECTRA, builder_api: bool = False) -> None:
         self.node = ScriptedBeaconNode()
+        self.log = RecordingLog()
         self.aggregated = AggSigDB(storage=database())
         self.fetcher = Fetcher(
             beacon_node=self.node,  # type: ignore[arg-type]  # only what a fetcher calls
@@ -46,6 +50,8 @@ class World:
             aggregated=self.aggregated,
             builder_api=builder_api,
             graffiti=b"g" * 32,
+            payees={PUBKEY: PAYEE},
+            log=self.log,
         )
         self.fetched: list[Any] = recorded(self.fetcher.fetched)
 
@@ -119,6 +125,35 @@ def test_block_waits_for_the_randao_and_takes_the_boost_from_the_flag(
         assert request.graffiti == b"g" * 32
         assert request.slot == 9
         assert world.fetched[0].items[0].proposal == block(9)
+
+    asyncio.run(main())
+
+
+def test_forgetful_beacon_node_is_told_again_whom_to_pay() -> None:
+    async def main() -> None:
+        world = World()
+        await world.aggregated.store(signed_randao(PUBKEY))
+        world.node.pays = lambda told: PAYEE if told else b"x" * 20
+        await world.fetcher.fetch(PROPOSAL)
+        (((preparation,),),) = world.node.called("prepare_beacon_proposer")
+        assert (preparation.validator_index, preparation.fee_recipient) == (100, PAYEE)
+        assert world.fetched[0].items[0].proposal.fee_recipient == PAYEE
+        assert world.log.lines == []
+
+    asyncio.run(main())
+
+
+def test_block_that_pays_a_stranger_is_not_proposed_and_both_addresses_are_told() -> None:
+    async def main() -> None:
+        world = World()
+        await world.aggregated.store(signed_randao(PUBKEY))
+        world.node.pays = lambda _: b"x" * 20
+        with pytest.raises(FeeRecipientWrong):
+            await world.fetcher.fetch(PROPOSAL)
+        assert world.fetched == []
+        assert len(world.node.called("produce_block")) == 2
+        (line,) = world.log.find("fee_recipient_wrong")
+        assert (line["pays"], line["configured"]) == (b"x" * 20, PAYEE)
 
     asyncio.run(main())
 

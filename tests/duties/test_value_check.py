@@ -96,7 +96,13 @@ PROPOSAL_FACTS = Facts(
 
 
 def proposal(
-    *, slot: int = 9, proposer: int = 100, fork: Fork = Fork.ELECTRA, randao: bytes = RANDAO
+    *,
+    slot: int = 9,
+    proposer: int = 100,
+    fork: Fork = Fork.ELECTRA,
+    randao: bytes = RANDAO,
+    pays: bytes | None = None,
+    blinded: bool = False,
 ) -> UnsignedDataSet:
     header = BeaconBlockHeader(
         slot=slot,
@@ -107,11 +113,11 @@ def proposal(
     )
     block = Proposal(
         fork=fork,
-        blinded=False,
+        blinded=blinded,
         preset="minimal",
         ssz=b"",
         header=header,
-        fee_recipient=None,
+        fee_recipient=pays,
         randao_reveal=randao,
         graffiti=bytes(32),
     )
@@ -131,6 +137,36 @@ def proposal(
 )
 def test_proposal_must_be_the_duty(value: UnsignedDataSet, reason: str | None) -> None:
     assert refusal(value, PROPOSAL_DUTY, PROPOSAL_FACTS, CHAIN) == reason
+
+
+PAYEE = b"p" * 20
+
+
+@pytest.mark.parametrize(
+    ("value", "payee", "reason"),
+    [
+        (proposal(pays=PAYEE), PAYEE, None),
+        (proposal(pays=b"x" * 20), PAYEE, "block pays its fees to another address"),
+        (proposal(pays=bytes(20)), PAYEE, "block pays its fees to another address"),
+        (proposal(pays=b"x" * 20), None, None),  # none is set
+        (proposal(pays=None), PAYEE, None),  # before Bellatrix there are no fees
+        (proposal(pays=b"x" * 20, blinded=True), PAYEE, None),  # the builder's own address
+    ],
+)
+def test_block_must_pay_the_proposer(
+    value: UnsignedDataSet, payee: bytes | None, reason: str | None
+) -> None:
+    facts = replace(PROPOSAL_FACTS, payee=payee)
+    assert refusal(value, PROPOSAL_DUTY, facts, CHAIN) == reason
+
+
+def test_blinded_block_is_refused_where_no_builder_is_asked() -> None:
+    """Else a leader that built the payload itself would be paid without anybody seeing it."""
+    facts = replace(PROPOSAL_FACTS, payee=PAYEE, builder_api=False)
+    assert refusal(proposal(pays=PAYEE), PROPOSAL_DUTY, facts, CHAIN) is None
+    blinded = proposal(pays=PAYEE, blinded=True)
+    reason = "block is blinded, and no builder is asked"
+    assert refusal(blinded, PROPOSAL_DUTY, facts, CHAIN) == reason
 
 
 def test_invalid_randao_is_refused_when_ours_is_not_there_yet() -> None:

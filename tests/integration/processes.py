@@ -30,6 +30,7 @@ WAIT_S = 60.0
 STOP_TIMEOUT_S = 15
 PHASE0_FORK_VERSION = "0x" + fork_version(Fork.PHASE0).hex()
 TETRARCH = (sys.executable, "-m", "tetrarch")
+FEE_RECIPIENT = "0x" + "fe" * 20
 
 
 def wait_for(what: str, condition: Callable[[], bool], *, timeout_s: float = WAIT_S) -> None:
@@ -257,7 +258,7 @@ def create_cluster(
     cluster = folder / "cluster"
     ports = ["--base-port", str(adjacent_ports(nodes))]
     interop = ["--interop", f"{keys.start}..{keys.stop - 1}", "--insecure-keystores"]
-    chain = ["--nodes", nodes, "--fork-version", fork_version]
+    chain = ["--nodes", nodes, "--fork-version", fork_version, "--fee-recipient", FEE_RECIPIENT]
     ended = run_tetrarch("cluster", "create", cluster, *interop, *chain, *ports, *options)
     assert ended.exit_code == 0, ended.stderr
     return cluster

@@ -17,6 +17,7 @@ from tetrarch.ethereum.devchain.config import fork_version
 from tetrarch.ethereum.spec.presets import preset_named
 from tetrarch.ethereum.spec.values import Fork
 
+FEE_RECIPIENT = "0x" + "fe" * 20  # of nobody: the nodes vote for no block that pays another
 PRESET = "minimal"
 # Before genesis: keys are dealt, then every process starts; two cores start about two a second.
 START_S = 6.0
@@ -105,6 +106,8 @@ def _dealer(options: DemoOptions, folder: Path, cluster: Path) -> Child:
             "--base-port",
             str(_free_range(options.nodes)),
             "--insecure-keystores",
+            "--fee-recipient",
+            FEE_RECIPIENT,
             "--json",
         ),
         log_path=folder / "create.log",

@@ -6,8 +6,8 @@ beacon node and our own slashing history.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from tetrarch.consensus.events import Verdict
@@ -22,6 +22,7 @@ from tetrarch.duties.types import (
     DefinitionSet,
     Duty,
     DutyType,
+    PubKey,
     RandaoPayload,
     UnsignedAttestation,
     UnsignedDataSet,
@@ -75,6 +76,8 @@ class Sources:
     view: View
     aggregated: AggSigDB
     history: History
+    payees: Mapping[PubKey, bytes] = field(default_factory=dict)  # where blocks pay their fees
+    builder_api: bool = True
 
 
 class Agreement:
@@ -149,8 +152,13 @@ class Agreement:
         if isinstance(data_set.items[0], UnsignedAttestation):
             reason = await self._check_attestations(data_set, duty, facts)
         else:
-            randao = await self._valid_randao(duty, data_set)
-            reason = refusal(data_set, duty, replace(facts, randao=randao), self._chain)
+            facts = replace(
+                facts,
+                randao=await self._valid_randao(duty, data_set),
+                payee=self._sources.payees.get(data_set.items[0].pubkey),
+                builder_api=self._sources.builder_api,
+            )
+            reason = refusal(data_set, duty, facts, self._chain)
         reason = reason or await self._sources.history.refusal(data_set)
         if reason is not None:
             return self._refused(duty, reason)

@@ -27,6 +27,12 @@ class DutyExpired(DutyUnavailable):
     code = "duty_expired"
 
 
+class FeeRecipientWrong(TetrarchError):
+    """Our beacon node's block pays its fees to another address than the cluster's files say."""
+
+    code = "fee_recipient_wrong"
+
+
 class DutyTrimmed(DutyUnavailable):
     """The duty is older than what is kept: whether it existed is no longer known."""
 

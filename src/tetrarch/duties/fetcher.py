@@ -1,7 +1,9 @@
 """Fetcher: gets from the beacon node what this node would propose for a duty."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
+from tetrarch.duties.errors import FeeRecipientWrong
 from tetrarch.duties.ports import AggregatedSignatures
 from tetrarch.duties.types import (
     AttesterDefinition,
@@ -9,23 +11,29 @@ from tetrarch.duties.types import (
     Duty,
     DutyType,
     ProposerDefinition,
+    PubKey,
     UnsignedAttestation,
     UnsignedData,
     UnsignedDataSet,
     UnsignedProposal,
     refuse_deprecated,
 )
+from tetrarch.duties.value_check import pays_another
 from tetrarch.errors import InvariantBroken
 from tetrarch.ethereum.beacon_node.ports import (
     BUILDER_BOOST_ALWAYS,
     BUILDER_BOOST_NEVER,
     BeaconNode,
     BlockRequest,
+    ProposerPreparation,
 )
 from tetrarch.ethereum.spec.chain import ChainSpec
+from tetrarch.ethereum.spec.proposals import Proposal
 from tetrarch.ethereum.spec.values import AttestationData, Fork
+from tetrarch.observability.logs import Log
 from tetrarch.output import Output
 
+PAYEE_MEND = "see that the beacon node takes fee recipients from its API; no block is proposed"
 VIEWS_MAX = 64  # slots; an instance may be decided as late as an epoch after its start
 
 
@@ -44,7 +52,10 @@ class Fetcher:
         aggregated: AggregatedSignatures,
         builder_api: bool,
         graffiti: bytes,
+        payees: Mapping[PubKey, bytes],
+        log: Log,
     ) -> None:
+        """``payees``: where blocks must pay their fees, as far as that is set."""
         self.fetched = Output[UnsignedDataSet]("fetched")
         self._beacon_node = beacon_node
         self._chain = chain
@@ -52,6 +63,8 @@ class Fetcher:
         # Seed 001: the validator client's factor is overridden from the Builder API flag alone.
         self._boost = BUILDER_BOOST_ALWAYS if builder_api else BUILDER_BOOST_NEVER
         self._graffiti = graffiti
+        self._payees = payees
+        self._log = log
         self._views: dict[int, AttestationData] = {}
 
     async def fetch(self, definition_set: DefinitionSet) -> None:
@@ -59,6 +72,7 @@ class Fetcher:
 
         Raises:
             Transient: the beacon node was away; the edge's retry calls again.
+            FeeRecipientWrong: its block pays somebody else, whatever it is told.
         """
         duty = definition_set.duty
         refuse_deprecated(duty)
@@ -101,13 +115,28 @@ class Fetcher:
         randao = await self._aggregated.await_signed(
             Duty(definition.slot, DutyType.RANDAO), definition.pubkey
         )
-        proposal = await self._beacon_node.produce_block(
-            BlockRequest(
-                slot=definition.slot,
-                randao_reveal=randao.signature,
-                graffiti=self._graffiti,
-                builder_boost_factor=self._boost,
-            )
+        request = BlockRequest(
+            slot=definition.slot,
+            randao_reveal=randao.signature,
+            graffiti=self._graffiti,
+            builder_boost_factor=self._boost,
         )
+        proposal = await self._block(request, definition)
         item = UnsignedProposal(definition=definition, proposal=proposal)
         return UnsignedDataSet(duty=definition_set.duty, items=(item,))
+
+    async def _block(self, request: BlockRequest, definition: ProposerDefinition) -> Proposal:
+        """A block that pays the right address: the other nodes would vote for no other."""
+        payee = self._payees.get(definition.pubkey)
+        proposal = await self._beacon_node.produce_block(request)
+        if payee is None or not pays_another(proposal, payee):
+            return proposal
+        # It may have been started anew since the epoch was prepared, and remember nothing.
+        told = ProposerPreparation(validator_index=definition.validator_index, fee_recipient=payee)
+        await self._beacon_node.prepare_beacon_proposer((told,))
+        proposal = await self._beacon_node.produce_block(request)
+        if not pays_another(proposal, payee):
+            return proposal
+        wrong = {"slot": request.slot, "pays": proposal.fee_recipient, "configured": payee}
+        self._log.error("fee_recipient_wrong", **wrong, mend=PAYEE_MEND)
+        raise FeeRecipientWrong("produce block", slot=request.slot)

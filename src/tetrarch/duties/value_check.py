@@ -1,7 +1,7 @@
 """The rule that a leader's value must pass before this node votes PREPARE for it. Pure.
 
 A value is refused when it is not what the duty asks for (wrong slot, validator, committee,
-proposer, randao), when its source or target differs from our own head's chain, or when our
+proposer, randao, payee), when its source or target differs from our own head's chain, or when our
 EIP-3076 history of the group key refuses it. The head vote may differ: honest nodes see blocks
 at different moments.
 """
@@ -17,6 +17,7 @@ from tetrarch.duties.types import (
     UnsignedProposal,
 )
 from tetrarch.ethereum.spec.chain import ChainSpec
+from tetrarch.ethereum.spec.proposals import Proposal
 from tetrarch.ethereum.spec.values import AttestationData, Fork
 
 
@@ -27,11 +28,17 @@ class Facts:
     ``definitions``  our scheduler's answer.
     ``view``         our own beacon node's attestation data of the slot.
     ``randao``       the group's verified randao reveal (96 bytes) for the slot's proposer.
+    ``payee``        where the proposer's block must pay its fees (20 bytes).
+
+    ``builder_api`` tells whether the cluster takes blinded blocks. What a builder pays, and to
+    whom, is in a transaction of its payload that nobody has seen: there the payee says nothing.
     """
 
     definitions: DefinitionSet | None
     view: AttestationData | None = None
     randao: bytes | None = None
+    payee: bytes | None = None
+    builder_api: bool = True
 
 
 def refusal(value: UnsignedDataSet, duty: Duty, facts: Facts, chain: ChainSpec) -> str | None:
@@ -99,7 +106,15 @@ def _proposal_refusal(
             randao is not None and proposal.randao_reveal != randao,
             "block carries another randao reveal",
         ),
+        (proposal.blinded and not facts.builder_api, "block is blinded, and no builder is asked"),
+        (pays_another(proposal, facts.payee), "block pays its fees to another address"),
     )
+
+
+def pays_another(proposal: Proposal, payee: bytes | None) -> bool:
+    """Whether the block's own payload pays somebody else; blocks before Bellatrix have none."""
+    recipient = None if proposal.blinded else proposal.fee_recipient
+    return payee is not None and recipient is not None and recipient != payee
 
 
 def _first(*checks: tuple[object, str]) -> str | None:
