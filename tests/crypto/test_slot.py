@@ -1,5 +1,6 @@
 """A slot's group signatures come out right, whoever lies, and liars are named."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -129,6 +130,29 @@ def test_malformed_partials_are_named_by_their_error() -> None:
         (2, "bls_point_encoding_invalid"),
         (3, "bls_wrong_length"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("ready", "used"),
+    [
+        ((1, 2, 3), (1, 2, 3)),
+        ((2, 3, 4), (2, 3, 4)),
+        ((1, 2, 4), None),  # they have a denominator: another decompression is cheaper
+    ],
+)
+def test_partials_that_nobody_needs_are_not_decompressed(
+    ready: tuple[int, ...], used: tuple[int, ...] | None
+) -> None:
+    partials = {
+        i: SignaturePoint.parse(p, check_subgroup=False) if i in ready else p
+        for i, p in PARTIALS[0].items()
+    }
+    broken = {i: p if i in ready else bytes(96) for i, p in partials.items()}
+    one = item(0, {})
+    assert run([replace(one, partials=partials)]).signatures == (key(0).sign(ROOT),)
+    result = run([replace(one, partials=broken)])
+    assert result.signatures == (key(0).sign(ROOT),)
+    assert (result.culprits == ()) is (used is not None)
 
 
 def test_unknown_share_is_named_and_not_used() -> None:

@@ -50,7 +50,7 @@ class World:
             log=self.log,
         )
         self.out: dict[str, list[Any]] = {}
-        for name in ("internal_stored", "threshold_reached", "late", "accepted"):
+        for name in ("internal_stored", "threshold_reached", "needed", "late", "accepted"):
             getattr(self.db, name).subscribe(self._recorder(name))
 
     def _recorder(self, name: str) -> Callable[[Any], Awaitable[None]]:
@@ -112,6 +112,33 @@ def test_threshold_is_emitted_once_for_all_validators_together() -> None:
         (matched,) = world.out["threshold_reached"]
         assert [m.pubkey for m in matched.matches] == list(VALIDATORS.pubkeys)
         assert [share for share, _ in matched.matches[0].signatures] == [1, 2, 4]
+
+    run(scenario)
+
+
+def test_partial_after_the_threshold_is_late_even_before_the_group_signature() -> None:
+    async def scenario(world: World) -> None:
+        for share in (1, 2, 3, 4):
+            await world.db.store_external(VALIDATORS.partials(share))
+        assert [len(each.partials) for each in world.out["needed"]] == [2, 2, 2]
+        assert world.out["accepted"] == world.out["needed"]
+        await world.db.store_once()
+        assert [late.partials for late in world.out["late"]] == [VALIDATORS.partials(4).partials]
+        await world.db.aggregate_once()
+        (matched,) = world.out["threshold_reached"]
+        shares = [share for share, _ in matched.matches[0].signatures]
+        assert shares == [1, 2, 3, 4], "one of the first may prove to be false"
+
+    run(scenario)
+
+
+def test_own_partials_that_are_not_needed_are_not_prepared() -> None:
+    async def scenario(world: World) -> None:
+        for share in (2, 3, 4):
+            await world.db.store_external(VALIDATORS.partials(share))
+        await world.db.store_internal(VALIDATORS.partials(1))
+        assert len(world.out["needed"]) == 3
+        assert world.out["accepted"][-1] == VALIDATORS.partials(1), "we did take part"
 
     run(scenario)
 
@@ -485,6 +512,6 @@ def test_partials_that_wait_for_room_are_dropped_when_their_duty_ends() -> None:
         world.storage.full = False
         await world.db.store_once()
         assert await world.statuses() == []
-        assert not world.db._to_store
+        assert not world.db._disk._to_store
 
     run(scenario)

@@ -13,11 +13,11 @@ Decompress partials when they arrive (``SignaturePoint.parse`` with
 ``check_subgroup=False``) and only the last ones cost anything here.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tetrarch.crypto.batch import Claim, find_false, find_suspects
-from tetrarch.crypto.lagrange import choose_indices
+from tetrarch.crypto.lagrange import choose_indices, weights
 from tetrarch.crypto.points import BlsInputInvalid, PublicKeyPoint, SignaturePoint
 from tetrarch.crypto.threshold import combine
 from tetrarch.entropy import Entropy
@@ -103,22 +103,55 @@ class _Work:
         self._threshold = threshold
         self._entropy = entropy
         self._avoid = avoid
-        self._partials = [self._parse(position) for position in range(len(items))]
+        self._partials = [self._known(position) for position in range(len(items))]
 
-    def _parse(self, position: int) -> dict[int, SignaturePoint]:
+    def _known(self, position: int) -> dict[int, SignaturePoint | bytes]:
+        """Partials of shares that exist. Those that nobody needs are never decompressed."""
         item = self._items[position]
-        parsed = {}
+        known = {}
         for index, partial in item.partials.items():
-            if index not in item.public_shares:
-                self._blame(position, index, "bls_share_unknown")
-            elif isinstance(partial, SignaturePoint):
-                parsed[index] = partial
+            if index in item.public_shares:
+                known[index] = partial
             else:
+                self._blame(position, index, "bls_share_unknown")
+        return known
+
+    def _parse(self, position: int, indices: Iterable[int]) -> dict[int, SignaturePoint]:
+        """Decompressed partials; what is no point is named and dropped."""
+        partials = self._partials[position]
+        parsed: dict[int, SignaturePoint] = {}
+        for index in indices:
+            partial = partials[index]
+            if isinstance(partial, bytes):
                 try:
-                    parsed[index] = SignaturePoint.parse(partial, check_subgroup=False)
+                    partial = SignaturePoint.parse(partial, check_subgroup=False)
                 except BlsInputInvalid as error:
                     self._blame(position, index, error.code)
+                    del partials[index]
+                    continue
+                partials[index] = partial
+            parsed[index] = partial
         return parsed
+
+    def _choose(self, position: int) -> dict[int, SignaturePoint] | None:
+        """As many points as the threshold asks for; None when there are not so many."""
+        partials = self._partials[position]
+        while len(partials) >= self._threshold:
+            parsed = self._parse(position, self._cheapest(partials))
+            if len(parsed) == self._threshold:
+                return parsed
+        return None
+
+    def _cheapest(self, partials: Mapping[int, SignaturePoint | bytes]) -> tuple[int, ...]:
+        """Trusted shares if they suffice, and of these decompressed ones, unless that is dearer."""
+        trusted = partials.keys() - self._avoid
+        usable = trusted if len(trusted) >= self._threshold else partials.keys()
+        ready = {index for index in usable if not isinstance(partials[index], bytes)}
+        if len(ready) >= self._threshold:
+            chosen = choose_indices(ready, self._threshold)
+            if weights(chosen).denominator == 1:  # else a division, six times a decompression
+                return chosen
+        return choose_indices(usable, self._threshold)
 
     def _blame(self, position: int, share_index: int, code: str) -> None:
         self.culprits.append(Culprit(position=position, share_index=share_index, code=code))
@@ -127,13 +160,10 @@ class _Work:
         """Fill in signatures; return the positions among which are all that do not verify."""
         combined, claims = [], []
         for position in positions:
-            partials = self._partials[position]
-            if len(partials) < self._threshold:
+            chosen = self._choose(position)
+            if chosen is None:
                 continue
-            preferred = partials.keys() - self._avoid
-            enough = len(preferred) >= self._threshold
-            chosen = choose_indices(preferred if enough else partials.keys(), self._threshold)
-            signature = combine({index: partials[index] for index in chosen})
+            signature = combine(chosen)
             item = self._items[position]
             combined.append(position)
             claims.append(Claim(item.public_key, item.message, signature))
@@ -148,14 +178,15 @@ class _Work:
 
         One batch for each holder: holders fail as a whole more often than validators do.
         """
-        indices = sorted({index for at in positions for index in self._partials[at]})
+        points = {at: self._parse(at, tuple(self._partials[at])) for at in positions}
+        indices = sorted({index for at in positions for index in points[at]})
         for index in indices:
-            holding = [at for at in positions if index in self._partials[at]]
+            holding = [at for at in positions if index in points[at]]
             claims = [
                 Claim(
                     self._items[at].public_shares[index],
                     self._items[at].message,
-                    self._partials[at][index],
+                    points[at][index],
                 )
                 for at in holding
             ]

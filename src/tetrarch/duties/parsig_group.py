@@ -29,6 +29,10 @@ class Group:
         """Whether SigAgg has its partials just now."""
         return self.aggregating and not self.aggregated
 
+    def is_complete(self, threshold: int) -> bool:
+        """Whether another partial is needed no more."""
+        return self.aggregated or self.busy or self.match(threshold) is not None
+
     def add(self, partial: PartialSignature) -> Outcome:
         """Take ``partial``, unless its share has signed already."""
         known = self.partials.get(partial.share_index)

@@ -18,13 +18,13 @@ signature is made, counted as participation, and never aggregated again.
 """
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tetrarch.clock import Clock
 from tetrarch.duties import parsig_rows as rows
 from tetrarch.duties.parsig_group import Group, Outcome
+from tetrarch.duties.parsig_writer import PartialWriter
 from tetrarch.duties.ports import Storage
 from tetrarch.duties.types import (
     Duty,
@@ -38,11 +38,11 @@ from tetrarch.duties.types import (
     SignedDataSet,
     refuse_deprecated,
 )
+from tetrarch.duties.worker import work
 from tetrarch.errors import OperatorError, PeerFault, TetrarchError, Transient
 from tetrarch.observability.logs import Log
 from tetrarch.output import Output
 
-WORKER_PERIOD_S = 1.0
 # Peers' partials wait that long for each other: one transaction, after the group's signature.
 STORE_PAUSE_S = 0.1
 SCHEMA = rows.SCHEMA
@@ -59,7 +59,7 @@ class Equivocation(PeerFault):
 
 @dataclass(frozen=True, slots=True)
 class LatePartials:
-    """Peers' partials that came after the group signature: to be verified, then counted."""
+    """Peers' partials that came after the threshold was reached: to be verified, then counted."""
 
     duty: Duty
     partials: tuple[PartialSignature, ...]
@@ -69,7 +69,8 @@ class ParSigDB:
     """Inputs: ``store_internal``, ``store_external``, ``reject``, ``expire``.
 
     Outputs: ``internal_stored`` (to the peers), ``threshold_reached`` (to SigAgg),
-    ``late`` (verify and count), ``accepted`` (every new partial, for the tracker).
+    ``needed`` (SigAgg will combine them soon), ``late`` (verify and count), ``accepted`` (our
+    own partials, and peers' that were not late, for the tracker).
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class ParSigDB:
     ) -> None:
         self.internal_stored = Output[PartialSet]("internal_stored")
         self.threshold_reached = Output[MatchedSet]("threshold_reached")
+        self.needed = Output[PartialSet]("needed")
         self.late = Output[LatePartials]("late")
         self.accepted = Output[PartialSet]("accepted")
         self._storage = storage
@@ -92,8 +94,7 @@ class ParSigDB:
         self._log = log
         self._open: dict[Duty, dict[GroupKey, Group]] = {}
         self._to_broadcast: list[PartialSet] = []
-        self._to_store: list[PartialSet] = []
-        self._to_mark: list[tuple[PartialSet, Status]] = []
+        self._disk = PartialWriter(storage=storage, clock=clock, status=self._status, log=log)
         self._to_verify: list[LatePartials] = []
         self._to_aggregate: set[Duty] = set()
         self._broadcast_due = asyncio.Event()
@@ -121,11 +122,15 @@ class ParSigDB:
         )
         # Only now in memory: from there a partial may leave at any moment, and leaves durable.
         self._refuse_equivocation(partial_set)  # another may have been quicker
+        complete = self._complete(partial_set.duty)
         fresh = self._add(partial_set) if self._is_open(partial_set.duty) else None
         if fresh is None:
             return
         self._to_broadcast.append(fresh)
         self._broadcast_due.set()
+        needed = tuple(p for p in fresh.partials if (p.pubkey, p.sub_index) not in complete)
+        if needed:
+            await self.needed.emit(PartialSet(duty=fresh.duty, partials=needed))
         await self.accepted.emit(fresh)
         self._due_for_aggregation(fresh.duty)
 
@@ -139,19 +144,20 @@ class ParSigDB:
         refuse_deprecated(duty)
         if not self._is_open(duty):
             return
-        groups = self._open.get(duty, {})
-        late_keys = {key for key, group in groups.items() if group.aggregated or group.busy}
+        complete = self._complete(duty)
         fresh = self._add(partial_set)
         if fresh is None:
             return
-        self._to_store.append(fresh)
+        self._disk.store(fresh)
         self._store_due.set()
-        late = tuple(p for p in fresh.partials if (p.pubkey, p.sub_index) in late_keys)
-        early = tuple(p for p in fresh.partials if (p.pubkey, p.sub_index) not in late_keys)
+        late = tuple(p for p in fresh.partials if (p.pubkey, p.sub_index) in complete)
+        early = tuple(p for p in fresh.partials if (p.pubkey, p.sub_index) not in complete)
         if late:
             self._to_verify.append(LatePartials(duty, late))
         if early:
-            await self.accepted.emit(PartialSet(duty=duty, partials=early))
+            accepted = PartialSet(duty=duty, partials=early)
+            await self.needed.emit(accepted)
+            await self.accepted.emit(accepted)
             self._due_for_aggregation(duty)
 
     async def reject(self, false_set: PartialSet) -> None:
@@ -162,12 +168,13 @@ class ParSigDB:
             if group is not None:
                 group.false.add(partial.share_index)
                 group.aggregating = group.aggregated
-        await self._mark(false_set, Status.EXPIRED)
+        self._disk.mark(false_set, Status.EXPIRED)
+        await self._disk.flush_if_room()
         self._due_for_aggregation(duty)
 
     async def expire(self, duty: Duty) -> None:
         """Forget an ended duty; what never reached the threshold is Expired on disk."""
-        await self._flush_if_room()
+        await self._disk.flush_if_room()
         self._open.pop(duty, None)
         self._to_aggregate.discard(duty)
         now_s = self._clock.wall_s()
@@ -220,26 +227,26 @@ class ParSigDB:
 
     async def run_broadcaster(self) -> None:
         """Worker: hand Internal partials to the peers, then mark them Broadcasted."""
-        await self._work(self._broadcast_due, self.broadcast_once)
+        await work(self._broadcast_due, self.broadcast_once, log=self._log)
 
     async def run_aggregator(self) -> None:
         """Worker: hand validators that reached the threshold to SigAgg, then mark them."""
-        await self._work(self._aggregate_due, self.aggregate_once)
+        await work(self._aggregate_due, self.aggregate_once, log=self._log)
 
     async def run_storer(self) -> None:
         """Worker: write peers' partials, all that came meanwhile in one transaction."""
-        await self._work(self._store_due, self.store_once, pause_s=STORE_PAUSE_S)
+        await work(self._store_due, self.store_once, pause_s=STORE_PAUSE_S, log=self._log)
 
     async def broadcast_once(self) -> None:
         """One step of the broadcaster."""
         while self._to_broadcast:
             await self.internal_stored.emit(self._to_broadcast[0])
-            self._to_mark.append((self._to_broadcast.pop(0), Status.BROADCASTED))
-        await self._flush()
+            self._disk.mark(self._to_broadcast.pop(0), Status.BROADCASTED)
+        await self._disk.flush()
 
     async def store_once(self) -> None:
         """One step of the storer: write what waits, then have late partials verified."""
-        await self._flush()
+        await self._disk.flush()
         ready = [late for late in self._to_verify if not self._is_busy(late)]
         self._to_verify = [late for late in self._to_verify if self._is_busy(late)]
         for late in ready:
@@ -274,7 +281,8 @@ class ParSigDB:
                 group.aggregated = True
                 used += (p for s, p in sorted(group.partials.items()) if s not in group.false)
         if used:
-            await self._mark(PartialSet(duty=duty, partials=tuple(used)), Status.AGGREGATED)
+            self._disk.mark(PartialSet(duty=duty, partials=tuple(used)), Status.AGGREGATED)
+            await self._disk.flush_if_room()
 
     async def delete_before(self, duty_type: DutyType, slot: int) -> int:
         """Delete rows of ``duty_type`` older than ``slot``; see ``retention``. Returns the count."""
@@ -307,6 +315,18 @@ class ParSigDB:
             return None
         return PartialSet(duty=duty, partials=tuple(fresh))
 
+    def _complete(self, duty: Duty) -> set[GroupKey]:
+        """Validators whose partials suffice already."""
+        groups = self._open.get(duty, {})
+        return {key for key, group in groups.items() if group.is_complete(self._threshold)}
+
+    def _status(self, duty: Duty, partial: PartialSignature) -> Status | None:
+        """The state that a peer's partial has by now; None when its duty has ended."""
+        groups = self._open.get(duty)
+        if groups is None:
+            return None
+        return groups[partial.pubkey, partial.sub_index].status_of(partial.share_index)
+
     def _known(self, duty: Duty, partial: PartialSignature) -> PartialSignature | None:
         """What the partial's share has signed in its place."""
         group = self._open.get(duty, {}).get((partial.pubkey, partial.sub_index))
@@ -331,21 +351,6 @@ class ParSigDB:
                 group.aggregating = group.aggregated
         self._to_aggregate.add(matched.duty)
 
-    async def _work(
-        self, due: asyncio.Event, step: Callable[[], Awaitable[None]], *, pause_s: float = 0.0
-    ) -> None:
-        """One worker: a step at each event and each period. What is transient is tried again."""
-        while True:
-            await _event_or_period(due)
-            if pause_s > 0:
-                await asyncio.sleep(pause_s)
-            try:
-                await step()
-            except OperatorError:
-                raise
-            except TetrarchError as error:
-                self._log.warning("worker_step_failed", worker=step.__name__, reason=str(error))
-
     def _due_for_aggregation(self, duty: Duty) -> None:
         self._to_aggregate.add(duty)
         self._aggregate_due.set()
@@ -367,54 +372,6 @@ class ParSigDB:
             )
         return MatchedSet(duty=duty, matches=tuple(matches)) if matches else None
 
-    async def _mark(self, partial_set: PartialSet, status: Status) -> None:
-        self._to_mark.append((partial_set, status))
-        await self._flush_if_room()
-
-    async def _flush_if_room(self) -> None:
-        try:
-            await self._flush()
-        except Transient as error:
-            self._log.warning("partials_not_written", reason=str(error))
-
-    async def _flush(self) -> None:
-        """Write in one transaction all that waits: peers' partials, then changes of state.
-
-        What is not written stays for the next time, except partials of duties that ended.
-        """
-        batch = [each for each in self._to_store if each.duty in self._open]
-        marks = self._to_mark
-        self._to_store, self._to_mark = [], []
-        if not batch and not marks:
-            return
-        now_s = self._clock.wall_s()
-        # A mark may have been written before its row: so the row starts in its latest state.
-        inserts = [part for partial_set in batch for part in self._by_status(partial_set)]
-
-        def transaction(connection: rows.Connection) -> None:
-            for partial_set, status in inserts:
-                rows.insert(connection, partial_set, status, now_s=now_s)
-            for partial_set, status in marks:
-                rows.set_status(connection, partial_set, status, now_s=now_s)
-
-        try:
-            await self._storage.write(transaction)
-        except Transient:
-            self._to_store = [*batch, *self._to_store]
-            self._to_mark = [*marks, *self._to_mark]
-            raise
-
-    def _by_status(self, partial_set: PartialSet) -> list[tuple[PartialSet, Status]]:
-        parts: dict[Status, list[PartialSignature]] = {}
-        groups = self._open[partial_set.duty]
-        for partial in partial_set.partials:
-            status = groups[partial.pubkey, partial.sub_index].status_of(partial.share_index)
-            parts.setdefault(status, []).append(partial)
-        return [
-            (PartialSet(duty=partial_set.duty, partials=tuple(partials)), status)
-            for status, partials in parts.items()
-        ]
-
     def _is_busy(self, late: LatePartials) -> bool:
         groups = self._open.get(late.duty, {})
         found = [groups.get((p.pubkey, p.sub_index)) for p in late.partials]
@@ -423,10 +380,3 @@ class ParSigDB:
 
 def _order(partial: PartialSignature) -> tuple[PubKey, int]:
     return partial.pubkey, partial.sub_index
-
-
-async def _event_or_period(event: asyncio.Event) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(WORKER_PERIOD_S):
-            await event.wait()
-    event.clear()

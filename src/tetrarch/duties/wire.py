@@ -91,7 +91,7 @@ def wire(c: Components, *, on: Decorate = plain) -> None:
         )
     c.parsigdb.internal_stored.subscribe(on("parsigdb>parsigex.broadcast", c.parsigex.broadcast))
     c.parsigex.received.subscribe(on("parsigex>parsigdb.store_external", c.parsigdb.store_external))
-    c.parsigdb.accepted.subscribe(on("parsigdb>sigagg.arrived", c.sigagg.arrived))
+    c.parsigdb.needed.subscribe(on("parsigdb>sigagg.arrived", c.sigagg.arrived))
     c.parsigdb.threshold_reached.subscribe(on("parsigdb>sigagg.aggregate", c.sigagg.aggregate))
     c.parsigdb.late.subscribe(on("parsigdb>sigagg.verify_late", c.sigagg.verify_late))
     c.sigagg.aggregated.subscribe(on("sigagg>aggsigdb.store", c.aggsigdb.store))
