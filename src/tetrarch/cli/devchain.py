@@ -96,7 +96,7 @@ def devchain(
 
 
 async def serve(config: DevChainConfig, clock: Clock, *, as_json: bool) -> None:
-    """Serve until a signal; raises ``PortInUse``."""
+    """Serve until a signal; raises ``ListenFailed``."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -73,9 +73,9 @@ def test_port_in_use_is_one_clear_line() -> None:
     assert done.returncode == 69  # EX_UNAVAILABLE
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
-    assert "port_in_use" in done.stderr
+    assert "listen_failed" in done.stderr
     assert port in done.stderr
-    assert "--port" in done.stderr
+    assert "set another host and port" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import ClassVar, Self
+from typing import Self
 
 from aiohttp import web
 
 from tetrarch.clock import Clock
-from tetrarch.errors import InputInvalid, OperatorError, invariant
+from tetrarch.errors import InputInvalid, ListenFailed, invariant
 from tetrarch.ethereum.devchain.chain import DevChain
 from tetrarch.ethereum.devchain.config import DevChainConfig
 from tetrarch.ethereum.devchain.http.answers import (
@@ -23,14 +23,6 @@ from tetrarch.ethereum.devchain.http.routes import add_routes
 
 TICK_MAX_S = 0.5
 _STATUSES: tuple[tuple[type[InputInvalid], int], ...] = ((NotFound, 404), (WrongMediaType, 415))
-
-
-class PortInUse(OperatorError):
-    """The address to listen on is taken."""
-
-    code = "port_in_use"
-    exit_code: ClassVar[int] = 69  # sysexits.h EX_UNAVAILABLE
-    mend: ClassVar[str] = "choose another --port, or stop what listens there"
 
 
 @web.middleware
@@ -78,7 +70,7 @@ class DevChainServer:
         """Listen, and let slots pass.
 
         Raises:
-            PortInUse: somebody else listens there.
+            ListenFailed: the address cannot be bound.
         """
         invariant(self._runner is None, "a chain is started once")
         config = self.chain.config
@@ -95,7 +87,10 @@ class DevChainServer:
             await site.start()
         except OSError as error:
             await self._runner.cleanup()
-            raise PortInUse("listen", host=config.host, port=config.port) from error
+            address = f"{config.host}:{config.port}"
+            raise ListenFailed(
+                "open devchain listener", address=address, reason=error.strerror
+            ) from error
         addresses = self._runner.addresses
         self.port = int(addresses[0][1])
         loop = asyncio.get_running_loop()
