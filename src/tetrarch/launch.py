@@ -20,7 +20,7 @@ from tetrarch.api.duty_metrics import count_duty
 from tetrarch.api.request_watch import RequestWatch
 from tetrarch.api.views import duties_view, peers_view
 from tetrarch.clock import Clock, SystemClock
-from tetrarch.cluster.load import load_cluster, load_identity, share_keystores
+from tetrarch.cluster.load import load_cluster, load_identity
 from tetrarch.cluster.types import Cluster, ClusterOperator
 from tetrarch.compute import ThreadCompute
 from tetrarch.config import NodeConfig, SigningSource
@@ -29,7 +29,6 @@ from tetrarch.duties.enclave_signing import EnclaveSigning
 from tetrarch.duties.group_crypto import BlsGroupCrypto
 from tetrarch.duties.keys import ClusterKeys
 from tetrarch.enclave.client import EnclaveClient
-from tetrarch.enclave.protocol import ShareFile
 from tetrarch.entropy import Entropy, system_entropy
 from tetrarch.errors import ConfigInvalid, OperatorError, Transient
 from tetrarch.ethereum.beacon_node.client import BeaconNodeClient, connect_beacon_node
@@ -42,6 +41,7 @@ from tetrarch.node import SCHEMAS, Node, NodePorts, NodeShape, SubmitterPorts
 from tetrarch.observability.logs import Log, LogFormat, LogLevel, build_log
 from tetrarch.observability.metrics import Metrics
 from tetrarch.observability.monitoring import Monitoring
+from tetrarch.share_files import naming_holders, share_files
 from tetrarch.storage.database import Database
 from tetrarch.storage.errors import StorageFull, StorageFullAtStart, cannot_create
 from tetrarch.storage.room import RoomWatch
@@ -315,19 +315,11 @@ class _Launch:
         if self.config.signing is not SigningSource.ENCLAVE:
             yield None
             return
-        paths = share_keystores(self.folder, self.cluster)
-        shares = [
-            ShareFile(
-                pubkey=validator.pubkey,
-                public_share=validator.public_share(self.cluster.share_index),
-                keystore=str(path),
-                password=str(path.with_suffix(".txt")),
+        with naming_holders(self.cluster):
+            enclave = await EnclaveClient.start(
+                database=self.folder / ENCLAVE_DATABASE_FILE,
+                shares=share_files(self.folder, self.cluster),
             )
-            for validator, path in zip(self.cluster.validators, paths.validators, strict=True)
-        ]
-        enclave = await EnclaveClient.start(
-            database=self.folder / ENCLAVE_DATABASE_FILE, shares=shares
-        )
         try:
             with _needing_room():
                 await enclave.configure(chain)

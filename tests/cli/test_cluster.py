@@ -4,11 +4,11 @@ import json
 import shutil
 
 import pytest
-from tests.cluster.cluster_world import edit_json, replace_file
+from tests.cluster.cluster_world import edit_json, open_node, replace_file
 from typer.testing import CliRunner
 
 from tetrarch.cli.cluster import app
-from tetrarch.cluster.load import load_cluster, open_shares
+from tetrarch.cluster.load import load_cluster
 from tetrarch.cluster.root_keys import interop_keys
 
 ADDRESS = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
@@ -44,7 +44,7 @@ def test_created_cluster_loads_and_verifies(original):
         roots = [key.public_key() for key in interop_keys(range(2))]
         assert [validator.pubkey for validator in cluster.validators] == roots
         assert [each.address for each in cluster.operators][index] == f"127.0.0.1:{9000 + index}"
-        open_shares(original / f"node{index}", cluster)
+        assert list(open_node(original / f"node{index}")) == roots
     for target in (original / "node3", original / "node3" / "cluster-lock.json"):
         result = run("verify", target)
         assert result.exit_code == 0
@@ -87,8 +87,7 @@ def test_existing_keystores_are_split(tmp_path, original):
     source = original / "node1/validator_keys"
     result = run(*FAST, "--from-keystores", source, tmp_path / "c")
     assert result.exit_code == 0, result.stderr
-    shares = open_shares(original / "node1", load_cluster(original / "node1"))
-    roots = [secret.public_key() for secret in shares.validators.values()]
+    roots = [secret.public_key() for secret in open_node(original / "node1").values()]
     cluster = load_cluster(tmp_path / "c" / "node0")
     assert [validator.pubkey for validator in cluster.validators] == roots
 

@@ -10,11 +10,15 @@ from tetrarch.cluster.deal import DealtCluster, deal_cluster
 from tetrarch.cluster.documents import lock_document, parse_lock
 from tetrarch.cluster.extension import extension_document, parse_extension
 from tetrarch.cluster.findings import Finding
+from tetrarch.cluster.load import load_cluster
 from tetrarch.cluster.networks import DEVELOPMENT_FORK_VERSION, network_for
 from tetrarch.cluster.plan import ClusterPlan, default_threshold
 from tetrarch.cluster.root_keys import interop_keys
 from tetrarch.cluster.verify import verify_cluster
+from tetrarch.crypto.bls import SecretKey
+from tetrarch.enclave.opening import open_shares
 from tetrarch.entropy import system_entropy
+from tetrarch.share_files import naming_holders, share_files
 
 FEE_RECIPIENT = bytes.fromhex("5aaeb6053f3e94c9b9a09f33669435e7ef1beaed")
 WITHDRAWAL = bytes.fromhex("fb6916095ca1df60bb79ce92ce3ea74c37c5d359")
@@ -46,6 +50,13 @@ def create(folder: Path, seed: int = 1, **changes) -> DealtCluster:
     dealt = deal(seed, **changes)
     write_cluster(dealt, folder, entropy=system_entropy)
     return dealt
+
+
+def open_node(folder: Path) -> dict[bytes, SecretKey]:
+    """A node's shares by root key, opened as its enclave does."""
+    cluster = load_cluster(folder)
+    with naming_holders(cluster):
+        return open_shares(share_files(folder, cluster))
 
 
 def findings_of(lock_json: bytes, extension_json: bytes) -> list[Finding]:

@@ -30,6 +30,22 @@ def damage_json(folder, file):
     Path(file.keystore).write_text("{")
 
 
+def damage_depth(folder, file):
+    Path(file.keystore).write_text("[" * 60_000)
+
+
+def damage_form(folder, file):
+    Path(file.keystore).write_text("[]")
+
+
+def damage_bytes(folder, file):
+    Path(file.keystore).write_bytes(b"\xff\xfe")
+
+
+def damage_nothing_left(folder, file):
+    Path(file.keystore).write_bytes(b"")
+
+
 def damage_size(folder, file):
     Path(file.keystore).write_text(" " * 100_000)
 
@@ -52,6 +68,10 @@ def damage_swapped(folder, file):
         (damage_password, PasswordWrong, "share-1.txt"),
         (damage_keystore, ShareInvalid, "share-1.json"),
         (damage_json, ShareInvalid, "share-1.json"),
+        (damage_depth, ShareInvalid, "share-1.json"),
+        (damage_form, ShareInvalid, "share-1.json"),
+        (damage_bytes, ShareInvalid, "share-1.json"),
+        (damage_nothing_left, ShareInvalid, "share-1.json"),
         (damage_size, ShareInvalid, "share-1.json"),
         (damage_encoding, ShareInvalid, "share-1.txt"),
         (damage_swapped, ShareSwapped, "share-1.json"),
@@ -66,5 +86,16 @@ def test_a_damaged_share_is_named(tmp_path: Path, damage, error, named) -> None:
             await started(tmp_path, files)
         assert caught.value.mend
         assert "guess" not in str(caught.value)
+
+    asyncio.run(main())
+
+
+def test_a_password_may_end_with_a_line_break(tmp_path: Path) -> None:
+    _, files = shares(tmp_path, 1)
+    path = Path(files[0].password)
+    path.write_bytes(path.read_bytes() + b"\r\n")
+
+    async def main() -> None:
+        await (await started(tmp_path, files)).close()
 
     asyncio.run(main())

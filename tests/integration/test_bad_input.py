@@ -247,7 +247,7 @@ FAULTS: dict[str, tuple[Break, int, str, str]] = {
         "cluster_file_missing",
         "cluster-extension.json",
     ),
-    "share of another node": (swap_nodes, 65, "share_swapped", "keystore-1.json"),
+    "share of another node": (swap_nodes, 65, "share_swapped", "share of node 1 for validator 1"),
     "shares of two validators": (swap_validators, 65, "share_swapped", "keystore-0.json"),
     "wrong password": (wrong_password, 65, "share_password_wrong", "keystore-2"),
     "password missing": (

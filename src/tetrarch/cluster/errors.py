@@ -55,22 +55,6 @@ class PasswordWrong(OperatorError):
     mend = "restore the .txt password file that belongs to the keystore"
 
 
-class ShareSwapped(OperatorError):
-    """A keystore holds a valid share, but another node's or another validator's."""
-
-    code = "share_file_swapped"
-    exit_code = EXIT_DATA
-    mend = "put every keystore back into the folder and under the number it was created with"
-
-
-class ShareUnknown(OperatorError):
-    """A keystore holds a key that is no share of this cluster."""
-
-    code = "share_unknown"
-    exit_code = EXIT_DATA
-    mend = "restore the keystores of this node and this cluster"
-
-
 class ClusterFolderExists(OperatorError):
     """The target folder already has content; nothing is overwritten."""
 

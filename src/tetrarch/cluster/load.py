@@ -1,11 +1,10 @@
 """What a node reads from its folder before it does anything else.
 
-Two doors, because two processes read: the node opens ``load_cluster`` and ``load_identity`` and
-never a BLS share; its enclave opens ``open_shares``.
+A node reads ``load_cluster`` and ``load_identity``, and never a BLS share: its enclave does that,
+by the paths of ``share_keystores``.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from tetrarch.cluster.certificates import TlsIdentity, check_certificate, der_of, public_key_of
@@ -14,13 +13,10 @@ from tetrarch.cluster.errors import (
     ClusterFileInvalid,
     ClusterFilesWrong,
     IdentityUnknown,
-    ShareSwapped,
-    ShareUnknown,
     TlsKeyMismatch,
 )
 from tetrarch.cluster.extension import Extension, parse_extension
 from tetrarch.cluster.files import (
-    CLUSTER_KEY_FOLDER,
     EXTENSION_FILE,
     EXTENSION_SIZE_BYTES_MAX,
     IDENTITY_KEY_FILE,
@@ -31,13 +27,11 @@ from tetrarch.cluster.files import (
     VALIDATOR_KEYS_FOLDER,
     read_file,
 )
-from tetrarch.cluster.keystore_files import Progress, in_threads, keystore_path, open_keystore
+from tetrarch.cluster.keystore_files import keystore_path
 from tetrarch.cluster.lock import Lock
 from tetrarch.cluster.types import Cluster, cluster_of
 from tetrarch.cluster.verify import verify_cluster
-from tetrarch.crypto.bls import SecretKey
 from tetrarch.crypto.k1 import IdentityKey
-from tetrarch.duties.types import PubKey
 from tetrarch.entropy import Entropy, system_entropy
 from tetrarch.errors import InputInvalid
 
@@ -48,22 +42,6 @@ class NodeIdentity:
 
     key: IdentityKey
     tls: TlsIdentity
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeShares:
-    """The node's BLS shares. For the enclave process only."""
-
-    validators: Mapping[PubKey, SecretKey] = field(repr=False)  # by root key, in lock order
-    cluster_key: SecretKey = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShareKeystores:
-    """Where a node's share keystores stand; each has its ``.txt`` password file beside it."""
-
-    validators: tuple[Path, ...]  # in the lock's order
-    cluster_key: Path
 
 
 def read_lock(path: Path) -> Lock:
@@ -164,55 +142,10 @@ def load_cluster(folder: Path, *, entropy: Entropy = system_entropy) -> Cluster:
     return cluster
 
 
-def share_keystores(folder: Path, cluster: Cluster) -> ShareKeystores:
-    """Where the share keystores of ``folder`` must be; opens nothing."""
-    keys = folder / VALIDATOR_KEYS_FOLDER
-    return ShareKeystores(
-        validators=tuple(keystore_path(keys, index) for index in range(len(cluster.validators))),
-        cluster_key=keystore_path(folder / CLUSTER_KEY_FOLDER, 0),
-    )
+def share_keystores(folder: Path, cluster: Cluster) -> tuple[Path, ...]:
+    """Where the share keystores of ``folder`` must be, in the lock's order; opens nothing.
 
-
-def open_shares(folder: Path, cluster: Cluster, *, progress: Progress | None = None) -> NodeShares:
-    """Decrypt this node's shares and check each against the cluster. Enclave process only.
-
-    Raises:
-        ClusterFileMissing, ClusterFileInvalid: a keystore or password file is absent or malformed.
-        PasswordWrong: a password does not open its keystore.
-        ShareSwapped: a keystore holds another node's or another validator's share.
-        ShareUnknown: a keystore holds something else.
-
-    Cost: 0.1 s of one core for each keystore, on all cores; 1 ms with insecure keystores.
+    Each has its ``.txt`` password file beside it. The share of the cluster key is kept apart.
     """
-    paths = share_keystores(folder, cluster)
-
-    def opened(entry: tuple[Path, bytes]) -> SecretKey:
-        path, expected = entry
-        secret = open_keystore(path)
-        public_key = secret.public_key()
-        if public_key != expected:
-            raise _misplaced(path, public_key, cluster)
-        return secret
-
-    wanted = [
-        (path, validator.public_share(cluster.share_index))
-        for path, validator in zip(paths.validators, cluster.validators, strict=True)
-    ]
-    own_cluster_share = cluster.cluster_key.public_shares[cluster.peer_index]
-    wanted.append((paths.cluster_key, own_cluster_share))
-    *secrets, cluster_secret = in_threads(opened, wanted, progress=progress)
-    return NodeShares(
-        validators={
-            validator.pubkey: secret
-            for validator, secret in zip(cluster.validators, secrets, strict=True)
-        },
-        cluster_key=cluster_secret,
-    )
-
-
-def _misplaced(path: Path, public_key: bytes, cluster: Cluster) -> ShareSwapped | ShareUnknown:
-    """The error for a keystore whose key is not the one expected there."""
-    holder = cluster.holder_of(public_key)
-    if holder is None:
-        return ShareUnknown("check share", file=path, public_key="0x" + public_key.hex())
-    return ShareSwapped("check share", file=path, holds=holder, this_node=cluster.peer_index)
+    keys = folder / VALIDATOR_KEYS_FOLDER
+    return tuple(keystore_path(keys, index) for index in range(len(cluster.validators)))

@@ -61,11 +61,11 @@ class PasswordWrong(OperatorError):
 
 
 class ShareSwapped(OperatorError):
-    """A keystore opens, but holds another share than the cluster's lock says."""
+    """A keystore opens, but holds another share than the cluster's lock says; says whose."""
 
     code = "share_swapped"
     exit_code: ClassVar[int] = EX_DATAERR
-    mend = "put each node's own keystores back: this one belongs to another node or validator"
+    mend = "put each node's own keystores back, under the numbers they were created with"
 
 
 class WrongChain(OperatorError):

@@ -38,7 +38,7 @@ def _open(file: ShareFile) -> SecretKey:
         raise PasswordWrong("open share", keystore=keystore, password_file=password) from None
     except KeystoreInvalid as error:
         raise ShareInvalid("open share", keystore=keystore, **error.fields) from None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         raise ShareInvalid("open share", keystore=keystore, reason="not JSON") from None
     except UnicodeDecodeError:
         # Without the cause: its text would show the password's bytes.

@@ -1,0 +1,41 @@
+"""A node's share keystores: what its enclave must open, and whose a misplaced one is.
+
+The node knows the cluster and opens no keystore; the enclave opens keystores and knows no
+cluster. What one of them needs of the other is here.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tetrarch.cluster.load import share_keystores
+from tetrarch.cluster.types import Cluster
+from tetrarch.enclave.errors import ShareSwapped
+from tetrarch.enclave.protocol import ShareFile
+
+
+def share_files(folder: Path, cluster: Cluster) -> tuple[ShareFile, ...]:
+    """The files of this node's shares, each with the public share it must hold; opens none."""
+    return tuple(
+        ShareFile(
+            pubkey=validator.pubkey,
+            public_share=validator.public_share(cluster.share_index),
+            keystore=str(path),
+            password=str(path.with_suffix(".txt")),
+        )
+        for validator, path in zip(
+            cluster.validators, share_keystores(folder, cluster), strict=True
+        )
+    )
+
+
+@contextmanager
+def naming_holders(cluster: Cluster) -> Iterator[None]:
+    """Inside the block the enclave opens the files: its error then says whose share is there."""
+    try:
+        yield
+    except ShareSwapped as error:
+        holds = bytes.fromhex(str(error.fields["holds"]).removeprefix("0x"))
+        whose = cluster.holder_of(holds) or "no share of this cluster"
+        fields = {**error.fields, "holds": whose, "this_node": cluster.peer_index}
+        raise ShareSwapped(error.action, **fields) from error
