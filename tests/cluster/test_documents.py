@@ -77,7 +77,10 @@ def test_null_deposit_amounts_are_none_named(lock_json):
     assert parse_lock(json.dumps(document).encode()).definition.deposit_amounts == ()
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b"null", b"{", b"\xff", b'{"cluster_definition":1}'])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"[]", b"null", b"{", b"\xff", b'{"cluster_definition":1}', b'{"x":' + b"[" * 60_000],
+)
 def test_other_json_is_refused(data):
     with pytest.raises(InputInvalid):
         parse_lock(data)

@@ -51,6 +51,12 @@ def test_other_formats_are_refused(found):
         parse_extension(json.dumps(document).encode())
 
 
+@pytest.mark.parametrize("data", [b"", b"[]", b"{", b"\xff", b'{"x":' + b"[" * 60_000])
+def test_other_json_is_refused(data):
+    with pytest.raises(InputInvalid):
+        parse_extension(data)
+
+
 def test_unknown_field_is_refused_by_name():
     document = json.loads(documents(deal())[1])
     document["nodes"][2]["nickname"] = "x"

@@ -104,6 +104,7 @@ def test_what_is_exported_denies_the_same_elsewhere() -> None:
         b"",
         b"[]",
         b"{",
+        b"[" * 60_000,
         b'{"metadata": {"interchange_format_version": "4", "genesis_validators_root": "0x00"}}',
         json.dumps(
             {

@@ -140,7 +140,7 @@ def parse_lock(data: bytes) -> Lock:
                 "read lock", field="cluster_definition.version", got=version, supported=VERSION
             )
         document = msgspec.json.decode(data, type=_Lock)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputInvalid("read lock", reason=error) from error
     return Lock(
         definition=_definition_of(document.cluster_definition),

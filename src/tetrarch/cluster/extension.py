@@ -138,7 +138,7 @@ def parse_extension(data: bytes) -> Extension:
         if found != FORMAT:
             raise InputInvalid("read extension", field="format", got=found, supported=FORMAT)
         document = msgspec.json.decode(data, type=_Extension)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputInvalid("read extension", reason=error) from error
     key = document.cluster_key
     return Extension(

@@ -85,7 +85,7 @@ def import_(
         raise InterchangeInvalid("import interchange", reason="too large", bytes=len(document))
     try:
         root, by_key = _parse(msgspec.json.decode(document))
-    except (msgspec.DecodeError, InputInvalid) as error:
+    except (msgspec.DecodeError, RecursionError, InputInvalid) as error:
         raise InterchangeInvalid("import interchange", reason=error) from error
     history.bind_chain(connection, root)
     floors = 0
