@@ -17,14 +17,14 @@ from tetrarch.cluster.deposits import (
     registration_signing_root,
     withdrawal_credentials,
 )
-from tetrarch.cluster.enr import decode_enr
 from tetrarch.cluster.extension import Extension
 from tetrarch.cluster.findings import Finding, lock_finding
 from tetrarch.cluster.lock import Deposit, DistributedValidator, Lock, lock_hash
+from tetrarch.cluster.node_signatures import check_node_signatures
 from tetrarch.cluster.public_shares import check_public_shares
 from tetrarch.cluster.verify_definition import verify_definition
 from tetrarch.cluster.verify_extension import verify_extension
-from tetrarch.crypto import bls, k1
+from tetrarch.crypto import bls
 from tetrarch.crypto.batch import Claim, find_false
 from tetrarch.entropy import Entropy
 from tetrarch.errors import InputInvalid
@@ -205,23 +205,6 @@ def _aggregate(lock: Lock) -> Iterator[Finding]:
 
 
 def _node_signatures(lock: Lock) -> Iterator[Finding]:
-    operators = lock.definition.operators
-    if len(lock.node_signatures) != len(operators):
-        yield lock_finding(
-            "node_signatures_count_wrong",
-            "node_signatures",
-            f"{len(lock.node_signatures)} signatures of {len(operators)} operators",
-        )
-    for index, (operator, signature) in enumerate(
-        zip(operators, lock.node_signatures, strict=False)
-    ):
-        try:
-            public_key = decode_enr(operator.enr).public_key
-        except InputInvalid:
-            continue  # found in the definition
-        if not k1.verify(public_key, lock.lock_hash, signature):
-            yield lock_finding(
-                "node_signature_wrong",
-                f"node_signatures[{index}]",
-                f"is not by the identity of operator {index} over lock_hash",
-            )
+    operators, signatures = lock.definition.operators, lock.node_signatures
+    for wrong in check_node_signatures(operators, signatures, lock.lock_hash, over="lock_hash"):
+        yield lock_finding(*wrong)

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 from tetrarch.cluster.certificates import check_certificate
-from tetrarch.cluster.enr import decode_enr
 from tetrarch.cluster.extension import Extension, extension_hash
 from tetrarch.cluster.findings import Finding, extension_finding
 from tetrarch.cluster.lock import Lock
+from tetrarch.cluster.node_signatures import check_node_signatures
 from tetrarch.cluster.public_shares import check_public_shares
-from tetrarch.crypto import bls, k1
+from tetrarch.crypto import bls
 from tetrarch.errors import InputInvalid
 
 
@@ -82,23 +82,10 @@ def _nodes(extension: Extension, lock: Lock) -> Iterator[Finding]:
 
 
 def _node_signatures(extension: Extension, lock: Lock) -> Iterator[Finding]:
-    operators = lock.definition.operators
-    if len(extension.node_signatures) != len(operators):
-        yield extension_finding(
-            "node_signatures_count_wrong",
-            "node_signatures",
-            f"{len(extension.node_signatures)} signatures of {len(operators)} operators",
-        )
-    for index, (operator, signature) in enumerate(
-        zip(operators, extension.node_signatures, strict=False)
+    for wrong in check_node_signatures(
+        lock.definition.operators,
+        extension.node_signatures,
+        extension.extension_hash,
+        over="extension_hash",
     ):
-        try:
-            public_key = decode_enr(operator.enr).public_key
-        except InputInvalid:
-            continue  # found in the lock
-        if not k1.verify(public_key, extension.extension_hash, signature):
-            yield extension_finding(
-                "node_signature_wrong",
-                f"node_signatures[{index}]",
-                f"is not by the identity of operator {index} over extension_hash",
-            )
+        yield extension_finding(*wrong)
