@@ -2,6 +2,7 @@
 """Vector and List: many values of one type; always a ``tuple``."""
 
 import struct
+from abc import abstractmethod
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -30,9 +31,9 @@ class _Sequence(SszType):
         chunks = (count_max * size + 31) // 32 if self.packed and size else count_max
         self.depth = tree_depth(chunks)
 
+    @abstractmethod
     def _check_count(self, count: int) -> None:
         """Raise SszInvalid unless ``count`` elements are allowed."""
-        raise NotImplementedError
 
     def read(self, data: bytes, start: int, end: int) -> tuple[Any, ...]:
         size = self.element.fixed_size
