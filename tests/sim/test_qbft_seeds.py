@@ -6,10 +6,9 @@ prints how to replay it: ``python -m tetrarch.sim --seed N --show``.
 """
 
 import os
-import subprocess
-import sys
 
 import pytest
+from tests.sim.replaying import replayed
 
 from tetrarch.sim.qbft_world import draw, run_seed
 from tetrarch.sim.seeds import (
@@ -72,15 +71,8 @@ def test_equal_seed_gives_an_equal_run_and_another_seed_another() -> None:
 
 def test_equal_seed_gives_an_equal_run_in_processes_with_other_hash_seeds() -> None:
     """Sets and dicts of bytes must not leak their order into a run."""
-
-    def replay(hash_seed: str) -> str:
-        command = [sys.executable, "-m", "tetrarch.sim", "--seed", "125"]
-        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-        return done.stdout
-
-    first = replay("1")
-    assert first == replay("2")
+    first = replayed("--seed", "125", hash_seed=1)
+    assert first == replayed("--seed", "125", hash_seed=2)
     assert "digest=" in first
 
 

@@ -7,10 +7,9 @@ draws its own faults. A failure prints how to replay it:
 """
 
 import os
-import subprocess
-import sys
 
 import pytest
+from tests.sim.replaying import replayed
 
 from tetrarch.sim.seeds import (
     WORKFLOW_SEEDS_FAST,
@@ -80,15 +79,8 @@ def test_equal_seed_gives_an_equal_run_and_another_seed_another() -> None:
 
 def test_equal_seed_gives_an_equal_run_in_processes_with_other_hash_seeds() -> None:
     """Sets and dicts of bytes must not leak their order into a run."""
-
-    def replay(hash_seed: str) -> str:
-        command = [sys.executable, "-m", "tetrarch.sim", "--workflow", "--seed", "20"]
-        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-        return done.stdout
-
-    first = replay("1")
-    assert first == replay("2")
+    first = replayed("--workflow", "--seed", "20", hash_seed=1)
+    assert first == replayed("--workflow", "--seed", "20", hash_seed=2)
     assert "digest=" in first
 
 
