@@ -96,6 +96,47 @@ def test_failed_fresh_view_leaves_the_known_one() -> None:
     asyncio.run(main())
 
 
+def test_question_that_is_being_asked_is_not_asked_twice() -> None:
+    async def main() -> None:
+        world = World()
+        world.node.delay_s = 0.01
+        fetching = asyncio.create_task(world.fetcher.fetch(VALIDATORS.definitions(9)))
+        await asyncio.sleep(0)
+        impatient = asyncio.create_task(world.fetcher.view(9))
+        await asyncio.sleep(0)
+        impatient.cancel()
+        view = await world.fetcher.view(9)
+        await fetching
+        assert view == attestation_data(9)
+        assert len(world.node.called("attestation_data")) == 1
+        assert len(world.fetched) == 1, "who gives up takes the answer from nobody"
+        await asyncio.gather(*(world.fetcher.view(9, fresh=True) for _ in range(2)))
+        assert len(world.node.called("attestation_data")) == 3
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("by_cancel", [False, True])
+def test_question_that_failed_is_asked_by_who_waited(by_cancel: bool) -> None:
+    async def main() -> None:
+        world = World()
+        world.node.delay_s = 0.01
+        if not by_cancel:
+            world.node.failing["attestation_data"] = BeaconNodeUnreachable("ask")
+        first = asyncio.create_task(world.fetcher.view(9))
+        await asyncio.sleep(0)
+        second = asyncio.create_task(world.fetcher.view(9))
+        await asyncio.sleep(0)
+        if by_cancel:
+            first.cancel()
+        await asyncio.wait([first])
+        world.node.failing.clear()
+        assert await second == attestation_data(9)
+        assert len(world.node.called("attestation_data")) == 2
+
+    asyncio.run(main())
+
+
 def test_views_are_bounded_and_an_old_slot_is_still_answered() -> None:
     async def main() -> None:
         world = World()

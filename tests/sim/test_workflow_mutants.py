@@ -148,7 +148,7 @@ MUTANTS = (
     Mutant(
         "randao reveal is believed",
         (("duties.agreement", "return reveal if valid else", "return reveal if reveal else"),),
-        first_seed=18,
+        first_seed=17,
     ),
     Mutant(
         "set that leaves validators out is voted for at once",
@@ -169,7 +169,7 @@ MUTANTS = (
                 "verdict",
             ),
         ),
-        first_seed=88,
+        first_seed=38,
     ),
     Mutant(
         "votes are forgotten in a crash",
@@ -212,7 +212,7 @@ MUTANTS = (
                 "            if sign is not None and not duty:\n",
             ),
         ),
-        first_seed=24,
+        first_seed=77,
     ),
     Mutant(
         "stored group signature is not submitted after a crash",

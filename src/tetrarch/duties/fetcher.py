@@ -1,5 +1,6 @@
 """Fetcher: gets from the beacon node what this node would propose for a duty."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -66,6 +67,7 @@ class Fetcher:
         self._payees = payees
         self._log = log
         self._views: dict[int, AttestationData] = {}
+        self._asked: dict[int, asyncio.Future[AttestationData | None]] = {}  # not answered yet
 
     async def fetch(self, definition_set: DefinitionSet) -> None:
         """Fetch the duty's data and emit it. Duties that need none are left alone.
@@ -82,11 +84,27 @@ class Fetcher:
             await self.fetched.emit(await self._proposal(definition_set))
 
     async def view(self, slot: int, *, fresh: bool = False) -> AttestationData:
-        """Our beacon node's attestation data of ``slot`` (committee index 0)."""
+        """Our beacon node's attestation data of ``slot`` (committee index 0).
+
+        Unless ``fresh``, a question that is being asked already is not asked twice.
+        """
         known = self._views.get(slot)
         if known is not None and not fresh:
             return known
-        view = await self._beacon_node.attestation_data(slot, 0)
+        asked = self._asked.get(slot)
+        if asked is not None and not fresh:
+            answer = await asyncio.shield(asked)  # giving up must not take it from the others
+            if answer is not None:
+                return answer
+        asking = self._asked[slot] = asyncio.get_running_loop().create_future()
+        try:
+            view = await self._beacon_node.attestation_data(slot, 0)
+            asking.set_result(view)
+        finally:
+            if not asking.done():
+                asking.set_result(None)
+            if self._asked.get(slot) is asking:
+                del self._asked[slot]
         self._views[slot] = view
         while len(self._views) > VIEWS_MAX:
             del self._views[min(self._views)]

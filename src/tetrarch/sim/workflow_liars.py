@@ -37,6 +37,7 @@ from tetrarch.sim.chain import FIRST_INDEX, MAIN, SLOTS_PER_EPOCH, SimChain
 
 KEPT_MAX = 32
 WELL_FORMED = ("one", "left", "right", "other", "forged")
+FORGED_REVEALS = 0.5  # of a liar's blocks
 TOPICS = (Topic.CONSENSUS, Topic.PARTIAL_SIGNATURES)
 
 
@@ -220,6 +221,9 @@ class WorkflowLiar(Liar):
         )
         other = self._rng.randrange(len(self._chain.pubkeys))
         index = FIRST_INDEX + self._rng.choice([position, position, other])
+        if Random(f"{duty}/{text}").random() < FORGED_REVEALS:  # nothing but the reveal is wrong
+            request, other = replace(request, slot=duty.slot), position
+            index = FIRST_INDEX + position
         definition = ProposerDefinition(
             pubkey=self._chain.pubkeys[index - FIRST_INDEX], slot=duty.slot, validator_index=index
         )
