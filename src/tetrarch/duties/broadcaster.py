@@ -9,6 +9,7 @@ from dataclasses import replace
 from tetrarch.duties.ports import DecidedData
 from tetrarch.duties.retry import Refusal
 from tetrarch.duties.types import (
+    AttestationPayload,
     Duty,
     DutyType,
     ProposalPayload,
@@ -92,7 +93,7 @@ class Broadcaster:
             (agreed[signed.pubkey], signed)
             for signed in signed_set.items
             if signed.pubkey in agreed
-            and agreed[signed.pubkey].data.hash_tree_root() == signed.payload.message_root()
+            and signed.payload == AttestationPayload(data=agreed[signed.pubkey].data)
         ]
         if len(matching) < len(signed_set.items):
             self._log.error("signed_without_decision", duty=str(signed_set.duty))

@@ -51,11 +51,11 @@ class Group:
         """The payload that at least ``threshold`` shares signed, with those signatures."""
         if len(self.partials) - len(self.false) < threshold:
             return None
-        by_payload: dict[Payload, list[PartialSignature]] = {}
-        for share, partial in sorted(self.partials.items()):
-            if share not in self.false:
-                by_payload.setdefault(partial.payload, []).append(partial)
-        for payload, partials in by_payload.items():
-            if len(partials) >= threshold:
-                return payload, tuple((p.share_index, p.signature) for p in partials)
+        rest = [p for share, p in sorted(self.partials.items()) if share not in self.false]
+        while len(rest) >= threshold:
+            payload = rest[0].payload
+            same = [p for p in rest if p.payload == payload]  # nearly always all of them
+            if len(same) >= threshold:
+                return payload, tuple((p.share_index, p.signature) for p in same)
+            rest = [p for p in rest if p.payload != payload]
         return None

@@ -92,12 +92,16 @@ class ParSigEx:
         await self.received.emit(partial_set)
 
     def _check(self, partial_set: PartialSet) -> None:
+        plausible = None
         for partial in partial_set.partials:
             if partial.pubkey not in self._known:
                 raise PartialsImplausible("read partials", field="pubkey")
             if partial.sub_index != 0:  # only sync subcommittees, which come later, have others
                 raise PartialsImplausible("read partials", field="sub_index")
-            if not belongs(partial.payload, partial_set.duty, self._chain):
+            if partial.payload is plausible:  # equal payloads travel once
+                continue
+            plausible = partial.payload
+            if not belongs(plausible, partial_set.duty, self._chain):
                 raise PartialsImplausible("read partials", field="payload", duty=partial_set.duty)
 
     def _answer_repeat(self, peer: int, duty: Duty) -> None:

@@ -124,6 +124,21 @@ def test_double_vote_is_reported_even_for_an_unknown_block(fork: Fork) -> None:
     assert [each.kind for each in chain.watch.findings] == ["double_vote"]
 
 
+@forks
+def test_repeated_vote_is_taken_in_its_time_and_refused_after_it(fork: Fork) -> None:
+    chain = chain_with(fork)
+    run(chain, 1)
+    vote = vote_of(chain, 1)
+    chain.submit_attestation(vote, at(1))
+    chain.submit_attestation(vote, at(1, 3.5))
+    with pytest.raises(TransitionInvalid, match="signature"):
+        chain.submit_attestation(vote.replace(signature=bytes(96)), at(1, 3.5))
+    run(chain, 40)
+    with pytest.raises((TransitionInvalid, UnknownBlock)):
+        chain.submit_attestation(vote, at(40))
+    assert chain.watch.findings == []
+
+
 def test_vote_with_a_wrong_signature_is_no_evidence() -> None:
     chain = chain_with()
     run(chain, 1)

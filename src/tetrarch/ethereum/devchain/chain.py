@@ -96,6 +96,7 @@ class DevChain:
         self.fee_recipients: dict[int, bytes] = {}
         self.listeners: list[Callable[[ChainEvent], None]] = []
         self.slot = -1  # the latest slot that has begun; -1 before genesis
+        self._taken: set[Any] = set()  # votes since the last block or start of a slot
         self._votes: dict[int, tuple[int, bytes]] = {}  # latest vote by validator: epoch, root
         self._attested_slot = -1  # the latest slot in which the chain's own validators voted
         self._first_blocks: dict[tuple[int, int], bytes] = {}
@@ -135,6 +136,7 @@ class DevChain:
                 return
 
     def _begin_slot(self, slot: int) -> None:
+        self._taken.clear()
         if self.faults.reorg_depth:
             self._reorg(self.faults.reorg_depth)
             self.faults = replace(self.faults, reorg_depth=0)
@@ -286,6 +288,7 @@ class DevChain:
             state_root=block.state_root,
         )
         self.tree.add(node)
+        self._taken.clear()
         self._first_blocks[block.slot, block.proposer_index] = root
         self.operations.remove(block.body)
         at_ms = self._ms_into(block.slot, now_s)
@@ -310,6 +313,8 @@ class DevChain:
     def submit_attestation(self, attestation: Any, now_s: float) -> None:
         """Take one validator's vote: SingleAttestation, or an Attestation with one bit.
 
+        Taking it again does nothing: every node of a cluster submits the same.
+
         Raises:
             UnknownBlock: the block that is voted for.
             TransitionInvalid: any other rule it breaks.
@@ -317,6 +322,8 @@ class DevChain:
         Cost: 0.8 ms for the signature, once; see ``expect_attestations``.
         """
         self.advance(now_s)
+        if attestation in self._taken:
+            return
         state, vote = self._vote_of(attestation, now_s)
         data = attestation.data
         verify_single(state, vote)
@@ -330,12 +337,15 @@ class DevChain:
             size=vote.committee_size,
             signature=vote.signature,
         )
+        self._taken.add(attestation)
 
     def expect_attestations(self, attestations: Sequence[Any], now_s: float) -> None:
         """Verify the signatures of votes together that will be submitted one by one."""
         self.advance(now_s)
         claims = []
         for attestation in attestations:
+            if attestation in self._taken:
+                continue
             with contextlib.suppress(InputInvalid):  # it is refused when it is submitted
                 claims.append(single_claim(*self._vote_of(attestation, now_s)))
         self.rules.verify_batch(claims)
