@@ -49,10 +49,12 @@ def test_decided_data_is_durable_before_it_is_signed() -> None:
     assert targets == [("dutydb", "store"), ("signer", "sign")]
 
 
-def test_group_signature_is_durable_before_it_is_submitted_and_marked_at_last() -> None:
+def test_group_signature_is_submitted_at_once_and_its_partials_marked_when_it_is_durable() -> None:
     edges, _ = wired()
     targets = [target for source, output, target, _ in edges if output == "aggregated"]
-    assert targets == ["aggsigdb", "broadcaster", "parsigdb"]
+    assert targets == ["broadcaster", "aggsigdb", "parsigdb"]
+    assert "sigagg>broadcaster.broadcast" in BACKGROUND_EDGES, "the disk does not wait for it"
+    assert "sigagg>aggsigdb.store" not in BACKGROUND_EDGES, "marks must wait for it"
 
 
 def test_the_node_decorates_only_edges_that_exist() -> None:

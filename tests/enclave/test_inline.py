@@ -208,6 +208,10 @@ def test_the_key_ring_signs_as_each_share_does() -> None:
     for threads in (1, 2):
         ring = BlsKeyRing({key.pubkey: key.share for key in keys}, threads=threads)
         assert ring.sign(wanted) == expected
+        begun = [ring.begin(wanted[start:]) for start in range(9)]
+        assert [each() for each in reversed(begun)] == [
+            expected[start:] for start in range(8, -1, -1)
+        ]
         assert ring.sign([]) == []
         assert "9 keys" in repr(ring)
         ring.close()

@@ -77,8 +77,13 @@ MUTANTS = (
         (
             (
                 "duties.parsig_group",
-                "if len(partials) >= threshold:",
-                "if len(partials) >= threshold - 1:",
+                "if len(same) >= threshold:",
+                "if len(same) >= threshold - 1:",
+            ),
+            (
+                "duties.parsig_group",
+                "while len(rest) >= threshold:",
+                "while len(rest) >= threshold - 1:",
             ),
         ),
     ),
@@ -87,8 +92,8 @@ MUTANTS = (
         (
             (
                 "duties.parsig_group",
-                "if len(partials) >= threshold:",
-                "if len(partials) > threshold:",
+                "if len(same) >= threshold:",
+                "if len(same) > threshold:",
             ),
         ),
     ),
@@ -97,8 +102,8 @@ MUTANTS = (
         (
             (
                 "duties.parsig_group",
-                "by_payload.setdefault(partial.payload, [])",
-                "by_payload.setdefault(next(iter(by_payload), partial.payload), [])",
+                "same = [p for p in rest if p.payload == payload]",
+                "same = [p for p in rest if p.payload]",
             ),
         ),
         first_seed=25,

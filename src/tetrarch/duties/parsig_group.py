@@ -49,8 +49,6 @@ class Group:
 
     def match(self, threshold: int) -> tuple[Payload, tuple[tuple[ShareIndex, bytes], ...]] | None:
         """The payload that at least ``threshold`` shares signed, with those signatures."""
-        if len(self.partials) - len(self.false) < threshold:
-            return None
         rest = [p for share, p in sorted(self.partials.items()) if share not in self.false]
         while len(rest) >= threshold:
             payload = rest[0].payload

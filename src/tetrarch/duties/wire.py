@@ -94,8 +94,8 @@ def wire(c: Components, *, on: Decorate = plain) -> None:
     c.parsigdb.needed.subscribe(on("parsigdb>sigagg.arrived", c.sigagg.arrived))
     c.parsigdb.threshold_reached.subscribe(on("parsigdb>sigagg.aggregate", c.sigagg.aggregate))
     c.parsigdb.late.subscribe(on("parsigdb>sigagg.verify_late", c.sigagg.verify_late))
-    c.sigagg.aggregated.subscribe(on("sigagg>aggsigdb.store", c.aggsigdb.store))
     c.sigagg.aggregated.subscribe(on("sigagg>broadcaster.broadcast", c.broadcaster.broadcast))
+    c.sigagg.aggregated.subscribe(on("sigagg>aggsigdb.store", c.aggsigdb.store))
     c.sigagg.aggregated.subscribe(on("sigagg>parsigdb.mark_aggregated", c.parsigdb.mark_aggregated))
     c.broadcaster.submitted.subscribe(
         on("broadcaster>aggsigdb.note_submitted", c.aggsigdb.note_submitted)

@@ -2,10 +2,10 @@
 
 The three steps are functions so that the process and the simulator run the very same ones
 around their own databases: ``plan`` (pure), ``history.check_and_record`` (in a transaction that
-is committed before), ``settle`` (signs).
+is committed before the result leaves), ``settle`` or ``begin`` (signs).
 """
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -121,16 +121,33 @@ def settle(
             nothing that could be slashed is signed.
         keys: hold every key of a plan that is not denied.
     """
+    return begin(plans, verdicts, keys)()
+
+
+def begin(
+    plans: Sequence[Plan], verdicts: tuple[Verdict, ...] | TetrarchError, keys: KeyRing
+) -> Callable[[], tuple[SignResult, ...]]:
+    """Begin ``settle`` while the record of ``verdicts`` is on its way to the disk.
+
+    The result may be asked for only when it is there: until then no signature exists outside
+    of this process's memory, and what a failed commit leaves is forgotten.
+    """
     decisions = _decide(plans, verdicts)
-    granted = [
-        (item.pubkey, item.signing_root)
-        for item, decision in zip(plans, decisions, strict=True)
-        if decision is None
-    ]
-    signatures = iter(keys.sign(granted))
-    return tuple(
-        Approved(next(signatures)) if decision is None else decision for decision in decisions
+    signatures = keys.begin(
+        [
+            (item.pubkey, item.signing_root)
+            for item, decision in zip(plans, decisions, strict=True)
+            if decision is None
+        ]
     )
+
+    def finish() -> tuple[SignResult, ...]:
+        signed = iter(signatures())
+        return tuple(
+            Approved(next(signed)) if decision is None else decision for decision in decisions
+        )
+
+    return finish
 
 
 def _decide(

@@ -1,7 +1,8 @@
 """The share keys in memory, and signing many at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NoReturn, Protocol
 
 from tetrarch.crypto.bls import SecretKey
@@ -22,13 +23,18 @@ class KeyRing(Protocol):
         """One signature per (root key, signing root), in order; all keys are held."""
         ...
 
+    def begin(self, wanted: Sequence[tuple[bytes, bytes]]) -> Callable[[], list[bytes]]:
+        """Start what ``sign`` does; the result waits for its end. May be left unasked."""
+        ...
+
 
 class BlsKeyRing:
     """Real shares. ``threads`` signs large batches on that many cores; 1 signs in the caller's.
 
-    Equal signing roots are hashed to the curve once: all attesters of a slot sign the same one.
+    Equal signing roots are hashed to the curve once for each thread: all attesters of a slot sign
+    the same one.
 
-    Cost: 0.3 ms per distinct root and 0.3 ms per signature, divided by the threads.
+    Cost: 0.15 ms per distinct root, and 0.12 ms per signature divided by the threads.
     """
 
     def __init__(self, shares: Mapping[bytes, SecretKey], *, threads: int = 1) -> None:
@@ -44,25 +50,31 @@ class BlsKeyRing:
 
     def sign(self, wanted: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
         """As ``KeyRing``."""
-        roots = sorted({root for _, root in wanted})
-        hashed = dict(zip(roots, self._map(_hash, roots), strict=True))
-        work = [(hashed[root], self._scalars[pubkey]) for pubkey, root in wanted]
-        return self._map(_sign_hashed, work)
+        return self.begin(wanted)()
+
+    def begin(self, wanted: Sequence[tuple[bytes, bytes]]) -> Callable[[], list[bytes]]:
+        """As ``KeyRing``. Only large batches begin at once."""
+        if self._pool is None or len(wanted) < _SPLIT_FROM:
+            return partial(self._sign_some, wanted)
+        chunks = [wanted[start :: self._threads] for start in range(self._threads)]
+        begun = [self._pool.submit(self._sign_some, chunk) for chunk in chunks]
+
+        def finish() -> list[bytes]:
+            results = [b""] * len(wanted)
+            for start, each in enumerate(begun):
+                results[start :: self._threads] = each.result()
+            return results
+
+        return finish
+
+    def _sign_some(self, wanted: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
+        hashed = {root: _hash(root) for root in {root for _, root in wanted}}
+        return [_sign_hashed(hashed[root], self._scalars[pubkey]) for pubkey, root in wanted]
 
     def close(self) -> None:
         """End the threads."""
         if self._pool is not None:
             self._pool.shutdown()
-
-    def _map(self, function: Any, work: Sequence[Any]) -> list[Any]:
-        if self._pool is None or len(work) < _SPLIT_FROM:
-            return [function(item) for item in work]
-        chunks = [work[start :: self._threads] for start in range(self._threads)]
-        done = list(self._pool.map(lambda chunk: [function(item) for item in chunk], chunks))
-        results: list[Any] = [None] * len(work)
-        for start, answers in enumerate(done):
-            results[start :: self._threads] = answers
-        return results
 
     def __repr__(self) -> str:
         return f"BlsKeyRing({len(self._pubkeys)} keys)"
@@ -86,6 +98,10 @@ class CallableKeyRing:
         """As ``KeyRing``."""
         return [self._shares[pubkey].sign(root) for pubkey, root in wanted]
 
+    def begin(self, wanted: Sequence[tuple[bytes, bytes]]) -> Callable[[], list[bytes]]:
+        """As ``KeyRing``; signs when asked for the result."""
+        return partial(self.sign, wanted)
+
 
 class Share(Protocol):
     """One key: ``crypto.bls.SecretKey``, or a modelled one."""
@@ -107,8 +123,7 @@ def _hash(root: bytes) -> Any:
     return point
 
 
-def _sign_hashed(work: tuple[Any, Any]) -> bytes:
-    hashed, scalar = work
+def _sign_hashed(hashed: Any, scalar: Any) -> bytes:
     # Constant time in the key; the native calls release the interpreter lock.
     point, out = ffi.new("blst_p2 *"), ffi.new("uint8_t[96]")
     lib.blst_sign_pk_in_g1(point, hashed, scalar)

@@ -16,8 +16,7 @@ from tetrarch.enclave import approval, history, protocol, sandbox
 from tetrarch.enclave.errors import FrameInvalid
 from tetrarch.enclave.keys import BlsKeyRing
 from tetrarch.enclave.opening import open_shares
-from tetrarch.enclave.ports import SignAttestation
-from tetrarch.enclave.rules import Verdict
+from tetrarch.enclave.ports import SignAttestation, SignResult
 from tetrarch.errors import InputInvalid, TetrarchError, Transient
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.storage.errors import StorageFailed
@@ -135,14 +134,17 @@ class EnclaveProcess:
             wall_s=self._clock.wall_s(),
         )
         wishes = approval.wishes_of(plans)
-        verdicts: tuple[Verdict, ...] | TetrarchError = ()
-        if wishes:
-            try:
-                verdicts = opened.write(lambda c: history.check_and_record(c, wishes))
-            except (Transient, StorageFailed) as error:
-                verdicts = error
+
+        def judge(connection: sqlite3.Connection) -> Callable[[], tuple[SignResult, ...]]:
+            verdicts = history.check_and_record(connection, wishes)
+            return approval.begin(plans, verdicts, opened.keys)  # signs beside the commit
+
+        try:
+            results = opened.write(judge) if wishes else approval.begin(plans, (), opened.keys)
+        except (Transient, StorageFailed) as error:
+            results = approval.begin(plans, error, opened.keys)
         self._before_answer()
-        return protocol.signed(approval.settle(plans, verdicts, opened.keys))
+        return protocol.signed(results())
 
     def _status(self) -> protocol.Status:
         opened = self._require_open()

@@ -8,6 +8,7 @@ as it would with BLS. Computing takes virtual time.
 import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from random import Random
 from typing import TypeVar
@@ -130,6 +131,10 @@ class ModelKeyRing:
     def sign(self, wanted: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
         """See ``KeyRing``."""
         return [_made(self._seed, pubkey, self._share, root) for pubkey, root in wanted]
+
+    def begin(self, wanted: Sequence[tuple[bytes, bytes]]) -> Callable[[], list[bytes]]:
+        """See ``KeyRing``."""
+        return partial(self.sign, wanted)
 
 
 class ModelGroupCrypto:
