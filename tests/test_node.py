@@ -28,6 +28,7 @@ from tetrarch.duties.plausible import signing_root
 from tetrarch.duties.retry import REFUSALS_MAX
 from tetrarch.duties.tracker import DutyReport
 from tetrarch.duties.types import Duty, DutyType, PartialSet, Payload, PubKey, ShareIndex
+from tetrarch.enclave.ports import Approved
 from tetrarch.entropy import system_entropy
 from tetrarch.ethereum.beacon_node.errors import BeaconNodeRefused, BeaconNodeUnreachable
 from tetrarch.network.ports import Topic
@@ -48,10 +49,12 @@ class OwnShares:
     def __init__(self) -> None:
         self.signed: list[Payload] = []
 
-    async def sign(self, requests: tuple[tuple[PubKey, Payload], ...]) -> tuple[bytes | str, ...]:
+    async def sign(
+        self, requests: tuple[tuple[PubKey, Payload], ...]
+    ) -> tuple[Approved | str, ...]:
         self.signed += [payload for _, payload in requests]
         return tuple(
-            VALIDATORS.shares[pubkey][1].sign(signing_root(payload, CHAIN))
+            Approved(VALIDATORS.shares[pubkey][1].sign(signing_root(payload, CHAIN)))
             for pubkey, payload in requests
         )
 

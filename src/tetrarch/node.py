@@ -57,6 +57,7 @@ BACKGROUND_EDGES = frozenset(
         "scheduler>signer.sign_randao",
         "consensus>signer.sign",
         "sigagg>broadcaster.broadcast",
+        "sigagg>aggsigdb.store",
         "broadcaster>aggsigdb.note_submitted",
     }
 )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.crypto.keys import key
 
 from tetrarch.crypto import bls, points
-from tetrarch.crypto.blst import ffi, lib
+from tetrarch.crypto.blst import FIELD_MODULUS, ffi, lib
 from tetrarch.errors import InputInvalid, InvariantBroken
 
 INFINITY_G1 = b"\xc0" + bytes(47)
@@ -124,6 +124,56 @@ def test_any_bytes_are_a_point_or_a_named_refusal(signature: bytes, public_key: 
     ):
         with contextlib.suppress(bls.BlsInputInvalid):
             assert parse(data).to_bytes() == data
+
+
+def ordinate_of(signature: bytes) -> bytes:
+    point = points.SignaturePoint.parse(signature, check_subgroup=False)
+    said, ordinate = points.write_signature(point.affine)
+    assert said == signature
+    return ordinate
+
+
+def negated(ordinate: bytes) -> bytes:
+    parts = (int.from_bytes(ordinate[at : at + 48], "big") for at in (0, 48))
+    return b"".join(((FIELD_MODULUS - part) % FIELD_MODULUS).to_bytes(48, "big") for part in parts)
+
+
+def test_ordinate_spares_the_square_root_and_is_never_believed() -> None:
+    for signature in (key(1).sign(ROOT), key(2).sign(ROOT), point_outside_subgroup_g2()):
+        right = ordinate_of(signature)
+        plain = points.SignaturePoint.parse(signature, check_subgroup=False)
+        for ordinate in (
+            right,
+            negated(right),  # on the curve, and another point
+            ordinate_of(key(3).sign(ROOT)),
+            b"",
+            right[:-1],
+            bytes(96),
+            b"\xff" * 96,
+            bytes((right[0] | 0x80,)) + right[1:],
+        ):
+            point = points.read_signature(signature, ordinate)
+            assert bytes(ffi.buffer(point.affine)) == bytes(ffi.buffer(plain.affine))
+            assert point.to_bytes() == signature
+            assert not point.membership_known
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.one_of(st.binary(max_size=100), st.just(key(1).sign(ROOT)), st.just(INFINITY_G2)),
+    st.one_of(st.binary(max_size=100), st.just(ordinate_of(key(1).sign(ROOT)))),
+)
+def test_ordinate_changes_no_refusal(signature: bytes, ordinate: bytes) -> None:
+    outcomes: list[object] = []
+    for read in (
+        lambda: points.read_signature(signature, ordinate),
+        lambda: points.SignaturePoint.parse(signature, check_subgroup=False),
+    ):
+        try:
+            outcomes.append(read())
+        except bls.BlsInputInvalid as error:
+            outcomes.append(type(error))
+    assert outcomes[0] == outcomes[1]
 
 
 def multiple(point: points.PublicKeyPoint | points.SignaturePoint, scalar: int) -> Any:

@@ -41,7 +41,7 @@ def test_each_payload_is_its_own_kind_of_request() -> None:
         (PUBKEY, RandaoPayload(epoch=3)),
     )
     signing = EnclaveSigning(enclave)  # type: ignore[arg-type]  # only ``sign`` is asked
-    assert asyncio.run(signing.sign(wanted)) == (b"\1" * 96,) * 3
+    assert asyncio.run(signing.sign(wanted)) == (Approved(b"\1" * 96),) * 3
     assert enclave.requests == (
         SignAttestation(PUBKEY, attestation_data()),
         SignBlock(PUBKEY, proposal.header),

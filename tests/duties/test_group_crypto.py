@@ -1,20 +1,26 @@
 """The port to BLS: bad bytes never raise, points are kept within bounds."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from tests.duties.duty_world import CHAIN, Validators
 
+from tetrarch.crypto.points import SignaturePoint, write_signature
 from tetrarch.duties import group_crypto
 from tetrarch.duties.group_crypto import BlsGroupCrypto, PartialClaim, PartialsFor
 from tetrarch.duties.plausible import signing_root
-from tetrarch.duties.types import ShareIndex
+from tetrarch.duties.types import PartialSignature, ShareIndex
 from tetrarch.entropy import system_entropy
 
 VALIDATORS = Validators(1)
 PUBKEY = VALIDATORS.pubkeys[0]
 PARTIALS = {share: VALIDATORS.partials(share).partials[0] for share in (1, 2, 3, 4)}
 ROOT = signing_root(PARTIALS[1].payload, CHAIN)
+
+
+def said(signature: bytes, ordinate: bytes = b"") -> PartialSignature:
+    return replace(PARTIALS[1], signature=signature, ordinate=ordinate)
 
 
 @pytest.fixture
@@ -31,11 +37,26 @@ def partials_for(**replaced: bytes) -> PartialsFor:
 
 @pytest.mark.parametrize("rubbish", [bytes(96), b"\xff" * 96, b"\xc0" + bytes(95)])
 def test_rubbish_of_a_peer_is_named_and_combined_around(crypto, rubbish: bytes) -> None:
-    crypto.arrived([rubbish, *(partial.signature for partial in PARTIALS.values())])
+    crypto.arrived([said(rubbish), *(said(partial.signature) for partial in PARTIALS.values())])
     result = crypto.combine([partials_for(s4=rubbish)], avoid=())
     (signature,) = result.signatures
     assert signature is not None
     assert crypto.verifies(PUBKEY, ROOT, signature)
+
+
+def test_ordinates_are_used_and_wrong_ones_change_nothing(crypto) -> None:
+    wrong = b"\1" * 96
+    for share, partial in PARTIALS.items():
+        ordinate = wrong if share == 2 else ordinate_of(partial.signature)
+        crypto.arrived([said(partial.signature, ordinate)])
+    assert set(crypto._points) == {partial.signature for partial in PARTIALS.values()}
+    result = crypto.combine([partials_for()], avoid=())
+    assert result.culprits == ()
+    assert crypto.verifies(PUBKEY, ROOT, result.signatures[0])
+
+
+def ordinate_of(signature: bytes) -> bytes:
+    return write_signature(SignaturePoint.parse(signature).affine)[1]
 
 
 def test_too_few_right_partials_give_no_signature_and_name_the_culprits(crypto) -> None:
@@ -62,7 +83,7 @@ def test_key_that_is_none_verifies_nothing(crypto, pubkey: bytes) -> None:
 
 def test_kept_points_are_bounded_and_used_ones_let_go(crypto, monkeypatch) -> None:
     monkeypatch.setattr(group_crypto, "POINTS_MAX", 2)
-    crypto.arrived([partial.signature for partial in PARTIALS.values()])
+    crypto.arrived([said(partial.signature) for partial in PARTIALS.values()])
     assert list(crypto._points) == [PARTIALS[3].signature, PARTIALS[4].signature]
     crypto.combine([partials_for()], avoid=())
     assert crypto._points == {}
@@ -74,7 +95,7 @@ def test_arrivals_and_combinations_may_run_on_two_threads(crypto, monkeypatch) -
 
     def arrive() -> None:
         for _ in range(50):
-            crypto.arrived(signatures)
+            crypto.arrived([said(signature) for signature in signatures])
 
     def combine() -> None:
         for _ in range(20):

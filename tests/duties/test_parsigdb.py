@@ -132,6 +132,30 @@ def test_partial_after_the_threshold_is_late_even_before_the_group_signature() -
     run(scenario)
 
 
+def test_partial_is_not_done_on_disk_before_the_group_signature_is() -> None:
+    """Else a crash in between would lose the group signature for good."""
+
+    async def scenario(world: World) -> None:
+        for share in (1, 2, 3):
+            await world.db.store_external(VALIDATORS.partials(share))
+        await world.db.aggregate_once()
+        (matched,) = world.out["threshold_reached"]
+        await world.db.note_aggregated(signed(matched))
+        await world.db.store_external(VALIDATORS.partials(4))
+        await world.db.store_once()
+        assert await world.statuses() == [Status.BROADCASTED] * 8
+        false = replace(VALIDATORS.partials(1), partials=VALIDATORS.partials(1).partials[:1])
+        await world.db.reject(false)
+        await world.db.aggregate_once()
+        assert len(world.out["threshold_reached"]) == 1, "it is made, if not yet durable"
+        await world.db.mark_aggregated(signed(matched))
+        found = await world.statuses()
+        assert found.count(Status.AGGREGATED) == 7
+        assert found.count(Status.EXPIRED) == 1
+
+    run(scenario)
+
+
 def test_own_partials_that_are_not_needed_are_not_prepared() -> None:
     async def scenario(world: World) -> None:
         for share in (2, 3, 4):

@@ -27,6 +27,7 @@ from tetrarch.duties.types import (
     RandaoPayload,
 )
 from tetrarch.enclave.errors import EnclaveSlow
+from tetrarch.enclave.ports import Approved
 from tetrarch.errors import Transient
 
 VALIDATORS = Validators(3)
@@ -45,7 +46,7 @@ class Keys:
         self.requests.append(requests)
         if isinstance(self.answers[0], Exception):
             raise self.answers[0]
-        return self.answers
+        return tuple(Approved(a) if isinstance(a, bytes) else a for a in self.answers)
 
 
 def signer(keys: Keys, log: Any = None) -> Signer:

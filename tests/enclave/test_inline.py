@@ -204,7 +204,7 @@ def test_before_it_knows_the_chain_it_signs_nothing_and_it_serves_one_chain() ->
 def test_the_key_ring_signs_as_each_share_does() -> None:
     keys = validators(9)
     wanted = [(key.pubkey, bytes([number % 3]) * 32) for number, key in enumerate(keys)]
-    expected = [key.share.sign(root) for key, (_, root) in zip(keys, wanted, strict=True)]
+    expected = [Approved(key.share.sign(root)) for key, (_, root) in zip(keys, wanted, strict=True)]
     for threads in (1, 2):
         ring = BlsKeyRing({key.pubkey: key.share for key in keys}, threads=threads)
         assert ring.sign(wanted) == expected

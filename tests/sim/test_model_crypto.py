@@ -19,8 +19,8 @@ def keys(request: pytest.FixtureRequest) -> DealtKeys:
 
 
 def partial(keys: DealtKeys, pubkey: PubKey, node: int, root: bytes = ROOT) -> bytes:
-    (signature,) = keys.rings[node].sign([(pubkey, root)])
-    return signature
+    (signed,) = keys.rings[node].sign([(pubkey, root)])
+    return signed.signature
 
 
 def partials(keys: DealtKeys, pubkey: PubKey, *nodes: int) -> PartialsFor:

@@ -50,6 +50,8 @@ void blst_fp_cneg(blst_fp *out, const blst_fp *a, bool flag);
 const blst_p1_affine *blst_p1_affine_generator(void);
 
 int blst_p2_uncompress(blst_p2_affine *out, const uint8_t *in);
+int blst_p2_deserialize(blst_p2_affine *out, const uint8_t *in);
+void blst_p2_affine_serialize(uint8_t *out, const blst_p2_affine *in);
 void blst_p2_compress(uint8_t *out, const blst_p2 *in);
 void blst_p2_affine_compress(uint8_t *out, const blst_p2_affine *in);
 bool blst_p2_affine_in_g2(const blst_p2_affine *p);

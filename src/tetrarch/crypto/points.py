@@ -11,10 +11,12 @@ from tetrarch.errors import InputInvalid, invariant
 
 PUBLIC_KEY_SIZE_BYTES: Final = 48
 SIGNATURE_SIZE_BYTES: Final = 96
+ORDINATE_SIZE_BYTES: Final = 96  # a signature point's y coordinate
 SCALAR_SIZE_BYTES: Final = 32
 
 _OK, _NOT_ON_CURVE = 0, 2  # BLST_ERROR
 _INFINITY_BYTE = 0xC0
+_COMPRESSED, _FIELD_BITS = 0b10, 0x1F  # of the first byte: its two highest bits, and the rest
 # blst changes its method at 32 points: 31 take 1.7 times as long as 32. Pad with zero weights.
 _SLOW_FROM, _FAST_FROM = 19, 32
 
@@ -306,3 +308,38 @@ def pairings_cancel(pairs: Sequence[tuple[CData, CData]]) -> bool:
     lib.blst_miller_loop_n(product, qs, ps, len(kept))
     lib.blst_final_exp(product, product)
     return bool(lib.blst_fp12_is_one(product))
+
+
+def write_signature(affine: CData) -> tuple[bytes, bytes]:
+    """A signature's 96 bytes, and its point's y coordinate for ``read_signature``.
+
+    Args:
+        affine: a blst_p2_affine that is not infinity.
+    """
+    signature, plain = ffi.new("uint8_t[96]"), ffi.new("uint8_t[192]")
+    lib.blst_p2_affine_compress(signature, affine)
+    lib.blst_p2_affine_serialize(plain, affine)
+    return bytes(signature), bytes(plain)[ORDINATE_SIZE_BYTES:]
+
+
+def read_signature(signature: bytes, ordinate: bytes = b"") -> SignaturePoint:
+    """Decompress ``signature`` without checking its subgroup, helped by its y coordinate.
+
+    A compressed point has x and one bit of y; the square root that gives the rest is the cost of
+    decompression. Who knows y can be asked for it: whether it lies on the curve with x, and has
+    that bit, costs next to nothing. A wrong one helps nobody and harms nobody.
+
+    Raises:
+        as ``SignaturePoint.parse``.
+
+    Cost: 2.5 us, and 20 us without a right ``ordinate``.
+    """
+    compressed = len(signature) == SignaturePoint.size_bytes and signature[0] >> 6 == _COMPRESSED
+    if compressed and len(ordinate) == ORDINATE_SIZE_BYTES:
+        affine, again = ffi.new("blst_p2_affine *"), ffi.new("uint8_t[96]")
+        plain = bytes((signature[0] & _FIELD_BITS,)) + signature[1:] + ordinate
+        if lib.blst_p2_deserialize(affine, plain) == _OK:
+            lib.blst_p2_affine_compress(again, affine)
+            if bytes(again) == signature:
+                return SignaturePoint(affine, compressed=bytes(signature), in_subgroup=False)
+    return SignaturePoint.parse(signature, check_subgroup=False)

@@ -16,10 +16,11 @@ the order of first use, so equal sets have equal bytes.
 """
 
 import struct
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
+from tetrarch.crypto.points import ORDINATE_SIZE_BYTES
 from tetrarch.duties.types import (
     AttestationPayload,
     AttesterDefinition,
@@ -230,6 +231,7 @@ class _PartialRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
     sub_index: int
     payload_number: int
     signature: bytes
+    ordinate: Annotated[bytes, msgspec.Meta(max_length=ORDINATE_SIZE_BYTES)]  # or empty
 
 
 class _PartialsMessage(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
@@ -247,7 +249,13 @@ def encode_partials(partial_set: PartialSet, *, answer: bool) -> bytes:
     """One p2p message. Equal payloads travel once: 31 attesters of a slot share one."""
     numbers: dict[Payload, int] = {}
     rows = [
-        _PartialRow(p.pubkey, p.sub_index, numbers.setdefault(p.payload, len(numbers)), p.signature)
+        _PartialRow(
+            p.pubkey,
+            p.sub_index,
+            numbers.setdefault(p.payload, len(numbers)),
+            p.signature,
+            p.ordinate,
+        )
         for p in partial_set.partials
     ]
     duty = partial_set.duty
@@ -276,6 +284,7 @@ def decode_partials(data: bytes, *, share_index: ShareIndex) -> tuple[PartialSet
                 sub_index=row.sub_index,
                 payload=payloads[row.payload_number],
                 signature=row.signature,
+                ordinate=row.ordinate,
             )
             for row in message.rows
             if row.payload_number >= 0 and 0 <= row.sub_index < 256

@@ -28,7 +28,9 @@ class EnclaveSigning:
     def __init__(self, enclave: Enclave) -> None:
         self._enclave = enclave
 
-    async def sign(self, requests: tuple[tuple[PubKey, Payload], ...]) -> tuple[bytes | str, ...]:
+    async def sign(
+        self, requests: tuple[tuple[PubKey, Payload], ...]
+    ) -> tuple[Approved | str, ...]:
         """One batch for the enclave: one durable record, results in order."""
         results = await self._enclave.sign(tuple(_request(*request) for request in requests))
         return tuple(_plain(result) for result in results)
@@ -44,10 +46,10 @@ def _request(pubkey: PubKey, payload: Payload) -> SignRequest:
             return SignRandao(pubkey, epoch)
 
 
-def _plain(result: SignResult) -> bytes | str:
+def _plain(result: SignResult) -> Approved | str:
     match result:
-        case Approved(signature=signature):
-            return signature
+        case Approved():
+            return result
         case Denied(reason=Reason.TOO_FAR_AHEAD):  # the one denial that time heals
             return NotNow(Reason.TOO_FAR_AHEAD.value)
         case Denied(reason=reason):

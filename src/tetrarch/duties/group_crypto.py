@@ -10,10 +10,10 @@ from typing import Protocol
 
 from tetrarch.crypto.batch import Claim, find_false
 from tetrarch.crypto.bls import verify
-from tetrarch.crypto.points import BlsInputInvalid, PublicKeyPoint, SignaturePoint
+from tetrarch.crypto.points import BlsInputInvalid, PublicKeyPoint, SignaturePoint, read_signature
 from tetrarch.crypto.slot import PartialsOfOne, sign_slot
 from tetrarch.duties.ports import GroupKeys
-from tetrarch.duties.types import PubKey, ShareIndex
+from tetrarch.duties.types import PartialSignature, PubKey, ShareIndex
 from tetrarch.entropy import Entropy
 from tetrarch.errors import invariant
 
@@ -54,7 +54,7 @@ class GroupCrypto(Protocol):
         """Parse these validators' public keys now rather than at their first duty."""
         ...
 
-    def arrived(self, signatures: Sequence[bytes]) -> None:
+    def arrived(self, partials: Sequence[PartialSignature]) -> None:
         """Prepare partials that will be combined soon."""
         ...
 
@@ -87,10 +87,12 @@ class BlsGroupCrypto:
         for pubkey in pubkeys:
             self._public_points(pubkey)
 
-    def arrived(self, signatures: Sequence[bytes]) -> None:
+    def arrived(self, partials: Sequence[PartialSignature]) -> None:
         """Decompress on arrival, so that the last partial need not wait for the others."""
-        for signature in signatures:
-            point = None if signature in self._points else _parse(signature)
+        for partial in partials:
+            signature = partial.signature
+            known = signature in self._points
+            point = None if known else _parse(signature, partial.ordinate)
             if point is not None:
                 self._points[signature] = point
         surplus = len(self._points) - POINTS_MAX
@@ -157,9 +159,9 @@ class BlsGroupCrypto:
         return found
 
 
-def _parse(signature: bytes) -> SignaturePoint | None:
+def _parse(signature: bytes, ordinate: bytes = b"") -> SignaturePoint | None:
     """The point, its group membership not yet checked; None for bytes that are no point."""
     try:
-        return SignaturePoint.parse(signature, check_subgroup=False)
+        return read_signature(signature, ordinate)
     except BlsInputInvalid:
         return None

@@ -21,7 +21,8 @@ class Group:
 
     partials: dict[ShareIndex, PartialSignature] = field(default_factory=dict)
     false: set[ShareIndex] = field(default_factory=set)
-    aggregated: bool = False
+    aggregated: bool = False  # the group signature is made
+    durable: bool = False  # and on disk
     aggregating: bool = False
 
     @property
@@ -45,7 +46,7 @@ class Group:
         """The state that a peer's partial has by now."""
         if share in self.false:
             return Status.EXPIRED
-        return Status.AGGREGATED if self.aggregated else Status.BROADCASTED
+        return Status.AGGREGATED if self.durable else Status.BROADCASTED
 
     def match(self, threshold: int) -> tuple[Payload, tuple[tuple[ShareIndex, bytes], ...]] | None:
         """The payload that at least ``threshold`` shares signed, with those signatures."""

@@ -219,7 +219,8 @@ class ParSigDB:
             self._add(stored.partial_set)
             for partial in stored.partial_set.partials:
                 group = self._open[duty][partial.pubkey, partial.sub_index]
-                group.aggregated |= stored.status is Status.AGGREGATED
+                if stored.status is Status.AGGREGATED:
+                    group.aggregated = group.durable = True
             if stored.status is Status.INTERNAL:
                 self._to_broadcast.append(stored.partial_set)
                 self._broadcast_due.set()
@@ -268,17 +269,28 @@ class ParSigDB:
                 raise
             except TetrarchError as error:  # it would fail again: left as it is
                 self._log.error("aggregation_failed", duty=str(duty), reason=str(error))
-            self._store_due.set()  # late partials may have waited for the end of this
+
+    async def note_aggregated(self, signed_set: SignedDataSet) -> None:
+        """Input from SigAgg: the group signatures of these validators are made."""
+        groups = self._open.get(signed_set.duty, {})
+        for item in signed_set.items:
+            group = groups.get((item.pubkey, item.sub_index))
+            if group is not None:
+                group.aggregated = True
+        self._store_due.set()  # late partials may have waited for this
 
     async def mark_aggregated(self, signed_set: SignedDataSet) -> None:
-        """Input from SigAgg: the group signatures of these validators are made."""
+        """Input from AggSigDB: they are durable, and with them what became of their partials.
+
+        Not before: after a crash they would be lost, and never made again.
+        """
         duty = signed_set.duty
         groups = self._open.get(duty, {})
         used: list[PartialSignature] = []
         for item in signed_set.items:
             group = groups.get((item.pubkey, item.sub_index))
             if group is not None:
-                group.aggregated = True
+                group.aggregated = group.durable = True
                 used += (p for s, p in sorted(group.partials.items()) if s not in group.false)
         if used:
             self._disk.mark(PartialSet(duty=duty, partials=tuple(used)), Status.AGGREGATED)

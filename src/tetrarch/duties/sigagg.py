@@ -54,9 +54,9 @@ class SigAgg:
 
     async def arrived(self, partial_set: PartialSet) -> None:
         """Prepare partials on arrival, so that the last one need not wait for the others."""
-        signatures = [partial.signature for partial in partial_set.partials]
-        cost_ms = ARRIVED_COST_MS * len(signatures)
-        await self._compute.run(lambda: self._crypto.arrived(signatures), cost_ms=cost_ms)
+        partials = partial_set.partials
+        cost_ms = ARRIVED_COST_MS * len(partials)
+        await self._compute.run(lambda: self._crypto.arrived(partials), cost_ms=cost_ms)
 
     async def aggregate(self, matched_set: MatchedSet) -> None:
         """Combine, verify, emit. False partials are emitted as ``rejected`` and named."""

@@ -24,6 +24,7 @@ from tetrarch.duties.types import (
     UnsignedProposal,
     refuse_deprecated,
 )
+from tetrarch.enclave.ports import Approved
 from tetrarch.errors import Transient
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.observability.logs import Log
@@ -45,8 +46,10 @@ class NotNow(str):
 class SigningService(Protocol):
     """Whoever holds the share keys: the enclave, later a remote signer."""
 
-    async def sign(self, requests: tuple[tuple[PubKey, Payload], ...]) -> tuple[bytes | str, ...]:
-        """Per request a 96-byte signature, or the reason why there is none (yet: ``NotNow``).
+    async def sign(
+        self, requests: tuple[tuple[PubKey, Payload], ...]
+    ) -> tuple[Approved | str, ...]:
+        """Per request a signature, or the reason why there is none (yet: ``NotNow``).
 
         The same request always gets the same signature.
         """
@@ -118,7 +121,8 @@ class Signer:
                     pubkey=pubkey,
                     share_index=self._keys.own_share_index,
                     payload=payload,
-                    signature=answer,
+                    signature=answer.signature,
+                    ordinate=answer.ordinate,
                 )
             )
         if partials:

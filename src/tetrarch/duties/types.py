@@ -4,7 +4,7 @@ One value per edge: a *set* carries its duty and one item per validator, ordered
 so that equal sets have equal bytes on every node.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NewType, TypeAlias
 
@@ -178,7 +178,8 @@ class PartialSignature:
     """One share's signature over ``payload`` for ``pubkey``.
 
     ``sub_index`` is 0 except for sync subcommittees, where one validator signs several objects
-    in one duty.
+    in one duty. ``ordinate`` spares whoever reads the signature most of the work, if it is there
+    and right (see ``crypto.points.read_signature``); it is no part of what is said or stored.
     """
 
     pubkey: PubKey
@@ -186,6 +187,7 @@ class PartialSignature:
     sub_index: int = 0
     payload: Payload
     signature: bytes
+    ordinate: bytes = field(default=b"", compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if len(self.pubkey) != PUBLIC_KEY_SIZE_BYTES:

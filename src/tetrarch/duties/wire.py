@@ -94,9 +94,10 @@ def wire(c: Components, *, on: Decorate = plain) -> None:
     c.parsigdb.needed.subscribe(on("parsigdb>sigagg.arrived", c.sigagg.arrived))
     c.parsigdb.threshold_reached.subscribe(on("parsigdb>sigagg.aggregate", c.sigagg.aggregate))
     c.parsigdb.late.subscribe(on("parsigdb>sigagg.verify_late", c.sigagg.verify_late))
+    c.sigagg.aggregated.subscribe(on("sigagg>parsigdb.note_aggregated", c.parsigdb.note_aggregated))
     c.sigagg.aggregated.subscribe(on("sigagg>broadcaster.broadcast", c.broadcaster.broadcast))
     c.sigagg.aggregated.subscribe(on("sigagg>aggsigdb.store", c.aggsigdb.store))
-    c.sigagg.aggregated.subscribe(on("sigagg>parsigdb.mark_aggregated", c.parsigdb.mark_aggregated))
+    c.aggsigdb.stored.subscribe(on("aggsigdb>parsigdb.mark_aggregated", c.parsigdb.mark_aggregated))
     c.broadcaster.submitted.subscribe(
         on("broadcaster>aggsigdb.note_submitted", c.aggsigdb.note_submitted)
     )

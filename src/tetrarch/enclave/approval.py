@@ -11,7 +11,6 @@ from typing import TypeAlias
 
 from tetrarch.enclave.keys import KeyRing
 from tetrarch.enclave.ports import (
-    Approved,
     Denied,
     Failed,
     SignAttestation,
@@ -143,9 +142,7 @@ def begin(
 
     def finish() -> tuple[SignResult, ...]:
         signed = iter(signatures())
-        return tuple(
-            Approved(next(signed)) if decision is None else decision for decision in decisions
-        )
+        return tuple(next(signed) if decision is None else decision for decision in decisions)
 
     return finish
 

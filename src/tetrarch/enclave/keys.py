@@ -7,6 +7,8 @@ from typing import Any, NoReturn, Protocol
 
 from tetrarch.crypto.bls import SecretKey
 from tetrarch.crypto.blst import DOMAIN, NULL, ffi, lib
+from tetrarch.crypto.points import write_signature
+from tetrarch.enclave.ports import Approved
 
 _SPLIT_FROM = 6  # below this, handing work to a second thread costs more than it saves
 
@@ -19,11 +21,11 @@ class KeyRing(Protocol):
         """The root keys, ascending."""
         ...
 
-    def sign(self, wanted: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
+    def sign(self, wanted: Sequence[tuple[bytes, bytes]]) -> list[Approved]:
         """One signature per (root key, signing root), in order; all keys are held."""
         ...
 
-    def begin(self, wanted: Sequence[tuple[bytes, bytes]]) -> Callable[[], list[bytes]]:
+    def begin(self, wanted: Sequence[tuple[bytes, bytes]]) -> Callable[[], list[Approved]]:
         """Start what ``sign`` does; the result waits for its end. May be left unasked."""
         ...
 
@@ -48,26 +50,26 @@ class BlsKeyRing:
         """As ``KeyRing``."""
         return self._pubkeys
 
-    def sign(self, wanted: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
+    def sign(self, wanted: Sequence[tuple[bytes, bytes]]) -> list[Approved]:
         """As ``KeyRing``."""
         return self.begin(wanted)()
 
-    def begin(self, wanted: Sequence[tuple[bytes, bytes]]) -> Callable[[], list[bytes]]:
+    def begin(self, wanted: Sequence[tuple[bytes, bytes]]) -> Callable[[], list[Approved]]:
         """As ``KeyRing``. Only large batches begin at once."""
         if self._pool is None or len(wanted) < _SPLIT_FROM:
             return partial(self._sign_some, wanted)
         chunks = [wanted[start :: self._threads] for start in range(self._threads)]
         begun = [self._pool.submit(self._sign_some, chunk) for chunk in chunks]
 
-        def finish() -> list[bytes]:
-            results = [b""] * len(wanted)
+        def finish() -> list[Approved]:
+            results = [Approved(b"")] * len(wanted)
             for start, each in enumerate(begun):
                 results[start :: self._threads] = each.result()
             return results
 
         return finish
 
-    def _sign_some(self, wanted: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
+    def _sign_some(self, wanted: Sequence[tuple[bytes, bytes]]) -> list[Approved]:
         hashed = {root: _hash(root) for root in {root for _, root in wanted}}
         return [_sign_hashed(hashed[root], self._scalars[pubkey]) for pubkey, root in wanted]
 
@@ -94,11 +96,11 @@ class CallableKeyRing:
         """As ``KeyRing``."""
         return tuple(sorted(self._shares))
 
-    def sign(self, wanted: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
+    def sign(self, wanted: Sequence[tuple[bytes, bytes]]) -> list[Approved]:
         """As ``KeyRing``."""
-        return [self._shares[pubkey].sign(root) for pubkey, root in wanted]
+        return [Approved(self._shares[pubkey].sign(root)) for pubkey, root in wanted]
 
-    def begin(self, wanted: Sequence[tuple[bytes, bytes]]) -> Callable[[], list[bytes]]:
+    def begin(self, wanted: Sequence[tuple[bytes, bytes]]) -> Callable[[], list[Approved]]:
         """As ``KeyRing``; signs when asked for the result."""
         return partial(self.sign, wanted)
 
@@ -123,9 +125,9 @@ def _hash(root: bytes) -> Any:
     return point
 
 
-def _sign_hashed(hashed: Any, scalar: Any) -> bytes:
+def _sign_hashed(hashed: Any, scalar: Any) -> Approved:
     # Constant time in the key; the native calls release the interpreter lock.
-    point, out = ffi.new("blst_p2 *"), ffi.new("uint8_t[96]")
+    point, affine = ffi.new("blst_p2 *"), ffi.new("blst_p2_affine *")
     lib.blst_sign_pk_in_g1(point, hashed, scalar)
-    lib.blst_p2_compress(out, point)
-    return bytes(out)
+    lib.blst_p2_to_affine(affine, point)
+    return Approved(*write_signature(affine))

@@ -1,6 +1,6 @@
 """What a node may ask of its enclave. There is no request to sign bytes or to show a key."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from tetrarch.enclave.rules import Reason
@@ -37,9 +37,14 @@ SignRequest: TypeAlias = SignAttestation | SignBlock | SignRandao
 
 @dataclass(frozen=True, slots=True)
 class Approved:
-    """The share's signature, 96 bytes. The same request always gives the same bytes."""
+    """The share's signature, 96 bytes. The same request always gives the same bytes.
+
+    ``ordinate``: its point's other coordinate, 96 bytes or none; see
+    ``crypto.points.read_signature``.
+    """
 
     signature: bytes
+    ordinate: bytes = field(default=b"", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

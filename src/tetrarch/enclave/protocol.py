@@ -144,6 +144,7 @@ class Granted(Message, frozen=True, tag="granted"):
     """``ports.Approved``."""
 
     signature: Signature
+    ordinate: Annotated[bytes, msgspec.Meta(max_length=96)] = b""
 
 
 class Forbidden(Message, frozen=True, tag="forbidden"):
@@ -290,8 +291,8 @@ def signed(results: tuple[SignResult, ...]) -> Signed:
     wire: list[Granted | Forbidden | Undone] = []
     for result in results:
         match result:
-            case Approved(signature=signature):
-                wire.append(Granted(signature))
+            case Approved(signature=signature, ordinate=ordinate):
+                wire.append(Granted(signature, ordinate))
             case Denied(reason=reason):
                 wire.append(Forbidden(reason))
             case Failed(reason=text):
@@ -304,8 +305,8 @@ def results_of(reply: Signed) -> tuple[SignResult, ...]:
     results: list[SignResult] = []
     for item in reply.results:
         match item:
-            case Granted(signature=signature):
-                results.append(Approved(signature))
+            case Granted(signature=signature, ordinate=ordinate):
+                results.append(Approved(signature, ordinate))
             case Forbidden(reason=reason):
                 results.append(Denied(reason))
             case Undone(reason=text):

@@ -23,8 +23,9 @@ from tetrarch.duties.group_crypto import (
     PartialsFor,
 )
 from tetrarch.duties.keys import ClusterKeys
-from tetrarch.duties.types import SIGNATURE_SIZE_BYTES, PubKey, ShareIndex
+from tetrarch.duties.types import SIGNATURE_SIZE_BYTES, PartialSignature, PubKey, ShareIndex
 from tetrarch.enclave.keys import BlsKeyRing, KeyRing
+from tetrarch.enclave.ports import Approved
 
 R = TypeVar("R")
 COMPUTE_S = 0.002
@@ -128,11 +129,11 @@ class ModelKeyRing:
         """See ``KeyRing``."""
         return self._pubkeys
 
-    def sign(self, wanted: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
+    def sign(self, wanted: Sequence[tuple[bytes, bytes]]) -> list[Approved]:
         """See ``KeyRing``."""
-        return [_made(self._seed, pubkey, self._share, root) for pubkey, root in wanted]
+        return [Approved(_made(self._seed, pubkey, self._share, root)) for pubkey, root in wanted]
 
-    def begin(self, wanted: Sequence[tuple[bytes, bytes]]) -> Callable[[], list[bytes]]:
+    def begin(self, wanted: Sequence[tuple[bytes, bytes]]) -> Callable[[], list[Approved]]:
         """See ``KeyRing``."""
         return partial(self.sign, wanted)
 
@@ -147,7 +148,7 @@ class ModelGroupCrypto:
     def warm(self, pubkeys: Sequence[PubKey]) -> None:
         """Nothing to parse."""
 
-    def arrived(self, signatures: Sequence[bytes]) -> None:
+    def arrived(self, partials: Sequence[PartialSignature]) -> None:
         """Nothing to prepare."""
 
     def combine(

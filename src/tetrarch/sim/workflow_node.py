@@ -13,6 +13,7 @@ from tetrarch.duties.tracker import DutyReport
 from tetrarch.duties.types import PartialSet, Payload, PubKey, SignedDataSet, UnsignedDataSet
 from tetrarch.enclave.history import SCHEMA as ENCLAVE_SCHEMA
 from tetrarch.enclave.inline import InlineEnclave
+from tetrarch.enclave.ports import Approved
 from tetrarch.errors import Transient
 from tetrarch.network.ports import MessageBus
 from tetrarch.node import SCHEMAS, Node, NodePorts, NodeShape
@@ -225,12 +226,14 @@ class _Signing:
         self._owner = owner
         self._signing = EnclaveSigning(enclave)
 
-    async def sign(self, requests: tuple[tuple[PubKey, Payload], ...]) -> tuple[bytes | str, ...]:
+    async def sign(
+        self, requests: tuple[tuple[PubKey, Payload], ...]
+    ) -> tuple[Approved | str, ...]:
         """See ``duties.signer.SigningService``."""
         self._owner.on_write()
         answers = await self._signing.sign(requests)
         for (pubkey, payload), answer in zip(requests, answers, strict=True):
-            if isinstance(answer, bytes):
+            if isinstance(answer, Approved):
                 self._owner.note_signed(pubkey, payload)
         return answers
 
