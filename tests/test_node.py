@@ -21,9 +21,9 @@ from tests.duties.duty_world import (
 )
 
 from tetrarch.consensus.ports import SilentObserver
-from tetrarch.duties.codec import decode_partials, encode_partials
 from tetrarch.duties.dutydb import RECENT_MAX, DutyDB
 from tetrarch.duties.group_crypto import BlsGroupCrypto
+from tetrarch.duties.partials_codec import decode_partials, encode_partials
 from tetrarch.duties.plausible import signing_root
 from tetrarch.duties.retry import REFUSALS_MAX
 from tetrarch.duties.tracker import DutyReport

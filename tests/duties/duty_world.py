@@ -271,14 +271,14 @@ def proposal_set(pubkey: PubKey, proposal: Proposal, *, validator_index: int = 1
 def signed_block(pubkey: PubKey, proposal: Proposal) -> SignedDataSet:
     """A group signature over ``proposal``, of made-up bytes."""
     payload = ProposalPayload(fork=proposal.fork, blinded=proposal.blinded, header=proposal.header)
-    item = SignedData(pubkey=pubkey, sub_index=0, payload=payload, signature=b"\xbb" * 96)
+    item = SignedData(pubkey=pubkey, payload=payload, signature=b"\xbb" * 96)
     return SignedDataSet(duty=Duty(proposal.header.slot, DutyType.PROPOSER), items=(item,))
 
 
 def signed_randao(pubkey: PubKey, slot: int = 9, *, signature: bytes = b"\xaa" * 96) -> Any:
     """The group's randao reveal for ``slot``, of made-up bytes."""
     payload = RandaoPayload(epoch=CHAIN.epoch_of(slot))
-    item = SignedData(pubkey=pubkey, sub_index=0, payload=payload, signature=signature)
+    item = SignedData(pubkey=pubkey, payload=payload, signature=signature)
     return SignedDataSet(duty=Duty(slot, DutyType.RANDAO), items=(item,))
 
 

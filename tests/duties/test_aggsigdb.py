@@ -21,6 +21,7 @@ from tetrarch.duties.types import (
     RandaoPayload,
     SignedData,
     SignedDataSet,
+    SyncSelectionPayload,
 )
 from tetrarch.storage.errors import StorageFull
 from tetrarch.storage.inline import InlineDatabase
@@ -113,11 +114,21 @@ def test_another_object_under_the_same_key_is_refused_and_nothing_of_its_set_sto
 def test_sub_indices_are_separate_keys() -> None:
     async def main() -> None:
         db = AggSigDB(storage=database())
-        second = replace(SIGNED.items[0], sub_index=1, signature=b"\xcc" * 96)
-        await db.store(SIGNED)
-        await db.store(replace(SIGNED, items=(second,)))
-        assert await db.find(DUTY, PUBKEY, 1) == second
-        assert await db.find(DUTY, PUBKEY) == SIGNED.items[0]
+        duty = Duty(9, DutyType.PREPARE_SYNC_CONTRIBUTION)
+        proofs = [
+            SignedData(
+                pubkey=PUBKEY,
+                payload=SyncSelectionPayload(slot=9, subcommittee_index=index),
+                signature=bytes([index]) * 96,
+            )
+            for index in (0, 2)
+        ]
+        for proof in proofs:
+            await db.store(SignedDataSet(duty=duty, items=(proof,)))
+        assert await db.find(duty, PUBKEY, 2) == proofs[1]
+        assert await db.find(duty, PUBKEY) == proofs[0]
+        assert await db.find(duty, PUBKEY, 1) is None
+        assert (await db.submissions(duty)).left == tuple(proofs)
 
     asyncio.run(main())
 
@@ -125,8 +136,7 @@ def test_sub_indices_are_separate_keys() -> None:
 def signed_attestations(*pubkeys: PubKey) -> SignedDataSet:
     payload = AttestationPayload(data=attestation_data(9))
     items = tuple(
-        SignedData(pubkey=pubkey, sub_index=0, payload=payload, signature=b"\1" * 96)
-        for pubkey in pubkeys
+        SignedData(pubkey=pubkey, payload=payload, signature=b"\1" * 96) for pubkey in pubkeys
     )
     return SignedDataSet(duty=ATTESTER, items=items)
 

@@ -40,7 +40,7 @@ DUTY = Duty(9, DutyType.ATTESTER)
 def signed_attestations(**changes: Any) -> SignedDataSet:
     payload = AttestationPayload(data=attestation_data(9, **changes))
     items = tuple(
-        SignedData(pubkey=pubkey, sub_index=0, payload=payload, signature=bytes([at]) * 96)
+        SignedData(pubkey=pubkey, payload=payload, signature=bytes([at]) * 96)
         for at, pubkey in enumerate(VALIDATORS.pubkeys)
     )
     return SignedDataSet(duty=DUTY, items=items)

@@ -5,25 +5,13 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.duties.duty_world import Validators, attestation_data
+from tests.duties.duty_world import Validators
+from tests.duties.other_duties import aggregates, contributions
 
-from tetrarch.duties.codec import (
-    PartialsInvalid,
-    ValueInvalid,
-    decode_partials,
-    decode_payload,
-    decode_unsigned,
-    encode_partials,
-    encode_payload,
-    encode_unsigned,
-)
-from tetrarch.duties.types import (
-    AttestationPayload,
-    ProposalPayload,
-    RandaoPayload,
-    ShareIndex,
-)
-from tetrarch.ethereum.spec.values import BeaconBlockHeader, Fork
+from tetrarch.duties.codec import ValueInvalid, decode_unsigned, encode_unsigned
+from tetrarch.duties.partials_codec import decode_partials, encode_partials
+from tetrarch.duties.payload_codec import PartialsInvalid
+from tetrarch.duties.types import DutyType, ShareIndex, UnsignedDataSet
 
 VALIDATORS = Validators(3)
 
@@ -104,27 +92,42 @@ def test_mutated_partials_raise_nothing_else(data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize(
-    "payload",
-    [
-        AttestationPayload(data=attestation_data()),
-        RandaoPayload(epoch=2**63),
-        ProposalPayload(
-            fork=Fork.FULU,
-            blinded=True,
-            header=BeaconBlockHeader(
-                slot=1,
-                proposer_index=2,
-                parent_root=b"p" * 32,
-                state_root=b"s" * 32,
-                body_root=b"b" * 32,
-            ),
-        ),
-    ],
+    "data_set",
+    [aggregates(), aggregates(1), contributions(), contributions((0, 2), (2, 3))],
+    ids=["aggregates", "one aggregate", "contributions", "two contributions"],
 )
-def test_payload_returns_from_its_bytes(payload: object) -> None:
-    assert decode_payload(encode_payload(payload)) == payload  # type: ignore[arg-type]  # all kinds
+def test_aggregators_set_returns_from_its_bytes(data_set: UnsignedDataSet) -> None:
+    assert decode_unsigned(encode_unsigned(data_set), preset="minimal") == data_set
 
 
-def test_unknown_payload_tag_is_refused() -> None:
-    with pytest.raises(PartialsInvalid):
-        decode_payload(b"\x09" + bytes(8))
+def test_aggregate_of_a_committee_travels_once() -> None:
+    same_committee = len(encode_unsigned(aggregates(0, 2)))
+    two_committees = len(encode_unsigned(aggregates(0, 1)))
+    assert two_committees - same_committee > 200
+
+
+@pytest.mark.parametrize("data_set", [aggregates(), contributions()])
+def test_aggregators_in_other_order_or_twice_are_refused(data_set: UnsignedDataSet) -> None:
+    items = data_set.items
+    for wrong in (tuple(reversed(items)), (items[0], items[0]), (items[1], items[0], items[2])):
+        with pytest.raises(ValueInvalid):
+            decode_unsigned(encode_unsigned(replace(data_set, items=wrong)), preset="minimal")
+
+
+@given(st.data())
+def test_mutated_aggregators_are_refused_or_canonical(data: st.DataObject) -> None:
+    raw = bytearray(encode_unsigned(data.draw(st.sampled_from((aggregates(), contributions())))))
+    at = data.draw(st.integers(0, len(raw) - 1))
+    raw[at] ^= data.draw(st.integers(1, 255))
+    try:
+        decoded = decode_unsigned(bytes(raw), preset="minimal")
+    except ValueInvalid:
+        return
+    assert encode_unsigned(decoded) == bytes(raw), "one value has one encoding"
+
+
+def test_what_consensus_never_decides_is_refused() -> None:
+    raw = bytearray(encode_unsigned(aggregates()))
+    raw[9] = int(DutyType.RANDAO)
+    with pytest.raises(ValueInvalid):
+        decode_unsigned(bytes(raw), preset="minimal")

@@ -5,11 +5,18 @@ from dataclasses import replace
 
 import pytest
 from tests.duties.duty_world import CHAIN, Validators, attestation_data, database
+from tests.duties.other_duties import (
+    aggregate,
+    aggregates,
+    contribution,
+    contribution_and_proof,
+    contributions,
+)
 
 from tetrarch.duties.dutydb import RECENT_MAX, ClashingData, DutyDB
 from tetrarch.duties.errors import DutyNotFound
 from tetrarch.duties.slashing import GroupHistory, SlashableData
-from tetrarch.duties.types import Duty, DutyType, UnsignedDataSet
+from tetrarch.duties.types import Duty, DutyType, UnsignedContribution, UnsignedDataSet
 from tetrarch.ethereum.spec.values import Checkpoint
 from tetrarch.storage.errors import StorageFull
 from tetrarch.storage.inline import InlineDatabase
@@ -158,5 +165,62 @@ def test_set_older_than_all_that_is_kept_in_memory_is_found_on_disk() -> None:
             assert await db.decided(Duty(slot, DutyType.ATTESTER)) == VALIDATORS.unsigned(slot)
         assert len(await db.decided_since(0)) == RECENT_MAX + 5
         assert len(db._recent) == RECENT_MAX
+
+    asyncio.run(main())
+
+
+def test_aggregates_and_contributions_are_stored_for_each_subcommittee() -> None:
+    async def main() -> None:
+        storage = database()
+        db = duty_db(storage)
+        for data_set in (aggregates(), contributions()):
+            await db.store(data_set)
+        storage.crash()
+        again = duty_db(storage.reopen())
+        for data_set in (aggregates(), contributions()):
+            await again.store(data_set)
+            assert await again.decided(data_set.duty) == data_set
+
+    asyncio.run(main())
+
+
+def test_second_contribution_for_a_subcommittee_is_refused() -> None:
+    async def main() -> None:
+        db = duty_db(database())
+        await db.store(contributions())
+        other = contribution_and_proof(0, 2, head=b"x" * 32)
+        item = UnsignedContribution(pubkey=VALIDATORS.pubkeys[0], message=other)
+        with pytest.raises(ClashingData):
+            await db.store(replace(contributions(), items=(item,)))
+
+    asyncio.run(main())
+
+
+def test_aggregate_is_found_by_the_root_of_its_votes_and_its_committee() -> None:
+    async def main() -> None:
+        db = duty_db(database())
+        root = aggregate().data.hash_tree_root()
+        waiting = asyncio.create_task(db.await_agg_attestation(9, root, 1))
+        await asyncio.sleep(0)
+        await db.store(aggregates())
+        assert await waiting == aggregate(1)
+        assert await db.await_agg_attestation(9, root) == aggregate(0)
+        for wrong in ((9, b"?" * 32, 1), (9, root, 3)):
+            with pytest.raises(DutyNotFound):
+                await db.await_agg_attestation(*wrong)
+
+    asyncio.run(main())
+
+
+def test_contribution_is_found_by_subcommittee_and_head() -> None:
+    async def main() -> None:
+        db = duty_db(database())
+        waiting = asyncio.create_task(db.await_sync_contribution(9, 2, b"h" * 32))
+        await asyncio.sleep(0)
+        await db.store(contributions())
+        assert await waiting == contribution(2)
+        for wrong in ((9, 1, b"h" * 32), (9, 2, b"x" * 32)):
+            with pytest.raises(DutyNotFound):
+                await db.await_sync_contribution(*wrong)
 
     asyncio.run(main())

@@ -75,7 +75,7 @@ def signed(matched: MatchedSet) -> SignedDataSet:
     return SignedDataSet(
         duty=matched.duty,
         items=tuple(
-            SignedData(pubkey=m.pubkey, sub_index=0, payload=m.payload, signature=bytes(96))
+            SignedData(pubkey=m.pubkey, payload=m.payload, signature=bytes(96))
             for m in matched.matches
         ),
     )

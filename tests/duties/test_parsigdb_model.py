@@ -206,9 +206,7 @@ class Model:
             ]
             if len(match.signatures) - len(culprits) >= THRESHOLD:
                 signed.append(
-                    SignedData(
-                        pubkey=match.pubkey, sub_index=0, payload=match.payload, signature=RIGHT
-                    )
+                    SignedData(pubkey=match.pubkey, payload=match.payload, signature=RIGHT)
                 )
         await asyncio.sleep(0)  # the cryptography
         if signed:

@@ -20,11 +20,12 @@ from tests.duties.duty_world import (
     log,
     recorded,
 )
+from tests.duties.other_duties import registration
 
-from tetrarch.duties.codec import decode_partials, encode_partials
 from tetrarch.duties.deadline import Deadlines
 from tetrarch.duties.parsigdb import ParSigDB
 from tetrarch.duties.parsigex import ANSWERS_MAX, HEARD_MAX, ParSigEx
+from tetrarch.duties.partials_codec import decode_partials, encode_partials
 from tetrarch.duties.types import (
     AttestationPayload,
     Duty,
@@ -32,7 +33,9 @@ from tetrarch.duties.types import (
     PartialSet,
     Payload,
     ProposalPayload,
+    PubKey,
     RandaoPayload,
+    RegistrationPayload,
     ShareIndex,
     SignedData,
     SignedDataSet,
@@ -126,13 +129,14 @@ def attesting(**changes: Any) -> AttestationPayload:
 
 BLOCK = ProposalPayload(fork=block().fork, blinded=False, header=block().header)
 PROPOSAL, RANDAO = Duty(9, DutyType.PROPOSER), Duty(9, DutyType.RANDAO)
+REGISTRATION = Duty(9, DutyType.BUILDER_REGISTRATION)
 
 
 @pytest.mark.parametrize(
     "partial_set",
     [
         with_payload(DUTY, attesting(), pubkey=b"\1" * 48),
-        with_payload(DUTY, attesting(), sub_index=1),
+        with_payload(REGISTRATION, RegistrationPayload(message=registration(PubKey(b"\1" * 48)))),
         with_payload(DUTY, attesting(slot=10)),
         with_payload(DUTY, attesting(target=replace(attestation_data(9).target, epoch=2))),
         with_payload(DUTY, RandaoPayload(epoch=1)),
@@ -263,7 +267,7 @@ def test_incomplete_duties_of_earlier_slots_are_sent_again_until_complete() -> N
         await world.exchange.resend(10)
         assert world.sent() == [(None, VALIDATORS.partials(1), False)]
         items = tuple(
-            SignedData(pubkey=p.pubkey, sub_index=0, payload=p.payload, signature=bytes(96))
+            SignedData(pubkey=p.pubkey, payload=p.payload, signature=bytes(96))
             for p in VALIDATORS.partials(1).partials
         )
         await world.partials.mark_aggregated(SignedDataSet(duty=DUTY, items=items))

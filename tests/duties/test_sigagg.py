@@ -52,7 +52,6 @@ def matched(sets: Sequence[PartialSet]) -> MatchedSet:
         matches.append(
             MatchedPartials(
                 pubkey=pubkey,
-                sub_index=0,
                 payload=partials[0].payload,
                 signatures=tuple((p.share_index, p.signature) for p in partials),
             )

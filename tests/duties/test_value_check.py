@@ -2,22 +2,37 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from tests.duties import other_duties
 from tests.duties.duty_world import CHAIN, Validators, attestation_data
+from tests.duties.other_duties import (
+    aggregate_and_proof,
+    aggregates,
+    aggregator_definitions,
+    contribution_and_proof,
+    contributions,
+    sync_definitions,
+)
 
 from tetrarch.duties.types import (
+    AttesterDefinition,
     DefinitionSet,
     Duty,
     DutyType,
     ProposerDefinition,
+    UnsignedAggregate,
     UnsignedAttestation,
+    UnsignedContribution,
     UnsignedDataSet,
     UnsignedProposal,
 )
 from tetrarch.duties.value_check import Facts, refusal
+from tetrarch.ethereum.spec.aggregates import AggregateAndProof
 from tetrarch.ethereum.spec.proposals import Proposal
 from tetrarch.ethereum.spec.values import AttestationData, BeaconBlockHeader, Checkpoint, Fork
+from tetrarch.ssz.bits import Bits
 
 VALIDATORS = Validators(2)
 DUTY = Duty(9, DutyType.ATTESTER)
@@ -176,3 +191,121 @@ def test_invalid_randao_is_refused_when_ours_is_not_there_yet() -> None:
 
 def test_view_is_of_the_type_that_is_compared() -> None:
     assert isinstance(FACTS.view, AttestationData)
+
+
+# --- aggregators: what they vouch for, and whether they were drawn -----------------------------
+
+AGGREGATOR = Duty(9, DutyType.AGGREGATOR)
+CONTRIBUTION = Duty(9, DutyType.SYNC_CONTRIBUTION)
+AGGREGATE_FACTS = Facts(
+    definitions=aggregator_definitions(),
+    votes={pubkey: attestation_data(9) for pubkey in other_duties.VALIDATORS.pubkeys},
+    proofs=frozenset((pubkey, 0) for pubkey in other_duties.VALIDATORS.pubkeys),
+)
+CONTRIBUTION_FACTS = Facts(
+    definitions=sync_definitions(),
+    heads=dict.fromkeys(other_duties.VALIDATORS.pubkeys, b"h" * 32),
+    proofs=frozenset((item.pubkey, item.sub_index) for item in contributions().items),
+)
+
+
+def one_aggregate(**changes: Any) -> UnsignedDataSet:
+    """Of validator 0, changed in the aggregate itself."""
+    message = aggregate_and_proof(0)
+    return with_message(replace(message, aggregate=replace(message.aggregate, **changes)))
+
+
+def with_message(message: AggregateAndProof) -> UnsignedDataSet:
+    item = UnsignedAggregate(pubkey=other_duties.VALIDATORS.pubkeys[0], message=message)
+    return UnsignedDataSet(duty=AGGREGATOR, items=(item,))
+
+
+def one_contribution(**changes: Any) -> UnsignedDataSet:
+    """Of validator 0 in subcommittee 0, changed in the contribution itself."""
+    message = contribution_and_proof(0, 0)
+    message = replace(message, contribution=replace(message.contribution, **changes))
+    item = UnsignedContribution(pubkey=other_duties.VALIDATORS.pubkeys[0], message=message)
+    return UnsignedDataSet(duty=CONTRIBUTION, items=(item,))
+
+
+def test_right_aggregates_and_contributions_are_accepted() -> None:
+    assert refusal(aggregates(), AGGREGATOR, AGGREGATE_FACTS, CHAIN) is None
+    assert refusal(contributions(), CONTRIBUTION, CONTRIBUTION_FACTS, CHAIN) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (one_aggregate(data=attestation_data(10)), "aggregate is for another slot"),
+        (
+            one_aggregate(data=attestation_data(9, head=b"x" * 32)),
+            "aggregate is of another vote than the cluster's",
+        ),
+        (one_aggregate(committee_bits=Bits.single(1, 4)), "aggregate is of another committee"),
+        (
+            one_aggregate(committee_bits=Bits.of((True, True, False, False))),
+            "aggregate is not of exactly one committee",
+        ),
+        (
+            one_aggregate(aggregation_bits=Bits.of([True] * 9)),
+            "aggregate is of a committee of another size",
+        ),
+        (one_aggregate(aggregation_bits=Bits.zeros(8)), "aggregate is of no vote"),
+        (
+            with_message(replace(aggregate_and_proof(0), aggregator_index=101)),
+            "another validator aggregates",
+        ),
+        (
+            with_message(replace(aggregate_and_proof(0), fork=Fork.FULU)),
+            "aggregate is of another fork",
+        ),
+    ],
+)
+def test_wrong_aggregate_is_refused(value: UnsignedDataSet, reason: str) -> None:
+    assert refusal(value, AGGREGATOR, AGGREGATE_FACTS, CHAIN) == reason
+
+
+def test_aggregator_must_be_drawn_by_a_proof_of_the_group() -> None:
+    without = replace(AGGREGATE_FACTS, proofs=frozenset())
+    reason = "selection proof is not the group's"
+    assert refusal(aggregates(), AGGREGATOR, without, CHAIN) == reason
+    definitions = tuple(
+        replace(each, committee_length=16 * 1_000_000)
+        for each in aggregator_definitions().definitions
+        if isinstance(each, AttesterDefinition)
+    )
+    large = replace(
+        AGGREGATE_FACTS, definitions=DefinitionSet(duty=AGGREGATOR, definitions=definitions)
+    )
+    # The draw is looked at by the committee's real size, whatever the aggregate claims.
+    assert refusal(aggregates(), AGGREGATOR, large, CHAIN) is not None
+
+
+def test_aggregate_of_a_vote_that_is_not_known_is_refused() -> None:
+    unknown = replace(AGGREGATE_FACTS, votes={})
+    assert refusal(aggregates(), AGGREGATOR, unknown, CHAIN) is not None
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (one_contribution(slot=10), "contribution is for another slot"),
+        (one_contribution(beacon_block_root=b"x" * 32), "contribution is for another head"),
+        (one_contribution(subcommittee_index=1), "validator is not in the subcommittee"),
+        (one_contribution(aggregation_bits=Bits.zeros(8)), "contribution is of no message"),
+    ],
+)
+def test_wrong_contribution_is_refused(value: UnsignedDataSet, reason: str) -> None:
+    assert refusal(value, CONTRIBUTION, CONTRIBUTION_FACTS, CHAIN) == reason
+
+
+def test_contributions_proof_must_be_the_groups() -> None:
+    reason = "selection proof is not the group's"
+    without = replace(CONTRIBUTION_FACTS, proofs=frozenset())
+    assert refusal(contributions(), CONTRIBUTION, without, CHAIN) == reason
+
+
+def test_value_of_another_kind_than_the_duty_is_refused() -> None:
+    value = replace(contributions(), duty=AGGREGATOR)
+    reason = "value is of another kind than the duty"
+    assert refusal(value, AGGREGATOR, AGGREGATE_FACTS, CHAIN) == reason

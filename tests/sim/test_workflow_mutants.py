@@ -170,8 +170,8 @@ MUTANTS = (
             ),
             (
                 "duties.slashing",
-                "not isinstance(verdict, Refused)",
-                "verdict",
+                "if isinstance(verdict, Refused)",
+                "if isinstance(verdict, Refused) and not verdict",
             ),
         ),
         first_seed=38,

@@ -7,7 +7,7 @@ others only. That is noted after the submission: what is not noted is submitted 
 import sqlite3
 from dataclasses import dataclass
 
-from tetrarch.duties.codec import decode_payload, encode_payload
+from tetrarch.duties.payload_codec import decode_payload, encode_payload
 from tetrarch.duties.ports import Storage
 from tetrarch.duties.types import (
     PUBLIC_KEY_SIZE_BYTES,
@@ -135,7 +135,7 @@ class AggSigDB:
             if row is None:
                 return None
             with decoding_rows(connection, "aggsigdb", duty=duty):
-                return _signed(pubkey, sub_index, *row)
+                return _signed(pubkey, *row)
 
         return await self._storage.read(query)
 
@@ -168,12 +168,11 @@ class AggSigDB:
         return await self._storage.write(transaction)
 
 
-def _signed(pubkey: bytes, sub_index: int, data: bytes, signature: bytes) -> SignedData:
+def _signed(pubkey: bytes, data: bytes, signature: bytes) -> SignedData:
     if len(pubkey) != PUBLIC_KEY_SIZE_BYTES or len(signature) != SIGNATURE_SIZE_BYTES:
         raise InputInvalid("decode row", field="pubkey or signature")
     return SignedData(
         pubkey=PubKey(pubkey),
-        sub_index=sub_index,
         payload=decode_payload(data),
         signature=blob(signature),
     )
@@ -186,7 +185,7 @@ def _key(item: SignedData) -> bytes:
 def _submissions(connection: sqlite3.Connection, duty: Duty) -> Submissions:
     of_duty = (duty.slot, int(duty.type))
     rows = connection.execute(
-        "SELECT pubkey, sub_index, data, signature FROM aggsigdb WHERE slot = ? AND duty_type = ?"
+        "SELECT pubkey, data, signature FROM aggsigdb WHERE slot = ? AND duty_type = ?"
         " ORDER BY pubkey, sub_index",
         of_duty,
     ).fetchall()

@@ -1,8 +1,7 @@
-"""Bytes of the workflow's values: what consensus decides, what peers exchange, what is stored.
+"""Bytes of what consensus decides, and DutyDB stores: unsigned data sets.
 
-What is hashed (an unsigned data set) has an explicit layout, given in the table below; what is
-only carried or stored is msgpack. Decoding is the one place where such bytes become values:
-everything else than a well-formed value is ``InputInvalid``.
+They are hashed, so they have an explicit layout, given below. Decoding is the one place where
+such bytes become values: anything but a well-formed set in canonical order is ``ValueInvalid``.
 
     unsigned data set    u8 version=1 | u64 slot | u8 type | u16 count | body
     attester body        u16 data_count | data_count * 128 B AttestationData
@@ -10,45 +9,50 @@ everything else than a well-formed value is ``InputInvalid``.
                          the u64: validator index, committee index, committee length,
                          committees at slot, position in the committee
     proposer body        48 B pubkey | u64 validator index | u8 fork | u8 blinded | block's SSZ
+    aggregator body      u8 fork | u16 part_count | part_count * (u32 size | part's SSZ)
+                         | count * (48 B pubkey | u64 aggregator index | 96 B selection proof
+                         | u16 part_number); a part is an aggregated attestation
+    contribution body    the same with fork 0; a part is a SyncCommitteeContribution
 
-All integers little-endian. Items stand in the order of their public keys, attestation data in
-the order of first use, so equal sets have equal bytes.
+All integers little-endian. Items stand in the order of their public keys and subcommittees,
+attestation data and parts in the order of first use, so equal sets have equal bytes.
 """
 
 import struct
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
-
-from tetrarch.crypto.points import ORDINATE_SIZE_BYTES
+from tetrarch.duties.duty import SLOTS_MAX, duty_from
 from tetrarch.duties.types import (
-    AttestationPayload,
     AttesterDefinition,
     Duty,
     DutyType,
-    PartialSet,
-    PartialSignature,
-    Payload,
-    ProposalPayload,
     ProposerDefinition,
     PubKey,
-    RandaoPayload,
-    ShareIndex,
+    UnsignedAggregate,
     UnsignedAttestation,
+    UnsignedContribution,
     UnsignedDataSet,
     UnsignedProposal,
 )
 from tetrarch.errors import InputInvalid, invariant
+from tetrarch.ethereum.spec.aggregates import (
+    Aggregate,
+    AggregateAndProof,
+    ContributionAndProof,
+    SyncCommitteeContribution,
+    aggregate_from_ssz,
+)
 from tetrarch.ethereum.spec.proposals import Proposal
-from tetrarch.ethereum.spec.values import AttestationData, BeaconBlockHeader, Fork
+from tetrarch.ethereum.spec.values import AttestationData, Fork
 
 VALUE_VERSION = 1
-ITEMS_MAX = 65_535
-SLOTS_MAX = 2**63  # what a database integer holds
 _HEAD = struct.Struct("<BQBH")
 _COUNT = struct.Struct("<H")
 _ATTESTER_ITEM = struct.Struct("<48sQQQQQH")
 _PROPOSER_HEAD = struct.Struct("<48sQBB")
+_PARTS_HEAD = struct.Struct("<BH")
+_PART_SIZE = struct.Struct("<I")
+_PROOF_ITEM = struct.Struct("<48sQ96sH")
 _FORKS = tuple(Fork)
 
 
@@ -56,23 +60,6 @@ class ValueInvalid(InputInvalid):
     """A peer's value is not a well-formed unsigned data set."""
 
     code = "value_invalid"
-
-
-class PartialsInvalid(InputInvalid):
-    """A peer's partial signatures are not well formed."""
-
-    code = "partials_invalid"
-
-
-def duty_from(slot: int, number: int) -> Duty:
-    """The duty of wire integers; raises InputInvalid for an unknown type."""
-    try:
-        return Duty(slot, DutyType(number))
-    except ValueError:
-        raise InputInvalid("decode duty", field="type", got=number) from None
-
-
-# --- unsigned data sets: hashed, so laid out byte by byte ------------------------------------
 
 
 def encode_unsigned(data_set: UnsignedDataSet) -> bytes:
@@ -84,7 +71,9 @@ def encode_unsigned(data_set: UnsignedDataSet) -> bytes:
         item = items[0]
         invariant(isinstance(item, UnsignedProposal), "proposer data is a proposal")
         return head + _encode_proposal(item)  # type: ignore[arg-type]  # narrowed by the invariant
-    return head + _encode_attestations(items)
+    if duty.type is DutyType.ATTESTER:
+        return head + _encode_attestations(items)
+    return head + _encode_proofs(duty, items)
 
 
 def _encode_attestations(items: tuple[Any, ...]) -> bytes:
@@ -117,6 +106,26 @@ def _encode_proposal(item: UnsignedProposal) -> bytes:
     return head + proposal.ssz
 
 
+def _encode_proofs(duty: Duty, items: tuple[Any, ...]) -> bytes:
+    kind = UnsignedAggregate if duty.type is DutyType.AGGREGATOR else UnsignedContribution
+    numbers: dict[Aggregate | SyncCommitteeContribution, int] = {}
+    rows = []
+    fork = 0
+    for item in items:
+        invariant(isinstance(item, kind), "the items are of the duty's kind")
+        message = item.message
+        if isinstance(message, AggregateAndProof):
+            part, fork = message.aggregate, message.fork.order
+        else:
+            part = message.contribution
+        number = numbers.setdefault(part, len(numbers))
+        proof = message.selection_proof
+        rows.append(_PROOF_ITEM.pack(item.pubkey, message.aggregator_index, proof, number))
+    parts = [part.to_ssz() for part in numbers]
+    sized = b"".join(_PART_SIZE.pack(len(part)) + part for part in parts)
+    return _PARTS_HEAD.pack(fork, len(parts)) + sized + b"".join(rows)
+
+
 def decode_unsigned(data: bytes, *, preset: str) -> UnsignedDataSet:
     """Read what consensus carries; the inverse of ``encode_unsigned``.
 
@@ -143,6 +152,10 @@ def _decode_unsigned(data: bytes, preset: str) -> UnsignedDataSet:
         items: tuple[Any, ...] = (_decode_proposal(duty, count, body, preset),)
     elif duty.type is DutyType.ATTESTER:
         items = _decode_attestations(duty, count, body)
+    elif duty.type is DutyType.AGGREGATOR:
+        items = _decode_aggregates(count, body, preset)
+    elif duty.type is DutyType.SYNC_CONTRIBUTION:
+        items = _decode_contributions(count, body, preset)
     else:
         raise ValueInvalid("decode value", field="type", got=duty.type.name)
     return UnsignedDataSet(duty=duty, items=items)
@@ -191,112 +204,74 @@ def _decode_attestations(duty: Duty, count: int, body: bytes) -> tuple[UnsignedA
     return tuple(items)
 
 
-# --- payloads: stored beside a signature -------------------------------------------------------
-
-_ATTESTATION, _PROPOSAL, _RANDAO = 1, 2, 3
-
-
-def encode_payload(payload: Payload) -> bytes:
-    """One tag byte, then the fixed-size content."""
-    match payload:
-        case AttestationPayload(data=data):
-            return bytes([_ATTESTATION]) + data.to_ssz()
-        case ProposalPayload(fork=fork, blinded=blinded, header=header):
-            return bytes([_PROPOSAL, fork.order, blinded]) + header.to_ssz()
-        case RandaoPayload(epoch=epoch):
-            return bytes([_RANDAO]) + epoch.to_bytes(8, "little")
-
-
-def decode_payload(data: bytes) -> Payload:
-    """The inverse of ``encode_payload``; raises PartialsInvalid."""
-    try:
-        match data[:1]:
-            case b"\x01":
-                return AttestationPayload(data=AttestationData.from_ssz(data[1:]))
-            case b"\x02" if len(data) == 115 and data[1] < len(_FORKS) and data[2] <= 1:
-                header = BeaconBlockHeader.from_ssz(data[3:])
-                return ProposalPayload(fork=_FORKS[data[1]], blinded=bool(data[2]), header=header)
-            case b"\x03" if len(data) == 9:
-                return RandaoPayload(epoch=int.from_bytes(data[1:], "little"))
-    except InputInvalid as error:
-        raise PartialsInvalid("decode payload", reason=error) from error
-    raise PartialsInvalid("decode payload", size_bytes=len(data))
-
-
-# --- partial signatures between peers ----------------------------------------------------------
-
-
-class _PartialRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    pubkey: bytes
-    sub_index: int
-    payload_number: int
-    signature: bytes
-    ordinate: Annotated[bytes, msgspec.Meta(max_length=ORDINATE_SIZE_BYTES)]  # or empty
-
-
-class _PartialsMessage(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    slot: int
-    type: int
-    answer: bool  # sent because the receiver seemed to lack it: never answered itself
-    payloads: list[bytes]
-    rows: list[_PartialRow]
-
-
-_partials_decoder = msgspec.msgpack.Decoder(_PartialsMessage)
-
-
-def encode_partials(partial_set: PartialSet, *, answer: bool) -> bytes:
-    """One p2p message. Equal payloads travel once: 31 attesters of a slot share one."""
-    numbers: dict[Payload, int] = {}
-    rows = [
-        _PartialRow(
-            p.pubkey,
-            p.sub_index,
-            numbers.setdefault(p.payload, len(numbers)),
-            p.signature,
-            p.ordinate,
+def _decode_aggregates(count: int, body: bytes, preset: str) -> tuple[UnsignedAggregate, ...]:
+    fork_number, parts, rows = _split_parts(count, body)
+    if fork_number >= len(_FORKS):
+        raise ValueInvalid("decode value", field="fork")
+    fork = _FORKS[fork_number]
+    aggregates = [aggregate_from_ssz(fork, part, preset=preset) for part in parts]
+    items = tuple(
+        UnsignedAggregate(
+            pubkey=PubKey(pubkey),
+            message=AggregateAndProof(
+                fork=fork,
+                preset=preset,
+                aggregator_index=index,
+                aggregate=aggregates[number],
+                selection_proof=proof,
+            ),
         )
-        for p in partial_set.partials
-    ]
-    duty = partial_set.duty
-    payloads = [encode_payload(payload) for payload in numbers]
-    return msgspec.msgpack.encode(
-        _PartialsMessage(duty.slot, int(duty.type), answer, payloads, rows)
+        for pubkey, index, proof, number in rows
     )
+    _require_order(items)
+    return items
 
 
-def decode_partials(data: bytes, *, share_index: ShareIndex) -> tuple[PartialSet, bool]:
-    """Read a peer's message; ``share_index`` is the sender's, whatever the bytes may claim.
-
-    Returns: the partials, and whether they are an answer (which is not answered again).
-
-    Raises:
-        PartialsInvalid: not a well-formed message.
-    """
-    try:
-        message = _partials_decoder.decode(data)
-        duty = duty_from(message.slot, message.type)
-        payloads = [decode_payload(payload) for payload in message.payloads]
-        partials = tuple(
-            PartialSignature(
-                pubkey=PubKey(row.pubkey),
-                share_index=share_index,
-                sub_index=row.sub_index,
-                payload=payloads[row.payload_number],
-                signature=row.signature,
-                ordinate=row.ordinate,
-            )
-            for row in message.rows
-            if row.payload_number >= 0 and 0 <= row.sub_index < 256
+def _decode_contributions(count: int, body: bytes, preset: str) -> tuple[UnsignedContribution, ...]:
+    fork_number, parts, rows = _split_parts(count, body)
+    if fork_number != 0:
+        raise ValueInvalid("decode value", field="fork")
+    contributions = [SyncCommitteeContribution.from_ssz(part, preset=preset) for part in parts]
+    items = tuple(
+        UnsignedContribution(
+            pubkey=PubKey(pubkey),
+            message=ContributionAndProof(
+                aggregator_index=index,
+                contribution=contributions[number],
+                selection_proof=proof,
+            ),
         )
-    except (msgspec.MsgspecError, IndexError, OverflowError) as error:
-        raise PartialsInvalid("decode partials", reason=error) from error
-    except PartialsInvalid:
-        raise
-    except InputInvalid as error:
-        raise PartialsInvalid("decode partials", reason=error) from error
-    if len(partials) != len(message.rows) or not 1 <= len(partials) <= ITEMS_MAX:
-        raise PartialsInvalid("decode partials", field="rows")
-    if not 0 <= duty.slot < SLOTS_MAX:
-        raise PartialsInvalid("decode partials", field="slot")
-    return PartialSet(duty=duty, partials=partials), message.answer
+        for pubkey, index, proof, number in rows
+    )
+    _require_order(items)
+    return items
+
+
+def _split_parts(
+    count: int, body: bytes
+) -> tuple[int, list[bytes], list[tuple[bytes, int, bytes, int]]]:
+    """The fork's number, the distinct parts, and the rows with part numbers in canonical order."""
+    fork_number, part_count = _PARTS_HEAD.unpack_from(body)
+    at, parts = _PARTS_HEAD.size, []
+    for _ in range(part_count):
+        (size,) = _PART_SIZE.unpack_from(body, at)
+        at += _PART_SIZE.size
+        parts.append(body[at : at + size])
+        at += size
+    if count < 1 or len(body) != at + count * _PROOF_ITEM.size or len(set(parts)) != part_count:
+        raise ValueInvalid("decode value", field="length")
+    rows = list(_PROOF_ITEM.iter_unpack(body[at:]))
+    next_number = 0
+    for *_, number in rows:
+        if number > next_number or number >= part_count:
+            raise ValueInvalid("decode value", field="order")
+        next_number = max(next_number, number + 1)
+    if next_number != part_count:
+        raise ValueInvalid("decode value", field="part")
+    return fork_number, parts, rows
+
+
+def _require_order(items: tuple[UnsignedAggregate | UnsignedContribution, ...]) -> None:
+    keys = [(item.pubkey, item.sub_index) for item in items]
+    if keys != sorted(set(keys)):
+        raise ValueInvalid("decode value", field="order")

@@ -9,14 +9,17 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 
-from tetrarch.duties.codec import ValueInvalid, decode_unsigned, duty_from, encode_unsigned
+from tetrarch.duties.codec import ValueInvalid, decode_unsigned, encode_unsigned
+from tetrarch.duties.duty import duty_from
 from tetrarch.duties.errors import DutyNotFound
 from tetrarch.duties.ports import Storage
 from tetrarch.duties.types import (
     Duty,
     DutyType,
     PubKey,
+    UnsignedAggregate,
     UnsignedAttestation,
+    UnsignedContribution,
     UnsignedData,
     UnsignedDataSet,
     UnsignedProposal,
@@ -24,6 +27,7 @@ from tetrarch.duties.types import (
 )
 from tetrarch.duties.waiting import Waiters
 from tetrarch.errors import TetrarchError
+from tetrarch.ethereum.spec.aggregates import Aggregate, SyncCommitteeContribution
 from tetrarch.ethereum.spec.proposals import Proposal
 from tetrarch.ethereum.spec.values import AttestationData
 from tetrarch.output import Output
@@ -67,8 +71,8 @@ def _one(data_set: UnsignedDataSet, item: UnsignedData) -> bytes:
 
 
 _INSERT = (
-    "INSERT INTO dutydb (slot, duty_type, pubkey, data, comm_idx, val_comm_idx)"
-    " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+    "INSERT INTO dutydb (slot, duty_type, pubkey, sub_index, data, comm_idx, val_comm_idx)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
 
 
@@ -79,26 +83,29 @@ def _insert(connection: sqlite3.Connection, data_set: UnsignedDataSet) -> None:
     for row in rows:
         stored = connection.execute(
             "SELECT data FROM dutydb WHERE slot = ? AND duty_type = ? AND pubkey = ?"
-            " AND sub_index = 0",
-            row[:3],
+            " AND sub_index = ?",
+            row[:4],
         ).fetchone()
-        if stored is None or stored[0] != row[3]:
+        if stored is None or stored[0] != row[4]:
             raise ClashingData("store decided data", duty=data_set.duty, pubkey=row[2].hex()[:14])
 
 
-def _row(data_set: UnsignedDataSet, item: UnsignedData) -> tuple[int, int, bytes, bytes, int, int]:
+def _row(
+    data_set: UnsignedDataSet, item: UnsignedData
+) -> tuple[int, int, bytes, int, bytes, int, int]:
     duty = data_set.duty
     committee, position = 0, 0
     if isinstance(item, UnsignedAttestation):
         committee = item.definition.committee_index
         position = item.definition.validator_committee_index
     data = _one(data_set, item)
-    return duty.slot, int(duty.type), item.pubkey, data, committee, position
+    return duty.slot, int(duty.type), item.pubkey, item.sub_index, data, committee, position
 
 
 def _select(connection: sqlite3.Connection, duty: Duty, *, preset: str) -> tuple[UnsignedData, ...]:
     rows = connection.execute(
-        "SELECT pubkey, data FROM dutydb WHERE slot = ? AND duty_type = ? ORDER BY pubkey",
+        "SELECT pubkey, data FROM dutydb WHERE slot = ? AND duty_type = ?"
+        " ORDER BY pubkey, sub_index",
         (duty.slot, int(duty.type)),
     ).fetchall()
     with decoding_rows(connection, "dutydb", duty=duty):
@@ -218,6 +225,42 @@ class DutyDB:
                 validator_committee_index=validator_committee_index,
             )
         return PubKey(row[0])
+
+    async def await_agg_attestation(
+        self, slot: int, data_root: bytes, committee_index: int | None = None
+    ) -> Aggregate:
+        """The agreed aggregate of the votes with ``data_root`` (32 bytes), when decided.
+
+        From Electra on all committees vote for the same data, so their index is needed too.
+
+        Raises:
+            DutyNotFound: the slot's aggregates are agreed, and none is of such votes.
+        """
+        data_set = await self.await_decided(Duty(slot, DutyType.AGGREGATOR))
+        for item in data_set.items:
+            if isinstance(item, UnsignedAggregate):
+                aggregate = item.message.aggregate
+                if committee_index not in (None, aggregate.committee_index):
+                    continue
+                if aggregate.data.hash_tree_root() == data_root:
+                    return aggregate
+        raise DutyNotFound("await aggregate", slot=slot, data_root=data_root.hex()[:14])
+
+    async def await_sync_contribution(
+        self, slot: int, subcommittee_index: int, beacon_block_root: bytes
+    ) -> SyncCommitteeContribution:
+        """The agreed contribution of a subcommittee for one head (32 bytes), when decided.
+
+        Raises:
+            DutyNotFound: the slot's contributions are agreed, and it is not among them.
+        """
+        data_set = await self.await_decided(Duty(slot, DutyType.SYNC_CONTRIBUTION))
+        for item in data_set.items:
+            if isinstance(item, UnsignedContribution) and item.sub_index == subcommittee_index:
+                contribution = item.message.contribution
+                if contribution.beacon_block_root == beacon_block_root:
+                    return contribution
+        raise DutyNotFound("await contribution", slot=slot, subcommittee_index=subcommittee_index)
 
     async def decided_since(self, slot: int) -> tuple[UnsignedDataSet, ...]:
         """All decided sets from ``slot`` on: what a restarted node may still have to sign."""

@@ -2,22 +2,36 @@
 
 from tetrarch.duties.signer import NotNow
 from tetrarch.duties.types import (
+    AggregatePayload,
     AttestationPayload,
+    ContributionPayload,
+    ExitPayload,
     Payload,
     ProposalPayload,
     PubKey,
     RandaoPayload,
+    RegistrationPayload,
+    SelectionPayload,
+    SyncMessagePayload,
+    SyncSelectionPayload,
 )
 from tetrarch.enclave.ports import (
     Approved,
     Denied,
     Enclave,
     Failed,
+    SignAggregate,
     SignAttestation,
     SignBlock,
+    SignContribution,
+    SignExit,
     SignRandao,
+    SignRegistration,
     SignRequest,
     SignResult,
+    SignSelection,
+    SignSyncMessage,
+    SignSyncSelection,
 )
 from tetrarch.enclave.rules import Reason
 
@@ -36,7 +50,7 @@ class EnclaveSigning:
         return tuple(_plain(result) for result in results)
 
 
-def _request(pubkey: PubKey, payload: Payload) -> SignRequest:
+def _request(pubkey: PubKey, payload: Payload) -> SignRequest:  # noqa: PLR0911 - one line each
     match payload:
         case AttestationPayload(data=data):
             return SignAttestation(pubkey, data)
@@ -44,6 +58,20 @@ def _request(pubkey: PubKey, payload: Payload) -> SignRequest:
             return SignBlock(pubkey, header)
         case RandaoPayload(epoch=epoch):
             return SignRandao(pubkey, epoch)
+        case SelectionPayload(slot=slot):
+            return SignSelection(pubkey, slot)
+        case AggregatePayload(message=aggregate):
+            return SignAggregate(pubkey, aggregate)
+        case SyncMessagePayload(slot=slot, beacon_block_root=root):
+            return SignSyncMessage(pubkey, slot, root)
+        case SyncSelectionPayload(slot=slot, subcommittee_index=index):
+            return SignSyncSelection(pubkey, slot, index)
+        case ContributionPayload(message=contribution):
+            return SignContribution(pubkey, contribution)
+        case ExitPayload(message=exit_):
+            return SignExit(pubkey, exit_)
+        case RegistrationPayload(message=registration):
+            return SignRegistration(pubkey, registration)
 
 
 def _plain(result: SignResult) -> Approved | str:

@@ -7,7 +7,8 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TypeAlias
 
-from tetrarch.duties.codec import decode_payload, duty_from, encode_payload
+from tetrarch.duties.duty import duty_from
+from tetrarch.duties.payload_codec import decode_payload, encode_payload
 from tetrarch.duties.types import (
     Duty,
     DutyType,
@@ -134,7 +135,7 @@ def expire(connection: Connection, duty: Duty, *, now_s: float) -> None:
 def unfinished(connection: Connection) -> tuple[StoredSet, ...]:
     """All rows that are not Expired, by duty and state, in order."""
     found = connection.execute(
-        "SELECT slot, duty_type, status, pubkey, sub_index, share_index, data, signature"
+        "SELECT slot, duty_type, status, pubkey, share_index, data, signature"
         " FROM parsigdb WHERE status IN (?, ?, ?)"
         " ORDER BY slot, duty_type, status, pubkey, sub_index, share_index",
         (int(Status.INTERNAL), int(Status.BROADCASTED), int(Status.AGGREGATED)),
@@ -146,11 +147,10 @@ def unfinished(connection: Connection) -> tuple[StoredSet, ...]:
                 PartialSignature(
                     pubkey=PubKey(pubkey),
                     share_index=ShareIndex(share_index),
-                    sub_index=sub_index,
                     payload=decode_payload(data),
                     signature=signature,
                 )
-                for *_, pubkey, sub_index, share_index, data, signature in group
+                for *_, pubkey, share_index, data, signature in group
             )
             partial_set = PartialSet(duty=duty_from(slot, number), partials=partials)
             sets.append(StoredSet(partial_set, Status(status)))

@@ -369,7 +369,7 @@ class ParSigDB:
 
     def _matched(self, duty: Duty) -> MatchedSet | None:
         matches = []
-        for (pubkey, sub_index), group in sorted(self._open.get(duty, {}).items()):
+        for (pubkey, _), group in sorted(self._open.get(duty, {}).items()):
             if group.aggregated or group.aggregating:
                 continue
             found = group.match(self._threshold)
@@ -377,11 +377,7 @@ class ParSigDB:
                 continue
             group.aggregating = True  # no await since the check: one aggregation at a time
             payload, signatures = found
-            matches.append(
-                MatchedPartials(
-                    pubkey=pubkey, sub_index=sub_index, payload=payload, signatures=signatures
-                )
-            )
+            matches.append(MatchedPartials(pubkey=pubkey, payload=payload, signatures=signatures))
         return MatchedSet(duty=duty, matches=tuple(matches)) if matches else None
 
     def _is_busy(self, late: LatePartials) -> bool:

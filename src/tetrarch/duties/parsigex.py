@@ -9,9 +9,10 @@ Messages may be lost (a peer restarts, a queue overflows). Two rules repair that
 """
 
 from tetrarch.clock import Clock
-from tetrarch.duties.codec import PartialsInvalid, decode_partials, encode_partials
 from tetrarch.duties.parsigdb import ParSigDB
-from tetrarch.duties.plausible import belongs
+from tetrarch.duties.partials_codec import decode_partials, encode_partials
+from tetrarch.duties.payload_codec import PartialsInvalid
+from tetrarch.duties.plausible import belongs, names_another
 from tetrarch.duties.ports import GroupKeys
 from tetrarch.duties.timing import may_speak_of
 from tetrarch.duties.types import Duty, PartialSet, ShareIndex
@@ -96,8 +97,8 @@ class ParSigEx:
         for partial in partial_set.partials:
             if partial.pubkey not in self._known:
                 raise PartialsImplausible("read partials", field="pubkey")
-            if partial.sub_index != 0:  # only sync subcommittees, which come later, have others
-                raise PartialsImplausible("read partials", field="sub_index")
+            if names_another(partial.payload, partial.pubkey):
+                raise PartialsImplausible("read partials", field="payload.pubkey")
             if partial.payload is plausible:  # equal payloads travel once
                 continue
             plausible = partial.payload

@@ -77,7 +77,6 @@ class SigAgg:
         signed = tuple(
             SignedData(
                 pubkey=match.pubkey,
-                sub_index=match.sub_index,
                 payload=match.payload,
                 signature=signature,
             )
@@ -124,7 +123,6 @@ def _partial(match: MatchedPartials, share: ShareIndex) -> PartialSignature:
     return PartialSignature(
         pubkey=match.pubkey,
         share_index=share,
-        sub_index=match.sub_index,
         payload=match.payload,
         signature=dict(match.signatures)[share],
     )

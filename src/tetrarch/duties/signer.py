@@ -8,7 +8,9 @@ from typing import Protocol
 
 from tetrarch.duties.ports import GroupKeys
 from tetrarch.duties.types import (
+    AggregatePayload,
     AttestationPayload,
+    ContributionPayload,
     DefinitionSet,
     Duty,
     DutyType,
@@ -18,7 +20,9 @@ from tetrarch.duties.types import (
     ProposalPayload,
     PubKey,
     RandaoPayload,
+    UnsignedAggregate,
     UnsignedAttestation,
+    UnsignedContribution,
     UnsignedData,
     UnsignedDataSet,
     UnsignedProposal,
@@ -65,6 +69,10 @@ def payload_of(item: UnsignedData) -> Payload:
             return ProposalPayload(
                 fork=proposal.fork, blinded=proposal.blinded, header=proposal.header
             )
+        case UnsignedAggregate(message=aggregate):
+            return AggregatePayload(message=aggregate)
+        case UnsignedContribution(message=contribution):
+            return ContributionPayload(message=contribution)
 
 
 class Signer:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from tetrarch.duties.plausible import signing_root
 from tetrarch.duties.ports import Storage
 from tetrarch.duties.signer import payload_of
-from tetrarch.duties.types import Payload, UnsignedAttestation, UnsignedDataSet
+from tetrarch.duties.types import Payload, UnsignedAttestation, UnsignedDataSet, UnsignedProposal
 from tetrarch.enclave.history import SCHEMA, check, check_and_record
 from tetrarch.enclave.rules import Block, Refused, Verdict, Vote, Wish
 from tetrarch.errors import TetrarchError
@@ -46,11 +46,12 @@ class GroupHistory:
         """
         wishes = self._wishes(data_set)
         verdicts = await self._storage.read(lambda connection: check(connection, wishes))
-        items = tuple(
-            item
-            for item, verdict in zip(data_set.items, verdicts, strict=True)
-            if not isinstance(verdict, Refused)
-        )
+        refused = {
+            wish.pubkey
+            for wish, verdict in zip(wishes, verdicts, strict=True)
+            if isinstance(verdict, Refused)
+        }
+        items = tuple(item for item in data_set.items if item.pubkey not in refused)
         return replace(data_set, items=items) if items else None
 
     def guard(self, connection: sqlite3.Connection, data_set: UnsignedDataSet) -> None:
@@ -64,9 +65,12 @@ class GroupHistory:
             raise SlashableData("store decided data", duty=data_set.duty, reason=reason)
 
     def _wishes(self, data_set: UnsignedDataSet) -> tuple[Wish, ...]:
+        """One for each vote and block. What aggregators sign cannot be slashed."""
         wishes = []
         roots: dict[Payload, bytes] = {}  # the votes of a slot are equal but for the validator
         for item in data_set.items:
+            if not isinstance(item, UnsignedAttestation | UnsignedProposal):
+                continue
             payload = payload_of(item)
             root = roots.get(payload) or signing_root(payload, self._chain)
             roots[payload] = root

@@ -5,60 +5,76 @@ so that equal sets have equal bytes on every node.
 """
 
 from dataclasses import dataclass, field
-from enum import IntEnum
-from typing import NewType, TypeAlias
+from typing import TypeAlias
 
-from tetrarch.errors import InputInvalid, TetrarchError
+from tetrarch.duties.duty import (
+    PUBLIC_KEY_SIZE_BYTES,
+    SIGNATURE_SIZE_BYTES,
+    DeprecatedDutyBuilderProposer,
+    Duty,
+    DutyType,
+    PeerIndex,
+    PubKey,
+    ShareIndex,
+    refuse_deprecated,
+)
+from tetrarch.duties.payloads import (
+    AggregatePayload,
+    AttestationPayload,
+    ContributionPayload,
+    ExitPayload,
+    Payload,
+    ProposalPayload,
+    RandaoPayload,
+    RegistrationPayload,
+    SelectionPayload,
+    SyncMessagePayload,
+    SyncSelectionPayload,
+)
+from tetrarch.errors import InputInvalid
+from tetrarch.ethereum.spec.aggregates import AggregateAndProof, ContributionAndProof
 from tetrarch.ethereum.spec.proposals import Proposal
-from tetrarch.ethereum.spec.values import AttestationData, BeaconBlockHeader, Fork
+from tetrarch.ethereum.spec.values import AttestationData
 
-PubKey = NewType("PubKey", bytes)  # 48 bytes: compressed G1, the validator's root (group) key
-ShareIndex = NewType("ShareIndex", int)  # 1-based: x = 0 holds the secret, so it names no node
-PeerIndex = NewType("PeerIndex", int)  # 0-based position of an operator in the cluster
-
-PUBLIC_KEY_SIZE_BYTES = 48
-SIGNATURE_SIZE_BYTES = 96
-
-
-class DutyType(IntEnum):
-    """The thirteen kinds of duty. The numbers are the seed's and go over the wire."""
-
-    PROPOSER = 1
-    ATTESTER = 2
-    SIGNATURE = 3
-    EXIT = 4
-    BUILDER_PROPOSER = 5  # deprecated: see DeprecatedDutyBuilderProposer
-    BUILDER_REGISTRATION = 6
-    RANDAO = 7
-    PREPARE_AGGREGATOR = 8
-    AGGREGATOR = 9
-    SYNC_MESSAGE = 10
-    PREPARE_SYNC_CONTRIBUTION = 11
-    SYNC_CONTRIBUTION = 12
-    INFO_SYNC = 13
-
-
-class DeprecatedDutyBuilderProposer(TetrarchError):
-    """BUILDER_PROPOSER is deprecated: PROPOSER serves full and blinded blocks."""
-
-    code = "deprecated_duty_builder_proposer"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Duty:
-    """One unit of work for the whole cluster; sorts by slot, then type, on every node."""
-
-    slot: int
-    type: DutyType
-
-    def __str__(self) -> str:
-        return f"{self.slot}/{self.type.name.lower()}"
-
-
-def refuse_deprecated(duty: Duty) -> None:
-    """Raise ``DeprecatedDutyBuilderProposer`` for the one deprecated type."""
-    if duty.type is DutyType.BUILDER_PROPOSER:
-        raise DeprecatedDutyBuilderProposer("handle duty", duty=duty)
+__all__ = [
+    "PUBLIC_KEY_SIZE_BYTES",
+    "SIGNATURE_SIZE_BYTES",
+    "AggregatePayload",
+    "AttestationPayload",
+    "AttesterDefinition",
+    "ContributionPayload",
+    "DefinitionSet",
+    "DeprecatedDutyBuilderProposer",
+    "Duty",
+    "DutyDefinition",
+    "DutyType",
+    "ExitPayload",
+    "MatchedPartials",
+    "MatchedSet",
+    "PartialSet",
+    "PartialSignature",
+    "Payload",
+    "PeerIndex",
+    "ProposalPayload",
+    "ProposerDefinition",
+    "PubKey",
+    "RandaoPayload",
+    "RegistrationPayload",
+    "SelectionPayload",
+    "ShareIndex",
+    "SignedData",
+    "SignedDataSet",
+    "SyncCommitteeDefinition",
+    "SyncMessagePayload",
+    "SyncSelectionPayload",
+    "UnsignedAggregate",
+    "UnsignedAttestation",
+    "UnsignedContribution",
+    "UnsignedData",
+    "UnsignedDataSet",
+    "UnsignedProposal",
+    "refuse_deprecated",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +99,17 @@ class ProposerDefinition:
     validator_index: int
 
 
-DutyDefinition: TypeAlias = AttesterDefinition | ProposerDefinition
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncCommitteeDefinition:
+    """The beacon node's answer "this validator is in the sync committee", for one slot."""
+
+    pubkey: PubKey
+    slot: int
+    validator_index: int
+    positions: tuple[int, ...]  # places in the sync committee; a validator can have several
+
+
+DutyDefinition: TypeAlias = AttesterDefinition | ProposerDefinition | SyncCommitteeDefinition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +132,11 @@ class UnsignedAttestation:
         """The validator's root key."""
         return self.definition.pubkey
 
+    @property
+    def sub_index(self) -> int:
+        """0: one for each validator."""
+        return 0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnsignedProposal:
@@ -119,8 +150,41 @@ class UnsignedProposal:
         """The validator's root key."""
         return self.definition.pubkey
 
+    @property
+    def sub_index(self) -> int:
+        """0: one for each validator."""
+        return 0
 
-UnsignedData: TypeAlias = UnsignedAttestation | UnsignedProposal
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnsignedAggregate:
+    """An aggregate of a committee's attestations, with the proof that the validator was drawn."""
+
+    pubkey: PubKey
+    message: AggregateAndProof
+
+    @property
+    def sub_index(self) -> int:
+        """0: one for each validator."""
+        return 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnsignedContribution:
+    """An aggregate of a sync subcommittee's messages, with the validator's proof."""
+
+    pubkey: PubKey
+    message: ContributionAndProof
+
+    @property
+    def sub_index(self) -> int:
+        """The subcommittee: a validator can aggregate for several."""
+        return self.message.contribution.subcommittee_index
+
+
+UnsignedData: TypeAlias = (
+    UnsignedAttestation | UnsignedProposal | UnsignedAggregate | UnsignedContribution
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,60 +195,16 @@ class UnsignedDataSet:
     items: tuple[UnsignedData, ...]
 
 
-# What a signature is over, without the signature. Small on purpose: a block travels as its
-# header, its body is already durable in the DutyDB of every node that may sign it.
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttestationPayload:
-    """An attestation's signed content."""
-
-    data: AttestationData
-
-    def message_root(self) -> bytes:
-        """Hash tree root of what is signed, 32 bytes."""
-        return self.data.hash_tree_root()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProposalPayload:
-    """A block's signed content: its header. ``blinded`` says which body belongs to it."""
-
-    fork: Fork
-    blinded: bool
-    header: BeaconBlockHeader
-
-    def message_root(self) -> bytes:
-        """Hash tree root of what is signed, 32 bytes."""
-        return self.header.hash_tree_root()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RandaoPayload:
-    """A randao reveal's signed content: the epoch."""
-
-    epoch: int
-
-    def message_root(self) -> bytes:
-        """Hash tree root of what is signed, 32 bytes."""
-        return self.epoch.to_bytes(32, "little")
-
-
-Payload: TypeAlias = AttestationPayload | ProposalPayload | RandaoPayload
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartialSignature:
     """One share's signature over ``payload`` for ``pubkey``.
 
-    ``sub_index`` is 0 except for sync subcommittees, where one validator signs several objects
-    in one duty. ``ordinate`` spares whoever reads the signature most of the work, if it is there
+    ``ordinate`` spares whoever reads the signature most of the work, if it is there
     and right (see ``crypto.points.read_signature``); it is no part of what is said or stored.
     """
 
     pubkey: PubKey
     share_index: ShareIndex
-    sub_index: int = 0
     payload: Payload
     signature: bytes
     ordinate: bytes = field(default=b"", compare=False, repr=False)
@@ -196,6 +216,11 @@ class PartialSignature:
             raise InputInvalid("build partial", field="signature", got=len(self.signature))
         if self.share_index < 1:
             raise InputInvalid("build partial", field="share_index", got=self.share_index)
+
+    @property
+    def sub_index(self) -> int:
+        """0 but for sync subcommittees, where one validator signs for several in one duty."""
+        return self.payload.sub_index
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,9 +236,13 @@ class MatchedPartials:
     """At least threshold partials of distinct shares over one payload of one validator."""
 
     pubkey: PubKey
-    sub_index: int
     payload: Payload
     signatures: tuple[tuple[ShareIndex, bytes], ...]  # by share index
+
+    @property
+    def sub_index(self) -> int:
+        """0 but for sync subcommittees, where one validator signs for several in one duty."""
+        return self.payload.sub_index
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,9 +258,13 @@ class SignedData:
     """A payload with the group's verified signature."""
 
     pubkey: PubKey
-    sub_index: int
     payload: Payload
     signature: bytes
+
+    @property
+    def sub_index(self) -> int:
+        """0 but for sync subcommittees, where one validator signs for several in one duty."""
+        return self.payload.sub_index
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

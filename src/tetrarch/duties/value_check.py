@@ -1,23 +1,35 @@
 """The rule that a leader's value must pass before this node votes PREPARE for it. Pure.
 
 A value is refused when it is not what the duty asks for (wrong slot, validator, committee,
-proposer, randao, payee), when its source or target differs from our own head's chain, or when our
-EIP-3076 history of the group key refuses it. The head vote may differ: honest nodes see blocks
-at different moments.
+proposer, randao, payee, proof), when its source or target differs from our own head's chain, or
+when our EIP-3076 history of the group key refuses it. The head vote may differ: honest nodes see
+blocks at different moments.
+
+What cannot be checked: an aggregate's signature is by a committee whose keys we do not have.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from tetrarch.duties.types import (
+    AttesterDefinition,
     DefinitionSet,
     Duty,
+    DutyDefinition,
+    ProposerDefinition,
+    PubKey,
+    SyncCommitteeDefinition,
+    UnsignedAggregate,
     UnsignedAttestation,
+    UnsignedContribution,
     UnsignedData,
     UnsignedDataSet,
     UnsignedProposal,
 )
+from tetrarch.errors import InputInvalid
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.ethereum.spec.proposals import Proposal
+from tetrarch.ethereum.spec.selection import is_aggregator, is_sync_aggregator, subcommittees_of
 from tetrarch.ethereum.spec.values import AttestationData, Fork
 
 
@@ -29,6 +41,9 @@ class Facts:
     ``view``         our own beacon node's attestation data of the slot.
     ``randao``       the group's verified randao reveal (96 bytes) for the slot's proposer.
     ``payee``        where the proposer's block must pay its fees (20 bytes).
+    ``votes``        what the cluster attests to in the slot, by validator.
+    ``heads``        what the cluster's sync committee members vote for in the slot, 32 bytes.
+    ``proofs``       of which (validator, sub-index) the value's selection proof is the group's.
 
     ``builder_api`` tells whether the cluster takes blinded blocks. What a builder pays, and to
     whom, is in a transaction of its payload that nobody has seen: there the payee says nothing.
@@ -39,6 +54,9 @@ class Facts:
     randao: bytes | None = None
     payee: bytes | None = None
     builder_api: bool = True
+    votes: Mapping[PubKey, AttestationData] = field(default_factory=dict)
+    heads: Mapping[PubKey, bytes] = field(default_factory=dict)
+    proofs: frozenset[tuple[PubKey, int]] = frozenset()
 
 
 def refusal(value: UnsignedDataSet, duty: Duty, facts: Facts, chain: ChainSpec) -> str | None:
@@ -49,9 +67,10 @@ def refusal(value: UnsignedDataSet, duty: Duty, facts: Facts, chain: ChainSpec) 
         return "own schedule not known"
     known = {definition.pubkey: definition for definition in facts.definitions.definitions}
     for item in value.items:
-        if known.get(item.pubkey) != item.definition:
+        definition = known.get(item.pubkey)
+        if definition is None:
             return "definition differs from our own schedule"
-        reason = _item_refusal(item, duty, facts, chain)
+        reason = _item_refusal(item, definition, duty, facts, chain)
         if reason is not None:
             return reason
     return None
@@ -68,22 +87,35 @@ def left_out(value: UnsignedDataSet, definitions: DefinitionSet) -> int:
     return sum(each.pubkey not in proposed for each in definitions.definitions)
 
 
-def _item_refusal(item: UnsignedData, duty: Duty, facts: Facts, chain: ChainSpec) -> str | None:
-    match item:
-        case UnsignedAttestation():
-            return _attestation_refusal(item, duty, facts, chain)
-        case UnsignedProposal():
-            return _proposal_refusal(item, duty, facts, chain)
+def _item_refusal(
+    item: UnsignedData, definition: DutyDefinition, duty: Duty, facts: Facts, chain: ChainSpec
+) -> str | None:
+    match item, definition:
+        case UnsignedAttestation(), AttesterDefinition():
+            return _attestation_refusal(item, definition, duty, facts, chain)
+        case UnsignedProposal(), ProposerDefinition():
+            return _proposal_refusal(item, definition, duty, facts, chain)
+        case UnsignedAggregate(), AttesterDefinition():
+            return _aggregate_refusal(item, definition, duty, facts, chain)
+        case UnsignedContribution(), SyncCommitteeDefinition():
+            return _contribution_refusal(item, definition, duty, facts, chain)
+        case _:
+            return "value is of another kind than the duty"
 
 
 def _attestation_refusal(
-    item: UnsignedAttestation, duty: Duty, facts: Facts, chain: ChainSpec
+    item: UnsignedAttestation,
+    definition: AttesterDefinition,
+    duty: Duty,
+    facts: Facts,
+    chain: ChainSpec,
 ) -> str | None:
     data, view = item.data, facts.view
     electra = chain.fork_at_slot(duty.slot).at_least(Fork.ELECTRA)
     index = 0 if electra else item.definition.committee_index
     # Without a view of our own (our beacon node is away) the slashing history alone decides.
     return _first(
+        (item.definition != definition, "definition differs from our own schedule"),
         (data.slot != duty.slot, "attestation data is for another slot"),
         (data.index != index, "attestation data is for another committee"),
         (data.target.epoch != chain.epoch_of(duty.slot), "target is not the slot's epoch"),
@@ -94,11 +126,16 @@ def _attestation_refusal(
 
 
 def _proposal_refusal(
-    item: UnsignedProposal, duty: Duty, facts: Facts, chain: ChainSpec
+    item: UnsignedProposal,
+    definition: ProposerDefinition,
+    duty: Duty,
+    facts: Facts,
+    chain: ChainSpec,
 ) -> str | None:
     proposal, randao = item.proposal, facts.randao
     proposer = proposal.header.proposer_index
     return _first(
+        (item.definition != definition, "definition differs from our own schedule"),
         (proposal.header.slot != duty.slot, "block is for another slot"),
         (proposer != item.definition.validator_index, "block names another proposer"),
         (proposal.fork is not chain.fork_at_slot(duty.slot), "block is of another fork"),
@@ -108,6 +145,58 @@ def _proposal_refusal(
         ),
         (proposal.blinded and not facts.builder_api, "block is blinded, and no builder is asked"),
         (pays_another(proposal, facts.payee), "block pays its fees to another address"),
+    )
+
+
+def _aggregate_refusal(
+    item: UnsignedAggregate,
+    definition: AttesterDefinition,
+    duty: Duty,
+    facts: Facts,
+    chain: ChainSpec,
+) -> str | None:
+    message, aggregate = item.message, item.message.aggregate
+    try:
+        committee = aggregate.committee_index
+    except InputInvalid:
+        return "aggregate is not of exactly one committee"
+    vote = facts.votes.get(item.pubkey)
+    drawn = is_aggregator(definition.committee_length, message.selection_proof)
+    return _first(
+        (message.slot != duty.slot, "aggregate is for another slot"),
+        (message.fork is not chain.fork_at_slot(duty.slot), "aggregate is of another fork"),
+        (message.aggregator_index != definition.validator_index, "another validator aggregates"),
+        (committee != definition.committee_index, "aggregate is of another committee"),
+        (
+            len(aggregate.aggregation_bits) != definition.committee_length,
+            "aggregate is of a committee of another size",
+        ),
+        (aggregate.aggregation_bits.count() == 0, "aggregate is of no vote"),
+        (aggregate.data != vote, "aggregate is of another vote than the cluster's"),
+        (not drawn, "validator was not drawn to aggregate"),
+        ((item.pubkey, 0) not in facts.proofs, "selection proof is not the group's"),
+    )
+
+
+def _contribution_refusal(
+    item: UnsignedContribution,
+    definition: SyncCommitteeDefinition,
+    duty: Duty,
+    facts: Facts,
+    chain: ChainSpec,
+) -> str | None:
+    message, contribution = item.message, item.message.contribution
+    own = subcommittees_of(definition.positions, preset=chain.preset)
+    head = facts.heads.get(item.pubkey)
+    drawn = is_sync_aggregator(message.selection_proof, preset=chain.preset)
+    return _first(
+        (message.slot != duty.slot, "contribution is for another slot"),
+        (message.aggregator_index != definition.validator_index, "another validator aggregates"),
+        (item.sub_index not in own, "validator is not in the subcommittee"),
+        (contribution.aggregation_bits.count() == 0, "contribution is of no message"),
+        (contribution.beacon_block_root != head, "contribution is for another head"),
+        (not drawn, "validator was not drawn to aggregate"),
+        ((item.pubkey, item.sub_index) not in facts.proofs, "selection proof is not the group's"),
     )
 
 

@@ -13,16 +13,24 @@ from tetrarch.enclave.keys import KeyRing
 from tetrarch.enclave.ports import (
     Denied,
     Failed,
+    SignAggregate,
     SignAttestation,
     SignBlock,
+    SignContribution,
+    SignExit,
     SignRandao,
+    SignRegistration,
     SignRequest,
     SignResult,
+    SignSelection,
+    SignSyncMessage,
+    SignSyncSelection,
 )
 from tetrarch.enclave.rules import Block, Reason, Refused, Verdict, Vote, Wish, too_far_ahead
 from tetrarch.errors import TetrarchError, invariant
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.ethereum.spec.domains import DomainType
+from tetrarch.ethereum.spec.selection import sync_selection_root
 from tetrarch.ethereum.spec.values import (
     UINT64_MAX,
     AttestationData,
@@ -33,6 +41,16 @@ from tetrarch.ethereum.spec.values import (
 REQUESTS_MAX = 4096
 
 Rooted: TypeAlias = AttestationData | BeaconBlockHeader
+Unslashable: TypeAlias = (  # bound in time and to their validator, and else free
+    SignRandao
+    | SignSelection
+    | SignAggregate
+    | SignSyncMessage
+    | SignSyncSelection
+    | SignContribution
+    | SignExit
+    | SignRegistration
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +84,16 @@ class Planner:
                 root = self._root(DomainType.BEACON_PROPOSER, epoch, header)
                 what = Block(slot=header.slot, signing_root=root)
                 return self._judged(epoch, pubkey, root, Wish(pubkey, what))
-            case SignRandao(pubkey=pubkey, epoch=epoch):
+            case SignRegistration(pubkey=pubkey, message=registration) if (
+                registration.pubkey != pubkey
+            ):
+                return Plan(pubkey=pubkey, denied=Reason.ANOTHER_VALIDATOR)
+            case _:
+                epoch, domain = _when(request, self._chain)
                 if not 0 <= epoch <= UINT64_MAX:
-                    return Plan(pubkey=pubkey, denied=Reason.TOO_FAR_AHEAD)
-                root = self._chain.forks.signing_root(DomainType.RANDAO, epoch, uint64_root(epoch))
-                return self._judged(epoch, pubkey, root, None)
+                    return Plan(pubkey=request.pubkey, denied=Reason.TOO_FAR_AHEAD)
+                root = self._chain.forks.signing_root(domain, epoch, _object_root(request))
+                return self._judged(epoch, request.pubkey, root, None)
 
     def _judged(self, epoch: int, pubkey: bytes, root: bytes, wish: Wish | None) -> Plan:
         if too_far_ahead(epoch, now_epoch=self._now_epoch):
@@ -83,6 +106,44 @@ class Planner:
             root = self._chain.forks.signing_root(domain, epoch, value.hash_tree_root())
             self._roots[value] = root
         return root
+
+
+def _when(  # noqa: PLR0911 - one line for each kind
+    request: Unslashable, chain: ChainSpec
+) -> tuple[int, DomainType]:
+    """The epoch and the domain that a request is signed for."""
+    match request:
+        case SignRandao(epoch=epoch):
+            return epoch, DomainType.RANDAO
+        case SignSelection(slot=slot):
+            return chain.epoch_of(slot), DomainType.SELECTION_PROOF
+        case SignAggregate(message=aggregate):
+            return chain.epoch_of(aggregate.slot), DomainType.AGGREGATE_AND_PROOF
+        case SignSyncMessage(slot=slot):
+            return chain.epoch_of(slot), DomainType.SYNC_COMMITTEE
+        case SignSyncSelection(slot=slot):
+            return chain.epoch_of(slot), DomainType.SYNC_COMMITTEE_SELECTION_PROOF
+        case SignContribution(message=contribution):
+            return chain.epoch_of(contribution.slot), DomainType.CONTRIBUTION_AND_PROOF
+        case SignExit(message=exit_):
+            return exit_.epoch, DomainType.VOLUNTARY_EXIT
+        case SignRegistration(message=registration):
+            slot = max(chain.slot_at(registration.timestamp), 0)
+            return chain.epoch_of(slot), DomainType.APPLICATION_BUILDER
+
+
+def _object_root(request: Unslashable) -> bytes:
+    match request:
+        case SignRandao(epoch=epoch):
+            return uint64_root(epoch)
+        case SignSelection(slot=slot):
+            return uint64_root(slot)
+        case SignSyncMessage(beacon_block_root=root):
+            return root
+        case SignSyncSelection(slot=slot, subcommittee_index=index):
+            return sync_selection_root(slot, index)
+        case _:
+            return request.message.hash_tree_root()
 
 
 def plan(

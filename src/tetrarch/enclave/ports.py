@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from tetrarch.enclave.rules import Reason
+from tetrarch.ethereum.spec.aggregates import AggregateAndProof, ContributionAndProof
 from tetrarch.ethereum.spec.chain import ChainSpec
+from tetrarch.ethereum.spec.messages import ValidatorRegistration, VoluntaryExit
 from tetrarch.ethereum.spec.values import AttestationData, BeaconBlockHeader
 
 
@@ -32,7 +34,76 @@ class SignRandao:
     epoch: int
 
 
-SignRequest: TypeAlias = SignAttestation | SignBlock | SignRandao
+@dataclass(frozen=True, slots=True)
+class SignSelection:
+    """Sign the proof that may select the validator to aggregate votes of ``slot``."""
+
+    pubkey: bytes
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class SignAggregate:
+    """Sign an aggregate of votes with its aggregator's proof."""
+
+    pubkey: bytes
+    message: AggregateAndProof
+
+
+@dataclass(frozen=True, slots=True)
+class SignSyncMessage:
+    """Sign a sync committee member's vote for the head ``beacon_block_root`` (32 bytes)."""
+
+    pubkey: bytes
+    slot: int
+    beacon_block_root: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SignSyncSelection:
+    """Sign the proof that may select the validator to aggregate for a sync subcommittee."""
+
+    pubkey: bytes
+    slot: int
+    subcommittee_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class SignContribution:
+    """Sign an aggregate of sync messages with its aggregator's proof."""
+
+    pubkey: bytes
+    message: ContributionAndProof
+
+
+@dataclass(frozen=True, slots=True)
+class SignExit:
+    """Sign a voluntary exit: once published, it cannot be taken back."""
+
+    pubkey: bytes
+    message: VoluntaryExit
+
+
+@dataclass(frozen=True, slots=True)
+class SignRegistration:
+    """Sign a builder registration of ``pubkey`` itself."""
+
+    pubkey: bytes
+    message: ValidatorRegistration
+
+
+SignRequest: TypeAlias = (
+    SignAttestation
+    | SignBlock
+    | SignRandao
+    | SignSelection
+    | SignAggregate
+    | SignSyncMessage
+    | SignSyncSelection
+    | SignContribution
+    | SignExit
+    | SignRegistration
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,21 +10,30 @@ from typing import Annotated, TypeAlias
 
 import msgspec
 
-from tetrarch.enclave.approval import REQUESTS_MAX
+from tetrarch.enclave.approval import REQUESTS_MAX, Unslashable
 from tetrarch.enclave.errors import FrameInvalid
 from tetrarch.enclave.ports import (
     Approved,
     Denied,
     Failed,
+    SignAggregate,
     SignAttestation,
     SignBlock,
+    SignContribution,
+    SignExit,
     SignRandao,
+    SignRegistration,
     SignRequest,
     SignResult,
+    SignSelection,
+    SignSyncMessage,
+    SignSyncSelection,
 )
 from tetrarch.enclave.rules import Reason
+from tetrarch.ethereum.spec.aggregates import AggregateAndProof, ContributionAndProof
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.ethereum.spec.domains import ForkActivation, ForkSchedule
+from tetrarch.ethereum.spec.messages import ValidatorRegistration, VoluntaryExit
 from tetrarch.ethereum.spec.values import (
     ATTESTATION_DATA_SIZE_BYTES,
     HEADER_SIZE_BYTES,
@@ -34,6 +43,7 @@ from tetrarch.ethereum.spec.values import (
 )
 
 FRAME_MAX_BYTES = 8 << 20  # some 10,000 keys to open, each with two paths
+MESSAGE_MAX_BYTES = 32 << 10  # an aggregate with a bit for every attester of a slot has 17 kB
 SHARES_MAX = 10_000
 _LENGTH_BYTES = 4
 _FORKS_MAX = 32
@@ -49,6 +59,7 @@ Vote: TypeAlias = Annotated[
     bytes,
     msgspec.Meta(min_length=ATTESTATION_DATA_SIZE_BYTES, max_length=ATTESTATION_DATA_SIZE_BYTES),
 ]
+Bounded: TypeAlias = Annotated[bytes, msgspec.Meta(max_length=MESSAGE_MAX_BYTES)]
 Header: TypeAlias = Annotated[
     bytes, msgspec.Meta(min_length=HEADER_SIZE_BYTES, max_length=HEADER_SIZE_BYTES)
 ]
@@ -117,12 +128,78 @@ class RandaoItem(Message, frozen=True, tag="randao"):
     epoch: Uint
 
 
+class SelectionItem(Message, frozen=True, tag="selection"):
+    """``SignSelection``."""
+
+    pubkey: PubKeyBytes
+    slot: Uint
+
+
+class AggregateItem(Message, frozen=True, tag="aggregate"):
+    """``SignAggregate``; ``message`` is the SSZ of AggregateAndProof under fork and preset."""
+
+    pubkey: PubKeyBytes
+    fork: Fork
+    preset: Text
+    message: Bounded
+
+
+class SyncMessageItem(Message, frozen=True, tag="sync_message"):
+    """``SignSyncMessage``."""
+
+    pubkey: PubKeyBytes
+    slot: Uint
+    beacon_block_root: Root
+
+
+class SyncSelectionItem(Message, frozen=True, tag="sync_selection"):
+    """``SignSyncSelection``."""
+
+    pubkey: PubKeyBytes
+    slot: Uint
+    subcommittee_index: Uint
+
+
+class ContributionItem(Message, frozen=True, tag="contribution"):
+    """``SignContribution``; ``message`` is the SSZ of ContributionAndProof under the preset."""
+
+    pubkey: PubKeyBytes
+    preset: Text
+    message: Bounded
+
+
+class ExitItem(Message, frozen=True, tag="exit"):
+    """``SignExit``; ``message`` is the SSZ of VoluntaryExit."""
+
+    pubkey: PubKeyBytes
+    message: Bounded
+
+
+class RegistrationItem(Message, frozen=True, tag="registration"):
+    """``SignRegistration``; ``message`` is the SSZ of ValidatorRegistration."""
+
+    pubkey: PubKeyBytes
+    message: Bounded
+
+
+OtherItem: TypeAlias = (
+    BlockItem
+    | RandaoItem
+    | SelectionItem
+    | AggregateItem
+    | SyncMessageItem
+    | SyncSelectionItem
+    | ContributionItem
+    | ExitItem
+    | RegistrationItem
+)
+Item: TypeAlias = VoteItem | OtherItem
+
+
 class Sign(Message, frozen=True, tag="sign"):
     """A batch to sign."""
 
-    items: Annotated[
-        tuple[VoteItem | BlockItem | RandaoItem, ...], msgspec.Meta(max_length=REQUESTS_MAX)
-    ]
+    items: Annotated[tuple[Item, ...], msgspec.Meta(max_length=REQUESTS_MAX)]
 
 
 class AskStatus(Message, frozen=True, tag="status"):
@@ -253,19 +330,38 @@ class FrameBuffer:
 def sign_call(requests: tuple[SignRequest, ...]) -> Sign:
     """The call for ``requests``; equal data is encoded once."""
     encoded: dict[AttestationData, bytes] = {}
-    items: list[VoteItem | BlockItem | RandaoItem] = []
+    items: list[Item] = []
     for request in requests:
-        match request:
-            case SignAttestation(pubkey=pubkey, data=data):
-                ssz = encoded.get(data)
-                if ssz is None:
-                    ssz = encoded[data] = data.to_ssz()
-                items.append(VoteItem(pubkey, ssz))
-            case SignBlock(pubkey=pubkey, header=header):
-                items.append(BlockItem(pubkey, header.to_ssz()))
-            case SignRandao(pubkey=pubkey, epoch=epoch):
-                items.append(RandaoItem(pubkey, epoch))
+        if isinstance(request, SignAttestation):
+            ssz = encoded.get(request.data)
+            if ssz is None:
+                ssz = encoded[request.data] = request.data.to_ssz()
+            items.append(VoteItem(request.pubkey, ssz))
+        else:
+            items.append(_item_of(request))
     return Sign(tuple(items))
+
+
+def _item_of(request: SignBlock | Unslashable) -> Item:  # noqa: PLR0911 - one line for each kind
+    match request:
+        case SignBlock(pubkey=pubkey, header=header):
+            return BlockItem(pubkey, header.to_ssz())
+        case SignRandao(pubkey=pubkey, epoch=epoch):
+            return RandaoItem(pubkey, epoch)
+        case SignSelection(pubkey=pubkey, slot=slot):
+            return SelectionItem(pubkey, slot)
+        case SignAggregate(pubkey=pubkey, message=aggregate):
+            return AggregateItem(pubkey, aggregate.fork, aggregate.preset, aggregate.to_ssz())
+        case SignSyncMessage(pubkey=pubkey, slot=slot, beacon_block_root=root):
+            return SyncMessageItem(pubkey, slot, root)
+        case SignSyncSelection(pubkey=pubkey, slot=slot, subcommittee_index=index):
+            return SyncSelectionItem(pubkey, slot, index)
+        case SignContribution(pubkey=pubkey, message=message):
+            return ContributionItem(pubkey, message.contribution.preset, message.to_ssz())
+        case SignExit(pubkey=pubkey, message=exit_):
+            return ExitItem(pubkey, exit_.to_ssz())
+        case SignRegistration(pubkey=pubkey, message=registration):
+            return RegistrationItem(pubkey, registration.to_ssz())
 
 
 def requests_of(call: Sign) -> tuple[SignRequest, ...]:
@@ -273,17 +369,36 @@ def requests_of(call: Sign) -> tuple[SignRequest, ...]:
     decoded: dict[bytes, AttestationData] = {}
     requests: list[SignRequest] = []
     for item in call.items:
-        match item:
-            case VoteItem(pubkey=pubkey, data=ssz):
-                data = decoded.get(ssz)
-                if data is None:
-                    data = decoded[ssz] = AttestationData.from_ssz(ssz)
-                requests.append(SignAttestation(pubkey, data))
-            case BlockItem(pubkey=pubkey, header=ssz):
-                requests.append(SignBlock(pubkey, BeaconBlockHeader.from_ssz(ssz)))
-            case RandaoItem(pubkey=pubkey, epoch=epoch):
-                requests.append(SignRandao(pubkey, epoch))
+        if isinstance(item, VoteItem):
+            data = decoded.get(item.data)
+            if data is None:
+                data = decoded[item.data] = AttestationData.from_ssz(item.data)
+            requests.append(SignAttestation(item.pubkey, data))
+        else:
+            requests.append(_request_of(item))
     return tuple(requests)
+
+
+def _request_of(item: OtherItem) -> SignRequest:  # noqa: PLR0911 - one line for each kind
+    match item:
+        case BlockItem(pubkey=pubkey, header=ssz):
+            return SignBlock(pubkey, BeaconBlockHeader.from_ssz(ssz))
+        case RandaoItem(pubkey=pubkey, epoch=epoch):
+            return SignRandao(pubkey, epoch)
+        case SelectionItem(pubkey=pubkey, slot=slot):
+            return SignSelection(pubkey, slot)
+        case AggregateItem(pubkey=pubkey, fork=fork, preset=preset, message=ssz):
+            return SignAggregate(pubkey, AggregateAndProof.from_ssz(fork, ssz, preset=preset))
+        case SyncMessageItem(pubkey=pubkey, slot=slot, beacon_block_root=root):
+            return SignSyncMessage(pubkey, slot, root)
+        case SyncSelectionItem(pubkey=pubkey, slot=slot, subcommittee_index=index):
+            return SignSyncSelection(pubkey, slot, index)
+        case ContributionItem(pubkey=pubkey, preset=preset, message=ssz):
+            return SignContribution(pubkey, ContributionAndProof.from_ssz(ssz, preset=preset))
+        case ExitItem(pubkey=pubkey, message=ssz):
+            return SignExit(pubkey, VoluntaryExit.from_ssz(ssz))
+        case RegistrationItem(pubkey=pubkey, message=ssz):
+            return SignRegistration(pubkey, ValidatorRegistration.from_ssz(ssz))
 
 
 def signed(results: tuple[SignResult, ...]) -> Signed:

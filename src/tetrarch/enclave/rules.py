@@ -35,6 +35,7 @@ class Reason(StrEnum):
     TOO_FAR_AHEAD = "too_far_ahead"
     NOT_CONFIGURED = "not_configured"
     KEY_UNKNOWN = "key_unknown"
+    ANOTHER_VALIDATOR = "another_validator"
 
 
 @dataclass(frozen=True, slots=True)

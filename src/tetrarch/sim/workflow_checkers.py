@@ -10,8 +10,10 @@ from functools import partial
 from sqlite3 import Connection
 from typing import Any, TypeVar
 
-from tetrarch.duties.codec import PartialsInvalid, decode_partials, decode_unsigned
+from tetrarch.duties.codec import decode_unsigned
 from tetrarch.duties.group_crypto import GroupCrypto
+from tetrarch.duties.partials_codec import decode_partials
+from tetrarch.duties.payload_codec import PartialsInvalid
 from tetrarch.duties.plausible import signing_root
 from tetrarch.duties.signer import payload_of
 from tetrarch.duties.types import (
@@ -28,6 +30,7 @@ from tetrarch.duties.types import (
     UnsignedAttestation,
     UnsignedData,
     UnsignedDataSet,
+    UnsignedProposal,
 )
 from tetrarch.ethereum.spec.values import AttestationData
 from tetrarch.sim.chain import FIRST_INDEX, GENESIS_S, MAIN, SLOTS_PER_EPOCH, SimChain, Submission
@@ -59,8 +62,8 @@ class NoSlashing:
                 require(same, "no double proposal", signer=self._signer, slot=header.slot)
             case AttestationPayload(data=data):
                 self._note_vote(pubkey, data)
-            case RandaoPayload():
-                pass
+            case _:
+                pass  # nobody is slashed for any other
 
     def _note_vote(self, pubkey: PubKey, data: AttestationData) -> None:
         votes = self._votes.setdefault(pubkey, {})
@@ -128,6 +131,11 @@ class WorkflowCheckers:
 
     def _require_valid(self, duty: Duty, item: UnsignedData) -> None:
         position = self.chain.pubkeys.index(item.pubkey)
+        if not isinstance(item, UnsignedAttestation | UnsignedProposal):
+            index = item.message.aggregator_index
+            right = (item.message.slot, index) == (duty.slot, FIRST_INDEX + position)
+            require(right, "aggregates name the right validator", duty=duty)
+            return
         index = item.definition.validator_index
         require(index == FIRST_INDEX + position, "decisions name the right validator", duty=duty)
         if isinstance(item, UnsignedAttestation):

@@ -11,19 +11,27 @@ from hashlib import sha256
 from random import Random
 
 from tetrarch.consensus.codec import Codec
-from tetrarch.duties.codec import decode_partials, encode_partials, encode_unsigned
+from tetrarch.duties.codec import encode_unsigned
+from tetrarch.duties.partials_codec import decode_partials, encode_partials
 from tetrarch.duties.types import (
     SIGNATURE_SIZE_BYTES,
+    AggregatePayload,
     AttestationPayload,
+    ContributionPayload,
     Duty,
     DutyType,
+    ExitPayload,
     PartialSet,
     PartialSignature,
     Payload,
     ProposalPayload,
     ProposerDefinition,
     RandaoPayload,
+    RegistrationPayload,
+    SelectionPayload,
     ShareIndex,
+    SyncMessagePayload,
+    SyncSelectionPayload,
     UnsignedAttestation,
     UnsignedData,
     UnsignedDataSet,
@@ -127,7 +135,7 @@ def _of_another(partial: PartialSignature) -> PartialSignature:
     return replace(partial, payload=_another(partial.payload))
 
 
-def _another(payload: Payload) -> Payload:
+def _another(payload: Payload) -> Payload:  # noqa: PLR0911 - one line for each kind
     root = sha256(b"another").digest()
     match payload:
         case AttestationPayload(data=data):
@@ -136,6 +144,23 @@ def _another(payload: Payload) -> Payload:
             return replace(payload, header=replace(header, body_root=root))
         case RandaoPayload(epoch=epoch):
             return RandaoPayload(epoch=epoch + 1)
+        case SelectionPayload(slot=slot):
+            return SelectionPayload(slot=slot + 1)
+        case SyncSelectionPayload(subcommittee_index=index):
+            return replace(payload, subcommittee_index=index + 1)
+        case SyncMessagePayload():
+            return replace(payload, beacon_block_root=root)
+        case AggregatePayload(message=aggregate):
+            other = replace(aggregate, aggregator_index=aggregate.aggregator_index + 1)
+            return AggregatePayload(message=other)
+        case ContributionPayload(message=contribution):
+            changed = replace(contribution, aggregator_index=contribution.aggregator_index + 1)
+            return ContributionPayload(message=changed)
+        case ExitPayload(message=exit_):
+            return ExitPayload(message=replace(exit_, epoch=exit_.epoch + 1))
+        case RegistrationPayload(message=registration):
+            richer = replace(registration, gas_limit=registration.gas_limit + 1)
+            return RegistrationPayload(message=richer)
 
 
 def split(bus: MessageBus, rng: Random) -> tuple[TwinBus, TwinBus]:

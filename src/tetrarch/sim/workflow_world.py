@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from tetrarch.consensus.codec import Codec
-from tetrarch.duties.codec import decode_partials
+from tetrarch.duties.partials_codec import decode_partials
 from tetrarch.duties.types import Duty, DutyType, ShareIndex
 from tetrarch.errors import TetrarchError
 from tetrarch.network.ports import Topic
