@@ -181,9 +181,9 @@ def _judge(history: KeyHistory, wish: Wish) -> Verdict:
             return judge_vote(vote, history)
 
 
-def record(connection: sqlite3.Connection, wish: Wish) -> None:
-    """Record ``wish`` without judging it: for imports only."""
-    _record_all(connection, [wish])
+def record(connection: sqlite3.Connection, wishes: list[Wish]) -> None:
+    """Record ``wishes`` without judging them: for imports only."""
+    _record_all(connection, wishes)
 
 
 def _record_all(connection: sqlite3.Connection, wishes: list[Wish]) -> None:
