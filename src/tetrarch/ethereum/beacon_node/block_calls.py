@@ -1,11 +1,11 @@
 """Calls that produce and publish blocks, by the newest endpoint that the node has."""
 
 from tetrarch.errors import InputInvalid
-from tetrarch.ethereum.beacon_node.duty_calls import GONE
 from tetrarch.ethereum.beacon_node.errors import BeaconNodeRefused
 from tetrarch.ethereum.beacon_node.http import (
     BLINDED_HEADER,
     BLOCK_SIZE_MAX,
+    GONE,
     JSON,
     SSZ,
     SSZ_PREFERRED,

@@ -10,10 +10,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import aiohttp
 
 from tetrarch.ethereum.beacon_node import (
+    aggregate_calls,
     block_calls,
     chain_calls,
     duty_calls,
     streams,
+    sync_calls,
+    validator_calls,
 )
 from tetrarch.ethereum.beacon_node.errors import BeaconNodeAnswerInvalid
 from tetrarch.ethereum.beacon_node.http import Address, Exchange, Timeouts
@@ -29,10 +32,23 @@ from tetrarch.ethereum.beacon_node.ports import (
     ProposerDuties,
     ProposerPreparation,
     ProxyRequest,
+    SyncDuties,
     SyncStatus,
+    SyncSubscription,
     ValidatorRecord,
 )
+from tetrarch.ethereum.spec.aggregates import (
+    Aggregate,
+    SignedAggregateAndProof,
+    SignedContributionAndProof,
+    SyncCommitteeContribution,
+)
 from tetrarch.ethereum.spec.chain import ChainSpec
+from tetrarch.ethereum.spec.messages import (
+    SignedValidatorRegistration,
+    SignedVoluntaryExit,
+    SyncCommitteeMessage,
+)
 from tetrarch.ethereum.spec.proposals import Proposal, SignedProposal
 from tetrarch.ethereum.spec.values import AttestationData, Fork
 
@@ -84,9 +100,38 @@ class BeaconNodeClient:
         """All proposers of ``epoch``."""
         return await duty_calls.proposer_duties(self._exchange, epoch)
 
+    async def sync_duties(self, epoch: int, indices: tuple[int, ...]) -> SyncDuties:
+        """Which of ``indices`` are in the sync committee."""
+        return await sync_calls.sync_duties(self._exchange, epoch, indices)
+
     async def attestation_data(self, slot: int, committee_index: int) -> AttestationData:
         """What the node would attest to."""
         return await duty_calls.attestation_data(self._exchange, slot, committee_index)
+
+    async def aggregate_attestation(
+        self, fork: Fork, slot: int, data_root: bytes, committee_index: int
+    ) -> Aggregate | None:
+        """The best aggregate of a committee's votes, or None."""
+        return await aggregate_calls.aggregate_attestation(
+            self._exchange,
+            fork,
+            slot=slot,
+            data_root=data_root,
+            committee_index=committee_index,
+            preset=(await self.chain_spec()).preset,
+        )
+
+    async def sync_contribution(
+        self, slot: int, subcommittee_index: int, beacon_block_root: bytes
+    ) -> SyncCommitteeContribution | None:
+        """The best contribution of a sync subcommittee, or None."""
+        return await sync_calls.sync_contribution(
+            self._exchange,
+            slot=slot,
+            subcommittee_index=subcommittee_index,
+            beacon_block_root=beacon_block_root,
+            preset=(await self.chain_spec()).preset,
+        )
 
     async def produce_block(self, request: BlockRequest) -> Proposal:
         """An unsigned full or blinded block."""
@@ -99,6 +144,32 @@ class BeaconNodeClient:
         """Publish signed attestations of one fork."""
         await duty_calls.submit_attestations(self._exchange, fork, submissions)
 
+    async def submit_aggregates(
+        self, fork: Fork, aggregates: tuple[SignedAggregateAndProof, ...]
+    ) -> None:
+        """Publish signed aggregates of one fork."""
+        await aggregate_calls.submit_aggregates(self._exchange, fork, aggregates)
+
+    async def submit_sync_messages(self, messages: tuple[SyncCommitteeMessage, ...]) -> None:
+        """Publish sync committee members' messages."""
+        await sync_calls.submit_sync_messages(self._exchange, messages)
+
+    async def submit_contributions(
+        self, contributions: tuple[SignedContributionAndProof, ...]
+    ) -> None:
+        """Publish signed contributions."""
+        await sync_calls.submit_contributions(self._exchange, contributions)
+
+    async def submit_exit(self, signed: SignedVoluntaryExit) -> None:
+        """Publish a voluntary exit."""
+        await validator_calls.submit_exit(self._exchange, signed)
+
+    async def register_validators(
+        self, registrations: tuple[SignedValidatorRegistration, ...]
+    ) -> None:
+        """Tell builders where the validators' blocks pay."""
+        await validator_calls.register_validators(self._exchange, registrations)
+
     async def publish_block(self, signed: SignedProposal) -> None:
         """Publish a signed block."""
         await block_calls.publish_block(self._exchange, signed)
@@ -110,6 +181,10 @@ class BeaconNodeClient:
     async def subscribe_committees(self, subscriptions: tuple[CommitteeSubscription, ...]) -> None:
         """Ask the node to join the committees' subnets."""
         await duty_calls.subscribe_committees(self._exchange, subscriptions)
+
+    async def subscribe_sync_committees(self, subscriptions: tuple[SyncSubscription, ...]) -> None:
+        """Ask the node to join the sync subcommittees' subnets."""
+        await sync_calls.subscribe_sync_committees(self._exchange, subscriptions)
 
     async def head(self) -> BlockSummary:
         """The head block."""

@@ -4,13 +4,10 @@ from tetrarch.errors import InputInvalid
 from tetrarch.ethereum.beacon_node.chain_calls import items_of
 from tetrarch.ethereum.beacon_node.errors import BeaconNodeRefused
 from tetrarch.ethereum.beacon_node.http import (
-    JSON,
+    GONE,
     SSZ_PREFERRED,
-    VERSION_HEADER,
-    Answer,
     Call,
     Exchange,
-    encode_json,
     reading,
 )
 from tetrarch.ethereum.beacon_node.ports import (
@@ -22,6 +19,7 @@ from tetrarch.ethereum.beacon_node.ports import (
     ProposerDuty,
     ProposerPreparation,
 )
+from tetrarch.ethereum.beacon_node.posts import post, post_in_batches, post_newest
 from tetrarch.ethereum.spec.attestations import (
     SingleAttestation,
     SubmittedAttestation,
@@ -30,22 +28,7 @@ from tetrarch.ethereum.spec.attestations import (
 )
 from tetrarch.ethereum.spec.values import AttestationData, Fork, member, parse_hex, parse_uint64
 
-GONE = (404, 405, 410, 501)  # how nodes say that they have no such endpoint
 COMMITTEES_PER_SLOT_MAX = 64
-SUBMISSIONS_PER_POST = 1024
-
-
-async def _post(
-    exchange: Exchange, path: str, value: object, *, headers: dict[str, str] | None = None
-) -> Answer:
-    call = Call(
-        method="POST",
-        path=path,
-        timeout_s=exchange.timeouts.submit_s,
-        headers={"Content-Type": JSON, **(headers or {})},
-        body=encode_json(value),
-    )
-    return await exchange.send(call)
 
 
 async def attester_duties(
@@ -53,7 +36,7 @@ async def attester_duties(
 ) -> AttesterDuties:
     """Attester duties of ``indices`` in ``epoch``."""
     path = f"/eth/v1/validator/duties/attester/{epoch}"
-    answer = (await _post(exchange, path, [str(index) for index in indices])).json()
+    answer = (await post(exchange, path, [str(index) for index in indices])).json()
     wanted = set(indices)
     with reading(path):
         root = member(answer, "dependent_root", what="answer")
@@ -154,17 +137,13 @@ async def attestation_data(exchange: Exchange, slot: int, committee_index: int) 
 async def submit_attestations(
     exchange: Exchange, fork: Fork, submissions: tuple[AttestationSubmission, ...]
 ) -> None:
-    """Publish attestations of one fork; on nodes without version 2, before Electra, by version 1."""
-    for start in range(0, len(submissions), SUBMISSIONS_PER_POST):
-        batch = submissions[start : start + SUBMISSIONS_PER_POST]
+    """Publish attestations of one fork."""
+
+    async def post_batch(batch: tuple[AttestationSubmission, ...]) -> None:
         value = submissions_to_json(tuple(_in_shape_of(fork, each) for each in batch))
-        try:
-            path = "/eth/v2/beacon/pool/attestations"
-            await _post(exchange, path, value, headers={VERSION_HEADER: fork.value})
-        except BeaconNodeRefused as refusal:
-            if fork.at_least(Fork.ELECTRA) or refusal.status not in GONE:
-                raise
-            await _post(exchange, "/eth/v1/beacon/pool/attestations", value)
+        await post_newest(exchange, "beacon/pool/attestations", value, fork=fork)
+
+    await post_in_batches(submissions, post_batch)
 
 
 def _in_shape_of(fork: Fork, submission: AttestationSubmission) -> SubmittedAttestation:
@@ -194,7 +173,7 @@ async def prepare_beacon_proposer(
         }
         for each in preparations
     ]
-    await _post(exchange, "/eth/v1/validator/prepare_beacon_proposer", value)
+    await post(exchange, "/eth/v1/validator/prepare_beacon_proposer", value)
 
 
 async def subscribe_committees(
@@ -211,4 +190,4 @@ async def subscribe_committees(
         }
         for each in subscriptions
     ]
-    await _post(exchange, "/eth/v1/validator/beacon_committee_subscriptions", value)
+    await post(exchange, "/eth/v1/validator/beacon_committee_subscriptions", value)

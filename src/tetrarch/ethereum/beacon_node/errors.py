@@ -20,10 +20,24 @@ class BeaconNodeRefused(Transient):
 
     code = "beacon_node_refused"
 
-    def __init__(self, action: str, /, *, status: int, message: str, **fields: object) -> None:
+    def __init__(
+        self,
+        action: str,
+        /,
+        *,
+        status: int,
+        message: str,
+        failed_indices: tuple[int, ...] = (),
+        **fields: object,
+    ) -> None:
+        if failed_indices:
+            fields["failed"] = len(failed_indices)
         super().__init__(action, status=status, message=message, **fields)
         self.status = status
         self.message = message  # the node's own words, cut to a sane length
+        # Ascending places in the submitted list. Where there are any, the node took all other
+        # items; where there are none, it did not say what it took.
+        self.failed_indices = failed_indices
 
     @property
     def blames_request(self) -> bool:

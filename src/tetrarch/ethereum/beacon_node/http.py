@@ -21,18 +21,20 @@ from tetrarch.ethereum.beacon_node.errors import (
     BeaconNodeRefused,
     BeaconNodeUnreachable,
 )
+from tetrarch.ethereum.spec.values import member, parse_uint64
 
 JSON = "application/json"
 SSZ = "application/octet-stream"
 SSZ_PREFERRED = "application/octet-stream;q=1.0,application/json;q=0.9"
 VERSION_HEADER = "Eth-Consensus-Version"
 BLINDED_HEADER = "Eth-Execution-Payload-Blinded"
+GONE = (404, 405, 410, 501)  # how nodes say that they have no such endpoint
 
 MIB = 1024 * 1024
 ANSWER_SIZE_MAX = 16 * MIB
 BLOCK_SIZE_MAX = 64 * MIB  # JSON of a block with all its blobs
 ONE_PIECE_MAX = MIB  # a body up to here is written at once
-ERROR_SIZE_MAX = 64 * 1024
+ERROR_SIZE_MAX = MIB  # a refusal may name every item of a batch
 MESSAGE_LENGTH_MAX = 512
 
 
@@ -49,7 +51,10 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One request. ``path`` is below the node's address; ``timeout_s`` covers all of it."""
+    """One request. ``path`` is below the node's address; ``timeout_s`` covers all of it.
+
+    ``items``: how many the body lists, where a refusal may name single ones.
+    """
 
     method: str
     path: str
@@ -58,6 +63,7 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict, hash=False)
     body: bytes | None = field(default=None, repr=False)
     size_max: int = ANSWER_SIZE_MAX
+    items: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +175,7 @@ class Exchange:
                 allow_redirects=False,
             ) as response:
                 if not 200 <= response.status < 300:
-                    raise await _refusal(call.path, response)
+                    raise await _refusal(call, response)
                 body = await _read(response, call.size_max, call.path)
                 return Answer(
                     path=call.path, status=response.status, headers=response.headers, body=body
@@ -238,21 +244,45 @@ async def _read(response: aiohttp.ClientResponse, size_max: int, path: str) -> b
     return b"".join(parts)
 
 
-async def _refusal(path: str, response: aiohttp.ClientResponse) -> BeaconNodeRefused:
+async def _refusal(call: Call, response: aiohttp.ClientResponse) -> BeaconNodeRefused:
     """The error of a refusal: the API's message with the first failures, or the raw text."""
     try:
-        body = await _read(response, ERROR_SIZE_MAX, path)
+        body = await _read(response, ERROR_SIZE_MAX, call.path)
         value = msgspec.json.decode(body)
     except (BeaconNodeAnswerInvalid, msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         value = None
     message = response.reason or ""
+    failed: tuple[int, ...] = ()
     if isinstance(value, dict) and isinstance(value.get("message"), str):
         message = value["message"]
         failures = value.get("failures")
         if isinstance(failures, list):
             texts = [str(item.get("message")) for item in failures[:8] if isinstance(item, dict)]
             message = ": ".join([message, "; ".join(texts)])
+            if response.status == 400:
+                failed = _failed_indices(failures, call.items)
     message = "".join(c if c.isprintable() else " " for c in message)[:MESSAGE_LENGTH_MAX]
     return BeaconNodeRefused(
-        "ask beacon node", status=response.status, message=message, path=path.partition("?")[0]
+        "ask beacon node",
+        status=response.status,
+        message=message,
+        failed_indices=failed,
+        path=call.path.partition("?")[0],
     )
+
+
+def _failed_indices(failures: list[object], items: int) -> tuple[int, ...]:
+    """The places that ``failures`` names, ascending; none if any is not one of ``items`` places.
+
+    A wrong place makes the whole list worthless: whoever believed the rest would take an item
+    for accepted that was not.
+    """
+    if len(failures) > items:
+        return ()
+    try:
+        named = {
+            parse_uint64(member(item, "index", what="failure"), what="index") for item in failures
+        }
+    except InputInvalid:
+        return ()
+    return tuple(sorted(named)) if max(named, default=0) < items else ()

@@ -10,7 +10,18 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from tetrarch.ethereum.spec.aggregates import (
+    Aggregate,
+    SignedAggregateAndProof,
+    SignedContributionAndProof,
+    SyncCommitteeContribution,
+)
 from tetrarch.ethereum.spec.chain import ChainSpec
+from tetrarch.ethereum.spec.messages import (
+    SignedValidatorRegistration,
+    SignedVoluntaryExit,
+    SyncCommitteeMessage,
+)
 from tetrarch.ethereum.spec.proposals import Proposal, SignedProposal
 from tetrarch.ethereum.spec.values import AttestationData, Checkpoint, Fork
 
@@ -108,6 +119,23 @@ class ProposerDuties:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SyncDuty:
+    """The answer that a validator is in the sync committee; ``positions`` are its places."""
+
+    pubkey: bytes
+    validator_index: int
+    positions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncDuties:
+    """Which of the asked validators are in the sync committee of an epoch."""
+
+    epoch: int
+    duties: tuple[SyncDuty, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BlockRequest:
     """The arguments of block production. ``randao_reveal`` is the group's signature."""
 
@@ -150,6 +178,15 @@ class CommitteeSubscription:
     committee_index: int
     committees_at_slot: int
     is_aggregator: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncSubscription:
+    """Asks the beacon node to join the subnets of a sync committee member, up to an epoch."""
+
+    validator_index: int
+    positions: tuple[int, ...]  # places in the sync committee
+    until_epoch: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,8 +286,24 @@ class BeaconNode(Protocol):
         """All proposers of ``epoch``."""
         ...
 
+    async def sync_duties(self, epoch: int, indices: tuple[int, ...]) -> SyncDuties:
+        """Which of the validators ``indices`` are in the sync committee of ``epoch``."""
+        ...
+
     async def attestation_data(self, slot: int, committee_index: int) -> AttestationData:
         """What the node would attest to in ``slot``; its slot is ``slot``."""
+        ...
+
+    async def aggregate_attestation(
+        self, fork: Fork, slot: int, data_root: bytes, committee_index: int
+    ) -> Aggregate | None:
+        """The best aggregate of a committee's votes with ``data_root``; None: it saw no vote."""
+        ...
+
+    async def sync_contribution(
+        self, slot: int, subcommittee_index: int, beacon_block_root: bytes
+    ) -> SyncCommitteeContribution | None:
+        """The best contribution of a sync subcommittee; None: it saw no message."""
         ...
 
     async def produce_block(self, request: BlockRequest) -> Proposal:
@@ -263,6 +316,32 @@ class BeaconNode(Protocol):
         """Publish signed attestations of one fork."""
         ...
 
+    async def submit_aggregates(
+        self, fork: Fork, aggregates: tuple[SignedAggregateAndProof, ...]
+    ) -> None:
+        """Publish signed aggregates of one fork."""
+        ...
+
+    async def submit_sync_messages(self, messages: tuple[SyncCommitteeMessage, ...]) -> None:
+        """Publish sync committee members' messages."""
+        ...
+
+    async def submit_contributions(
+        self, contributions: tuple[SignedContributionAndProof, ...]
+    ) -> None:
+        """Publish signed contributions."""
+        ...
+
+    async def submit_exit(self, signed: SignedVoluntaryExit) -> None:
+        """Publish a voluntary exit."""
+        ...
+
+    async def register_validators(
+        self, registrations: tuple[SignedValidatorRegistration, ...]
+    ) -> None:
+        """Tell builders, through the node, where the validators' blocks pay."""
+        ...
+
     async def publish_block(self, signed: SignedProposal) -> None:
         """Publish a signed full or blinded block."""
         ...
@@ -273,6 +352,10 @@ class BeaconNode(Protocol):
 
     async def subscribe_committees(self, subscriptions: tuple[CommitteeSubscription, ...]) -> None:
         """Ask the node to join the committees' subnets."""
+        ...
+
+    async def subscribe_sync_committees(self, subscriptions: tuple[SyncSubscription, ...]) -> None:
+        """Ask the node to join the sync subcommittees' subnets."""
         ...
 
     async def head(self) -> BlockSummary:
