@@ -110,6 +110,7 @@ class SubmitterPorts:
 
     scheduler: Scheduler
     dutydb: DutyDB
+    aggsigdb: AggSigDB
 
 
 class Node:
@@ -368,7 +369,9 @@ def _components(
         else Signer(service=signing, keys=keys, chain=chain, log=log),
         validator_api=None
         if build_submitter is None
-        else build_submitter(SubmitterPorts(scheduler=scheduler, dutydb=store)),
+        else build_submitter(
+            SubmitterPorts(scheduler=scheduler, dutydb=store, aggsigdb=signed)
+        ),
         parsigdb=partials,
         parsigex=ParSigEx(
             bus=ports.bus, keys=keys, chain=chain, clock=clock, own=partials, log=log

@@ -73,6 +73,7 @@ async def _through_the_api(node: LodestarBeaconNode, folder: Path) -> None:
         ports = Ports(
             duties=one,
             decided=one,
+            aggregated=one,
             keys=one,
             beacon_node=beacon_node,
             chain=chain,

@@ -21,16 +21,19 @@ from tetrarch.duties.types import (
     PubKey,
     RandaoPayload,
     ShareIndex,
+    SignedData,
+    UnsignedDataSet,
 )
 from tetrarch.duties.waiting import Waiters
 from tetrarch.ethereum.beacon_node.ports import AttestationSubmission, BeaconNode, BlockRequest
+from tetrarch.ethereum.spec.aggregates import Aggregate, SyncCommitteeContribution
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.ethereum.spec.proposals import Proposal, sign_proposal
 from tetrarch.ethereum.spec.values import AttestationData
 
 
 class OneNode:
-    """Ports ``Duties``, ``DecidedData``, ``Keys`` and ``Compute``, and the handler of partials."""
+    """Ports ``Duties``, ``DecidedData``, ``AggregatedSignatures``, ``Keys`` and ``Compute``, and the handler of partials."""
 
     share_index = ShareIndex(1)
 
@@ -43,6 +46,9 @@ class OneNode:
         self._epochs: dict[int, dict[Duty, list[Any]]] = {}
         self._data: dict[int, AttestationData] = {}
         self._reveals = Waiters[int, bytes]()
+        self._signed: dict[tuple[Duty, PubKey, int], SignedData] = {}
+        self._decided: dict[Duty, UnsignedDataSet] = {}
+        self._indices: dict[int, PubKey] = {}
         self._blocks: dict[int, tuple[PubKey, Proposal]] = {}
         self._lock = asyncio.Lock()
         self.attested: set[tuple[int, PubKey]] = set()
@@ -71,6 +77,26 @@ class OneNode:
             raise DutyNotFound("look up duty", duty=duty)
         return DefinitionSet(duty=duty, definitions=tuple(found))
 
+    def pubkey_of(self, validator_index: int) -> PubKey | None:
+        return self._indices.get(validator_index)
+
+    async def await_signed(self, duty: Duty, pubkey: PubKey, *, sub_index: int = 0) -> SignedData:
+        # Shares are whole keys: the group's signature is there once the client's is.
+        return self._signed[duty, pubkey, sub_index]
+
+    async def await_decided(self, duty: Duty) -> UnsignedDataSet:
+        raise DutyNotFound("await decided data", duty=duty)
+
+    async def await_agg_attestation(
+        self, slot: int, data_root: bytes, committee_index: int | None = None
+    ) -> Aggregate:
+        raise DutyNotFound("await aggregate", slot=slot)
+
+    async def await_sync_contribution(
+        self, slot: int, subcommittee_index: int, beacon_block_root: bytes
+    ) -> SyncCommitteeContribution:
+        raise DutyNotFound("await contribution", slot=slot)
+
     def due(self, *, epoch: int) -> set[tuple[int, PubKey]]:
         """The attester duties of a resolved epoch, as ``attested`` has them."""
         found = self._epochs[epoch].items()
@@ -83,6 +109,7 @@ class OneNode:
 
     async def _resolve(self, epoch: int) -> dict[Duty, list[Any]]:
         records = await self._beacon_node.validators(self._pubkeys)
+        self._indices.update({record.index: PubKey(record.pubkey) for record in records})
         indices = tuple(record.index for record in records if record.status.is_active)
         found: dict[Duty, list[Any]] = {}
         for each in (await self._beacon_node.attester_duties(epoch, indices)).duties:

@@ -242,17 +242,12 @@ async def proposal(asking: Asking) -> None:
     assert world.node.seen == []
 
 
-async def not_ours_yet(asking: Asking) -> None:
-    """Aggregation and sync committees: handed on, byte by byte, and so is what comes back."""
+async def handed_on(asking: Asking) -> None:
+    """Subscriptions: handed on, byte by byte, and so is what comes back."""
     node = asking.world.node
     for path in (
+        "/eth/v1/validator/beacon_committee_subscriptions",
         "/eth/v1/validator/sync_committee_subscriptions",
-        "/eth/v1/validator/beacon_committee_selections",
-        "/eth/v1/validator/sync_committee_selections",
-        "/eth/v1/validator/aggregate_and_proofs",
-        "/eth/v2/validator/aggregate_and_proofs",
-        "/eth/v1/beacon/pool/sync_committees",
-        "/eth/v1/validator/contribution_and_proofs",
     ):
         node.answers["POST " + path] = Reply({"data": []})
         body = b"\x01\x02" if asking.client.ssz_bodies else b"[]"
@@ -265,12 +260,6 @@ async def not_ours_yet(asking: Asking) -> None:
         seen = node.last(path)
         assert (seen.body, seen.headers["Content-Type"]) == (body, kind)
         assert seen.headers["Eth-Consensus-Version"] == asking.client.fork.value
-    path = "/eth/v2/validator/aggregate_attestation"
-    node.answers["GET " + path] = Reply(body=b"\x05", content_type=SSZ)
-    url = f"{asking.world.url}{path}?attestation_data_root={ROOT}&slot=20&committee_index=0"
-    async with asking.world.session.get(url, headers={"Accept": SSZ_FIRST}) as response:
-        assert await response.read() == b"\x05"
-    assert node.last(path).headers["Accept"] == SSZ_FIRST
 
 
 test_start = each_client(start)
@@ -280,10 +269,10 @@ test_proposal = each_client(proposal)
 
 
 @pytest.mark.parametrize("client", CLIENTS[:3], ids=[client.name for client in CLIENTS[:3]])
-def test_not_ours_yet(client: Client) -> None:
+def test_handed_on(client: Client) -> None:
     # The fake node judges requests by the API; these bodies are only to be carried.
     async def in_world(world: World) -> None:
         world.node.judges = False
-        await not_ours_yet(Asking(client, world))
+        await handed_on(Asking(client, world))
 
     run_world(in_world, fork=client.fork)

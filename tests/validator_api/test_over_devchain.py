@@ -174,6 +174,7 @@ async def _run(fork: Fork, wire: str) -> None:
         ports = Ports(
             duties=one,
             decided=one,
+            aggregated=one,
             keys=one,
             beacon_node=beacon_node,
             chain=chain,

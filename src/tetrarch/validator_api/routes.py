@@ -4,7 +4,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from tetrarch.validator_api import attestations, blocks, duty_lists, node_facts, validators
+from tetrarch.validator_api import (
+    attestations,
+    blocks,
+    duty_lists,
+    node_facts,
+    selections,
+    validators,
+)
 from tetrarch.validator_api.api import ValidatorApi
 from tetrarch.validator_api.messages import ApiAnswer, ApiRequest, PassThrough
 
@@ -26,6 +33,7 @@ class Route:
     body_max: int = 0
 
 
+_VALIDATOR = "/eth/v1/validator"
 _STATES = "/eth/v1/beacon/states/{state_id}/validators"
 
 # fmt: off
@@ -33,6 +41,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/eth/v1/validator/attestation_data", attestations.produce_data),
     Route("POST", "/eth/v1/beacon/pool/attestations", attestations.submit_v1, 16 * MIB),
     Route("POST", "/eth/v2/beacon/pool/attestations", attestations.submit_v2, 16 * MIB),
+    Route("POST", _VALIDATOR + "/beacon_committee_selections", selections.beacon_committee, 4 * MIB),
+    Route("POST", _VALIDATOR + "/sync_committee_selections", selections.sync_committee, 4 * MIB),
     Route("GET", "/eth/v3/validator/blocks/{slot}", blocks.produce_v3),
     Route("GET", "/eth/v2/validator/blocks/{slot}", blocks.produce_v2),
     Route("GET", "/eth/v1/validator/blocks/{slot}", blocks.gone),
