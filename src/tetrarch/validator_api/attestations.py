@@ -36,8 +36,10 @@ from tetrarch.validator_api.submissions import (
     Lookups,
     Refused,
     Submission,
+    differences,
     listing_failures,
     read_items,
+    require_fork,
     store_items,
 )
 
@@ -113,8 +115,9 @@ class _Workflow:
             raise Refused(f"no validator of this cluster attests in slot {data.slot}")
         agreed = await self._agreed_data(duty, attestation.committee_index)
         if data != agreed:
-            names = ", ".join(_differences(data, agreed))
-            raise Refused(f"not what the cluster agreed to attest: {names} differs")
+            names = ("slot", "index", "beacon_block_root", "source", "target")
+            differ = ", ".join(differences(data, agreed, names))
+            raise Refused(f"not what the cluster agreed to attest: {differ} differs")
         if isinstance(attestation, SingleAttestation):
             pubkey = _by_index(attesters, attestation)
         else:
@@ -145,15 +148,6 @@ class _Workflow:
             raise Refused(f"{place} is no validator of this cluster") from None
 
 
-def require_fork(api: ValidatorApi, slot: int, shape: Fork, named: Fork | None) -> None:
-    """Raise Refused unless an object of ``slot`` may come in ``shape`` under that header."""
-    fork = api.ports.chain.fork_at_slot(slot)
-    if named is not None and named is not fork:
-        raise Refused(f"slot {slot} is in {fork}, the header says {named}")
-    if fork.at_least(Fork.ELECTRA) and not shape.at_least(Fork.ELECTRA):
-        raise Refused(f"slot {slot} is in {fork}: use version 2 of the endpoint")
-
-
 def _by_index(
     attesters: Mapping[int, AttesterDefinition], attestation: SingleAttestation
 ) -> PubKey:
@@ -168,8 +162,3 @@ def _by_index(
             f"validator {found.validator_index} attests in committee {found.committee_index}"
         )
     return found.pubkey
-
-
-def _differences(data: AttestationData, agreed: AttestationData) -> list[str]:
-    names = ("slot", "index", "beacon_block_root", "source", "target")
-    return [name for name in names if getattr(data, name) != getattr(agreed, name)]

@@ -23,6 +23,7 @@ from tetrarch.duties.types import (
     UnsignedData,
 )
 from tetrarch.errors import InputInvalid, PeerFault
+from tetrarch.ethereum.spec.values import Fork
 from tetrarch.ssz.container import Container
 from tetrarch.ssz.sequence import List
 from tetrarch.validator_api.api import SignatureClaim, ValidatorApi
@@ -156,7 +157,11 @@ class Lookups:
         return found
 
     async def decided(self, duty: Duty, pubkey: PubKey, sub_index: int = 0) -> UnsignedData | None:
-        """What the cluster agreed on for a validator, waited for; None where it is left out."""
+        """What the cluster agreed on for a validator, waited for; None where it has no part.
+
+        Raises:
+            ApiError: 408, the cluster does not agree in time.
+        """
         if duty not in self._decided:
             awaited = self.api.ports.decided.await_decided(duty)
             items = (await self.api.within(duty, awaited)).items
@@ -168,6 +173,24 @@ def require_open(api: ValidatorApi, duty: Duty) -> None:
     """Raise Refused unless a signature for ``duty`` is worth anything now."""
     if not may_speak_of(duty, api.ports.chain, now_s=api.ports.clock.wall_s()):
         raise Refused(f"duty {duty} has ended, or is too far ahead")
+
+
+def require_fork(api: ValidatorApi, slot: int, shape: Fork, named: Fork | None) -> None:
+    """Raise Refused unless an object of ``slot`` may come in ``shape`` under that header."""
+    fork = api.ports.chain.fork_at_slot(slot)
+    if named is not None and named is not fork:
+        raise Refused(f"slot {slot} is in {fork}, the header says {named}")
+    if fork.at_least(Fork.ELECTRA) and not shape.at_least(Fork.ELECTRA):
+        raise Refused(f"slot {slot} is in {fork}: use version 2 of the endpoint")
+
+
+def differences(value: object, agreed: object, names: Sequence[str]) -> list[str]:
+    """Which attributes differ, of those that the agreed value has."""
+    return [
+        name
+        for name in names
+        if hasattr(agreed, name) and getattr(value, name) != getattr(agreed, name)
+    ]
 
 
 # --- storing ---------------------------------------------------------------------------------
