@@ -267,9 +267,7 @@ class _Where:
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, InputInvalid):
-            raise InterchangeInvalid(
-                "read interchange", where=self._where, reason=error.action, **error.fields
-            ) from error
+            raise InterchangeInvalid(error.action, where=self._where, **error.fields) from error
 
 
 def _decoded(data: Any, kind: Any, *, where: str) -> Any:
