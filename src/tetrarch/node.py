@@ -16,17 +16,20 @@ from tetrarch.consensus.ports import ConsensusPorts, Decided, DutyTimes, Observe
 from tetrarch.consensus.timers import RoundTimes
 from tetrarch.duties import aggsigdb, dutydb, parsigdb, slashing, votelog
 from tetrarch.duties.aggsigdb import AggSigDB
-from tetrarch.duties.agreement import DECIDED_TYPES, Agreement, Sources
+from tetrarch.duties.agreement import DECIDED_TYPES, Agreement
 from tetrarch.duties.broadcaster import Broadcaster
 from tetrarch.duties.deadline import Deadlines
 from tetrarch.duties.dutydb import DutyDB
-from tetrarch.duties.fetcher import Fetcher
+from tetrarch.duties.evidence import Sources
+from tetrarch.duties.fetcher import BlockSettings, Fetcher
 from tetrarch.duties.group_crypto import GroupCrypto
 from tetrarch.duties.keys import ClusterKeys
 from tetrarch.duties.parsigdb import ParSigDB
 from tetrarch.duties.parsigex import ParSigEx
 from tetrarch.duties.ports import Compute, Spawner, Storage
 from tetrarch.duties.preparation import Preparation
+from tetrarch.duties.proof_fetcher import ProofFetcher
+from tetrarch.duties.resume import Resumption
 from tetrarch.duties.retention import kept_epochs
 from tetrarch.duties.retry import Retryer
 from tetrarch.duties.scheduler import Scheduler
@@ -54,7 +57,8 @@ WARMED_AT_ONCE = 16
 BACKGROUND_EDGES = frozenset(
     {
         "scheduler>fetcher.fetch",
-        "scheduler>signer.sign_randao",
+        "scheduler>signer.sign_scheduled",
+        "fetcher>signer.sign_head",
         "consensus>signer.sign",
         "sigagg>broadcaster.broadcast",
         "sigagg>aggsigdb.store",
@@ -65,6 +69,7 @@ BACKGROUND_EDGES = frozenset(
 STEPS = {
     "scheduler>consensus.participate": Step.SCHEDULED,
     "fetcher>consensus.propose": Step.FETCHED,
+    "fetcher>signer.sign_head": Step.FETCHED,
     "consensus>dutydb.store": Step.DECIDED,
     "signer>parsigdb.store_internal": Step.SIGNED,
     "validator_api>parsigdb.store_internal": Step.SIGNED,
@@ -132,7 +137,10 @@ class Node:
         self.tracker = Tracker(chain=chain, clock=clock, log=ports.log)
         self.components = _components(shape, ports, signing, build_submitter)
         self._preparation = Preparation(
-            beacon_node=ports.beacon_node, fee_recipients=shape.fee_recipients, log=ports.log
+            beacon_node=ports.beacon_node,
+            fee_recipients=shape.fee_recipients,
+            chain=chain,
+            log=ports.log,
         )
         self.votes = DurableVoteLog(storage=ports.storage)
         self.consensus = Consensus(self._consensus_ports())
@@ -161,7 +169,7 @@ class Node:
         spawn(c.parsigdb.run_storer(), name="parsigdb-storer")
         spawn(c.deadlines.run(), name="deadlines")
         spawn(self._warm(), name="warm")
-        spawn(self._resume(), name="resume")
+        spawn(self._resumption().run(), name="resume")
         spawn(c.scheduler.run(), name="scheduler")
 
     def peer_connected(self, peer: int) -> None:
@@ -195,10 +203,24 @@ class Node:
             observer=ports.observer,
         )
 
+    def _resumption(self) -> Resumption:
+        return Resumption(
+            self.components,
+            chain=self.shape.chain,
+            clock=self._ports.clock,
+            own_share_index=self.shape.keys.own_share_index,
+            retried=self._in_background,
+            tracker=self.tracker,
+            log=self._log,
+        )
+
+    def _in_background(self, edge: str, handler: Handler[V], /) -> Handler[V]:
+        return self._retryer.asynchronous(edge, _duty_of, handler)
+
     def _decorate(self, edge: str, handler: Handler[V], /) -> Handler[V]:
         step = STEPS.get(edge)
         if edge in BACKGROUND_EDGES:
-            handler = self._retryer.asynchronous(edge, _duty_of, handler)
+            handler = self._in_background(edge, handler)
         if step is None:
             return handler
 
@@ -223,6 +245,9 @@ class Node:
         c.sigagg.verified.subscribe(self._on_accepted)  # late ones, once they are verified
         c.deadlines.expired.subscribe(self._on_expired)
         c.scheduler.resolved.subscribe(self._on_epoch)
+        c.scheduler.sync_resolved.subscribe(self._on_sync_resolved)
+        c.fetcher.idle.subscribe(self._on_idle)
+        c.sigagg.aggregated.subscribe(self._on_aggregated)
 
     def _tracks(self, step: Step) -> Handler[V]:
         async def note(value: V) -> None:
@@ -232,6 +257,19 @@ class Node:
 
     async def _on_decision(self, decided: Decided) -> None:
         self.tracker.decision(decided.duty, round_number=decided.round, leader=decided.leader)
+
+    async def _on_idle(self, duty: Duty) -> None:
+        self.tracker.nothing_due(duty)
+
+    async def _on_aggregated(self, signed_set: SignedDataSet) -> None:
+        """Selection proofs are made: the beacon node must join the aggregators' subnets."""
+        if signed_set.duty.type is DutyType.PREPARE_AGGREGATOR:
+            joining = self._preparation.selected(signed_set, self.components.scheduler)
+            self._ports.spawner.spawn(joining, name=f"subscribe-{signed_set.duty}")
+
+    async def _on_sync_resolved(self, epoch: int) -> None:
+        prepared = self._preparation.prepare_sync(epoch, self.components.scheduler)
+        self._ports.spawner.spawn(prepared, name=f"prepare-sync-{epoch}")
 
     async def _on_undecided(self, undecided: Undecided) -> None:
         self.tracker.failed("consensus", undecided.duty, undecided.reason)
@@ -249,47 +287,10 @@ class Node:
             some = pubkeys[start : start + WARMED_AT_ONCE]
             await self._ports.compute.run(partial(self._ports.crypto.warm, some))
 
-    async def _resume(self) -> None:
-        """Go on with what was decided before a crash and is still open.
-
-        Group signatures that are stored may not have reached the beacon node: it gets those that
-        it is not known to have. The enclave repeats itself, so signing (again) is safe too.
-        """
-        c, chain = self.components, self.shape.chain
-        now_slot = chain.slot_at(self._ports.clock.wall_s())
-        since = max(now_slot - chain.slots_per_epoch - 1, 0)
-        sign = None if c.signer is None else self._again("signer.sign", c.signer.sign)
-        submit = self._again("broadcaster.broadcast", c.broadcaster.broadcast)
-        own = self.shape.keys.own_share_index
-        for data_set in await c.dutydb.decided_since(since):
-            duty = data_set.duty
-            if not c.deadlines.is_open(duty):
-                continue
-            stored = await c.aggsigdb.submissions(duty)
-            made = stored.left
-            if made:
-                await submit(SignedDataSet(duty=duty, items=made))
-            if len(stored.taken) == len(data_set.items):
-                self.tracker.was_done(duty)
-            signed = all(c.parsigdb.has_signed(duty, i.pubkey, own) for i in data_set.items)
-            if sign is not None and not signed:
-                await sign(data_set)
-
-    def _again(self, step: str, handler: Handler[V]) -> Handler[V]:
-        repeat = self._retryer.asynchronous(f"resume>{step}", _duty_of, handler)
-
-        async def resume(value: V) -> None:
-            self._log.info("duty_resumed", duty=str(value.duty), step=step)
-            await repeat(value)
-
-        return resume
-
     async def _on_epoch(self, epoch: int) -> None:
         """An epoch is resolved: prepare it, and delete what nobody can need any more."""
         c = self.components
-        prepared = self._preparation.prepare(
-            c.scheduler.definitions_of(epoch), c.scheduler.validators
-        )
+        prepared = self._preparation.prepare(epoch, c.scheduler)
         self._ports.spawner.spawn(prepared, name=f"prepare-{epoch}")
         stores = {
             "dutydb": c.dutydb.delete_before,
@@ -332,15 +333,22 @@ def _components(
         beacon_node=ports.beacon_node,
         chain=chain,
         aggregated=signed,
-        builder_api=shape.builder_api,
-        graffiti=shape.graffiti,
-        payees=payees,
+        blocks=BlockSettings(builder_api=shape.builder_api, graffiti=shape.graffiti, payees=payees),
+        proofs=ProofFetcher(
+            beacon_node=ports.beacon_node,
+            chain=chain,
+            decided=store,
+            aggregated=signed,
+            attests=scheduler.attests,
+            log=log,
+        ),
         log=log,
     )
     agreement = Agreement(
         sources=Sources(
             definitions=scheduler,
             view=fetcher.view,
+            decided=store,
             aggregated=signed,
             history=history,
             payees=payees,
@@ -369,16 +377,20 @@ def _components(
         else Signer(service=signing, keys=keys, chain=chain, log=log),
         validator_api=None
         if build_submitter is None
-        else build_submitter(
-            SubmitterPorts(scheduler=scheduler, dutydb=store, aggsigdb=signed)
-        ),
+        else build_submitter(SubmitterPorts(scheduler=scheduler, dutydb=store, aggsigdb=signed)),
         parsigdb=partials,
         parsigex=ParSigEx(
             bus=ports.bus, keys=keys, chain=chain, clock=clock, own=partials, log=log
         ),
         sigagg=SigAgg(crypto=ports.crypto, chain=chain, compute=ports.compute, log=log),
         aggsigdb=signed,
-        broadcaster=Broadcaster(beacon_node=ports.beacon_node, decided=store, chain=chain, log=log),
+        broadcaster=Broadcaster(
+            beacon_node=ports.beacon_node,
+            decided=store,
+            definitions=scheduler,
+            chain=chain,
+            log=log,
+        ),
         deadlines=deadlines,
     )
 

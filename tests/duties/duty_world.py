@@ -34,8 +34,11 @@ from tetrarch.ethereum.beacon_node.ports import (
     AttesterDuties,
     AttesterDuty,
     BlockRequest,
+    BlockSummary,
     ProposerDuties,
     ProposerDuty,
+    SyncDuties,
+    SyncDuty,
     ValidatorRecord,
     ValidatorStatus,
 )
@@ -292,6 +295,10 @@ class ScriptedBeaconNode:
         self.indices = {pubkey: 100 + number for number, pubkey in enumerate(pubkeys)}
         self.attesters: list[AttesterDuty] = []
         self.proposers: list[ProposerDuty] = []
+        self.members: list[SyncDuty] = []
+        self.aggregates: dict[tuple[bytes, int], Any] = {}  # by data root and committee
+        self.contributions: dict[tuple[int, bytes], Any] = {}  # by subcommittee and head
+        self.head_root = b"n" * 32
         self.data: Callable[[int], AttestationData] = attestation_data
         self.pays: Callable[[bool], bytes] = lambda _prepared: bytes(20)
         self.delay_s = 0.0
@@ -345,6 +352,25 @@ class ScriptedBeaconNode:
         found = tuple(duty for duty in self.proposers if CHAIN.epoch_of(duty.slot) == epoch)
         return ProposerDuties(epoch=epoch, dependent_root=bytes(32), duties=found)
 
+    async def sync_duties(self, epoch: int, indices: tuple[int, ...]) -> SyncDuties:
+        await self._called("sync_duties", epoch, indices)
+        found = tuple(each for each in self.members if each.validator_index in indices)
+        return SyncDuties(epoch=epoch, duties=found)
+
+    async def aggregate_attestation(
+        self, fork: Fork, slot: int, data_root: bytes, committee_index: int
+    ) -> Any:
+        await self._called("aggregate_attestation", fork, slot, data_root, committee_index)
+        return self.aggregates.get((data_root, committee_index))
+
+    async def sync_contribution(self, slot: int, subcommittee: int, root: bytes) -> Any:
+        await self._called("sync_contribution", slot, subcommittee, root)
+        return self.contributions.get((subcommittee, root))
+
+    async def head(self) -> BlockSummary:
+        await self._called("head")
+        return BlockSummary(slot=8, root=self.head_root, parent_root=bytes(32), proposer_index=0)
+
     async def attestation_data(self, slot: int, committee_index: int) -> AttestationData:
         await self._called("attestation_data", slot, committee_index)
         return self.data(slot)
@@ -357,6 +383,18 @@ class ScriptedBeaconNode:
     async def submit_attestations(self, fork: Fork, submissions: tuple[Any, ...]) -> None:
         await self._called("submit_attestations", fork, submissions)
 
+    async def submit_aggregates(self, fork: Fork, aggregates: tuple[Any, ...]) -> None:
+        await self._called("submit_aggregates", fork, aggregates)
+
+    async def submit_sync_messages(self, messages: tuple[Any, ...]) -> None:
+        await self._called("submit_sync_messages", messages)
+
+    async def submit_contributions(self, contributions: tuple[Any, ...]) -> None:
+        await self._called("submit_contributions", contributions)
+
+    async def submit_exit(self, signed: Any) -> None:
+        await self._called("submit_exit", signed)
+
     async def publish_block(self, signed: Any) -> None:
         await self._called("publish_block", signed)
 
@@ -365,6 +403,9 @@ class ScriptedBeaconNode:
 
     async def subscribe_committees(self, subscriptions: tuple[Any, ...]) -> None:
         await self._called("subscribe_committees", subscriptions)
+
+    async def subscribe_sync_committees(self, subscriptions: tuple[Any, ...]) -> None:
+        await self._called("subscribe_sync_committees", subscriptions)
 
 
 class RecordingLog:

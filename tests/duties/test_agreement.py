@@ -23,9 +23,11 @@ from tetrarch.consensus.events import Verdict
 from tetrarch.consensus.ports import Decided
 from tetrarch.crypto.threshold import recover_secret
 from tetrarch.duties.aggsigdb import AggSigDB
-from tetrarch.duties.agreement import DECODED_MAX, Agreement, Sources
+from tetrarch.duties.agreement import DECODED_MAX, Agreement
 from tetrarch.duties.codec import ValueInvalid, decode_unsigned, encode_unsigned
+from tetrarch.duties.dutydb import DutyDB
 from tetrarch.duties.errors import DutyNotFound, DutyNotResolved, DutyTrimmed
+from tetrarch.duties.evidence import Sources
 from tetrarch.duties.group_crypto import BlsGroupCrypto
 from tetrarch.duties.plausible import signing_root
 from tetrarch.duties.types import (
@@ -76,11 +78,13 @@ class World:
         self.history: str | None = None
         self.forbidden: set[bytes] = set()
         self.aggregated = AggSigDB(storage=database())
+        self.decided = DutyDB(storage=database(), preset="minimal")
         self.log = RecordingLog()
         self.agreement = Agreement(
             sources=Sources(
                 definitions=self,
                 view=self.view,
+                decided=self.decided,
                 aggregated=self.aggregated,
                 history=self,
                 payees={PUBKEY: PAYEE},

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.duties import other_duties
 from tests.duties.duty_world import (
     RecordingLog,
     ScriptedBeaconNode,
@@ -18,6 +19,11 @@ from tests.duties.duty_world import (
     signed_block,
     signed_randao,
 )
+from tests.duties.other_duties import (
+    aggregate_and_proof,
+    contribution_and_proof,
+    sync_definitions,
+)
 
 from tetrarch.duties.broadcaster import (
     Broadcaster,
@@ -27,9 +33,23 @@ from tetrarch.duties.broadcaster import (
 )
 from tetrarch.duties.dutydb import DutyDB
 from tetrarch.duties.retry import Refusal
-from tetrarch.duties.types import AttestationPayload, Duty, DutyType, SignedData, SignedDataSet
+from tetrarch.duties.types import (
+    AggregatePayload,
+    AttestationPayload,
+    ContributionPayload,
+    DefinitionSet,
+    Duty,
+    DutyType,
+    ExitPayload,
+    Payload,
+    SelectionPayload,
+    SignedData,
+    SignedDataSet,
+    SyncMessagePayload,
+)
 from tetrarch.errors import Transient
 from tetrarch.ethereum.beacon_node.errors import BeaconNodeRefused
+from tetrarch.ethereum.spec.messages import VoluntaryExit
 from tetrarch.ethereum.spec.values import Fork
 
 VALIDATORS = Validators(3)
@@ -54,10 +74,14 @@ class World:
         self.broadcaster = Broadcaster(
             beacon_node=self.node,  # type: ignore[arg-type]  # only what a broadcaster calls
             decided=self.decided,
+            definitions=self,
             chain=chain_of(fork),
             log=self.log,
         )
         self.submitted = recorded(self.broadcaster.submitted)
+
+    async def get_duty_definition(self, duty: Duty) -> DefinitionSet:
+        return replace(sync_definitions(), duty=duty)
 
 
 @pytest.mark.parametrize("fork", [Fork.ALTAIR, Fork.DENEB, Fork.ELECTRA, Fork.FULU])
@@ -219,6 +243,76 @@ def test_randao_is_not_submitted() -> None:
     async def main() -> None:
         world = World()
         await world.broadcaster.broadcast(signed_randao(PUBKEY))
+        assert world.node.calls == []
+        assert world.submitted == []
+
+    asyncio.run(main())
+
+
+def signed(duty: Duty, *payloads: Payload) -> SignedDataSet:
+    """Group signatures of made-up bytes, one for each of the first validators."""
+    items = tuple(
+        SignedData(pubkey=pubkey, payload=payload, signature=bytes([at]) * 96)
+        for at, (pubkey, payload) in enumerate(
+            zip(other_duties.VALIDATORS.pubkeys, payloads, strict=False)
+        )
+    )
+    return SignedDataSet(duty=duty, items=items)
+
+
+def test_sync_messages_go_out_in_one_call_under_their_validators() -> None:
+    async def main() -> None:
+        world = World()
+        payload = SyncMessagePayload(slot=9, beacon_block_root=b"h" * 32)
+        signed_set = signed(Duty(9, DutyType.SYNC_MESSAGE), payload, payload)
+        await world.broadcaster.broadcast(signed_set)
+        ((messages,),) = world.node.called("submit_sync_messages")
+        assert [(m.slot, m.validator_index, m.signature[0]) for m in messages] == [
+            (9, 100, 0),
+            (9, 101, 1),
+        ]
+        assert {m.beacon_block_root for m in messages} == {b"h" * 32}
+        assert world.submitted == [signed_set]
+
+    asyncio.run(main())
+
+
+def test_aggregates_and_contributions_go_out_complete() -> None:
+    async def main() -> None:
+        world = World(Fork.ELECTRA)
+        made = [AggregatePayload(message=aggregate_and_proof(number)) for number in range(2)]
+        await world.broadcaster.broadcast(signed(Duty(9, DutyType.AGGREGATOR), *made))
+        ((fork, aggregates),) = world.node.called("submit_aggregates")
+        assert fork is Fork.ELECTRA
+        assert [each.message for each in aggregates] == [each.message for each in made]
+        contributed = ContributionPayload(message=contribution_and_proof(0, 2))
+        await world.broadcaster.broadcast(signed(Duty(9, DutyType.SYNC_CONTRIBUTION), contributed))
+        (((contribution,),),) = world.node.called("submit_contributions")
+        assert (contribution.message, contribution.signature) == (contributed.message, bytes(96))
+
+    asyncio.run(main())
+
+
+def test_exit_goes_out_and_a_refused_one_is_tried_a_few_times() -> None:
+    async def main() -> None:
+        world = World()
+        payload = ExitPayload(message=VoluntaryExit(epoch=1, validator_index=100))
+        duty = Duty(8, DutyType.EXIT)
+        await world.broadcaster.broadcast(signed(duty, payload))
+        (((exit_),),) = world.node.called("submit_exit")
+        assert (exit_.message, exit_.signature) == (payload.message, bytes(96))
+        world.node.failing["submit_exit"] = BeaconNodeRefused("submit", status=400, message="no")
+        with pytest.raises(SubmissionRefused):
+            await world.broadcaster.broadcast(signed(duty, payload))
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("kind", [DutyType.RANDAO, DutyType.PREPARE_AGGREGATOR])
+def test_reveals_and_proofs_are_not_submitted(kind: DutyType) -> None:
+    async def main() -> None:
+        world = World()
+        await world.broadcaster.broadcast(signed(Duty(9, kind), SelectionPayload(slot=9)))
         assert world.node.calls == []
         assert world.submitted == []
 

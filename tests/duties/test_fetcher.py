@@ -17,8 +17,10 @@ from tests.duties.duty_world import (
 )
 
 from tetrarch.duties.aggsigdb import AggSigDB
+from tetrarch.duties.dutydb import DutyDB
 from tetrarch.duties.errors import FeeRecipientWrong
-from tetrarch.duties.fetcher import VIEWS_MAX, Fetcher
+from tetrarch.duties.fetcher import VIEWS_MAX, BlockSettings, Fetcher
+from tetrarch.duties.proof_fetcher import ProofFetcher
 from tetrarch.duties.types import (
     DefinitionSet,
     DeprecatedDutyBuilderProposer,
@@ -48,9 +50,17 @@ class World:
             beacon_node=self.node,  # type: ignore[arg-type]  # only what a fetcher calls
             chain=chain_of(fork),
             aggregated=self.aggregated,
-            builder_api=builder_api,
-            graffiti=b"g" * 32,
-            payees={PUBKEY: PAYEE},
+            blocks=BlockSettings(
+                builder_api=builder_api, graffiti=b"g" * 32, payees={PUBKEY: PAYEE}
+            ),
+            proofs=ProofFetcher(
+                beacon_node=self.node,  # type: ignore[arg-type]  # only what is asked
+                chain=chain_of(fork),
+                decided=DutyDB(storage=database(), preset="minimal"),
+                aggregated=self.aggregated,
+                attests=lambda _slot: False,
+                log=self.log,
+            ),
             log=self.log,
         )
         self.fetched: list[Any] = recorded(self.fetcher.fetched)

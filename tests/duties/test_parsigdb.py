@@ -507,7 +507,7 @@ def test_conflict_of_one_validator_takes_nothing_of_the_others() -> None:
         await world.db.store_internal(replace(first, partials=first.partials[:1]))
         with pytest.raises(Equivocation):
             await world.db.store_internal(VALIDATORS.partials(1, head=b"x" * 32))
-        assert not world.db.has_signed(DUTY, VALIDATORS.pubkeys[1], ShareIndex(1))
+        assert not world.db.has_signed(DUTY, (VALIDATORS.pubkeys[1], 0), ShareIndex(1))
         await world.db.store_internal(first)
         assert await world.statuses() == [Status.INTERNAL] * 2
 

@@ -321,7 +321,7 @@ class Model:
 
     def _holds(self, key: Key, share: int) -> bool:
         duty = Duty(key[0], DutyType.ATTESTER)
-        return self.db.has_signed(duty, pubkey(key[1]), ShareIndex(share))
+        return self.db.has_signed(duty, (pubkey(key[1]), 0), ShareIndex(share))
 
 
 @settings(max_examples=500, deadline=None)

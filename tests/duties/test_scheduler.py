@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 from tests.duties.duty_world import (
@@ -9,15 +10,24 @@ from tests.duties.duty_world import (
     RecordingLog,
     ScriptedBeaconNode,
     Validators,
+    chain_of,
     recorded,
     sleep_until,
 )
 
 from tetrarch.duties.errors import DutyNotFound, DutyNotResolved, DutyTrimmed
 from tetrarch.duties.scheduler import EPOCHS_KEPT, Scheduler
-from tetrarch.duties.types import DeprecatedDutyBuilderProposer, Duty, DutyType
+from tetrarch.duties.types import (
+    DeprecatedDutyBuilderProposer,
+    Duty,
+    DutyType,
+    PubKey,
+    SyncCommitteeDefinition,
+)
 from tetrarch.ethereum.beacon_node.errors import BeaconNodeUnreachable
-from tetrarch.ethereum.beacon_node.ports import ValidatorStatus
+from tetrarch.ethereum.beacon_node.ports import SyncDuty, ValidatorStatus
+from tetrarch.ethereum.spec.chain import ChainSpec
+from tetrarch.ethereum.spec.values import Fork
 from tetrarch.sim.loop import SimClock, simulate
 from tetrarch.supervision import Supervisor
 
@@ -29,13 +39,15 @@ AWAY = BeaconNodeUnreachable("ask")
 class World:
     """One scheduler on virtual time, which starts at the beginning of a slot."""
 
-    def __init__(self, tasks: Supervisor, *, start_slot: int, signs_by_itself: bool) -> None:
+    def __init__(
+        self, tasks: Supervisor, *, start_slot: int, signs_by_itself: bool, chain: ChainSpec
+    ) -> None:
         self.clock = SimClock(asyncio.get_running_loop(), offset_s=12.0 * start_slot)
         self.node = ScriptedBeaconNode(VALIDATORS.pubkeys)
         self.log = RecordingLog()
         self.scheduler = Scheduler(
             beacon_node=self.node,  # type: ignore[arg-type]  # only what a scheduler calls
-            chain=CHAIN,
+            chain=chain,
             clock=self.clock,
             pubkeys=VALIDATORS.pubkeys,
             signs_by_itself=signs_by_itself,
@@ -44,7 +56,8 @@ class World:
         )
         self.slots = recorded(self.scheduler.slots)
         self.resolved = recorded(self.scheduler.resolved)
-        self.started: list[tuple[Duty, float]] = []
+        self.started: list[tuple[Duty, float]] = []  # votes, blocks and reveals
+        self.others: list[tuple[Duty, float]] = []
         self.scheduler.duties.subscribe(self._on_duty)
         self._tasks = tasks
 
@@ -60,8 +73,10 @@ class World:
         return [duty for duty, _ in self.started]
 
     async def _on_duty(self, definition_set) -> None:
-        after_s = self.clock.wall_s() - CHAIN.slot_start_s(definition_set.duty.slot)
-        self.started.append((definition_set.duty, after_s))
+        duty = definition_set.duty
+        after_s = self.clock.wall_s() - CHAIN.slot_start_s(duty.slot)
+        first = (DutyType.ATTESTER, DutyType.PROPOSER, DutyType.RANDAO)
+        (self.started if duty.type in first else self.others).append((duty, after_s))
 
 
 def play(
@@ -69,10 +84,14 @@ def play(
     *,
     start_slot: int = 0,
     signs_by_itself: bool = True,
+    chain: ChainSpec = CHAIN,
 ) -> None:
     async def main() -> None:
         async with Supervisor(RecordingLog()) as tasks:
-            await scenario(World(tasks, start_slot=start_slot, signs_by_itself=signs_by_itself))
+            world = World(
+                tasks, start_slot=start_slot, signs_by_itself=signs_by_itself, chain=chain
+            )
+            await scenario(world)
             tasks.stop()
 
     simulate(main, seed="scheduler")
@@ -483,3 +502,143 @@ def test_foreign_proposers_are_left_out() -> None:
         assert proposer(4) in world.duties
 
     play(scenario)
+
+
+# --- aggregators and the sync committee ---------------------------------------------------------
+
+
+def member(pubkey: PubKey, *positions: int) -> SyncDuty:
+    return SyncDuty(
+        pubkey=pubkey,
+        validator_index=100 + VALIDATORS.pubkeys.index(pubkey),
+        positions=positions,
+    )
+
+
+def of_type(world: World, duty_type: DutyType) -> list[tuple[int, float]]:
+    return [
+        (duty.slot, round(after_s / 12, 2))
+        for duty, after_s in world.others
+        if duty.type is duty_type
+    ]
+
+
+@pytest.mark.parametrize("signs_by_itself", [True, False])
+def test_aggregators_start_at_two_thirds_and_their_proofs_slots_ahead(
+    signs_by_itself: bool,
+) -> None:
+    async def scenario(world: World) -> None:
+        world.node.attests(FIRST, 5)
+        world.start()
+        await world.until(6)
+        assert of_type(world, DutyType.AGGREGATOR) == [(5, 0.67)]
+        proofs = [(5, -2.5)] if signs_by_itself else []
+        assert of_type(world, DutyType.PREPARE_AGGREGATOR) == proofs
+
+    play(scenario, signs_by_itself=signs_by_itself)
+
+
+def test_proofs_for_the_slots_after_a_start_are_made_at_once() -> None:
+    async def scenario(world: World) -> None:
+        for pubkey, slot in zip(VALIDATORS.pubkeys, (4, 5, 6), strict=True):
+            world.node.attests(pubkey, slot)
+        world.start()
+        await world.until(7)
+        starts = of_type(world, DutyType.PREPARE_AGGREGATOR)
+        assert starts == [(4, 0.0), (5, -1.0), (6, -2.0)]
+
+    play(scenario, start_slot=4)
+
+
+def test_proofs_of_the_next_epoch_are_made_once_it_is_resolved() -> None:
+    async def scenario(world: World) -> None:
+        world.node.attests(FIRST, 8)
+        world.node.attests(SECOND, 10)
+        world.start()
+        await world.until(10)
+        assert of_type(world, DutyType.PREPARE_AGGREGATOR) == [(8, -1.0), (10, -2.5)]
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("signs_by_itself", [True, False])
+def test_sync_committee_members_have_duties_in_every_slot(signs_by_itself: bool) -> None:
+    async def scenario(world: World) -> None:
+        world.node.members.append(member(SECOND, 3, 17))
+        world.start()
+        await world.until(7.3)
+        assert of_type(world, DutyType.SYNC_CONTRIBUTION) == [(s, 0.67) for s in range(4, 7)]
+        messages = [(slot, 0.33) for slot in range(4, 7)] if signs_by_itself else []
+        assert of_type(world, DutyType.SYNC_MESSAGE) == messages
+        if signs_by_itself:
+            proofs = of_type(world, DutyType.PREPARE_SYNC_CONTRIBUTION)
+            assert [slot for slot, _ in proofs] == list(range(4, 10)), "across the epoch's edge"
+        found = await world.scheduler.get_duty_definition(Duty(6, DutyType.SYNC_CONTRIBUTION))
+        (definition,) = found.definitions
+        assert isinstance(definition, SyncCommitteeDefinition)
+        assert (definition.pubkey, definition.slot, definition.positions) == (SECOND, 6, (3, 17))
+
+    play(scenario, start_slot=4, signs_by_itself=signs_by_itself)
+
+
+def test_last_slot_of_an_epoch_belongs_to_the_next_committee() -> None:
+    async def scenario(world: World) -> None:
+        world.node.members.append(member(FIRST, 1))
+        world.start()
+        await world.until(0.2)
+        world.node.members[:] = []  # asked later: not in it any more
+        await world.until(8.2)
+        assert {epoch for epoch, _ in world.node.called("sync_duties")} == {0, 1, 2}
+        with pytest.raises(DutyNotFound):
+            await world.scheduler.get_duty_definition(Duty(15, DutyType.SYNC_MESSAGE))
+        found = await world.scheduler.get_duty_definition(Duty(14, DutyType.SYNC_MESSAGE))
+        assert len(found.definitions) == 1
+
+    play(scenario)
+
+
+def test_sync_committee_that_cannot_be_asked_for_holds_up_nothing() -> None:
+    async def scenario(world: World) -> None:
+        world.node.attests(FIRST, 1)
+        world.node.members.append(member(FIRST, 1))
+        world.node.failing["sync_duties"] = AWAY
+        world.start()
+        await world.until(2.9)
+        assert attester(1) in world.duties
+        assert of_type(world, DutyType.SYNC_MESSAGE) == []
+        with pytest.raises(DutyNotResolved):
+            await world.scheduler.get_duty_definition(Duty(2, DutyType.SYNC_MESSAGE))
+        del world.node.failing["sync_duties"]
+        await world.until(4)
+        assert of_type(world, DutyType.SYNC_MESSAGE) == [(3, 0.33)]
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("wrong", ["foreign", "twice", "another key"])
+def test_impossible_sync_committee_is_not_believed(wrong: str) -> None:
+    async def scenario(world: World) -> None:
+        right = member(FIRST, 1)
+        world.node.members += {
+            "foreign": [replace(right, validator_index=102)],
+            "twice": [right, right],
+            "another key": [replace(right, pubkey=SECOND)],
+        }[wrong]
+        world.start()
+        await world.until(0.5)
+        assert len(world.log.find("sync_committee_not_resolved")) == 2, "this epoch's and the next"
+        assert of_type(world, DutyType.SYNC_CONTRIBUTION) == []
+
+    play(scenario)
+
+
+def test_before_altair_there_is_no_sync_committee() -> None:
+    async def scenario(world: World) -> None:
+        world.node.members.append(member(FIRST, 1))
+        world.start()
+        await world.until(1)
+        assert world.node.called("sync_duties") == []
+        with pytest.raises(DutyNotFound):
+            await world.scheduler.get_duty_definition(Duty(0, DutyType.SYNC_MESSAGE))
+
+    play(scenario, chain=chain_of(Fork.PHASE0))

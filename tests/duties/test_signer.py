@@ -89,12 +89,12 @@ def test_randao_is_the_epoch_for_the_slots_proposer_and_other_duties_pass_by() -
         component = signer(keys)
         signed = recorded(component.signed)
         definition = ProposerDefinition(pubkey=PUBKEY, slot=17, validator_index=100)
-        await component.sign_randao(
+        await component.sign_scheduled(
             DefinitionSet(duty=Duty(17, DutyType.RANDAO), definitions=(definition,))
         )
         assert keys.requests == [((PUBKEY, RandaoPayload(epoch=2)),)]
         assert signed[0].duty == Duty(17, DutyType.RANDAO)
-        await component.sign_randao(VALIDATORS.definitions())
+        await component.sign_scheduled(VALIDATORS.definitions())
         assert len(keys.requests) == 1
 
     asyncio.run(main())

@@ -28,6 +28,7 @@ REGRESSIONS = {
     6: "own partials left the node before they were durable",
     392: "a node that had waited for its disk sent a payload that no peer reads",
     58: "a group signature that was stored just before a crash was never submitted",
+    87: "a group signature made before the node's own decision was forgotten in a crash",
 }
 
 

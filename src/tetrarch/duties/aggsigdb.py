@@ -4,9 +4,13 @@ It also knows which of them the beacon node has taken, so that a restarted node 
 others only. That is noted after the submission: what is not noted is submitted again.
 """
 
+import asyncio
+import contextlib
 import sqlite3
+from collections.abc import Collection
 from dataclasses import dataclass
 
+from tetrarch.duties.duty import duty_from
 from tetrarch.duties.payload_codec import decode_payload, encode_payload
 from tetrarch.duties.ports import Storage
 from tetrarch.duties.types import (
@@ -121,6 +125,44 @@ class AggSigDB:
         """Wait until the group's signature is there, or until the caller gives up."""
         key = (duty, pubkey, sub_index)
         return await self._waiters.wait(key, lambda: self.find(*key))
+
+    async def signed_of(self, duty: Duty) -> dict[tuple[PubKey, int], SignedData]:
+        """All stored group signatures of ``duty``, by root key and sub-index. One read."""
+        stored = await self.submissions(duty)
+        return {(each.pubkey, each.sub_index): each for each in stored.taken + stored.left}
+
+    async def duties_of(self, types: Collection[DutyType]) -> tuple[Duty, ...]:
+        """The duties of these types that anything is stored of, in order."""
+        numbers = [int(each) for each in types]
+
+        def query(connection: sqlite3.Connection) -> tuple[Duty, ...]:
+            marks = ", ".join("?" * len(numbers))
+            rows = connection.execute(
+                f"SELECT DISTINCT slot, duty_type FROM aggsigdb WHERE duty_type IN ({marks})"  # noqa: S608 - marks alone
+                " ORDER BY slot, duty_type",
+                numbers,
+            ).fetchall()
+            with decoding_rows(connection, "aggsigdb"):
+                return tuple(duty_from(*row) for row in rows)
+
+        return await self._storage.read(query)
+
+    async def collect(
+        self, duty: Duty, keys: Collection[tuple[PubKey, int]], *, wait_s: float
+    ) -> dict[tuple[PubKey, int], SignedData]:
+        """Those of ``keys`` that are signed by now, or within ``wait_s``."""
+        found = await self.signed_of(duty)
+        found = {key: found[key] for key in keys if key in found}
+
+        async def wait(key: tuple[PubKey, int]) -> None:
+            found[key] = await self.await_signed(duty, key[0], sub_index=key[1])
+
+        missing = [key for key in keys if key not in found]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_s), asyncio.TaskGroup() as waiting:
+                for key in missing if wait_s > 0 else ():
+                    waiting.create_task(wait(key))
+        return found
 
     @property
     def waiting_count(self) -> int:

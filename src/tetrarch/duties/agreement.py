@@ -1,43 +1,33 @@
 """Agreement: the workflow's side of consensus. Values are sets here and bytes over there.
 
 It also answers consensus's question before every PREPARE: may this value be voted for? The
-rule stands in ``value_check``; here its facts are gathered from our own schedule, our own
-beacon node and our own slashing history.
+rule stands in ``value_check``, what this node knows comes from ``evidence``.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from dataclasses import replace
+from typing import NoReturn, Protocol
 
 from tetrarch.consensus.events import Verdict
 from tetrarch.consensus.ports import Decided
-from tetrarch.duties.aggsigdb import AggSigDB
 from tetrarch.duties.codec import ValueInvalid, decode_unsigned, encode_unsigned
 from tetrarch.duties.errors import DutyNotFound, DutyUnavailable
+from tetrarch.duties.evidence import Evidence, Sources
 from tetrarch.duties.group_crypto import GroupCrypto
-from tetrarch.duties.plausible import signing_root
-from tetrarch.duties.ports import Compute, Definitions
+from tetrarch.duties.ports import Compute
 from tetrarch.duties.types import (
     DefinitionSet,
     Duty,
     DutyType,
-    PubKey,
-    RandaoPayload,
-    UnsignedAttestation,
     UnsignedDataSet,
-    UnsignedProposal,
     refuse_deprecated,
 )
-from tetrarch.duties.value_check import Facts, left_out, refusal
-from tetrarch.errors import TetrarchError
+from tetrarch.duties.value_check import Facts, left_out, misplaced, refusal
 from tetrarch.ethereum.spec.chain import ChainSpec
-from tetrarch.ethereum.spec.values import AttestationData
 from tetrarch.observability.logs import Log
 from tetrarch.output import Output
 
-DECIDED_TYPES = frozenset({DutyType.ATTESTER, DutyType.PROPOSER})
-VIEW_WAIT_DIVISOR = 24  # of a slot: how long the check waits for our own beacon node
+STARTED_TYPES = frozenset({DutyType.ATTESTER, DutyType.PROPOSER})  # always something to decide
+DECIDED_TYPES = STARTED_TYPES | {DutyType.AGGREGATOR, DutyType.SYNC_CONTRIBUTION}
 DECODED_MAX = 16
 
 
@@ -53,31 +43,12 @@ class ConsensusPort(Protocol):
         ...
 
 
-View = Callable[..., Awaitable[AttestationData]]
+class _Unknown(Exception):
+    """What the check needs is not known to this node."""
 
 
-class History(Protocol):
-    """Our EIP-3076 history of the group keys."""
-
-    async def refusal(self, data_set: UnsignedDataSet) -> str | None:
-        """Why the set must not be voted for, or None."""
-        ...
-
-    async def permitted(self, data_set: UnsignedDataSet) -> UnsignedDataSet | None:
-        """The set without what the history refuses; None when nothing is left."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
-    """Where this node's own knowledge of a duty comes from."""
-
-    definitions: Definitions
-    view: View
-    aggregated: AggSigDB
-    history: History
-    payees: Mapping[PubKey, bytes] = field(default_factory=dict)  # where blocks pay their fees
-    builder_api: bool = True
+def _unknown() -> NoReturn:
+    raise _Unknown
 
 
 class Agreement:
@@ -97,9 +68,11 @@ class Agreement:
         self.decided = Output[UnsignedDataSet]("decided")
         self.decision = Output[Decided]("decision")
         self._sources = sources
+        self._evidence = Evidence(
+            sources=sources, chain=chain, compute=compute, crypto=crypto, log=log
+        )
         self._chain = chain
         self._compute = compute
-        self._crypto = crypto
         self._complete_rounds = complete_rounds
         self._log = log
         self._consensus: ConsensusPort | None = None
@@ -112,7 +85,12 @@ class Agreement:
     async def participate(self, definition_set: DefinitionSet) -> None:
         """A duty starts: join its instance, whoever proposes."""
         refuse_deprecated(definition_set.duty)
-        if definition_set.duty.type in DECIDED_TYPES and self._consensus is not None:
+        if definition_set.duty.type in STARTED_TYPES and self._consensus is not None:
+            await self._consensus.participate(definition_set.duty)
+
+    async def join(self, definition_set: DefinitionSet) -> None:
+        """Somebody is drawn to aggregate: join the instance, whoever proposes."""
+        if self._consensus is not None:
             await self._consensus.participate(definition_set.duty)
 
     async def propose(self, data_set: UnsignedDataSet) -> None:
@@ -149,24 +127,38 @@ class Agreement:
         except DutyUnavailable:  # not known yet, or no longer
             return Verdict.UNKNOWN
         facts = Facts(definitions=definitions)
-        if isinstance(data_set.items[0], UnsignedAttestation):
-            reason = await self._check_attestations(data_set, duty, facts)
-        else:
-            facts = replace(
-                facts,
-                randao=await self._valid_randao(duty, data_set),
-                payee=self._sources.payees.get(data_set.items[0].pubkey),
-                builder_api=self._sources.builder_api,
-            )
-            reason = refusal(data_set, duty, facts, self._chain)
+        try:
+            reason = misplaced(data_set, duty, facts) or await self._reason(data_set, facts)
+        except _Unknown:
+            self._log.warning("value_not_checked", duty=str(duty), round=round_)
+            return Verdict.UNKNOWN
         reason = reason or await self._sources.history.refusal(data_set)
         if reason is not None:
             return self._refused(duty, reason)
-        omitted = left_out(data_set, definitions)
+        omitted = await self._left_out(data_set, definitions)
         if omitted and round_ <= self._complete_rounds:
             self._log.warning("value_incomplete", duty=str(duty), validators=omitted, round=round_)
             return Verdict.UNKNOWN
         return Verdict.OK
+
+    async def _reason(self, data_set: UnsignedDataSet, facts: Facts) -> str | None:
+        """Why the set must not be voted for; raises _Unknown where we know too little."""
+        duty, known = data_set.duty, facts
+        match duty.type:
+            case DutyType.ATTESTER:
+                return await self._check_attestations(data_set, duty, facts)
+            case DutyType.PROPOSER:
+                known = await self._evidence.of_block(data_set, facts)
+            case DutyType.AGGREGATOR:
+                known = await self._evidence.of_aggregates(data_set, facts) or _unknown()
+            case _:
+                known = await self._evidence.of_contributions(data_set, facts) or _unknown()
+        return refusal(data_set, duty, known, self._chain)
+
+    async def _left_out(self, data_set: UnsignedDataSet, definitions: DefinitionSet) -> int:
+        if data_set.duty.type in (DutyType.ATTESTER, DutyType.PROPOSER):
+            return left_out(data_set, definitions)
+        return await self._evidence.left_out(data_set, definitions)
 
     def _refused(self, duty: Duty, reason: str) -> Verdict:
         self._log.warning("value_refused", duty=str(duty), reason=reason)
@@ -180,38 +172,14 @@ class Agreement:
         reason = refusal(data_set, duty, facts, self._chain)
         if reason is not None:
             return reason
-        view = await self._own_view(duty, fresh=False)
+        view = await self._evidence.own_view(duty, fresh=False)
         reason = refusal(data_set, duty, replace(facts, view=view), self._chain)
         if reason is None:
             return None
-        view = await self._own_view(duty, fresh=True)
+        view = await self._evidence.own_view(duty, fresh=True)
         if view is None:  # what we know speaks against it, and nothing newer is to be had
             return reason
         return refusal(data_set, duty, replace(facts, view=view), self._chain)
-
-    async def _own_view(self, duty: Duty, *, fresh: bool) -> AttestationData | None:
-        wait_s = self._chain.slot_duration_ms / 1000 / VIEW_WAIT_DIVISOR
-        try:
-            async with asyncio.timeout(wait_s):
-                return await self._sources.view(duty.slot, fresh=fresh)
-        except (TimeoutError, TetrarchError) as error:
-            self._log.warning("own_view_missing", duty=str(duty), reason=str(error) or "timeout")
-            return None
-
-    async def _valid_randao(self, duty: Duty, data_set: UnsignedDataSet) -> bytes:
-        """The one valid reveal, as far as the value's is it; empty when it is not."""
-        (item,) = data_set.items
-        if not isinstance(item, UnsignedProposal):
-            return b""
-        found = await self._sources.aggregated.find(Duty(duty.slot, DutyType.RANDAO), item.pubkey)
-        if found is not None:
-            return found.signature
-        reveal, pubkey = item.proposal.randao_reveal, item.pubkey
-        root = signing_root(RandaoPayload(epoch=self._chain.epoch_of(duty.slot)), self._chain)
-        valid = await self._compute.run(
-            lambda: self._crypto.verifies(pubkey, root, reveal), cost_ms=2
-        )
-        return reveal if valid else b""
 
     async def _decode(self, value: bytes) -> UnsignedDataSet:
         known = self._decoded.get(value)

@@ -6,15 +6,19 @@ Every node of the cluster submits; beacon nodes drop what they already have.
 from collections.abc import Awaitable
 from dataclasses import replace
 
-from tetrarch.duties.ports import DecidedData
+from tetrarch.duties.ports import DecidedData, Definitions
 from tetrarch.duties.retry import Refusal
 from tetrarch.duties.types import (
+    AggregatePayload,
     AttestationPayload,
+    ContributionPayload,
     Duty,
     DutyType,
+    ExitPayload,
     ProposalPayload,
     SignedData,
     SignedDataSet,
+    SyncMessagePayload,
     UnsignedAttestation,
     UnsignedProposal,
     refuse_deprecated,
@@ -22,7 +26,9 @@ from tetrarch.duties.types import (
 from tetrarch.errors import TetrarchError, Transient
 from tetrarch.ethereum.beacon_node.errors import BeaconNodeRefused
 from tetrarch.ethereum.beacon_node.ports import AttestationSubmission, BeaconNode
+from tetrarch.ethereum.spec.aggregates import SignedAggregateAndProof, SignedContributionAndProof
 from tetrarch.ethereum.spec.chain import ChainSpec
+from tetrarch.ethereum.spec.messages import SignedVoluntaryExit, SyncCommitteeMessage
 from tetrarch.ethereum.spec.proposals import sign_proposal
 from tetrarch.observability.logs import Log
 from tetrarch.output import Output
@@ -54,12 +60,14 @@ class Broadcaster:
         *,
         beacon_node: BeaconNode,
         decided: DecidedData,
+        definitions: Definitions,
         chain: ChainSpec,
         log: Log,
     ) -> None:
         self.submitted = Output[SignedDataSet]("submitted")
         self._beacon_node = beacon_node
         self._decided = decided
+        self._definitions = definitions
         self._chain = chain
         self._log = log
 
@@ -78,8 +86,16 @@ class Broadcaster:
                 items = await self._attestations(signed_set)
             case DutyType.PROPOSER:
                 items = await self._proposal(signed_set)
+            case DutyType.SYNC_MESSAGE:
+                items = await self._sync_messages(signed_set)
+            case DutyType.AGGREGATOR:
+                items = await self._aggregates(signed_set)
+            case DutyType.SYNC_CONTRIBUTION:
+                items = await self._contributions(signed_set)
+            case DutyType.EXIT:
+                items = await self._exits(signed_set)
             case _:
-                return  # a randao reveal goes into a block, not to the beacon node
+                return  # a reveal goes into a block, a proof into an aggregate
         await self.submitted.emit(replace(signed_set, items=items))
 
     async def _attestations(self, signed_set: SignedDataSet) -> tuple[SignedData, ...]:
@@ -121,6 +137,53 @@ class Broadcaster:
                 return (signed,)
         self._log.error("signed_without_decision", duty=str(signed_set.duty))
         raise SignedWithoutDecision("submit block", duty=signed_set.duty)
+
+    async def _sync_messages(self, signed_set: SignedDataSet) -> tuple[SignedData, ...]:
+        definitions = (await self._definitions.get_duty_definition(signed_set.duty)).definitions
+        indices = {each.pubkey: each.validator_index for each in definitions}
+        messages, items = [], []
+        for signed in signed_set.items:
+            if signed.pubkey in indices and isinstance(signed.payload, SyncMessagePayload):
+                items.append(signed)
+                messages.append(
+                    SyncCommitteeMessage(
+                        slot=signed.payload.slot,
+                        beacon_block_root=signed.payload.beacon_block_root,
+                        validator_index=indices[signed.pubkey],
+                        signature=signed.signature,
+                    )
+                )
+        if messages:
+            submission = self._beacon_node.submit_sync_messages(tuple(messages))
+            await _taken(signed_set.duty, submission)
+        return tuple(items)
+
+    async def _aggregates(self, signed_set: SignedDataSet) -> tuple[SignedData, ...]:
+        aggregates = tuple(
+            SignedAggregateAndProof(message=signed.payload.message, signature=signed.signature)
+            for signed in signed_set.items
+            if isinstance(signed.payload, AggregatePayload)
+        )
+        fork = self._chain.fork_at_slot(signed_set.duty.slot)
+        await _taken(signed_set.duty, self._beacon_node.submit_aggregates(fork, aggregates))
+        return signed_set.items
+
+    async def _contributions(self, signed_set: SignedDataSet) -> tuple[SignedData, ...]:
+        contributions = tuple(
+            SignedContributionAndProof(message=signed.payload.message, signature=signed.signature)
+            for signed in signed_set.items
+            if isinstance(signed.payload, ContributionPayload)
+        )
+        await _taken(signed_set.duty, self._beacon_node.submit_contributions(contributions))
+        return signed_set.items
+
+    async def _exits(self, signed_set: SignedDataSet) -> tuple[SignedData, ...]:
+        for signed in signed_set.items:
+            if isinstance(signed.payload, ExitPayload):
+                message = signed.payload.message
+                whole = SignedVoluntaryExit(message=message, signature=signed.signature)
+                await _taken(signed_set.duty, self._beacon_node.submit_exit(whole))
+        return signed_set.items
 
 
 async def _taken(duty: Duty, submission: Awaitable[None]) -> None:

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from tetrarch.duties.errors import FeeRecipientWrong
 from tetrarch.duties.ports import AggregatedSignatures
+from tetrarch.duties.proof_fetcher import ProofFetcher
 from tetrarch.duties.types import (
     AttesterDefinition,
     DefinitionSet,
@@ -13,6 +14,7 @@ from tetrarch.duties.types import (
     DutyType,
     ProposerDefinition,
     PubKey,
+    SyncHead,
     UnsignedAttestation,
     UnsignedData,
     UnsignedDataSet,
@@ -38,8 +40,21 @@ PAYEE_MEND = "see that the beacon node takes fee recipients from its API; no blo
 VIEWS_MAX = 64  # slots; an instance may be decided as late as an epoch after its start
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockSettings:
+    """What blocks are asked for. ``payees``: where they must pay their fees, where that is set."""
+
+    builder_api: bool
+    graffiti: bytes = bytes(32)
+    payees: Mapping[PubKey, bytes] = field(default_factory=dict)
+
+
 class Fetcher:
-    """Input: ``fetch``. Output: ``fetched``. Pulls the randao from AggSigDB.
+    """Input: ``fetch``. Outputs: ``fetched`` (what we would propose), ``needed`` (a duty that
+    must be agreed on, though it is not fetched yet), ``heads`` (sync messages to sign), ``idle``
+    (nobody is drawn for the duty: nothing is to be done).
+
+    Pulls the randao and selection proofs from AggSigDB.
 
     Remembers the last few slots' attestation data: consensus compares a leader's value with
     our own head's chain (see ``value_check``).
@@ -51,20 +66,22 @@ class Fetcher:
         beacon_node: BeaconNode,
         chain: ChainSpec,
         aggregated: AggregatedSignatures,
-        builder_api: bool,
-        graffiti: bytes,
-        payees: Mapping[PubKey, bytes],
+        blocks: BlockSettings,
+        proofs: ProofFetcher,
         log: Log,
     ) -> None:
-        """``payees``: where blocks must pay their fees, as far as that is set."""
         self.fetched = Output[UnsignedDataSet]("fetched")
+        self.needed = Output[DefinitionSet]("needed")
+        self.heads = Output[SyncHead]("heads")
+        self.idle = Output[Duty]("idle")
+        self._proofs = proofs
         self._beacon_node = beacon_node
         self._chain = chain
         self._aggregated = aggregated
         # Seed 001: the validator client's factor is overridden from the Builder API flag alone.
-        self._boost = BUILDER_BOOST_ALWAYS if builder_api else BUILDER_BOOST_NEVER
-        self._graffiti = graffiti
-        self._payees = payees
+        self._boost = BUILDER_BOOST_ALWAYS if blocks.builder_api else BUILDER_BOOST_NEVER
+        self._graffiti = blocks.graffiti
+        self._payees = blocks.payees
         self._log = log
         self._views: dict[int, AttestationData] = {}
         self._asked: dict[int, asyncio.Future[AttestationData | None]] = {}  # not answered yet
@@ -82,6 +99,23 @@ class Fetcher:
             await self.fetched.emit(await self._attestations(definition_set))
         elif duty.type is DutyType.PROPOSER:
             await self.fetched.emit(await self._proposal(definition_set))
+        elif duty.type is DutyType.SYNC_MESSAGE:
+            await self.heads.emit(await self._proofs.head(definition_set))
+        elif duty.type in (DutyType.AGGREGATOR, DutyType.SYNC_CONTRIBUTION):
+            await self._aggregate(definition_set)
+
+    async def _aggregate(self, definition_set: DefinitionSet) -> None:
+        """Nobody is drawn in most slots: then there is nothing to agree on."""
+        selected = await self._proofs.selected(definition_set)
+        if not selected.drawn:
+            await self.idle.emit(definition_set.duty)
+            return
+        await self.needed.emit(definition_set)
+        if definition_set.duty.type is DutyType.AGGREGATOR:
+            made = await self._proofs.aggregates(definition_set, selected)
+        else:
+            made = await self._proofs.contributions(definition_set, selected)
+        await self.fetched.emit(made)
 
     async def view(self, slot: int, *, fresh: bool = False) -> AttestationData:
         """Our beacon node's attestation data of ``slot`` (committee index 0).

@@ -1,10 +1,13 @@
 """ParSigDB's memory of one validator in one duty. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
 from tetrarch.duties.parsig_rows import Status
-from tetrarch.duties.types import PartialSignature, Payload, ShareIndex
+from tetrarch.duties.types import Duty, PartialSignature, Payload, PubKey, ShareIndex
+
+GroupKey = tuple[PubKey, int]  # root key, sub-index
 
 
 class Outcome(IntEnum):
@@ -58,3 +61,25 @@ class Group:
                 return payload, tuple((p.share_index, p.signature) for p in same)
             rest = [p for p in rest if p.payload != payload]
         return None
+
+
+def surplus(
+    open_groups: Mapping[Duty, Mapping[GroupKey, Group]],
+    duty: Duty,
+    partial: PartialSignature,
+    *,
+    kept_max: int,
+) -> tuple[Duty, ...]:
+    """The oldest duties of the kind in which the share has signed for the validator, but
+    ``kept_max``, and but ``duty`` itself. Cost: all open duties are looked at.
+    """
+    key = partial.pubkey, partial.sub_index
+    held = sorted(
+        other
+        for other, groups in open_groups.items()
+        if other.type is duty.type
+        and other != duty
+        and key in groups
+        and partial.share_index in groups[key].partials
+    )
+    return tuple(held[: max(len(held) - kept_max, 0)])

@@ -23,9 +23,10 @@ from dataclasses import dataclass
 
 from tetrarch.clock import Clock
 from tetrarch.duties import parsig_rows as rows
-from tetrarch.duties.parsig_group import Group, Outcome
+from tetrarch.duties.parsig_group import Group, GroupKey, Outcome, surplus
 from tetrarch.duties.parsig_writer import PartialWriter
 from tetrarch.duties.ports import Storage
+from tetrarch.duties.timing import LASTING_TYPES
 from tetrarch.duties.types import (
     Duty,
     DutyType,
@@ -45,10 +46,9 @@ from tetrarch.output import Output
 
 # Peers' partials wait that long for each other: one transaction, after the group's signature.
 STORE_PAUSE_S = 0.1
+LASTING_MAX = 10  # of a share, for each validator and kind of duty that has no deadline
 SCHEMA = rows.SCHEMA
 Status = rows.Status
-
-GroupKey = tuple[PubKey, int]  # root key, sub-index
 
 
 class Equivocation(PeerFault):
@@ -122,6 +122,7 @@ class ParSigDB:
         )
         # Only now in memory: from there a partial may leave at any moment, and leaves durable.
         self._refuse_equivocation(partial_set)  # another may have been quicker
+        self._bound_lasting(partial_set)
         complete = self._complete(partial_set.duty)
         fresh = self._add(partial_set) if self._is_open(partial_set.duty) else None
         if fresh is None:
@@ -144,6 +145,7 @@ class ParSigDB:
         refuse_deprecated(duty)
         if not self._is_open(duty):
             return
+        self._bound_lasting(partial_set)
         complete = self._complete(duty)
         fresh = self._add(partial_set)
         if fresh is None:
@@ -202,9 +204,9 @@ class ParSigDB:
             or all(group.aggregated for group in groups.values()) is aggregated
         )
 
-    def has_signed(self, duty: Duty, pubkey: PubKey, share_index: ShareIndex) -> bool:
+    def has_signed(self, duty: Duty, key: GroupKey, share_index: ShareIndex) -> bool:
         """Whether a partial of that share is stored for an open duty."""
-        group = self._open.get(duty, {}).get((pubkey, 0))
+        group = self._open.get(duty, {}).get(key)
         return group is not None and share_index in group.partials
 
     # --- workers -----------------------------------------------------------------------------
@@ -326,6 +328,17 @@ class ParSigDB:
         if not fresh:
             return None
         return PartialSet(duty=duty, partials=tuple(fresh))
+
+    def _bound_lasting(self, partial_set: PartialSet) -> None:
+        """Exits and their like never end: a share keeps its newest few for each validator."""
+        duty = partial_set.duty
+        if duty.type not in LASTING_TYPES:
+            return
+        for partial in partial_set.partials:
+            for oldest in surplus(self._open, duty, partial, kept_max=LASTING_MAX - 1):
+                group = self._open[oldest][partial.pubkey, partial.sub_index]
+                dropped = group.partials.pop(partial.share_index)
+                self._disk.mark(PartialSet(duty=oldest, partials=(dropped,)), Status.EXPIRED)
 
     def _complete(self, duty: Duty) -> set[GroupKey]:
         """Validators whose partials suffice already."""

@@ -14,7 +14,7 @@ from tetrarch.duties.partials_codec import decode_partials, encode_partials
 from tetrarch.duties.payload_codec import PartialsInvalid
 from tetrarch.duties.plausible import belongs, names_another
 from tetrarch.duties.ports import GroupKeys
-from tetrarch.duties.timing import may_speak_of
+from tetrarch.duties.timing import may_speak_of, start_slot
 from tetrarch.duties.types import Duty, PartialSet, ShareIndex
 from tetrarch.errors import PeerFault
 from tetrarch.ethereum.spec.chain import ChainSpec
@@ -65,7 +65,7 @@ class ParSigEx:
         """Every slot: send again what peers may still need for duties of earlier slots."""
         for duty in self._own.open_duties(aggregated=False):
             mine = self._mine(duty)
-            if duty.slot < slot and mine is not None:
+            if start_slot(duty) < slot and mine is not None:
                 await self.broadcast(mine)
 
     def greet(self, peer: int) -> None:

@@ -101,3 +101,15 @@ class DecidedData(Protocol):
     async def decided(self, duty: Duty) -> UnsignedDataSet | None:
         """The decided data of ``duty``, or None while there is none."""
         ...
+
+
+class History(Protocol):
+    """Our EIP-3076 history of the group keys."""
+
+    async def refusal(self, data_set: UnsignedDataSet) -> str | None:
+        """Why the set must not be voted for, or None."""
+        ...
+
+    async def permitted(self, data_set: UnsignedDataSet) -> UnsignedDataSet | None:
+        """The set without what the history refuses; None when nothing is left."""
+        ...

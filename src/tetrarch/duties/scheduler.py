@@ -1,8 +1,9 @@
-"""Scheduler: finds out which validators have duties, and starts each duty on time.
+"""Scheduler: starts each duty on time.
 
 Slots tick by the wall clock. An epoch is resolved in the last slot of the one before it (and
-at once when that was missed); a failed resolution is tried again every slot. Validators that
-the beacon node does not know, or that are not active at its head, are skipped.
+at once when that was missed); a failed resolution is tried again every slot (see
+``epoch_duties``). The sync committee is resolved an epoch ahead: its last message of a period is
+the next committee's, and its selection proofs are made some slots before they are needed.
 
 A node that has just started also resolves the epoch before, after the current one: attestations
 live for an epoch, so peers may still vote on some of them, and a validator client still asks for
@@ -11,48 +12,45 @@ them. None of its duties is started, and its proposals are over: the beacon node
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from tetrarch.clock import Clock
+from tetrarch.duties.epoch_duties import SYNC_TYPES, EpochDuties, EpochResolver, sync_definitions
 from tetrarch.duties.errors import DutyNotFound, DutyNotResolved, DutyTrimmed
 from tetrarch.duties.ports import Spawner
-from tetrarch.duties.timing import start_s
+from tetrarch.duties.timing import PREPARED_SLOTS_AHEAD, start_s
 from tetrarch.duties.types import (
-    AttesterDefinition,
     DefinitionSet,
     Duty,
     DutyDefinition,
     DutyType,
-    ProposerDefinition,
     PubKey,
     refuse_deprecated,
 )
 from tetrarch.errors import TetrarchError, Transient
 from tetrarch.ethereum.beacon_node.errors import BeaconNodeAnswerInvalid
-from tetrarch.ethereum.beacon_node.ports import BeaconNode, ProposerDuty
+from tetrarch.ethereum.beacon_node.ports import BeaconNode, SyncDuty
 from tetrarch.ethereum.spec.chain import ChainSpec
+from tetrarch.ethereum.spec.values import Fork
 from tetrarch.observability.logs import Log
 from tetrarch.output import Output
 
 EPOCHS_KEPT = 3
-GENESIS_SLOT = 0  # its block is the genesis block: nobody proposes it
-_SAME_AS = {DutyType.RANDAO: DutyType.PROPOSER}  # a reveal is due wherever a block is
-
-
-@dataclass(frozen=True, slots=True)
-class _Epoch:
-    """One resolved epoch: its duties. Of an epoch that was over there are no proposals."""
-
-    definitions: dict[Duty, tuple[DutyDefinition, ...]] = field(default_factory=dict)
-    has_proposals: bool = True
+# What begins in a duty's own slot; BY_SIGNER only where the node signs by itself, for otherwise
+# the validator client begins it.
+STARTED_TYPES = (DutyType.ATTESTER, DutyType.PROPOSER, DutyType.AGGREGATOR)
+STARTED_BY_SIGNER_TYPES = (DutyType.RANDAO,)
+STARTED_SYNC_TYPES = (DutyType.SYNC_CONTRIBUTION,)
+STARTED_SYNC_BY_SIGNER_TYPES = (DutyType.SYNC_MESSAGE,)
+_PROPOSER_TYPES = frozenset({DutyType.PROPOSER, DutyType.RANDAO})
 
 
 class Scheduler:
     """Outputs: ``slots`` (every slot, at its start), ``duties`` (each duty, at its offset),
-    ``resolved`` (each epoch once its duties are known, but for one that is over).
+    ``resolved`` (each epoch once its duties are known, but for one that is over),
+    ``sync_resolved`` (each epoch once its sync committee is known).
 
-    With ``signs_by_itself`` a RANDAO duty starts with each proposal; otherwise the validator
-    client's request starts it.
+    With ``signs_by_itself`` randao reveals, sync messages and selection proofs start here, too;
+    otherwise the validator client's requests start them.
     """
 
     def __init__(
@@ -69,17 +67,19 @@ class Scheduler:
         self.slots = Output[int]("slots")
         self.duties = Output[DefinitionSet]("duties")
         self.resolved = Output[int]("resolved")
-        self._beacon_node = beacon_node
+        self.sync_resolved = Output[int]("sync_resolved")
+        self._resolver = EpochResolver(
+            beacon_node=beacon_node, chain=chain, pubkeys=pubkeys, log=log
+        )
         self._chain = chain
         self._clock = clock
-        self._pubkeys = tuple(sorted(pubkeys))
         self._signs_by_itself = signs_by_itself
         self._spawner = spawner
         self._log = log
-        self._epochs: dict[int, _Epoch] = {}
+        self._epochs: dict[int, EpochDuties] = {}
+        self._sync: dict[int, tuple[SyncDuty, ...]] = {}  # the committee's members by epoch
         self._resolving = asyncio.Lock()
-        self._validators: dict[int, PubKey] = {}
-        self._skipped: frozenset[PubKey] = frozenset()
+        self._prepared_to = -1  # the last slot whose selection proofs were started
 
     async def run(self) -> None:
         """Tick until cancelled. A node that wakes late jumps to the slot in progress."""
@@ -102,18 +102,15 @@ class Scheduler:
             DutyNotFound: no validator of the cluster has this duty.
         """
         refuse_deprecated(duty)
-        epoch = self._chain.epoch_of(duty.slot)
-        if epoch not in self._epochs:
-            if epoch < self._epoch_now() - 1:
+        if self._known(duty) is None:
+            if self._chain.epoch_of(duty.slot) < self._epoch_now() - 1:
                 raise DutyTrimmed("look up duty", duty=duty)
             async with self._resolving:  # whoever resolves now may resolve this epoch
                 pass
-        found = self._epochs.get(epoch)
-        if found is None:
+        definitions = self._known(duty)
+        if definitions is None:
             raise DutyNotResolved("look up duty", duty=duty)
-        key = Duty(duty.slot, _SAME_AS.get(duty.type, duty.type))
-        definitions = found.definitions.get(key)
-        if not definitions and key.type is DutyType.PROPOSER and not found.has_proposals:
+        if not definitions and self._is_over(duty):
             raise DutyTrimmed("look up duty", duty=duty)
         if not definitions:
             raise DutyNotFound("look up duty", duty=duty)
@@ -121,17 +118,41 @@ class Scheduler:
 
     def pubkey_of(self, validator_index: int) -> PubKey | None:
         """The cluster's validator with that index, as far as it was ever resolved."""
-        return self._validators.get(validator_index)
+        return self._resolver.validators.get(validator_index)
+
+    def attests(self, slot: int) -> bool:
+        """Whether one of the cluster's validators attests in ``slot``, as far as is resolved."""
+        return bool(self._known(Duty(slot, DutyType.ATTESTER)))
 
     def definitions_of(self, epoch: int) -> tuple[DutyDefinition, ...]:
         """All definitions of a resolved epoch, in order of duty."""
-        found = self._epochs.get(epoch, _Epoch())
+        found = self._epochs.get(epoch, EpochDuties())
         return tuple(each for _, group in sorted(found.definitions.items()) for each in group)
+
+    def sync_members_of(self, epoch: int) -> tuple[SyncDuty, ...]:
+        """The cluster's members of the sync committee of a resolved epoch."""
+        return self._sync.get(epoch, ())
 
     @property
     def validators(self) -> Mapping[int, PubKey]:
         """The cluster's validators by index, as far as they were ever resolved."""
-        return self._validators
+        return self._resolver.validators
+
+    def _known(self, duty: Duty) -> tuple[DutyDefinition, ...] | None:
+        """What is resolved of ``duty``; None where its epoch is not."""
+        if duty.type in SYNC_TYPES:
+            if not self._chain.fork_at_slot(duty.slot).at_least(Fork.ALTAIR):
+                return ()
+            # Who signs in a slot is in the committee of the slot after it.
+            members = self._sync.get(self._chain.epoch_of(duty.slot + 1))
+            return None if members is None else sync_definitions(members, duty.slot)
+        found = self._epochs.get(self._chain.epoch_of(duty.slot))
+        return None if found is None else found.of(duty)
+
+    def _is_over(self, duty: Duty) -> bool:
+        """Whether there may be definitions, and nobody asked for them: it was too late."""
+        found = self._epochs.get(self._chain.epoch_of(duty.slot))
+        return found is not None and not found.has_proposals and duty.type in _PROPOSER_TYPES
 
     def _epoch_now(self) -> int:
         return self._chain.epoch_of(max(self._chain.slot_at(self._clock.wall_s()), 0))
@@ -151,21 +172,40 @@ class Scheduler:
         await self.slots.emit(slot)
         epoch = self._chain.epoch_of(slot)
         await self._resolve(epoch)
-        for duty in self._duties_in(slot):
-            self._spawner.spawn(self._start(duty), name=f"start-{duty}")
+        self._start_all(slot, STARTED_TYPES, STARTED_BY_SIGNER_TYPES)
+        await self._resolve_sync(epoch)
+        await self._resolve_sync(epoch + 1)
+        self._start_all(slot, STARTED_SYNC_TYPES, STARTED_SYNC_BY_SIGNER_TYPES)
         if self._chain.epoch_of(slot + 1) != epoch:
             await self._resolve(epoch + 1)
+        if self._signs_by_itself:
+            self._prepare(slot)
         if epoch > 0 and epoch in self._epochs:  # last of all: it must hold up nothing
             await self._resolve(epoch - 1, is_over=True)
 
-    def _duties_in(self, slot: int) -> list[Duty]:
-        found = self._epochs.get(self._chain.epoch_of(slot))
-        if found is None:
-            return []
-        duties = [duty for duty in found.definitions if duty.slot == slot]
-        if self._signs_by_itself and Duty(slot, DutyType.PROPOSER) in found.definitions:
-            duties.append(Duty(slot, DutyType.RANDAO))
-        return sorted(duties, key=lambda duty: (start_s(duty, self._chain), -duty.type))
+    def _start_all(
+        self, slot: int, types: tuple[DutyType, ...], by_signer: tuple[DutyType, ...]
+    ) -> None:
+        """Start the duties of ``slot``, each at its time."""
+        wanted = types + (by_signer if self._signs_by_itself else ())
+        duties = [duty for duty in (Duty(slot, each) for each in wanted) if self._known(duty)]
+        for duty in sorted(duties, key=lambda duty: (start_s(duty, self._chain), -duty.type)):
+            self._spawner.spawn(self._start(duty), name=f"start-{duty}")
+
+    def _prepare(self, slot: int) -> None:
+        """Start selection proofs of the slots ahead, as far as these are resolved."""
+        last = slot + PREPARED_SLOTS_AHEAD
+        for ahead in range(max(self._prepared_to + 1, slot), last + 1):
+            duties = [
+                Duty(ahead, DutyType.PREPARE_AGGREGATOR),
+                Duty(ahead, DutyType.PREPARE_SYNC_CONTRIBUTION),
+            ]
+            if any(self._known(duty) is None for duty in duties):
+                return  # again in the next slot
+            self._prepared_to = ahead
+            for duty in duties:
+                if self._known(duty):
+                    self._spawner.spawn(self._start(duty), name=f"start-{duty}")
 
     async def _start(self, duty: Duty) -> None:
         await self._sleep_until(start_s(duty, self._chain))
@@ -188,90 +228,33 @@ class Scheduler:
             if epoch in self._epochs:
                 return
             try:
-                self._epochs[epoch] = await self._fetch_epoch(epoch, with_proposals=not is_over)
+                found = await self._resolver.duties(epoch, with_proposals=not is_over)
             except (Transient, BeaconNodeAnswerInvalid) as error:
                 self._log.warning("epoch_not_resolved", epoch=epoch, reason=str(error))
                 return
             except TetrarchError as error:
                 self._log.error("epoch_not_resolved", epoch=epoch, reason=str(error))
                 return
+            self._epochs[epoch] = found
         for old in [known for known in self._epochs if known <= epoch - EPOCHS_KEPT]:
             del self._epochs[old]
         if not is_over:
             await self.resolved.emit(epoch)
 
-    async def _fetch_epoch(self, epoch: int, *, with_proposals: bool) -> _Epoch:
-        records = await self._beacon_node.validators(self._pubkeys)
-        active = {
-            record.index: PubKey(record.pubkey) for record in records if record.status.is_active
-        }
-        self._note_skipped(active)
-        self._validators.update({record.index: PubKey(record.pubkey) for record in records})
-        if not active:
-            return _Epoch()
-        indices = tuple(sorted(active))
-        attesters = await self._beacon_node.attester_duties(epoch, indices)
-        proposers: tuple[ProposerDuty, ...] = ()
-        if with_proposals:
-            proposers = (await self._beacon_node.proposer_duties(epoch)).duties
-        definitions: dict[Duty, list[DutyDefinition]] = {}
-        for attester in attesters.duties:
-            self._check(active, attester.validator_index, attester.pubkey, attester.slot, epoch)
-            definitions.setdefault(Duty(attester.slot, DutyType.ATTESTER), []).append(
-                AttesterDefinition(
-                    pubkey=PubKey(attester.pubkey),
-                    slot=attester.slot,
-                    validator_index=attester.validator_index,
-                    committee_index=attester.committee_index,
-                    committee_length=attester.committee_length,
-                    committees_at_slot=attester.committees_at_slot,
-                    validator_committee_index=attester.validator_committee_index,
-                )
-            )
-        for proposer in proposers:
-            if proposer.validator_index not in active or proposer.slot == GENESIS_SLOT:
-                continue
-            self._check(active, proposer.validator_index, proposer.pubkey, proposer.slot, epoch)
-            definitions.setdefault(Duty(proposer.slot, DutyType.PROPOSER), []).append(
-                ProposerDefinition(
-                    pubkey=PubKey(proposer.pubkey),
-                    slot=proposer.slot,
-                    validator_index=proposer.validator_index,
-                )
-            )
-        _check_unique(definitions)
-        return _Epoch(
-            {
-                duty: tuple(sorted(items, key=lambda item: item.pubkey))
-                for duty, items in definitions.items()
-            },
-            has_proposals=with_proposals,
-        )
-
-    def _check(
-        self, active: dict[int, PubKey], index: int, pubkey: bytes, slot: int, epoch: int
-    ) -> None:
-        if active.get(index) != pubkey or self._chain.epoch_of(slot) != epoch:
-            raise BeaconNodeAnswerInvalid("resolve duties", validator_index=index, slot=slot)
-
-    def _note_skipped(self, active: dict[int, PubKey]) -> None:
-        skipped = frozenset(self._pubkeys) - frozenset(active.values())
-        if skipped != self._skipped:
-            self._log.warning(
-                "validators_skipped", count=len(skipped), reason="unknown or not active at head"
-            )
-            self._skipped = skipped
-
-
-def _check_unique(definitions: dict[Duty, list[DutyDefinition]]) -> None:
-    """A slot has one proposer, and a validator attests once in an epoch."""
-    attesters: set[PubKey] = set()
-    for duty, items in definitions.items():
-        if duty.type is DutyType.PROPOSER and len(items) > 1:
-            raise BeaconNodeAnswerInvalid("resolve duties", slot=duty.slot, reason="two proposers")
-        for item in items if duty.type is DutyType.ATTESTER else ():
-            if item.pubkey in attesters:
-                raise BeaconNodeAnswerInvalid(
-                    "resolve duties", slot=duty.slot, reason="a validator attests twice"
-                )
-            attesters.add(item.pubkey)
+    async def _resolve_sync(self, epoch: int) -> None:
+        """Apart from the rest: what is wrong with it must hold up neither votes nor blocks."""
+        if epoch in self._sync or not self._epochs:
+            return
+        if not self._chain.forks.at(epoch).fork.at_least(Fork.ALTAIR):
+            return
+        async with self._resolving:
+            if epoch in self._sync:
+                return
+            try:
+                self._sync[epoch] = await self._resolver.sync_members(epoch)
+            except TetrarchError as error:
+                self._log.warning("sync_committee_not_resolved", epoch=epoch, reason=str(error))
+                return
+        for old in [known for known in self._sync if known <= epoch - EPOCHS_KEPT - 1]:
+            del self._sync[old]
+        await self.sync_resolved.emit(epoch)

@@ -13,6 +13,7 @@ from tetrarch.duties.types import (
     ContributionPayload,
     DefinitionSet,
     Duty,
+    DutyDefinition,
     DutyType,
     PartialSet,
     PartialSignature,
@@ -20,6 +21,11 @@ from tetrarch.duties.types import (
     ProposalPayload,
     PubKey,
     RandaoPayload,
+    SelectionPayload,
+    SyncCommitteeDefinition,
+    SyncHead,
+    SyncMessagePayload,
+    SyncSelectionPayload,
     UnsignedAggregate,
     UnsignedAttestation,
     UnsignedContribution,
@@ -29,8 +35,9 @@ from tetrarch.duties.types import (
     refuse_deprecated,
 )
 from tetrarch.enclave.ports import Approved
-from tetrarch.errors import Transient
+from tetrarch.errors import Transient, invariant
 from tetrarch.ethereum.spec.chain import ChainSpec
+from tetrarch.ethereum.spec.selection import subcommittees_of
 from tetrarch.observability.logs import Log
 from tetrarch.output import Output
 
@@ -75,8 +82,27 @@ def payload_of(item: UnsignedData) -> Payload:
             return ContributionPayload(message=contribution)
 
 
+def _scheduled(definition: DutyDefinition, duty: Duty, chain: ChainSpec) -> tuple[Payload, ...]:
+    """What the schedule alone lets a validator sign for ``duty``."""
+    match duty.type:
+        case DutyType.RANDAO:
+            return (RandaoPayload(epoch=chain.epoch_of(duty.slot)),)
+        case DutyType.PREPARE_AGGREGATOR:
+            return (SelectionPayload(slot=duty.slot),)
+        case DutyType.PREPARE_SYNC_CONTRIBUTION:
+            invariant(isinstance(definition, SyncCommitteeDefinition), "members have positions")
+            positions = definition.positions  # type: ignore[union-attr]  # by the invariant
+            subcommittees = subcommittees_of(positions, preset=chain.preset)
+            return tuple(
+                SyncSelectionPayload(slot=duty.slot, subcommittee_index=index)
+                for index in subcommittees
+            )
+        case _:
+            return ()
+
+
 class Signer:
-    """Inputs: ``sign`` (decided data), ``sign_randao`` (from the scheduler). Output: ``signed``."""
+    """Inputs: ``sign`` (decided data), ``sign_scheduled``, ``sign_head``. Output: ``signed``."""
 
     def __init__(
         self,
@@ -103,13 +129,22 @@ class Signer:
         wanted = tuple((item.pubkey, payload_of(item)) for item in data_set.items)
         await self._sign(data_set.duty, wanted)
 
-    async def sign_randao(self, definition_set: DefinitionSet) -> None:
-        """Start a RANDAO duty: sign the epoch for the slot's proposer. Other duties pass by."""
+    async def sign_scheduled(self, definition_set: DefinitionSet) -> None:
+        """Sign what needs no data: randao reveals and selection proofs. Other duties pass by."""
         duty = definition_set.duty
-        if duty.type is not DutyType.RANDAO:
-            return
-        payload = RandaoPayload(epoch=self._chain.epoch_of(duty.slot))
-        await self._sign(duty, tuple((d.pubkey, payload) for d in definition_set.definitions))
+        wanted = tuple(
+            (each.pubkey, payload)
+            for each in definition_set.definitions
+            for payload in _scheduled(each, duty, self._chain)
+        )
+        if wanted:
+            await self._sign(duty, wanted)
+
+    async def sign_head(self, head: SyncHead) -> None:
+        """Sign the slot's sync messages."""
+        root = head.beacon_block_root
+        payload = SyncMessagePayload(slot=head.duty.slot, beacon_block_root=root)
+        await self._sign(head.duty, tuple((each.pubkey, payload) for each in head.definitions))
 
     async def _sign(self, duty: Duty, wanted: tuple[tuple[PubKey, Payload], ...]) -> None:
         answers = await self._service.sign(wanted)

@@ -3,6 +3,9 @@
 Source: seed 001 (attester at one third of the slot); offsets and deadlines as operators of
 distributed validators know them: a proposal is worth nothing after a third of its slot, an
 attestation can still be included for an epoch.
+
+Selection proofs are made some slots ahead, in the quiet half of a slot: the beacon node must
+join an aggregator's subnet in time, and nothing waits for them when they are needed.
 """
 
 from dataclasses import dataclass
@@ -12,11 +15,23 @@ from tetrarch.ethereum.spec.chain import ChainSpec
 
 MARGIN_DIVISOR = 12  # every deadline has a twelfth of a slot on top
 EPOCHS_AHEAD_MAX = 2  # peers may speak of duties up to two epochs ahead of ours
+PREPARED_SLOTS_AHEAD = 3
+PREPARED_TYPES = frozenset({DutyType.PREPARE_AGGREGATOR, DutyType.PREPARE_SYNC_CONTRIBUTION})
+
+
+def start_slot(duty: Duty) -> int:
+    """The slot in which work on ``duty`` begins; 0 for what would begin before the chain."""
+    ahead = PREPARED_SLOTS_AHEAD if duty.type in PREPARED_TYPES else 0
+    return max(duty.slot - ahead, 0)
 
 
 def start_offset_ms(duty_type: DutyType, *, slot_duration_ms: int) -> int:
-    """Milliseconds after the slot's start at which work on the duty begins."""
+    """Milliseconds after the start of ``start_slot`` at which work on the duty begins."""
     match duty_type:
+        case DutyType.PREPARE_AGGREGATOR | DutyType.PREPARE_SYNC_CONTRIBUTION:
+            return slot_duration_ms // 2
+        case DutyType.BUILDER_REGISTRATION:
+            return 3 * slot_duration_ms // 4
         case DutyType.ATTESTER | DutyType.SYNC_MESSAGE:
             return slot_duration_ms // 3
         case DutyType.AGGREGATOR | DutyType.SYNC_CONTRIBUTION:
@@ -28,7 +43,7 @@ def start_offset_ms(duty_type: DutyType, *, slot_duration_ms: int) -> int:
 def start_s(duty: Duty, chain: ChainSpec) -> float:
     """Unix seconds at which work on ``duty`` begins; QBFT's timers are aligned to it."""
     offset_ms = start_offset_ms(duty.type, slot_duration_ms=chain.slot_duration_ms)
-    return chain.slot_start_s(duty.slot) + offset_ms / 1000
+    return chain.slot_start_s(start_slot(duty)) + offset_ms / 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +68,10 @@ _LIFETIMES: dict[DutyType, _Lifetime | None] = {
     DutyType.SYNC_CONTRIBUTION: _Lifetime(slots=1),
     DutyType.INFO_SYNC: _Lifetime(slots=1),
 }
+
+
+# No deadline ends them: what is kept of them is bounded in number (see ``parsigdb``).
+LASTING_TYPES = frozenset(duty_type for duty_type, life in _LIFETIMES.items() if life is None)
 
 
 def deadline_s(duty: Duty, chain: ChainSpec) -> float | None:

@@ -38,6 +38,7 @@ class Outcome(StrEnum):
     DONE = "done"
     FAILED = "failed"
     NOT_OURS = "not_ours"  # never scheduled here: we only heard of it
+    IDLE = "idle"  # nobody was drawn to aggregate
 
 
 _ORDER = tuple(Step)
@@ -53,8 +54,24 @@ REASONS = {
     Step.THRESHOLD: "bug_sig_agg",
     Step.AGGREGATED: "broadcast_bn_error",
 }
+# What is signed without agreement: there nothing is decided and stored in between.
+_UNDECIDED_REASONS = REASONS | {
+    Step.SCHEDULED: "no_local_signature",
+    Step.FETCHED: "no_local_signature",
+}
+_UNDECIDED = frozenset(
+    {
+        DutyType.RANDAO,
+        DutyType.EXIT,
+        DutyType.PREPARE_AGGREGATOR,
+        DutyType.SYNC_MESSAGE,
+        DutyType.PREPARE_SYNC_CONTRIBUTION,
+    }
+)
 # A randao reveal and its like end in AggSigDB: nothing is submitted.
-_ENDS_AT_AGGREGATED = frozenset({DutyType.RANDAO})
+_ENDS_AT_AGGREGATED = frozenset(
+    {DutyType.RANDAO, DutyType.PREPARE_AGGREGATOR, DutyType.PREPARE_SYNC_CONTRIBUTION}
+)
 
 
 @dataclass(slots=True)
@@ -85,7 +102,9 @@ class DutyReport:
 
 
 class Tracker:
-    """Inputs: ``passed``, ``decision``, ``participated``, ``failed``, ``was_done``, ``finish``."""
+    """Inputs: ``passed``, ``decision``, ``participated``, ``failed``, ``was_done``,
+    ``nothing_due``, ``finish``.
+    """
 
     def __init__(self, *, chain: ChainSpec, clock: Clock, log: Log) -> None:
         self._chain = chain
@@ -121,6 +140,10 @@ class Tracker:
         """The node finished ``duty`` before it was restarted; when is not known any more."""
         self._record(duty).outcome = Outcome.DONE
 
+    def nothing_due(self, duty: Duty) -> None:
+        """None of the cluster's validators was drawn for ``duty``."""
+        self._record(duty).outcome = Outcome.IDLE
+
     def finish(self, duty: Duty) -> DutyReport:
         """The duty's deadline has passed: log its outcome and return the report."""
         record = self._record(duty)
@@ -128,7 +151,8 @@ class Tracker:
             record.outcome = Outcome.FAILED
             if Step.SCHEDULED not in record.at_ms:
                 record.outcome = Outcome.NOT_OURS
-            record.reason = REASONS[self._furthest(record)]
+            reasons = _UNDECIDED_REASONS if duty.type in _UNDECIDED else REASONS
+            record.reason = reasons[self._furthest(record)]
         report = self._report(duty, record)
         write = self._log.info if record.outcome is not Outcome.FAILED else self._log.warning
         write(

@@ -65,6 +65,7 @@ __all__ = [
     "SignedData",
     "SignedDataSet",
     "SyncCommitteeDefinition",
+    "SyncHead",
     "SyncMessagePayload",
     "SyncSelectionPayload",
     "UnsignedAggregate",
@@ -118,6 +119,15 @@ class DefinitionSet:
 
     duty: Duty
     definitions: tuple[DutyDefinition, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncHead:
+    """What the sync committee's members vote for in a slot. Not agreed: every node sees a head."""
+
+    duty: Duty
+    definitions: tuple[SyncCommitteeDefinition, ...]
+    beacon_block_root: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,19 +61,29 @@ class Facts:
 
 def refusal(value: UnsignedDataSet, duty: Duty, facts: Facts, chain: ChainSpec) -> str | None:
     """Why ``value`` must not be voted for, or None when nothing speaks against it."""
+    reason = misplaced(value, duty, facts)
+    if reason is not None:
+        return reason
+    known = _by_key(facts)
+    reasons = (_item_refusal(item, known[item.pubkey], duty, facts, chain) for item in value.items)
+    return next((reason for reason in reasons if reason is not None), None)
+
+
+def misplaced(value: UnsignedDataSet, duty: Duty, facts: Facts) -> str | None:
+    """Why ``value`` cannot be the duty's at all: seen before anything costly is done for it."""
     if value.duty != duty:
         return "value is for another duty"
     if facts.definitions is None:
         return "own schedule not known"
-    known = {definition.pubkey: definition for definition in facts.definitions.definitions}
-    for item in value.items:
-        definition = known.get(item.pubkey)
-        if definition is None:
-            return "definition differs from our own schedule"
-        reason = _item_refusal(item, definition, duty, facts, chain)
-        if reason is not None:
-            return reason
+    known = _by_key(facts)
+    if any(item.pubkey not in known for item in value.items):
+        return "definition differs from our own schedule"
     return None
+
+
+def _by_key(facts: Facts) -> dict[PubKey, DutyDefinition]:
+    definitions = () if facts.definitions is None else facts.definitions.definitions
+    return {definition.pubkey: definition for definition in definitions}
 
 
 def left_out(value: UnsignedDataSet, definitions: DefinitionSet) -> int:

@@ -79,10 +79,12 @@ def wire(c: Components, *, on: Decorate = plain) -> None:
     """Connect all outputs. Order within one output is the order of effects."""
     c.scheduler.duties.subscribe(on("scheduler>consensus.participate", c.agreement.participate))
     c.scheduler.duties.subscribe(on("scheduler>fetcher.fetch", c.fetcher.fetch))
+    c.fetcher.needed.subscribe(on("fetcher>consensus.join", c.agreement.join))
     c.fetcher.fetched.subscribe(on("fetcher>consensus.propose", c.agreement.propose))
     c.agreement.decided.subscribe(on("consensus>dutydb.store", c.dutydb.store))  # durable first
     if c.signer is not None:
-        c.scheduler.duties.subscribe(on("scheduler>signer.sign_randao", c.signer.sign_randao))
+        c.scheduler.duties.subscribe(on("scheduler>signer.sign_scheduled", c.signer.sign_scheduled))
+        c.fetcher.heads.subscribe(on("fetcher>signer.sign_head", c.signer.sign_head))
         c.agreement.decided.subscribe(on("consensus>signer.sign", c.signer.sign))
         c.signer.signed.subscribe(on("signer>parsigdb.store_internal", c.parsigdb.store_internal))
     if c.validator_api is not None:

@@ -13,15 +13,19 @@ from random import Random
 
 from tetrarch.clock import Clock
 from tetrarch.duties.types import (
+    AggregatePayload,
     AttestationPayload,
     AttesterDefinition,
+    ContributionPayload,
     Duty,
     DutyType,
+    ExitPayload,
     Payload,
     ProposalPayload,
     PubKey,
+    SyncMessagePayload,
 )
-from tetrarch.errors import invariant
+from tetrarch.errors import InvariantBroken, invariant
 from tetrarch.ethereum.beacon_node.errors import BeaconNodeUnreachable
 from tetrarch.ethereum.beacon_node.ports import (
     AttestationSubmission,
@@ -38,16 +42,31 @@ from tetrarch.ethereum.beacon_node.ports import (
     ProposerPreparation,
     ProxyRequest,
     ProxyResponse,
+    SyncDuties,
+    SyncDuty,
     SyncStatus,
+    SyncSubscription,
     ValidatorRecord,
     ValidatorStatus,
+)
+from tetrarch.ethereum.spec.aggregates import (
+    Aggregate,
+    SignedAggregateAndProof,
+    SignedContributionAndProof,
+    SyncCommitteeContribution,
 )
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.ethereum.spec.domains import ForkActivation, ForkSchedule
 from tetrarch.ethereum.spec.forks import spec_types
+from tetrarch.ethereum.spec.messages import (
+    SignedValidatorRegistration,
+    SignedVoluntaryExit,
+    SyncCommitteeMessage,
+)
 from tetrarch.ethereum.spec.proposals import Proposal, SignedProposal
 from tetrarch.ethereum.spec.values import AttestationData, Checkpoint, Fork
 from tetrarch.sim.loop import EPOCH_S
+from tetrarch.sim.sync_chain import COMMITTEE_LENGTH, aggregate, contribution, sync_positions
 
 SLOT_MS = 12_000
 SLOTS_PER_EPOCH = 8
@@ -57,6 +76,22 @@ GENESIS_S = 1.0 - FIRST_EPOCH * SLOTS_PER_EPOCH * SLOT_MS / 1000  # of the run
 FIRST_INDEX = 10
 MAIN = "main"
 _VERSION = bytes.fromhex("05000001")
+
+
+def slot_duty(payload: Payload) -> Duty:
+    """The duty that a submitted aggregate, message, contribution or exit belongs to."""
+    match payload:
+        case SyncMessagePayload(slot=slot):
+            pass
+        case AggregatePayload(message=aggregated):
+            slot = aggregated.slot
+        case ContributionPayload(message=contributed):
+            slot = contributed.slot
+        case ExitPayload(message=exit_):
+            slot = exit_.epoch * SLOTS_PER_EPOCH
+        case _:
+            raise InvariantBroken("votes and blocks say their duty themselves")
+    return Duty(slot, payload.DUTY_TYPE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,9 +170,35 @@ class SimChain:
             slot=self.attester_slot(epoch, position),
             validator_index=FIRST_INDEX + position,
             committee_index=position % 2,
-            committee_length=32,
+            committee_length=COMMITTEE_LENGTH,
             committees_at_slot=2,
             validator_committee_index=position,
+        )
+
+    def sync_positions(self, epoch: int, position: int) -> tuple[int, ...]:
+        """That validator's places in the sync committee of ``epoch``."""
+        return sync_positions(self.seed, epoch, position)
+
+    def votes(self, slot: int, data_root: bytes) -> dict[int, AttestationData]:
+        """Who voted so in ``slot``, by number, as far as any beacon node was told."""
+        return {
+            self.pubkeys.index(each.pubkey): each.payload.data
+            for each in self.submissions
+            if each.duty == Duty(slot, DutyType.ATTESTER)
+            and isinstance(each.payload, AttestationPayload)
+            and each.payload.data.hash_tree_root() == data_root
+        }
+
+    def sync_votes(self, slot: int, root: bytes) -> tuple[int, ...]:
+        """The places in the committee whose members voted for ``root`` in ``slot``."""
+        epoch = (slot + 1) // SLOTS_PER_EPOCH
+        payload = SyncMessagePayload(slot=slot, beacon_block_root=root)
+        voters = {each.pubkey for each in self.submissions if each.payload == payload}
+        return tuple(
+            place
+            for position, pubkey in enumerate(self.pubkeys)
+            if pubkey in voters
+            for place in self.sync_positions(epoch, position)
         )
 
     def proposer(self, slot: int) -> int | None:
@@ -307,6 +368,36 @@ class SimBeaconNode:
         branch = "fork" if self.faults.forked else MAIN
         return self._chain.attestation_data(slot, lag=self.faults.head_lag, branch=branch)
 
+    async def sync_duties(self, epoch: int, indices: tuple[int, ...]) -> SyncDuties:
+        """See ``BeaconNode``."""
+        await self._answer()
+        duties = []
+        for index in indices:
+            pubkey = self._chain.pubkey_of(index)
+            positions = self._chain.sync_positions(epoch, index - FIRST_INDEX)
+            if pubkey is not None and positions:
+                duties.append(SyncDuty(pubkey=pubkey, validator_index=index, positions=positions))
+        return SyncDuties(epoch=epoch, duties=tuple(duties))
+
+    async def aggregate_attestation(
+        self, fork: Fork, slot: int, data_root: bytes, committee_index: int
+    ) -> Aggregate | None:
+        """See ``BeaconNode``."""
+        invariant(fork is Fork.ELECTRA, "the chain is Electra")
+        await self._answer()
+        seen = self._chain.votes(slot, data_root)
+        places = [place for place in seen if place % 2 == committee_index]
+        data = next(iter(seen.values()), None)
+        return None if data is None else aggregate(data, committee_index, places)
+
+    async def sync_contribution(
+        self, slot: int, subcommittee_index: int, beacon_block_root: bytes
+    ) -> SyncCommitteeContribution | None:
+        """See ``BeaconNode``."""
+        await self._answer()
+        places = self._chain.sync_votes(slot, beacon_block_root)
+        return contribution(slot, subcommittee_index, beacon_block_root, places)
+
     async def produce_block(self, request: BlockRequest) -> Proposal:
         """See ``BeaconNode``."""
         await self._answer()
@@ -330,6 +421,46 @@ class SimBeaconNode:
                 duty = Duty(each.data.slot, DutyType.ATTESTER)
                 self._submit(duty, pubkey, AttestationPayload(data=each.data), each.signature)
 
+    async def submit_aggregates(
+        self, fork: Fork, aggregates: tuple[SignedAggregateAndProof, ...]
+    ) -> None:
+        """See ``BeaconNode``."""
+        invariant(fork is Fork.ELECTRA, "the chain is Electra")
+        await self._answer(error_rate=self.faults.submit_error_rate)
+        for each in aggregates:
+            payload = AggregatePayload(message=each.message)
+            self._submit_for(each.message.aggregator_index, payload, each.signature)
+
+    async def submit_sync_messages(self, messages: tuple[SyncCommitteeMessage, ...]) -> None:
+        """See ``BeaconNode``."""
+        await self._answer(error_rate=self.faults.submit_error_rate)
+        for each in messages:
+            root = each.beacon_block_root
+            payload = SyncMessagePayload(slot=each.slot, beacon_block_root=root)
+            self._submit_for(each.validator_index, payload, each.signature)
+
+    async def submit_contributions(
+        self, contributions: tuple[SignedContributionAndProof, ...]
+    ) -> None:
+        """See ``BeaconNode``."""
+        await self._answer(error_rate=self.faults.submit_error_rate)
+        for each in contributions:
+            payload = ContributionPayload(message=each.message)
+            self._submit_for(each.message.aggregator_index, payload, each.signature)
+
+    async def submit_exit(self, signed: SignedVoluntaryExit) -> None:
+        """See ``BeaconNode``."""
+        await self._answer(error_rate=self.faults.submit_error_rate)
+        message = signed.message
+        self._submit_for(message.validator_index, ExitPayload(message=message), signed.signature)
+
+    async def register_validators(
+        self, registrations: tuple[SignedValidatorRegistration, ...]
+    ) -> None:
+        """See ``BeaconNode``."""
+        del registrations
+        await self._answer()
+
     async def publish_block(self, signed: SignedProposal) -> None:
         """See ``BeaconNode``."""
         await self._answer(error_rate=self.faults.submit_error_rate)
@@ -340,6 +471,12 @@ class SimBeaconNode:
             duty = Duty(header.slot, DutyType.PROPOSER)
             payload = ProposalPayload(fork=signed.fork, blinded=signed.blinded, header=header)
             self._submit(duty, pubkey, payload, signed.signature)
+
+    def _submit_for(self, index: int, payload: Payload, signature: bytes) -> None:
+        pubkey = self._chain.pubkey_of(index)
+        invariant(pubkey is not None, "submissions are of the cluster's validators")
+        if pubkey is not None:
+            self._submit(slot_duty(payload), pubkey, payload, signature)
 
     def _submit(self, duty: Duty, pubkey: PubKey, payload: Payload, signature: bytes) -> None:
         self._chain.submit(
@@ -363,9 +500,22 @@ class SimBeaconNode:
         del subscriptions
         await self._answer()
 
+    async def subscribe_sync_committees(self, subscriptions: tuple[SyncSubscription, ...]) -> None:
+        """See ``BeaconNode``."""
+        del subscriptions
+        await self._answer()
+
     async def head(self) -> BlockSummary:
         """See ``BeaconNode``."""
-        raise BeaconNodeUnreachable("ask head", node=self._node)
+        await self._answer(error_rate=self.faults.view_error_rate)
+        branch = "fork" if self.faults.forked else MAIN
+        slot = max(self._chain.spec.slot_at(self._clock.wall_s()) - self.faults.head_lag, 0)
+        return BlockSummary(
+            slot=slot,
+            root=self._chain.root(slot, branch=branch),
+            parent_root=self._chain.root(max(slot - 1, 0), branch=branch),
+            proposer_index=0,
+        )
 
     async def block(self, block_id: str) -> BlockSummary | None:
         """See ``BeaconNode``."""

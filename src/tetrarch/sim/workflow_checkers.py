@@ -10,12 +10,14 @@ from functools import partial
 from sqlite3 import Connection
 from typing import Any, TypeVar
 
+from tetrarch.duties.agreement import DECIDED_TYPES
 from tetrarch.duties.codec import decode_unsigned
 from tetrarch.duties.group_crypto import GroupCrypto
 from tetrarch.duties.partials_codec import decode_partials
 from tetrarch.duties.payload_codec import PartialsInvalid
 from tetrarch.duties.plausible import signing_root
 from tetrarch.duties.signer import payload_of
+from tetrarch.duties.timing import PREPARED_TYPES
 from tetrarch.duties.types import (
     AttestationPayload,
     Duty,
@@ -25,24 +27,40 @@ from tetrarch.duties.types import (
     ProposalPayload,
     PubKey,
     RandaoPayload,
+    SelectionPayload,
     ShareIndex,
     SignedDataSet,
+    SyncSelectionPayload,
+    UnsignedAggregate,
     UnsignedAttestation,
+    UnsignedContribution,
     UnsignedData,
     UnsignedDataSet,
     UnsignedProposal,
 )
+from tetrarch.ethereum.spec.selection import (
+    is_aggregator,
+    is_sync_aggregator,
+    subcommittees_of,
+)
 from tetrarch.ethereum.spec.values import AttestationData
 from tetrarch.sim.chain import FIRST_INDEX, GENESIS_S, MAIN, SLOTS_PER_EPOCH, SimChain, Submission
 from tetrarch.sim.checkers import require
+from tetrarch.sim.sync_chain import COMMITTEE_LENGTH
 from tetrarch.sim.workflow_profile import FIRST_SLOT, SLOT_S, Profile
 from tetrarch.storage.inline import InlineDatabase
 
 R = TypeVar("R")
 SCHEMA_PRESET = "minimal"
-ATTESTED_S = SLOT_S  # after the heal an attestation is out before its slot is over
 RESUMED_SLOTS = 2
-PROPOSED_S = 5.0  # a third of a slot and the margin
+# After the heal, counted from the slot's start.
+IN_TIME_S = {
+    DutyType.PROPOSER: 5.0,  # a third of a slot and the margin
+    DutyType.ATTESTER: SLOT_S,
+    DutyType.SYNC_MESSAGE: SLOT_S,
+    DutyType.AGGREGATOR: 2 * SLOT_S,  # worth something for an epoch
+    DutyType.SYNC_CONTRIBUTION: SLOT_S * 13 / 12,  # its deadline
+}
 
 
 class NoSlashing:
@@ -93,7 +111,8 @@ class WorkflowCheckers:
     decided: dict[Duty, UnsignedDataSet] = field(default_factory=dict)
     right: set[tuple[PubKey, bytes, bytes]] = field(default_factory=set)  # looked up only
     half_done: dict[int, tuple[Duty, ...]] = field(default_factory=dict)  # by node
-    made: set[tuple[int, int, Duty, PubKey]] = field(default_factory=set)  # looked up only
+    made: set[tuple[int, int, Duty, PubKey, int]] = field(default_factory=set)  # looked up only
+    proofs: dict[tuple[Duty, PubKey, int], bytes] = field(default_factory=dict)  # selections
     sent: set[tuple[int, bytes]] = field(default_factory=set)  # looked up only
 
     def is_honest(self, node: int) -> bool:
@@ -135,6 +154,7 @@ class WorkflowCheckers:
             index = item.message.aggregator_index
             right = (item.message.slot, index) == (duty.slot, FIRST_INDEX + position)
             require(right, "aggregates name the right validator", duty=duty)
+            self._require_drawn(duty, item)
             return
         index = item.definition.validator_index
         require(index == FIRST_INDEX + position, "decisions name the right validator", duty=duty)
@@ -154,6 +174,19 @@ class WorkflowCheckers:
         verifies = self.crypto.verifies(item.pubkey, signing_root(epoch, self.chain.spec), reveal)
         require(verifies, "a block's randao reveal verifies", duty=duty)
 
+    def _require_drawn(self, duty: Duty, item: UnsignedAggregate | UnsignedContribution) -> None:
+        proof = item.message.selection_proof
+        payload: Payload
+        if isinstance(item, UnsignedAggregate):
+            payload = SelectionPayload(slot=duty.slot)
+            drawn = is_aggregator(COMMITTEE_LENGTH, proof)
+        else:
+            payload = SyncSelectionPayload(slot=duty.slot, subcommittee_index=item.sub_index)
+            drawn = is_sync_aggregator(proof, preset=SCHEMA_PRESET)
+        root = signing_root(payload, self.chain.spec)
+        verifies = self.crypto.verifies(item.pubkey, root, proof)
+        require(drawn and verifies, "who aggregates was drawn by the group", duty=duty)
+
     def note_partials(self, node: int, message: bytes, database: InlineDatabase) -> None:
         """An honest node sends partials: its decision and they themselves are durable."""
         if (node, message) in self.sent:
@@ -167,23 +200,25 @@ class WorkflowCheckers:
         duty = partial_set.duty
         rows = read_now(database, partial(_rows, duty=duty, share=node + 1))
         decisions = {
-            item.pubkey: payload_of(item)
+            (item.pubkey, item.sub_index): payload_of(item)
             for data in rows.decided
             for item in decode_unsigned(data, preset=SCHEMA_PRESET).items
         }
         for each in partial_set.partials:
             own = (each.pubkey, each.signature) in rows.partials
             require(own, "a partial is durable before it leaves", node=node, duty=duty)
-            if duty.type is not DutyType.RANDAO:
-                stored = decisions.get(each.pubkey) == each.payload
+            if duty.type in DECIDED_TYPES:
+                stored = decisions.get((each.pubkey, each.sub_index)) == each.payload
                 require(stored, "a decision is durable before its partial", node=node, duty=duty)
 
     def note_aggregated(self, node: int, life: int, signed_set: SignedDataSet) -> None:
         """SigAgg of an honest node has made group signatures: each once in a life."""
         for item in signed_set.items:
-            key = (node, life, signed_set.duty, item.pubkey)
+            key = (node, life, signed_set.duty, item.pubkey, item.sub_index)
             require(key not in self.made, "a node aggregates once", node=node, duty=key[2])
             self.made.add(key)
+            if signed_set.duty.type in PREPARED_TYPES:
+                self.proofs[signed_set.duty, item.pubkey, item.sub_index] = item.signature
 
     def note_rejected(self, node: int, false_set: PartialSet) -> None:
         """An honest node found partials false: they are no honest node's."""
@@ -222,9 +257,7 @@ class WorkflowCheckers:
         in_time: set[tuple[int, Duty, PubKey]] = set()  # looked up only
         for submission in self.chain.submissions:
             start_s = GENESIS_S + submission.duty.slot * SLOT_S
-            is_vote = submission.duty.type is DutyType.ATTESTER
-            limit_s = start_s + (ATTESTED_S if is_vote else PROPOSED_S)
-            if submission.at_s <= limit_s:
+            if submission.at_s <= start_s + IN_TIME_S[submission.duty.type]:
                 in_time.add((submission.node, submission.duty, submission.pubkey))
         due = self._due()
         require(bool(due), "there is something to check")
@@ -243,12 +276,36 @@ class WorkflowCheckers:
             proposer = self.chain.proposer(slot)
             if proposer is not None:
                 due.append((Duty(slot, DutyType.PROPOSER), self.chain.pubkeys[proposer]))
-            due += [
-                (Duty(slot, DutyType.ATTESTER), pubkey)
-                for position, pubkey in enumerate(self.chain.pubkeys)
-                if self.chain.attester_slot(slot // SLOTS_PER_EPOCH, position) == slot
-            ]
+            for position, pubkey in enumerate(self.chain.pubkeys):
+                due += [(duty, pubkey) for duty in self._duties_of(slot, position)]
         return [(duty, pubkey) for duty, pubkey in due if self.is_calm(duty)]
+
+    def _duties_of(self, slot: int, position: int) -> list[Duty]:
+        """What that validator has to do in ``slot``, but for a proposal."""
+        duties = []
+        pubkey = self.chain.pubkeys[position]
+        if self.chain.attester_slot(slot // SLOTS_PER_EPOCH, position) == slot:
+            duties.append(Duty(slot, DutyType.ATTESTER))
+            proof = self._proof(Duty(slot, DutyType.PREPARE_AGGREGATOR), pubkey)
+            if is_aggregator(COMMITTEE_LENGTH, proof):
+                duties.append(Duty(slot, DutyType.AGGREGATOR))
+        places = self.chain.sync_positions((slot + 1) // SLOTS_PER_EPOCH, position)
+        if places:
+            duties.append(Duty(slot, DutyType.SYNC_MESSAGE))
+        prepared = Duty(slot, DutyType.PREPARE_SYNC_CONTRIBUTION)
+        proofs = [
+            self._proof(prepared, pubkey, index)
+            for index in subcommittees_of(places, preset=SCHEMA_PRESET)
+        ]
+        if any(is_sync_aggregator(proof, preset=SCHEMA_PRESET) for proof in proofs):
+            duties.append(Duty(slot, DutyType.SYNC_CONTRIBUTION))
+        return duties
+
+    def _proof(self, prepared: Duty, pubkey: PubKey, sub_index: int = 0) -> bytes:
+        proof = self.proofs.get((prepared, pubkey, sub_index))
+        made = proof is not None or not self.is_calm(prepared)
+        require(made, "every due selection proof is made", duty=prepared)
+        return proof or b""
 
 
 @dataclass(frozen=True, slots=True)

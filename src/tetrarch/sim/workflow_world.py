@@ -12,6 +12,7 @@ from random import Random
 
 from tetrarch.consensus.codec import Codec
 from tetrarch.duties.partials_codec import decode_partials
+from tetrarch.duties.timing import PREPARED_SLOTS_AHEAD
 from tetrarch.duties.types import Duty, DutyType, ShareIndex
 from tetrarch.errors import TetrarchError
 from tetrarch.network.ports import Topic
@@ -30,11 +31,13 @@ from tetrarch.sim.workflow_node import BuildNode, Setting, SimNode
 from tetrarch.sim.workflow_profile import FIRST_SLOT, SLOT_S, Crash, FullDisk, Kind, Profile, draw
 
 MESSAGES_MAX = 200_000
-INSTANCES_MAX = SLOTS_PER_EPOCH + 4  # attestations live for an epoch
-OPEN_DUTIES_MAX = SLOTS_PER_EPOCH + 4
+INSTANCES_MAX = 2 * (SLOTS_PER_EPOCH + 4)  # attestations and aggregates live for an epoch
+# Attestations and their aggregates live for an epoch, selection proofs for two and are made ahead.
+OPEN_DUTIES_MAX = 2 * (SLOTS_PER_EPOCH + 4) + 2 * (2 * SLOTS_PER_EPOCH + PREPARED_SLOTS_AHEAD + 2)
 LYING_INSTANCES_MAX = 16
-LYING_DUTIES_MAX = 3 * 3 * SLOTS_PER_EPOCH  # liars may speak of duties up to two epochs ahead
-WAITERS_MAX = 4
+# Liars may speak of duties of nine kinds, up to two epochs ahead.
+LYING_DUTIES_MAX = 3 * 9 * SLOTS_PER_EPOCH
+WAITERS_MAX = 24  # selection proofs that never come, for each slot and validator
 CONNECT_S = 0.05
 
 

@@ -1,0 +1,181 @@
+"""Fetching for aggregators and the sync committee: what they would vouch for, and the head.
+
+What an aggregator signs depends on earlier duties of its slot: the proof that it was drawn, the
+vote that the cluster agreed on, or the head that it voted for.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tetrarch.duties.aggsigdb import AggSigDB
+from tetrarch.duties.dutydb import DutyDB
+from tetrarch.duties.selections import Selected, Selections, sync_heads
+from tetrarch.duties.types import (
+    AttesterDefinition,
+    DefinitionSet,
+    Duty,
+    DutyType,
+    SyncCommitteeDefinition,
+    SyncHead,
+    UnsignedAggregate,
+    UnsignedAttestation,
+    UnsignedContribution,
+    UnsignedData,
+    UnsignedDataSet,
+)
+from tetrarch.errors import InvariantBroken, Transient
+from tetrarch.ethereum.beacon_node.ports import BeaconNode
+from tetrarch.ethereum.spec.aggregates import (
+    Aggregate,
+    AggregateAndProof,
+    ContributionAndProof,
+    SyncCommitteeContribution,
+)
+from tetrarch.ethereum.spec.chain import ChainSpec
+from tetrarch.observability.logs import Log
+
+PROOF_WAIT_DIVISOR = 12  # of a slot: how long late selection proofs are waited for
+HEAD_WAIT_DIVISOR = 12  # of a slot: how long the slot's agreed vote is waited for
+
+
+class SelectionsMissing(Transient):
+    """No selection proof of the slot is there yet."""
+
+    code = "selections_missing"
+
+
+class NothingToAggregate(Transient):
+    """The beacon node has seen none of the votes that are to be aggregated yet."""
+
+    code = "nothing_to_aggregate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofFetcher:
+    """Reads the stores, asks the beacon node. Stateless."""
+
+    beacon_node: BeaconNode
+    chain: ChainSpec
+    decided: DutyDB
+    aggregated: AggSigDB
+    attests: Callable[[int], bool]  # whether the cluster has attesters in a slot
+    log: Log
+
+    async def selected(self, definition_set: DefinitionSet) -> Selected:
+        """Who is drawn for the duty; raises SelectionsMissing while no proof is there."""
+        wait_s = self.chain.slot_duration_ms / 1000 / PROOF_WAIT_DIVISOR
+        selections = Selections(aggregated=self.aggregated, chain=self.chain)
+        found = await selections.selected(definition_set, wait_s=wait_s)
+        if not found.drawn and found.missing:
+            raise SelectionsMissing("fetch", duty=definition_set.duty, missing=found.missing)
+        return found
+
+    async def aggregates(
+        self, definition_set: DefinitionSet, selected: Selected
+    ) -> UnsignedDataSet:
+        """An aggregate for each drawn validator: one question for each committee.
+
+        Raises:
+            NothingToAggregate: the beacon node has none of them yet.
+        """
+        duty = definition_set.duty
+        fork, preset = self.chain.fork_at_slot(duty.slot), self.chain.preset
+        votes = await self.decided.await_decided(Duty(duty.slot, DutyType.ATTESTER))
+        data = {v.pubkey: v.data for v in votes.items if isinstance(v, UnsignedAttestation)}
+        known: dict[tuple[bytes, int], Aggregate | None] = {}
+        items: list[UnsignedData] = []
+        members = {d.pubkey: d for d in definition_set.definitions}
+        for (pubkey, _), proof in sorted(selected.drawn.items()):
+            definition = members[pubkey]
+            if not isinstance(definition, AttesterDefinition):
+                raise InvariantBroken("an aggregator duty has attester definitions")
+            vote = data.get(definition.pubkey)
+            if vote is None:
+                continue
+            key = vote.hash_tree_root(), definition.committee_index
+            if key not in known:
+                known[key] = await self.beacon_node.aggregate_attestation(fork, duty.slot, *key)
+            aggregate = known[key]
+            if aggregate is None:
+                continue
+            message = AggregateAndProof(
+                fork=fork,
+                preset=preset,
+                aggregator_index=definition.validator_index,
+                aggregate=aggregate,
+                selection_proof=proof,
+            )
+            items.append(UnsignedAggregate(pubkey=definition.pubkey, message=message))
+        return self._made(duty, items, selected)
+
+    async def contributions(
+        self, definition_set: DefinitionSet, selected: Selected
+    ) -> UnsignedDataSet:
+        """A contribution for each drawn validator and subcommittee.
+
+        Raises:
+            NothingToAggregate: the cluster's own messages are not there yet, or the beacon node
+                has none.
+        """
+        duty = definition_set.duty
+        heads = await sync_heads(self.aggregated, duty.slot)
+        known: dict[tuple[int, bytes], SyncCommitteeContribution | None] = {}
+        items: list[UnsignedData] = []
+        members = {d.pubkey: d for d in definition_set.definitions}
+        for (pubkey, subcommittee_index), proof in sorted(selected.drawn.items()):
+            head = heads.get(pubkey)
+            if head is None:
+                continue
+            key = subcommittee_index, head
+            if key not in known:
+                known[key] = await self.beacon_node.sync_contribution(duty.slot, *key)
+            contribution = known[key]
+            if contribution is None:
+                continue
+            message = ContributionAndProof(
+                aggregator_index=members[pubkey].validator_index,
+                contribution=contribution,
+                selection_proof=proof,
+            )
+            items.append(UnsignedContribution(pubkey=pubkey, message=message))
+        return self._made(duty, items, selected)
+
+    async def head(self, definition_set: DefinitionSet) -> SyncHead:
+        """What the cluster's sync committee members vote for in the slot.
+
+        The head of the slot's agreed vote, where there is one in time: so all nodes sign the same.
+        Else our own beacon node's head.
+        """
+        duty = definition_set.duty
+        definitions = tuple(
+            each for each in definition_set.definitions if isinstance(each, SyncCommitteeDefinition)
+        )
+        return SyncHead(
+            duty=duty,
+            definitions=definitions,
+            beacon_block_root=await self._agreed_head(duty.slot)
+            or (await self.beacon_node.head()).root,
+        )
+
+    async def _agreed_head(self, slot: int) -> bytes | None:
+        wait_s = self.chain.slot_duration_ms / 1000 / HEAD_WAIT_DIVISOR
+        if not self.attests(slot):
+            return None
+        try:
+            async with asyncio.timeout(wait_s):
+                votes = await self.decided.await_decided(Duty(slot, DutyType.ATTESTER))
+        except TimeoutError:
+            return None
+        heads = {
+            v.data.beacon_block_root for v in votes.items if isinstance(v, UnsignedAttestation)
+        }
+        return heads.pop() if len(heads) == 1 else None
+
+    def _made(self, duty: Duty, items: list[UnsignedData], selected: Selected) -> UnsignedDataSet:
+        if not items:
+            raise NothingToAggregate("fetch", duty=duty)
+        if len(items) < len(selected.drawn):
+            left_out = len(selected.drawn) - len(items)
+            self.log.warning("aggregates_missing", duty=str(duty), validators=left_out)
+        return UnsignedDataSet(duty=duty, items=tuple(items))
