@@ -9,11 +9,13 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from tests.enclave.enclave_world import OLD_CHAIN, block, vote
+from tests.integration.small_disk import fill, small_disk
 from tests.vectors_path import vectors
 from typer.testing import CliRunner
 
@@ -67,7 +69,9 @@ def create(folder: Path, *options: str) -> Path:
 @pytest.fixture(scope="module")
 def original(tmp_path_factory):
     """The keys 0 to 2 are those of the official vectors."""
-    return create(tmp_path_factory.mktemp("cli") / "cluster", "--interop", "0..2")
+    return create(
+        tmp_path_factory.mktemp("cli") / "cluster", "--interop", "0..2", "--base-port", "9000"
+    )
 
 
 @pytest.fixture
@@ -473,6 +477,23 @@ def test_export_overwrites_nothing_unless_forced(folder, tmp_path) -> None:
         assert str(target) in only_error(result)
 
 
+def test_keys_that_are_no_longer_in_the_cluster_are_left_out_by_share_only(
+    folder, tmp_path
+) -> None:
+    key = load_cluster(folder).validators[0].pubkey
+    bind(folder, CHAIN)
+    gone = b"\x05" * 48
+    record(folder, [Wish(each, Block(slot=4, signing_root=None)) for each in (key, gone)])
+    result = run("export", folder, tmp_path / "a", "--keys", "share", "--json")
+    told = json.loads(result.stdout)
+    assert (told["keys"], told["left_out"]) == (1, ["0x" + gone.hex()])
+    result = run("export", folder, tmp_path / "b", "--keys", "share")
+    assert result.stderr.startswith("note: left out 1 keys of which this node has no share")
+    result = run("export", folder, tmp_path / "c")
+    assert result.stdout == f"exported {tmp_path / 'c'}: 2 keys by root, 2 blocks, 0 votes\n"
+    assert result.stderr == ""
+
+
 def test_export_of_a_folder_without_history_or_chain(folder, tmp_path) -> None:
     out = tmp_path / "out.json"
     for command in (("export", folder, out), ("prune", folder)):
@@ -550,6 +571,49 @@ def test_a_running_node_or_enclave_keeps_every_command_out(folder, tmp_path, nam
         lock.release()
     assert rows(folder) == before
     assert not (tmp_path / "x").exists()
+
+
+def test_a_real_node_keeps_the_commands_out_as_soon_as_it_starts(folder, tmp_path) -> None:
+    """It holds its lock while it still waits for its beacon node, here in vain."""
+    key = load_cluster(folder).validators[0].pubkey
+    file = write(tmp_path / "in.json", document({key: [5]}))
+    command = ["run", folder, "--beacon-node", "http://127.0.0.1:9", "--monitoring-port", "0"]
+    with (tmp_path / "log").open("wb") as log:
+        node = subprocess.Popen(
+            [sys.executable, "-m", "tetrarch", *map(str, command)], stdout=log, stderr=log
+        )
+    try:
+        while b"beacon_node_away" not in (tmp_path / "log").read_bytes():
+            assert node.poll() is None, (tmp_path / "log").read_text()
+            time.sleep(0.05)
+        result = run("import", folder, file)
+        assert result.exit_code == 73
+        assert f"owner_process={node.pid}" in only_error(result)
+    finally:
+        node.kill()
+        node.wait()
+    assert run("import", folder, file).exit_code == 0
+
+
+@pytest.mark.integration
+def test_on_a_full_disk_an_import_is_one_line_and_can_be_repeated(folder, tmp_path) -> None:
+    key = load_cluster(folder).validators[0].pubkey
+    content = document({key: [(n, n + 1) for n in range(5000)]})
+    file = write(tmp_path / "in.json", content)
+    with small_disk(folder, 8):
+        ballast = fill(folder, leave_bytes=300_000)
+        result = run_process("import", folder, file)
+        assert result.returncode == 74
+        assert "storage_full" in only_error(result)
+        ballast.unlink()
+        result = run_process("import", folder, file)
+        assert result.returncode == 0, result.stderr
+        assert len(rows(folder)[1]) == len(rows(folder)[5]) == 5000
+        fill(folder, leave_bytes=100_000)
+        result = run_process("export", folder, folder / "out.json")
+        assert result.returncode in {73, 74}
+        only_error(result)
+        assert sorted(path.name for path in folder.glob("*out.json*")) == []
 
 
 @pytest.mark.parametrize("command", ["import", "export", "prune"])

@@ -207,6 +207,17 @@ def test_the_union_of_two_histories_denies_what_either_denied(one, other) -> Non
 
 
 @settings(max_examples=100, deadline=None)
+@given(steps, st.integers(0, 6))
+def test_pruning_what_was_signed_and_imported_denies_all_that_was_denied(content, keep) -> None:
+    connection = history_of(content)
+    before = [denied(connection, wish) for wish in EVERY_WISH]
+    history.prune(connection, slots_per_epoch=1, keep=keep)
+    after = [denied(connection, wish) for wish in EVERY_WISH]
+    assert all(now for then, now in zip(before, after, strict=True) if then)
+    connection.close()
+
+
+@settings(max_examples=100, deadline=None)
 @given(steps)
 def test_an_import_is_idempotent_and_exports_the_same_again(content) -> None:
     source, target = history_of(content), fresh()

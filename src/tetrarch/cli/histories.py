@@ -138,6 +138,8 @@ def _naming(folder: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         ours = translate(error, "read history", folder)
+        if isinstance(ours, StorageFull):  # sorting a long history needs room for a while
+            raise StorageFullAtStart("read history", path=folder) from error
         if ours is None:
             raise
         raise ours from error

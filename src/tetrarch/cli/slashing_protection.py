@@ -157,10 +157,14 @@ def export(
       or cannot be written, 74 disk, 78 the chain is not known yet.
     """  # noqa: D301 - \b keeps the help's lines
     cluster = load_cluster(folder)
+    left_out: list[str] = []
     by_root = {v.pubkey: v.public_share(cluster.share_index) for v in cluster.validators}
 
     def name_of(root: bytes) -> bytes | None:
-        return by_root.get(PubKey(root)) if keys is KeyKind.SHARE else root
+        name = by_root.get(PubKey(root)) if keys is KeyKind.SHARE else root
+        if name is None:
+            left_out.append("0x" + root.hex())
+        return name
 
     with (
         opened(folder, create=False) as histories,
@@ -178,14 +182,29 @@ def export(
             report=report,
         )
     if as_json:
-        told = {"keys": exported.keys, "blocks": exported.blocks, "votes": exported.votes}
-        head = {"ok": True, "folder": str(folder), "file": str(file), "named_by": keys.value}
-        print(json.dumps({**head, "genesis_validators_root": "0x" + chain.hex(), **told}))
+        answer = {
+            "ok": True,
+            "folder": str(folder),
+            "file": str(file),
+            "named_by": keys.value,
+            "genesis_validators_root": "0x" + chain.hex(),
+            "keys": exported.keys,
+            "blocks": exported.blocks,
+            "votes": exported.votes,
+            "left_out": left_out,
+        }
+        print(json.dumps(answer))
         return
     print(
         f"exported {file}: {exported.keys} keys by {keys.value}, {exported.blocks} blocks, "
         f"{exported.votes} votes"
     )
+    if left_out:
+        print(
+            f"note: left out {len(left_out)} keys of which this node has no share, such as "
+            f"{left_out[0]}; --keys root writes them too",
+            file=sys.stderr,
+        )
 
 
 @app.command()
