@@ -108,5 +108,5 @@ def test_always_in_a_known_state_from_which_it_recovers(steps: list[tuple[Event,
     for _ in range(3):
         if health.may_probe(now_s):
             health = after(ProbeStarted(), health=health, at_s=now_s)
-        health = after(GOOD, health=health, at_s=now_s)
+        health = after(Succeeded(), GOOD, health=health, at_s=now_s)
     assert health.condition is Condition.HEALTHY

@@ -67,7 +67,7 @@ class ProbeAbandoned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
-    """It said how far it is; an answer, too."""
+    """It said how far it is. That it answered is told apart, by ``Succeeded``."""
 
     sync_distance: int
     is_syncing: bool = False
@@ -121,8 +121,7 @@ class Health:
             case ProbeAbandoned():
                 return replace(self, probing=False)
             case Reported():
-                answered = self._succeeded(rules)
-                return replace(answered, good_reports=self._good_reports(event, rules))
+                return replace(self, good_reports=self._good_reports(event, rules))
 
     def _succeeded(self, rules: HealthRules) -> Self:
         if self.circuit is Circuit.CLOSED:

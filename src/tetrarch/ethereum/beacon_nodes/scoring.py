@@ -45,9 +45,8 @@ class Standing:
 
     def overdue(self, waited_ms: float) -> Self:
         """No answer came within ``waited_ms``: its latency is at least that."""
-        if self.latency_ms is not None and self.latency_ms >= waited_ms:
-            return self
-        return self.answered(waited_ms)
+        known_ms = LATENCY_HALF_MS if self.latency_ms is None else self.latency_ms
+        return self if known_ms >= waited_ms else self.answered(waited_ms)
 
     def synced(self, sync_distance: int) -> Self:
         """The node said how far behind the head it is."""

@@ -1,0 +1,157 @@
+"""Answers of which there is one right one: asked of all nodes, compared, kept for the epoch.
+
+``ChainIdentity`` finds out which chain the nodes follow and keeps those of another one out.
+"""
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tetrarch.ethereum.beacon_node.ports import BeaconNode, Genesis
+from tetrarch.ethereum.beacon_nodes.agreement import Agreement, Statement, agree, is_settled
+from tetrarch.ethereum.beacon_nodes.asking import ask_all
+from tetrarch.ethereum.beacon_nodes.member import Call, Member, Reply
+from tetrarch.ethereum.beacon_nodes.pool import Pool, now_s, successes, until
+from tetrarch.ethereum.spec.chain import ChainSpec
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """An agreement with the names that belong to it."""
+
+    agreement: Agreement
+    asked: int
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether it is worth keeping: nobody else was asked, or two said the same."""
+        return self.agreement.by_majority and (
+            self.asked == 1 or len(self.agreement.supporters) > 1
+        )
+
+
+async def ask_checked(pool: Pool, call: Call[T], key: Callable[[T], Hashable]) -> tuple[T, Checked]:
+    """Ask all nodes of a tier; the answer that more than half give, else the best node's.
+
+    ``key`` is equal for answers that mean the same.
+
+    Raises:
+        BeaconNodeUnreachable, BeaconNodeRefused, BeaconNodeAnswerInvalid: nobody answered.
+    """
+    wait_s = pool.settings.check_wait_ms / 1000
+    asked = 0
+
+    def stop_at(good: Sequence[Reply[T]], tier: Sequence[Member]) -> float | None:
+        nonlocal asked
+        asked = len(tier)
+        if is_settled(_statements(good, key), electorate=asked):
+            return 0.0
+        return good[0].arrived_s + wait_s
+
+    replies = await pool.gather(call, stop_at=stop_at)
+    agreement = agree(_statements(replies, key))
+    by_place = {reply.member.place: reply for reply in replies}
+    if agreement is None:  # gather returns at least one
+        return replies[0].value, Checked(
+            Agreement(node=0, supporters=(), dissenters=(), by_majority=False), asked
+        )
+    if agreement.dissenters:
+        names = {place: reply.member.name for place, reply in by_place.items()}
+        pool.log.warning(
+            "beacon_nodes_disagreed",
+            request=call.what,
+            taken_from=[names[place] for place in agreement.supporters],
+            others=[names[place] for place in agreement.dissenters],
+            by_majority=agreement.by_majority,
+        )
+        for place in agreement.dissenters:
+            pool.observer.outvoted(names[place], call.what, "outvoted")
+    return by_place[agreement.node].value, Checked(agreement, asked)
+
+
+def _statements(replies: Sequence[Reply[T]], key: Callable[[T], Hashable]) -> list[Statement]:
+    return [
+        Statement(node=each.member.place, key=key(each.value), score=each.member.score)
+        for each in replies
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Identity:
+    genesis: Genesis
+    spec: ChainSpec
+
+    @property
+    def key(self) -> Hashable:
+        """What must be equal; nodes may know of different future forks."""
+        spec = self.spec
+        return (
+            self.genesis.validators_root,
+            self.genesis.time_s,
+            spec.preset,
+            spec.slot_duration_ms,
+            spec.slots_per_epoch,
+        )
+
+
+async def _identity_of(node: BeaconNode) -> _Identity:
+    return _Identity(await node.genesis(), await node.chain_spec())
+
+
+_IDENTITY = Call("chain_spec", _identity_of)
+
+
+class ChainIdentity:
+    """Which chain this is. Asked once; a node that says otherwise is left out from then on."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._known: _Identity | None = None
+        self._verified: set[int] = set()  # only tested for membership
+
+    @property
+    def known_spec(self) -> ChainSpec | None:
+        """The constants, if they were asked for already."""
+        return None if self._known is None else self._known.spec
+
+    async def spec(self) -> ChainSpec:
+        """The chain's constants; raises what ``BeaconNode`` does."""
+        return (await self._identity()).spec
+
+    async def genesis(self) -> Genesis:
+        """The chain's genesis; raises what ``BeaconNode`` does."""
+        return (await self._identity()).genesis
+
+    async def _identity(self) -> _Identity:
+        if self._known is None:
+            found, checked = await ask_checked(self._pool, _IDENTITY, lambda each: each.key)
+            self._known = found
+            for member in self._pool.members:
+                if member.place in checked.agreement.supporters:
+                    self._verified.add(member.place)
+                if member.place in checked.agreement.dissenters:
+                    self._leave_out(member)
+        return self._known
+
+    async def verify(self, *, limit_s: float) -> None:
+        """Ask those who have not said yet which chain they follow, and those left out again."""
+        if self._known is None:
+            return
+        unsure = [each for each in self._pool.members if each.place not in self._verified]
+        replies = await ask_all(unsure, _IDENTITY, stop_at=until(now_s() + limit_s))
+        for reply in successes(replies):
+            member = reply.member
+            if reply.value.key != self._known.key:
+                self._leave_out(member)
+                continue
+            self._verified.add(member.place)
+            if member.foreign:
+                member.foreign = False
+                self._pool.log.info("beacon_node_on_our_chain", beacon_node=member.name)
+
+    def _leave_out(self, member: Member) -> None:
+        if not member.foreign:
+            member.foreign = True
+            self._pool.log.error("beacon_node_on_another_chain", beacon_node=member.name)

@@ -1,0 +1,99 @@
+"""Who has which duty in an epoch: compared between the nodes, and kept until a reorg."""
+
+from collections.abc import Callable, Hashable
+from typing import TypeVar, cast
+
+from tetrarch.clock import Clock
+from tetrarch.ethereum.beacon_node.ports import (
+    AttesterDuties,
+    ProposerDuties,
+    SyncDuties,
+    ValidatorRecord,
+)
+from tetrarch.ethereum.beacon_nodes.checking import ChainIdentity, ask_checked
+from tetrarch.ethereum.beacon_nodes.epoch_cache import EpochCache, Kind
+from tetrarch.ethereum.beacon_nodes.event_keys import Reorg
+from tetrarch.ethereum.beacon_nodes.member import Call
+from tetrarch.ethereum.beacon_nodes.pool import Pool
+
+T = TypeVar("T")
+
+
+class EpochAnswers:
+    """Asks and keeps. All methods raise what ``BeaconNode`` does.
+
+    An answer that more than half of the nodes asked did not agree on is given, but not kept.
+    Roots on which duties depend are not compared: nodes may take them from two versions of the API.
+    """
+
+    def __init__(self, pool: Pool, identity: ChainIdentity, clock: Clock) -> None:
+        self._pool = pool
+        self._identity = identity
+        self._clock = clock
+        self._cache = EpochCache()
+
+    async def validators(
+        self, pubkeys: tuple[bytes, ...], *, state_id: str
+    ) -> tuple[ValidatorRecord, ...]:
+        """See ``BeaconNode``. Balances are not compared, and as old as the answer."""
+        call = Call("validators", lambda node: node.validators(pubkeys, state_id=state_id))
+
+        def key(records: tuple[ValidatorRecord, ...]) -> Hashable:
+            return frozenset((each.index, each.pubkey, each.status) for each in records)
+
+        if state_id != "head":
+            return (await ask_checked(self._pool, call, key))[0]
+        chain = await self._identity.spec()
+        epoch = chain.epoch_of(max(chain.slot_at(self._clock.wall_s()), 0))
+        return await self._kept(Kind.VALIDATORS, epoch, pubkeys, call, key)
+
+    async def attester_duties(self, epoch: int, indices: tuple[int, ...]) -> AttesterDuties:
+        """See ``BeaconNode``."""
+        call = Call("attester_duties", lambda node: node.attester_duties(epoch, indices))
+        return await self._kept(
+            Kind.ATTESTERS, epoch, indices, call, lambda answer: frozenset(answer.duties)
+        )
+
+    async def proposer_duties(self, epoch: int) -> ProposerDuties:
+        """See ``BeaconNode``."""
+        call = Call("proposer_duties", lambda node: node.proposer_duties(epoch))
+        return await self._kept(
+            Kind.PROPOSERS, epoch, (), call, lambda answer: frozenset(answer.duties)
+        )
+
+    async def sync_duties(self, epoch: int, indices: tuple[int, ...]) -> SyncDuties:
+        """See ``BeaconNode``."""
+        call = Call("sync_duties", lambda node: node.sync_duties(epoch, indices))
+        return await self._kept(
+            Kind.SYNC, epoch, indices, call, lambda answer: frozenset(answer.duties)
+        )
+
+    def reorganized(self, reorg: Reorg) -> None:
+        """Forget what the replaced blocks may have decided."""
+        chain = self._identity.known_spec
+        if chain is None:
+            return
+        forgotten = self._cache.reorganized(
+            ancestor_slot=reorg.ancestor_slot, slots_per_epoch=chain.slots_per_epoch
+        )
+        if forgotten:
+            self._pool.log.info(
+                "kept_answers_dropped", slot=reorg.slot, since_slot=reorg.ancestor_slot
+            )
+
+    async def _kept(
+        self,
+        kind: Kind,
+        epoch: int,
+        arguments: Hashable,
+        call: Call[T],
+        key: Callable[[T], Hashable],
+    ) -> T:
+        kept = self._cache.get(kind, epoch, arguments)
+        if kept is not None:
+            return cast("T", kept)  # the kind says which type it is
+        generation = self._cache.generation
+        answer, checked = await ask_checked(self._pool, call, key)
+        if checked.is_sure:
+            self._cache.put(kind, epoch, arguments, answer, generation=generation)
+        return answer

@@ -1,0 +1,70 @@
+"""Which events of several nodes are the same, and what reorgs say. Pure."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+from tetrarch.errors import InputInvalid
+from tetrarch.ethereum.beacon_node.ports import BeaconEvent
+from tetrarch.ethereum.spec.values import parse_uint64
+
+SEEN_MAX = 4096
+# What names an event; the rest may differ between nodes (optimistic or not, how deep).
+_NAMING = {
+    "head": ("slot", "block"),
+    "block": ("slot", "block"),
+    "block_gossip": ("slot", "block"),
+    "chain_reorg": ("slot", "old_head_block", "new_head_block"),
+    "finalized_checkpoint": ("epoch", "block"),
+}
+
+
+def event_key(event: BeaconEvent) -> Hashable:
+    """Equal for events that tell the same."""
+    names = _NAMING.get(event.topic)
+    if names is None or any(name not in event.data for name in names):
+        names = tuple(sorted(event.data))
+    return event.topic, tuple((name, repr(event.data[name])) for name in names)
+
+
+class SeenEvents:
+    """Tells new events from known ones; remembers the last ``SEEN_MAX``."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Hashable, None] = {}
+
+    def is_new(self, event: BeaconEvent) -> bool:
+        """Whether no node told of it yet; remembers it."""
+        key = event_key(event)
+        if key in self._seen:
+            return False
+        self._seen[key] = None
+        if len(self._seen) > SEEN_MAX:
+            del self._seen[next(iter(self._seen))]
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Reorg:
+    """The head moved to another branch; blocks after ``ancestor_slot`` may have been replaced."""
+
+    slot: int
+    ancestor_slot: int
+
+
+def parse_reorg(event: BeaconEvent) -> Reorg:
+    """Read a ``chain_reorg`` event.
+
+    Raises:
+        InputInvalid: it lacks slot or depth.
+    """
+    slot = parse_uint64(event.data.get("slot"), what="slot")
+    depth = parse_uint64(event.data.get("depth"), what="depth")
+    return Reorg(slot, max(slot - depth, 0))
+
+
+def slot_of(event: BeaconEvent) -> int | None:
+    """The slot that the event is about, if it names one."""
+    try:
+        return parse_uint64(event.data.get("slot"), what="slot")
+    except InputInvalid:
+        return None

@@ -1,0 +1,66 @@
+"""Background: polls every node's health, and listens to reorgs so that caches stay right."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+
+from tetrarch.errors import InputInvalid
+from tetrarch.ethereum.beacon_node.ports import BeaconEvent
+from tetrarch.ethereum.beacon_nodes.asking import ask_all
+from tetrarch.ethereum.beacon_nodes.checking import ChainIdentity
+from tetrarch.ethereum.beacon_nodes.event_keys import Reorg, parse_reorg
+from tetrarch.ethereum.beacon_nodes.health import Condition
+from tetrarch.ethereum.beacon_nodes.member import Call
+from tetrarch.ethereum.beacon_nodes.pool import Pool, now_s, successes, until
+
+_SYNCING = Call("syncing", lambda node: node.syncing(), timed=True)
+PROBE_PAUSE_S = 0.25  # between two probes of a node that answers again
+
+
+async def poll_health(
+    pool: Pool, identity: ChainIdentity, *, period_s: Callable[[], float]
+) -> None:
+    """Ask every node how far it is, until cancelled; a node that is down only when its time came."""
+    next_poll_s = now_s()
+    while True:
+        due = now_s() >= next_poll_s
+        members = [
+            each
+            for each in pool.members
+            if each.health.may_probe(now_s()) or (due and each.condition is not Condition.DOWN)
+        ]
+        if due:
+            next_poll_s = now_s() + period_s()
+        replies = await ask_all(members, _SYNCING, stop_at=until(now_s() + period_s()))
+        for member in members:
+            if all(reply.member is not member for reply in replies):
+                member.was_silent()
+        for reply in successes(replies):
+            reply.member.reported(reply.value)
+        await identity.verify(limit_s=period_s())
+        pool.electorate()  # notes whether fallbacks stand in
+        await asyncio.sleep(max(_next_s(pool, next_poll_s) - now_s(), 0))
+
+
+def _next_s(pool: Pool, next_poll_s: float) -> float:
+    pause_s = now_s() + PROBE_PAUSE_S
+    probes = [
+        max(member.health.retry_at_s, pause_s)
+        for member in pool.members
+        if member.condition is Condition.DOWN
+    ]
+    return min([next_poll_s, *probes])
+
+
+async def follow_reorgs(
+    pool: Pool,
+    stream: Callable[[tuple[str, ...]], AsyncGenerator[BeaconEvent, None]],
+    on_reorg: Callable[[Reorg], None],
+) -> None:
+    """Hand on every reorg that a node tells of, until cancelled."""
+    async with aclosing(stream(("chain_reorg",))) as events:
+        async for event in events:
+            try:
+                on_reorg(parse_reorg(event))
+            except InputInvalid as error:
+                pool.log.debug("beacon_node_event_refused", topic=event.topic, reason=str(error))
