@@ -186,6 +186,21 @@ def test_data_that_is_included_raises_a_node_above_an_equal_one() -> None:
     run(scenario, primaries="ab")
 
 
+def test_node_that_is_outvoted_again_and_again_is_no_longer_the_best() -> None:
+    async def scenario(world: World) -> None:
+        for name, delay_s in zip("abc", (0.001, 0.05, 0.05), strict=True):
+            world[name].delay_s = delay_s
+            world[name].answers["node_version"] = name
+        await world.attestation()
+        assert await world.several.node_version() == "a"
+        world["a"].answers["attestation_data"] = data("lie")
+        for _ in range(10):
+            await world.attestation()
+        assert await world.several.node_version() != "a"
+
+    run(scenario)
+
+
 # Duties
 
 
@@ -212,6 +227,16 @@ def test_duties_without_majority_come_from_the_best_and_are_not_kept() -> None:
         assert world["a"].asked.count("attester_duties") == 2
 
     run(scenario, primaries="ab")
+
+
+def test_quick_liar_does_not_win_because_the_others_are_slow() -> None:
+    async def scenario(world: World) -> None:
+        world["a"].answers["attester_duties"] = attester_duties()
+        world["b"].delay_s = world["c"].delay_s = 1.9
+        answer = await world.several.attester_duties(EPOCH, (0,))
+        assert len(answer.duties) == 1
+
+    run(scenario)
 
 
 def test_lying_validators_answer_is_outvoted() -> None:
@@ -378,13 +403,18 @@ def test_slow_read_is_hedged_and_a_failed_one_goes_to_the_next_at_once() -> None
     run(scenario)
 
 
-def test_block_is_looked_for_on_all_nodes() -> None:
+@pytest.mark.parametrize("lie", [root("lie"), None])
+def test_what_most_nodes_see_on_chain_is_true(lie: bytes | None) -> None:
     async def scenario(world: World) -> None:
-        for name in "abc":
-            world[name].answers["block_root"] = root("b") if name == "c" else None
+        world["a"].delay_s = 0.001
+        for name, told in zip("abc", (lie, root("b"), root("b")), strict=True):
+            world[name].answers["block_root"] = told
         assert await world.several.block_root(SLOT) == root("b")
-        world["c"].answers["block_root"] = None
+        for name in "abc":
+            world[name].answers["block_root"] = None
         assert await world.several.block_root(SLOT) is None
+        assert world.notes.events("beacon_nodes_disagreed")[0]["others"] == ["a"]
+        assert not [line for line in world.notes.lines if line[0] == "warning"]
 
     run(scenario)
 
@@ -419,10 +449,10 @@ def test_block_of_the_highest_value_on_the_agreed_parent_is_proposed() -> None:
     async def scenario(world: World) -> None:
         for name, made in zip("abc", (lie, poor, rich), strict=True):
             world[name].answers["produce_block"] = made
-        world["c"].delay_s = 0.4
+        world["c"].delay_s = 1.4  # a liar and one other are not enough to stop waiting
         assert await world.several.produce_block(REQUEST) == rich
-        world["c"].delay_s = 3  # too late
-        assert await world.several.produce_block(REQUEST) in (poor, lie)
+        world["a"].answers["produce_block"] = poor
+        assert await world.several.produce_block(REQUEST) == poor, "two agree: the third is late"
 
     run(scenario, value_of=lambda each: values[each.header.proposer_index])
 

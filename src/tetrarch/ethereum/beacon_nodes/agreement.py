@@ -4,6 +4,7 @@ For duties and constants: there is one right answer, and a wrong one costs the d
 of the answers win; without such a majority, the answer of the best score does.
 """
 
+from collections import Counter
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
@@ -54,3 +55,8 @@ def is_settled(statements: Iterable[Statement], *, electorate: int) -> bool:
     """Whether no further answer of the ``electorate`` nodes asked could change the result."""
     agreement = agree(statements)
     return agreement is not None and 2 * len(agreement.supporters) > electorate
+
+
+def largest(statements: Iterable[Statement]) -> int:
+    """How many say the same as most others."""
+    return max(Counter(statement.key for statement in statements).values(), default=0)

@@ -66,17 +66,12 @@ async def ask_all(
 
 
 async def ask_until_answered(
-    members: Sequence[Member],
-    call: Call[T],
-    *,
-    stagger_s: float,
-    accept: Callable[[T], bool] = lambda _value: True,
+    members: Sequence[Member], call: Call[T], *, stagger_s: float
 ) -> list[Reply[T]]:
-    """Ask one after the other, hedged, until one answers and ``accept`` takes its value."""
+    """Ask one after the other, hedged, until one answers."""
 
     def stop_at(replies: Sequence[Reply[T]]) -> float | None:
-        found = bool(replies) and replies[-1].error is None and accept(replies[-1].value)
-        return 0.0 if found else None
+        return 0.0 if replies and replies[-1].error is None else None
 
     return await ask_all(members, call, stop_at=stop_at, stagger_s=stagger_s)
 

@@ -15,6 +15,7 @@ from tetrarch.ethereum.beacon_nodes.asking import ask_all
 from tetrarch.ethereum.beacon_nodes.member import Call, Member, Reply
 from tetrarch.ethereum.beacon_nodes.pool import Pool, now_s, successes, until
 from tetrarch.ethereum.beacon_nodes.voting import (
+    QUORUM_MIN,
     Ballot,
     Basis,
     Question,
@@ -123,6 +124,7 @@ class AttestationVote:
         self._pool.observer.voted(verdict.basis.value, supporters)
         for name in outvoted:
             self._pool.observer.outvoted(name, WHAT, "outvoted")
+        self._judge(verdict)
         fields = {
             "request": WHAT,
             "slot": self._question.slot,
@@ -134,6 +136,15 @@ class AttestationVote:
             self._pool.log.warning("beacon_nodes_disagreed", **fields)
         else:
             self._pool.log.debug("beacon_nodes_agreed", **fields)
+
+    def _judge(self, verdict: Verdict) -> None:
+        """Who stands against a majority was wrong or late; others show in time on chain."""
+        if verdict.basis is not Basis.MAJORITY or len(verdict.supporters) < QUORUM_MIN:
+            return
+        for place in verdict.outvoted:
+            self._pool.members[place].judged(0.0)
+        for place in verdict.supporters:
+            self._pool.members[place].judged(1.0)
 
 
 def _ballots(replies: Sequence[Reply[AttestationData]]) -> list[Ballot]:

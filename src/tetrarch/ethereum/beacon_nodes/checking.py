@@ -8,10 +8,17 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from tetrarch.ethereum.beacon_node.ports import BeaconNode, Genesis
-from tetrarch.ethereum.beacon_nodes.agreement import Agreement, Statement, agree, is_settled
+from tetrarch.ethereum.beacon_nodes.agreement import (
+    Agreement,
+    Statement,
+    agree,
+    is_settled,
+    largest,
+)
 from tetrarch.ethereum.beacon_nodes.asking import ask_all
 from tetrarch.ethereum.beacon_nodes.member import Call, Member, Reply
 from tetrarch.ethereum.beacon_nodes.pool import Pool, now_s, successes, until
+from tetrarch.ethereum.beacon_nodes.voting import QUORUM_MIN, QUORUM_MIN_FROM
 from tetrarch.ethereum.spec.chain import ChainSpec
 
 T = TypeVar("T")
@@ -32,23 +39,34 @@ class Checked:
         )
 
 
-async def ask_checked(pool: Pool, call: Call[T], key: Callable[[T], Hashable]) -> tuple[T, Checked]:
+async def ask_checked(
+    pool: Pool, call: Call[T], key: Callable[[T], Hashable], *, may_differ: bool = False
+) -> tuple[T, Checked]:
     """Ask all nodes of a tier; the answer that more than half give, else the best node's.
 
-    ``key`` is equal for answers that mean the same.
+    Returns when more than half agree; else late nodes have ``check_wait_ms`` after the first, and
+    ``check_limit_ms`` while no two of three or more agree.
+
+    Args:
+        pool: whom to ask.
+        call: what.
+        key: equal for answers that mean the same.
+        may_differ: honest nodes see this differently now and then: no warning.
 
     Raises:
         BeaconNodeUnreachable, BeaconNodeRefused, BeaconNodeAnswerInvalid: nobody answered.
     """
-    wait_s = pool.settings.check_wait_ms / 1000
     asked = 0
 
     def stop_at(good: Sequence[Reply[T]], tier: Sequence[Member]) -> float | None:
         nonlocal asked
         asked = len(tier)
-        if is_settled(_statements(good, key), electorate=asked):
+        statements = _statements(good, key)
+        if is_settled(statements, electorate=asked):
             return 0.0
-        return good[0].arrived_s + wait_s
+        lone = asked >= QUORUM_MIN_FROM and largest(statements) < QUORUM_MIN
+        wait_ms = pool.settings.check_limit_ms if lone else pool.settings.check_wait_ms
+        return good[0].arrived_s + wait_ms / 1000
 
     replies = await pool.gather(call, stop_at=stop_at)
     agreement = agree(_statements(replies, key))
@@ -59,7 +77,8 @@ async def ask_checked(pool: Pool, call: Call[T], key: Callable[[T], Hashable]) -
         )
     if agreement.dissenters:
         names = {place: reply.member.name for place, reply in by_place.items()}
-        pool.log.warning(
+        tell = pool.log.debug if may_differ else pool.log.warning
+        tell(
             "beacon_nodes_disagreed",
             request=call.what,
             taken_from=[names[place] for place in agreement.supporters],

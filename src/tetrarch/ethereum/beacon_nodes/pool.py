@@ -91,10 +91,8 @@ class Pool:
         roles = {member.fallback for member in members}
         return sum(member.fallback in roles for member in self.members)
 
-    async def read(self, call: Call[T], *, accept: Callable[[T], bool] = lambda _: True) -> T:
+    async def read(self, call: Call[T]) -> T:
         """The answer of the best node that has one; others are asked when it is slow or fails.
-
-        Where ``accept`` takes no answer, the first one is returned all the same.
 
         Raises:
             BeaconNodeUnreachable, BeaconNodeRefused, BeaconNodeAnswerInvalid: nobody answered.
@@ -102,10 +100,10 @@ class Pool:
         hedge_s = self.settings.hedge_ms / 1000
         failed: list[Reply[T]] = []
         for tier in self.walk():
-            replies = await ask_until_answered(tier, call, stagger_s=hedge_s, accept=accept)
+            replies = await ask_until_answered(tier, call, stagger_s=hedge_s)
             good = successes(replies)
             if good:
-                return next((each for each in good if accept(each.value)), good[0]).value
+                return good[0].value
             failed += replies
             if any(blames_request(reply) for reply in replies):
                 break

@@ -1,5 +1,6 @@
 """What nodes make: blocks, aggregates and contributions, each asked of all and the best taken."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
@@ -8,6 +9,7 @@ from tetrarch.ethereum.beacon_node.ports import BeaconNode, BlockRequest
 from tetrarch.ethereum.beacon_nodes.block_choice import Offer, choose
 from tetrarch.ethereum.beacon_nodes.member import Call, Member, Reply
 from tetrarch.ethereum.beacon_nodes.pool import Pool
+from tetrarch.ethereum.beacon_nodes.voting import QUORUM_MIN, QUORUM_MIN_FROM
 from tetrarch.ethereum.spec.aggregates import Aggregate, SyncCommitteeContribution
 from tetrarch.ethereum.spec.proposals import Proposal
 
@@ -18,17 +20,24 @@ Made = TypeVar("Made", bound=Aggregate | SyncCommitteeContribution)
 
 
 async def best_block(
-    pool: Pool, request: BlockRequest, *, wait_s: float, value_of: ValueOf
+    pool: Pool, request: BlockRequest, *, wait_s: float, limit_s: float, value_of: ValueOf
 ) -> tuple[Proposal, int]:
     """The block to propose, and the place of the node that made it.
 
-    Waits ``wait_s`` after the first block for others.
+    Others have ``wait_s`` after the first block, and ``limit_s`` while no two of three or more nodes
+    build on the same parent.
 
     Raises:
         BeaconNodeUnreachable, BeaconNodeRefused, BeaconNodeAnswerInvalid: there is no block.
     """
+
+    def stop_at(good: Sequence[Reply[Proposal]], tier: Sequence[Member]) -> float | None:
+        parents = Counter(reply.value.header.parent_root for reply in good)
+        lone = len(tier) >= QUORUM_MIN_FROM and max(parents.values()) < QUORUM_MIN
+        return good[0].arrived_s + (limit_s if lone else wait_s)
+
     call = Call("produce_block", lambda node: node.produce_block(request))
-    replies = await pool.gather(call, stop_at=_some_time_after_the_first(wait_s))
+    replies = await pool.gather(call, stop_at=stop_at)
     offers = [
         Offer(
             node=reply.member.place,
@@ -88,9 +97,3 @@ class Fullest(Generic[Made]):
     def _stop_at(self, good: Sequence[Reply[Made | None]], _tier: Sequence[Member]) -> float | None:
         first = next((reply for reply in good if reply.value is not None), None)
         return None if first is None else first.arrived_s + self.wait_s
-
-
-def _some_time_after_the_first(
-    wait_s: float,
-) -> Callable[[Sequence[Reply[Proposal]], Sequence[Member]], float | None]:
-    return lambda good, _tier: good[0].arrived_s + wait_s

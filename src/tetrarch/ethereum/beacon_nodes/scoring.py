@@ -3,8 +3,9 @@
     score = 1 / (1 + sync_distance)  x  (1 + inclusion) / 2  x  1000 / (1000 + latency_ms)
 
 * ``sync_distance``: slots that the node says it is behind the head (0 = follows it).
-* ``inclusion``: of the duties done with this node's data, the moving share that was seen
-  included on chain, 0 to 1; 1 until something is known.
+* ``inclusion``: how much of its data was good, 0 to 1, a moving average over duties: the share
+  of the duties done with it that was seen included on chain; and for each vote 1 when it was
+  with the majority, 0 when a majority outvoted it. 1 until something is known.
 * ``latency_ms``: moving average of its answers' delays; 1000 until something is known.
 
 The score is in (0, 1], falls with distance and latency and grows with inclusion. One slot behind

@@ -1,10 +1,10 @@
 """Several beacon nodes behind the port of one. This file says who is asked for what.
 
 * attestation data: voted on (``attesting``, ``voting``);
-* duties, validators, the chain's constants: compared (``checking``), and the first two kept for
-  the epoch (``epoch_answers``);
+* duties, validators, heads, blocks, the chain's constants: compared (``checking``), and the first
+  two kept for the epoch (``epoch_answers``);
 * blocks, aggregates, contributions: asked of all, the best taken (``production``);
-* other reads: the best node, hedged (``pool``);
+* what says something of a node only: the best node, hedged (``pool``);
 * submissions: to all, one is enough (``submitting``);
 * events: merged (``streaming``); other requests: the best node (``proxying``).
 
@@ -12,7 +12,7 @@ Spawn ``watch()``, which keeps health and caches right; all works without it, on
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TypeVar
 
@@ -38,7 +38,7 @@ from tetrarch.ethereum.beacon_node.ports import (
 )
 from tetrarch.ethereum.beacon_nodes import production, proxying, watching
 from tetrarch.ethereum.beacon_nodes.attesting import AttestationVote
-from tetrarch.ethereum.beacon_nodes.checking import ChainIdentity
+from tetrarch.ethereum.beacon_nodes.checking import ChainIdentity, ask_checked
 from tetrarch.ethereum.beacon_nodes.epoch_answers import EpochAnswers
 from tetrarch.ethereum.beacon_nodes.member import Call
 from tetrarch.ethereum.beacon_nodes.pool import Pool
@@ -63,6 +63,7 @@ from tetrarch.ethereum.spec.values import AttestationData, Fork
 from tetrarch.observability.logs import Log
 
 T = TypeVar("T")
+H = TypeVar("H", bound=Hashable)
 WINNERS_MAX = 256  # slots and kinds of data whose source is remembered
 
 
@@ -182,20 +183,20 @@ class SeveralBeaconNodes:
         return await self._answers.sync_duties(epoch, indices)
 
     async def head(self) -> BlockSummary:
-        """See ``BeaconNode``; of the best node."""
-        return await self._read("head", lambda node: node.head())
+        """See ``BeaconNode``; compared."""
+        return await self._compare("head", lambda node: node.head())
 
     async def block(self, block_id: str) -> BlockSummary | None:
-        """See ``BeaconNode``; of the best node that has it."""
-        return await self._find("block", lambda node: node.block(block_id))
+        """See ``BeaconNode``; compared."""
+        return await self._compare("block", lambda node: node.block(block_id))
 
     async def block_root(self, slot: int) -> bytes | None:
-        """See ``BeaconNode``; of the best node that has it."""
-        return await self._find("block_root", lambda node: node.block_root(slot))
+        """See ``BeaconNode``; compared."""
+        return await self._compare("block_root", lambda node: node.block_root(slot))
 
     async def finality_checkpoints(self, state_id: str = "head") -> FinalityCheckpoints:
-        """See ``BeaconNode``; of the best node."""
-        return await self._read(
+        """See ``BeaconNode``; compared."""
+        return await self._compare(
             "finality_checkpoints", lambda node: node.finality_checkpoints(state_id)
         )
 
@@ -246,7 +247,11 @@ class SeveralBeaconNodes:
     async def produce_block(self, request: BlockRequest) -> Proposal:
         """See ``BeaconNode``; by parent, value, score and arrival."""
         proposal, place = await production.best_block(
-            self._pool, request, wait_s=await self._block_wait_s(), value_of=self._value_of
+            self._pool,
+            request,
+            wait_s=await self._block_wait_s(),
+            limit_s=await self._block_limit_s(),
+            value_of=self._value_of,
         )
         self._remember("produce_block", request.slot, (place,))
         return proposal
@@ -334,8 +339,11 @@ class SeveralBeaconNodes:
     async def _read(self, what: str, send: Callable[[BeaconNode], Awaitable[T]]) -> T:
         return await self._pool.read(Call(what, send))
 
-    async def _find(self, what: str, send: Callable[[BeaconNode], Awaitable[T | None]]) -> T | None:
-        return await self._pool.read(Call(what, send), accept=lambda found: found is not None)
+    async def _compare(self, what: str, send: Callable[[BeaconNode], Awaitable[H]]) -> H:
+        answer, _ = await ask_checked(
+            self._pool, Call(what, send), lambda found: found, may_differ=True
+        )
+        return answer
 
     def _remember(self, what: str, slot: int, places: tuple[int, ...]) -> None:
         self._winners[what, slot] = places
@@ -360,3 +368,8 @@ class SeveralBeaconNodes:
         set_ms = self._settings.block_wait_ms
         chain = await self.chain_spec()
         return chain.slot_duration_ms / 24_000 if set_ms is None else set_ms / 1000
+
+    async def _block_limit_s(self) -> float:
+        set_ms = self._settings.block_limit_ms
+        chain = await self.chain_spec()
+        return chain.slot_duration_ms / 8_000 if set_ms is None else set_ms / 1000
