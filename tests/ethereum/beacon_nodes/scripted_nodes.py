@@ -14,6 +14,7 @@ from tetrarch.ethereum.beacon_node.ports import (
     AttesterDuty,
     BeaconEvent,
     BeaconNode,
+    FinalityCheckpoints,
     Genesis,
     ProxyRequest,
     ProxyResponse,
@@ -22,7 +23,7 @@ from tetrarch.ethereum.beacon_node.ports import (
 from tetrarch.ethereum.beacon_nodes.several import SeveralBeaconNodes
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.ethereum.spec.domains import ForkActivation, ForkSchedule
-from tetrarch.ethereum.spec.values import AttestationData, Fork
+from tetrarch.ethereum.spec.values import AttestationData, Checkpoint, Fork
 from tetrarch.sim.loop import EPOCH_S, SimClock, simulate
 from tetrarch.supervision import Supervisor
 
@@ -49,6 +50,10 @@ SYNCED = SyncStatus(
 )
 SYNCING = SyncStatus(
     head_slot=1, sync_distance=SLOT, is_syncing=True, is_optimistic=False, el_offline=False
+)
+_SOURCE = Checkpoint(epoch=EPOCH - 1, root=root("source"))
+FINALITY = FinalityCheckpoints(
+    previous_justified=_SOURCE, current_justified=_SOURCE, finalized=_SOURCE
 )
 
 
@@ -101,6 +106,7 @@ class ScriptedNode:
             "syncing": SYNCED,
             "attestation_data": lambda slot, _index: honest(slot),
             "attester_duties": lambda epoch, _indices: attester_duties(SLOT, epoch=epoch),
+            "finality_checkpoints": FINALITY,
             "submit_attestations": None,
             "publish_block": None,
             **answers,
@@ -253,8 +259,7 @@ class World:
             clock=SimClock(asyncio.get_running_loop()),
             spawner=supervisor,
             log=cast("Any", self.notes),
-            observer=self.notes,
-            **options,
+            **{"observer": self.notes, **options},
         )
 
     def __getitem__(self, name: str) -> ScriptedNode:

@@ -13,7 +13,7 @@ from tetrarch.ethereum.beacon_node.errors import BeaconNodeAnswerInvalid, Beacon
 from tetrarch.ethereum.beacon_node.ports import BeaconNode
 from tetrarch.ethereum.beacon_nodes.asking import ask_all
 from tetrarch.ethereum.beacon_nodes.member import Call, Member, Reply
-from tetrarch.ethereum.beacon_nodes.pool import Pool, now_s, successes, until
+from tetrarch.ethereum.beacon_nodes.pool import Gathering, Pool, now_s, successes, until
 from tetrarch.ethereum.beacon_nodes.voting import (
     QUORUM_MIN,
     Ballot,
@@ -63,7 +63,13 @@ class AttestationVote:
                 "ask attestation data", status=400, message="the slot has not begun", slot=slot
             )
         call = Call(WHAT, self._ask, timed=True)
-        replies = await self._pool.gather(call, stop_at=self._stop_at, patience_s=self._limit_s)
+        rules = Gathering(
+            stop_at=self._stop_at,
+            enough=self._is_enough,
+            patience_s=self._limit_s,
+            spare_wait_s=self._wait_s,
+        )
+        replies = await self._pool.gather(call, rules)
         self._meet([reply.member for reply in replies])
         verdict = self._count(replies)
         if verdict.basis is Basis.JUSTIFIED and len(replies) > 1:
@@ -97,6 +103,10 @@ class AttestationVote:
             return 0.0
         wait_s = self._wait_s if convincing(self._question, ballots) else self._limit_s
         return replies[0].arrived_s + wait_s
+
+    def _is_enough(self, replies: Sequence[Reply[AttestationData]], tier: Sequence[Member]) -> bool:
+        self._meet(tier)
+        return self._count(replies).basis is Basis.MAJORITY
 
     def _meet(self, tier: Sequence[Member]) -> None:
         """The tier that is asked may be a later one."""

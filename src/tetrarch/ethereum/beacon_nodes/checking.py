@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from tetrarch.errors import InvariantBroken
 from tetrarch.ethereum.beacon_node.ports import BeaconNode, Genesis
 from tetrarch.ethereum.beacon_nodes.agreement import (
     Agreement,
@@ -17,7 +18,7 @@ from tetrarch.ethereum.beacon_nodes.agreement import (
 )
 from tetrarch.ethereum.beacon_nodes.asking import ask_all
 from tetrarch.ethereum.beacon_nodes.member import Call, Member, Reply
-from tetrarch.ethereum.beacon_nodes.pool import Pool, now_s, successes, until
+from tetrarch.ethereum.beacon_nodes.pool import Gathering, Pool, now_s, successes, until
 from tetrarch.ethereum.beacon_nodes.voting import QUORUM_MIN, QUORUM_MIN_FROM
 from tetrarch.ethereum.spec.chain import ChainSpec
 
@@ -26,17 +27,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """An agreement with the names that belong to it."""
+    """An agreement, and how many nodes are configured that could have had a say."""
 
     agreement: Agreement
-    asked: int
+    configured: int
 
     @property
     def is_sure(self) -> bool:
-        """Whether it is worth keeping: nobody else was asked, or two said the same."""
-        return self.agreement.by_majority and (
-            self.asked == 1 or len(self.agreement.supporters) > 1
-        )
+        """Whether it is worth keeping: two said the same, or there is one node only."""
+        alike = len(self.agreement.supporters)
+        return self.agreement.by_majority and alike >= min(self.configured, QUORUM_MIN)
 
 
 async def ask_checked(
@@ -56,25 +56,26 @@ async def ask_checked(
     Raises:
         BeaconNodeUnreachable, BeaconNodeRefused, BeaconNodeAnswerInvalid: nobody answered.
     """
-    asked = 0
+    configured = 0
 
     def stop_at(good: Sequence[Reply[T]], tier: Sequence[Member]) -> float | None:
-        nonlocal asked
-        asked = len(tier)
+        nonlocal configured
+        configured = pool.configured(tier)
         statements = _statements(good, key)
-        if is_settled(statements, electorate=asked):
+        if is_settled(statements, electorate=len(tier)):
             return 0.0
-        lone = asked >= QUORUM_MIN_FROM and largest(statements) < QUORUM_MIN
+        lone = len(tier) >= QUORUM_MIN_FROM and largest(statements) < QUORUM_MIN
         wait_ms = pool.settings.check_limit_ms if lone else pool.settings.check_wait_ms
         return good[0].arrived_s + wait_ms / 1000
 
-    replies = await pool.gather(call, stop_at=stop_at)
+    def enough(good: Sequence[Reply[T]], _tier: Sequence[Member]) -> bool:
+        return largest(_statements(good, key)) >= QUORUM_MIN
+
+    replies = await pool.gather(call, Gathering(stop_at=stop_at, enough=enough))
     agreement = agree(_statements(replies, key))
     by_place = {reply.member.place: reply for reply in replies}
-    if agreement is None:  # gather returns at least one
-        return replies[0].value, Checked(
-            Agreement(node=0, supporters=(), dissenters=(), by_majority=False), asked
-        )
+    if agreement is None:
+        raise InvariantBroken("gathered replies are at least one")
     if agreement.dissenters:
         names = {place: reply.member.name for place, reply in by_place.items()}
         tell = pool.log.debug if may_differ else pool.log.warning
@@ -87,7 +88,7 @@ async def ask_checked(
         )
         for place in agreement.dissenters:
             pool.observer.outvoted(names[place], call.what, "outvoted")
-    return by_place[agreement.node].value, Checked(agreement, asked)
+    return by_place[agreement.node].value, Checked(agreement, configured)
 
 
 def _statements(replies: Sequence[Reply[T]], key: Callable[[T], Hashable]) -> list[Statement]:

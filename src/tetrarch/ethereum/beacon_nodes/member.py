@@ -87,7 +87,7 @@ class Member:
         """
         loop = asyncio.get_running_loop()
         started_s = loop.time()
-        if self.condition is Condition.DOWN:
+        if self.health.may_probe(started_s):
             self._step(ProbeStarted(), started_s)
         outcome = "overdue"
         try:

@@ -12,6 +12,8 @@ another chain are in no tier.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 from tetrarch.errors import invariant
@@ -22,6 +24,7 @@ from tetrarch.ethereum.beacon_nodes.health import Condition
 from tetrarch.ethereum.beacon_nodes.member import BeaconNodeError, Call, Member, Reply
 from tetrarch.ethereum.beacon_nodes.ports import Observer
 from tetrarch.ethereum.beacon_nodes.settings import Settings
+from tetrarch.ethereum.beacon_nodes.voting import QUORUM_MIN_FROM
 from tetrarch.observability.logs import Log
 
 T = TypeVar("T")
@@ -109,20 +112,11 @@ class Pool:
                 break
         raise most_telling(failed, call.what)
 
-    async def gather(
-        self,
-        call: Call[T],
-        *,
-        stop_at: Callable[[Sequence[Reply[T]], Sequence[Member]], float | None],
-        patience_s: float | None = None,
-    ) -> list[Reply[T]]:
+    async def gather(self, call: Call[T], rules: "Gathering[T]") -> list[Reply[T]]:
         """Ask a whole tier at once; the successful replies of the first tier that has any.
 
-        Args:
-            call: what.
-            stop_at: gets the successful replies so far, at least one, and who was asked; says
-                until when to wait for more, by the loop's clock. None: for all.
-            patience_s: without any success for so long, the next tier is asked, if there is one.
+        Where they are not enough to tell who is right, the other nodes of the same roles are
+        asked too, although they are degraded or down: one may have come back unnoticed.
 
         Raises:
             BeaconNodeUnreachable, BeaconNodeRefused, BeaconNodeAnswerInvalid: nobody answered.
@@ -130,16 +124,30 @@ class Pool:
         failed: list[Reply[T]] = []
         tiers = self.walk()
         for tier in tiers:
-            more = patience_s is not None and tier is not tiers[-1]
-            limit = Limit(tier, stop_at, started_s=now_s(), patience_s=patience_s if more else None)
-            replies = await ask_all(tier, call, stop_at=limit)
+            give_up_s = None
+            if rules.patience_s is not None and tier is not tiers[-1]:
+                give_up_s = now_s() + rules.patience_s
+            replies = await ask_all(tier, call, stop_at=partial(rules.limit_s, tier, give_up_s))
             good = successes(replies)
             if good:
+                if self.configured(tier) >= QUORUM_MIN_FROM and not rules.enough(good, tier):
+                    good += await self._ask_spare(tier, call, rules.spare_wait_s)
                 return good
             failed += replies
             if any(blames_request(reply) for reply in replies):
                 break
         raise most_telling(failed, call.what)
+
+    async def _ask_spare(
+        self, tier: Sequence[Member], call: Call[T], wait_s: float
+    ) -> list[Reply[T]]:
+        roles = {member.fallback for member in tier}
+        spare = [
+            each
+            for each in self.members
+            if each.fallback in roles and not each.foreign and each not in tier
+        ]
+        return successes(await ask_all(spare, call, stop_at=until(now_s() + wait_s)))
 
     def _note_first(self, tier: Sequence[Member]) -> None:
         used = any(member.fallback for member in tier)
@@ -154,25 +162,26 @@ class Pool:
             self.log.info("primary_beacon_nodes_used")
 
 
-class Limit(Generic[T]):
-    """Until when to wait for a tier's replies; callable as ``ask_all`` wants it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathering(Generic[T]):
+    """How long to wait for a tier's replies.
 
-    def __init__(
-        self,
-        tier: Sequence[Member],
-        stop_at: Callable[[Sequence[Reply[T]], Sequence[Member]], float | None],
-        *,
-        started_s: float,
-        patience_s: float | None,
-    ) -> None:
-        self._tier = tier
-        self._stop_at = stop_at
-        self._give_up_s = None if patience_s is None else started_s + patience_s
+    ``stop_at`` and ``enough`` get the successful replies so far, at least one, and who was asked.
+    ``stop_at`` says until when to wait for more, by the loop's clock; None: for all. Without
+    any success after ``patience_s``, the next tier is asked, if there is one.
+    """
 
-    def __call__(self, replies: Sequence[Reply[T]]) -> float | None:
-        """The loop's time, or None for no limit."""
+    stop_at: Callable[[Sequence[Reply[T]], Sequence[Member]], float | None]
+    enough: Callable[[Sequence[Reply[T]], Sequence[Member]], bool] = lambda _good, _tier: True
+    patience_s: float | None = None
+    spare_wait_s: float = 0.5
+
+    def limit_s(
+        self, tier: Sequence[Member], give_up_s: float | None, replies: Sequence[Reply[T]]
+    ) -> float | None:
+        """Until when to wait, as ``ask_all`` wants it."""
         good = successes(replies)
-        return self._stop_at(good, self._tier) if good else self._give_up_s
+        return self.stop_at(good, tier) if good else give_up_s
 
 
 def successes(replies: Sequence[Reply[T]]) -> list[Reply[T]]:

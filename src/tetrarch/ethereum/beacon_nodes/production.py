@@ -8,7 +8,7 @@ from typing import Generic, TypeAlias, TypeVar
 from tetrarch.ethereum.beacon_node.ports import BeaconNode, BlockRequest
 from tetrarch.ethereum.beacon_nodes.block_choice import Offer, choose
 from tetrarch.ethereum.beacon_nodes.member import Call, Member, Reply
-from tetrarch.ethereum.beacon_nodes.pool import Pool
+from tetrarch.ethereum.beacon_nodes.pool import Gathering, Pool
 from tetrarch.ethereum.beacon_nodes.voting import QUORUM_MIN, QUORUM_MIN_FROM
 from tetrarch.ethereum.spec.aggregates import Aggregate, SyncCommitteeContribution
 from tetrarch.ethereum.spec.proposals import Proposal
@@ -31,13 +31,18 @@ async def best_block(
         BeaconNodeUnreachable, BeaconNodeRefused, BeaconNodeAnswerInvalid: there is no block.
     """
 
-    def stop_at(good: Sequence[Reply[Proposal]], tier: Sequence[Member]) -> float | None:
+    def enough(good: Sequence[Reply[Proposal]], _tier: Sequence[Member]) -> bool:
         parents = Counter(reply.value.header.parent_root for reply in good)
-        lone = len(tier) >= QUORUM_MIN_FROM and max(parents.values()) < QUORUM_MIN
+        return max(parents.values()) >= QUORUM_MIN
+
+    def stop_at(good: Sequence[Reply[Proposal]], tier: Sequence[Member]) -> float | None:
+        lone = len(tier) >= QUORUM_MIN_FROM and not enough(good, tier)
         return good[0].arrived_s + (limit_s if lone else wait_s)
 
     call = Call("produce_block", lambda node: node.produce_block(request))
-    replies = await pool.gather(call, stop_at=stop_at)
+    replies = await pool.gather(
+        call, Gathering(stop_at=stop_at, enough=enough, spare_wait_s=wait_s)
+    )
     offers = [
         Offer(
             node=reply.member.place,
@@ -82,8 +87,9 @@ class Fullest(Generic[Made]):
         Raises:
             BeaconNodeUnreachable, BeaconNodeRefused, BeaconNodeAnswerInvalid: nobody answered.
         """
+        call = Call(what, send)
         found: list[tuple[bool, int, float, int, Made]] = []
-        for reply in await self.pool.gather(Call(what, send), stop_at=self._stop_at):
+        for reply in await self.pool.gather(call, Gathering(stop_at=self._stop_at)):
             made, member = reply.value, reply.member
             if made is None:
                 continue

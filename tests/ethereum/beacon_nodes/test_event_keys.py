@@ -1,0 +1,53 @@
+"""Equal events of several nodes are one; reorgs are read strictly."""
+
+import pytest
+
+from tetrarch.errors import InputInvalid
+from tetrarch.ethereum.beacon_node.ports import BeaconEvent
+from tetrarch.ethereum.beacon_nodes.event_keys import (
+    SEEN_MAX,
+    Reorg,
+    SeenEvents,
+    event_key,
+    parse_reorg,
+    slot_of,
+)
+
+
+def event(topic: str, **fields: object) -> BeaconEvent:
+    return BeaconEvent(topic=topic, data=fields)
+
+
+def test_what_differs_between_nodes_does_not_make_another_event() -> None:
+    one = event("head", slot="5", block="0x01", execution_optimistic=True)
+    same = event("head", execution_optimistic=False, block="0x01", slot="5")
+    assert event_key(one) == event_key(same)
+    assert event_key(one) != event_key(event("head", slot="5", block="0x02"))
+    assert event_key(one) != event_key(event("block", slot="5", block="0x01"))
+
+
+def test_unknown_or_incomplete_events_are_told_apart_by_all_they_say() -> None:
+    assert event_key(event("new", a=1, b=2)) == event_key(event("new", b=2, a=1))
+    assert event_key(event("new", a=1)) != event_key(event("new", a=2))
+    assert event_key(event("head", slot="5")) != event_key(event("head", slot="6"))
+
+
+def test_memory_of_events_is_bounded() -> None:
+    seen = SeenEvents()
+    for number in range(SEEN_MAX + 1):
+        assert seen.is_new(event("head", slot=str(number), block="0x01"))
+    assert not seen.is_new(event("head", slot=str(SEEN_MAX), block="0x01"))
+    assert seen.is_new(event("head", slot="0", block="0x01")), "forgotten"
+
+
+@pytest.mark.parametrize("fields", [{}, {"slot": "5"}, {"slot": "x", "depth": "1"}, {"depth": []}])
+def test_malformed_reorg_is_refused(fields: dict[str, object]) -> None:
+    with pytest.raises(InputInvalid):
+        parse_reorg(event("chain_reorg", **fields))
+
+
+def test_reorg_reaches_back_as_deep_as_it_says() -> None:
+    assert parse_reorg(event("chain_reorg", slot="9", depth="2")) == Reorg(9, 7)
+    assert parse_reorg(event("chain_reorg", slot="9", depth="99")) == Reorg(9, 0)
+    assert slot_of(event("head", slot="7")) == 7
+    assert slot_of(event("finalized_checkpoint", epoch="7")) is None
