@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tetrarch.ethereum.beacon_node.ports import AttesterDuties
 from tetrarch.ethereum.beacon_nodes.epoch_cache import (
     EPOCHS_MAX,
     PER_EPOCH_MAX,
@@ -38,6 +39,21 @@ def test_reorg_drops_what_its_blocks_decided(ancestor: int, dropped: list[str]) 
     assert cache.reorganized(ancestor_slot=ancestor, slots_per_epoch=8) == len(dropped)
     gone = [kind.name for kind in Kind if cache.get(kind, 10, "arguments") is None]
     assert sorted(gone) == dropped
+
+
+def test_head_on_another_chain_drops_the_duties_of_its_epoch_and_the_next() -> None:
+    def cache() -> EpochCache:
+        made = EpochCache()
+        for epoch in (9, 10, 11):
+            duties = AttesterDuties(epoch=epoch, dependent_root=bytes([epoch]) * 32, duties=())
+            made.put(Kind.ATTESTERS, epoch, (), duties, generation=0)
+        return made
+
+    same, other = cache(), cache()
+    right = {"previous_root": b"\x0a" * 32, "current_root": b"\x0b" * 32}
+    assert same.head_seen(10, **right) == 0
+    assert other.head_seen(10, previous_root=b"x" * 32, current_root=b"y" * 32) == 2
+    assert [e for e in (9, 10, 11) if other.get(Kind.ATTESTERS, e, ())] == [9]
 
 
 def test_answer_asked_for_before_a_reorg_is_not_kept() -> None:

@@ -6,9 +6,11 @@ from tetrarch.errors import InputInvalid
 from tetrarch.ethereum.beacon_node.ports import BeaconEvent
 from tetrarch.ethereum.beacon_nodes.event_keys import (
     SEEN_MAX,
+    Head,
     Reorg,
     SeenEvents,
     event_key,
+    parse_head,
     parse_reorg,
     slot_of,
 )
@@ -44,6 +46,16 @@ def test_memory_of_events_is_bounded() -> None:
 def test_malformed_reorg_is_refused(fields: dict[str, object]) -> None:
     with pytest.raises(InputInvalid):
         parse_reorg(event("chain_reorg", **fields))
+
+
+def test_head_names_what_duties_depend_on() -> None:
+    roots = {
+        "previous_duty_dependent_root": "0x" + "01" * 32,
+        "current_duty_dependent_root": "0x" + "02" * 32,
+    }
+    assert parse_head(event("head", slot="9", **roots)) == Head(9, b"\1" * 32, b"\2" * 32)
+    with pytest.raises(InputInvalid):
+        parse_head(event("head", slot="9", block="0x01"))
 
 
 def test_reorg_reaches_back_as_deep_as_it_says() -> None:

@@ -37,8 +37,11 @@ from tetrarch.ethereum.beacon_node.ports import (
     ValidatorStatus,
 )
 from tetrarch.ethereum.beacon_nodes.settings import Settings
+from tetrarch.ethereum.spec.aggregates import SyncCommitteeContribution
+from tetrarch.ethereum.spec.attestations import SlotAttestation
 from tetrarch.ethereum.spec.proposals import Proposal, sign_proposal
 from tetrarch.ethereum.spec.values import AttestationData, Checkpoint, Fork
+from tetrarch.ssz.bits import Bits
 
 HONEST = data()
 LIES = {
@@ -268,6 +271,28 @@ def test_reorg_drops_the_duties_it_can_have_changed() -> None:
     run(scenario)
 
 
+def test_head_on_another_chain_drops_duties_though_no_reorg_was_told() -> None:
+    async def scenario(world: World) -> None:
+        world.watch()
+        await world.several.attester_duties(EPOCH, (0,))
+        counts = []
+        # The first is of the epoch before: its current root is what our duties depend on.
+        for slot, previous in ((SLOT - 1, "older"), (SLOT, "dependent"), (SLOT, "new")):
+            world["b"].tell(
+                "head",
+                slot=str(slot),
+                block=previous,
+                previous_duty_dependent_root="0x" + root(previous).hex(),
+                current_duty_dependent_root="0x" + root("another").hex(),
+            )
+            await asyncio.sleep(1)
+            await world.several.attester_duties(EPOCH, (0,))
+            counts.append(world["a"].asked.count("attester_duties"))
+        assert counts == [2, 2, 3]
+
+    run(scenario)
+
+
 # Health, fallbacks, other chains
 
 
@@ -470,6 +495,61 @@ def test_block_without_values_comes_from_the_best_node_in_the_window() -> None:
         assert await world.several.produce_block(REQUEST) == second
 
     run(scenario, primaries="ab")
+
+
+def contribution(*voters: int, head: bytes = root("head")) -> SyncCommitteeContribution:
+    return SyncCommitteeContribution(
+        preset="minimal",
+        slot=SLOT,
+        beacon_block_root=head,
+        subcommittee_index=1,
+        aggregation_bits=Bits.of(number in voters for number in range(8)),
+        signature=bytes(96),
+    )
+
+
+def test_fullest_contribution_for_the_asked_head_is_taken() -> None:
+    async def scenario(world: World) -> None:
+        for name, made in {
+            "a": contribution(1, 2, 3, 4, head=root("another")),
+            "b": contribution(1, 2, 3),
+            "c": contribution(1),
+        }.items():
+            world[name].answers["sync_contribution"] = made
+        asked_for = (SLOT, 1, root("head"))
+        assert await world.several.sync_contribution(*asked_for) == contribution(1, 2, 3)
+        assert ("a", "sync_contribution", "not_asked_for") in world.notes.losers
+        world["b"].answers["sync_contribution"] = None
+        assert await world.several.sync_contribution(*asked_for) == contribution(1)
+        world["c"].answers["sync_contribution"] = None
+        world["a"].down = True
+        assert await world.several.sync_contribution(*asked_for) is None
+
+    run(scenario)
+
+
+def test_aggregate_of_a_node_that_saw_the_slot_rightly_comes_first() -> None:
+    def aggregate(*voters: int) -> SlotAttestation:
+        return SlotAttestation(
+            preset="minimal",
+            aggregation_bits=Bits.of(number in voters for number in range(8)),
+            data=HONEST,
+            signature=bytes(96),
+            committee_bits=Bits.single(0, 4),
+        )
+
+    async def scenario(world: World) -> None:
+        world["a"].delay_s = 0.001
+        world["a"].answers["attestation_data"] = data("lie")
+        assert await world.attestation() == HONEST
+        for name, made in {"a": aggregate(1, 2, 3), "b": aggregate(1), "c": None}.items():
+            world[name].answers["aggregate_attestation"] = made
+        got = await world.several.aggregate_attestation(
+            Fork.ELECTRA, SLOT, HONEST.hash_tree_root(), 0
+        )
+        assert got == aggregate(1)
+
+    run(scenario)
 
 
 # Submissions

@@ -12,7 +12,7 @@ from tetrarch.ethereum.beacon_node.ports import (
 )
 from tetrarch.ethereum.beacon_nodes.checking import ChainIdentity, ask_checked
 from tetrarch.ethereum.beacon_nodes.epoch_cache import EpochCache, Kind
-from tetrarch.ethereum.beacon_nodes.event_keys import Reorg
+from tetrarch.ethereum.beacon_nodes.event_keys import Head, Reorg
 from tetrarch.ethereum.beacon_nodes.member import Call
 from tetrarch.ethereum.beacon_nodes.pool import Pool
 
@@ -77,9 +77,20 @@ class EpochAnswers:
             ancestor_slot=reorg.ancestor_slot, slots_per_epoch=chain.slots_per_epoch
         )
         if forgotten:
-            self._pool.log.info(
-                "kept_answers_dropped", slot=reorg.slot, since_slot=reorg.ancestor_slot
-            )
+            self._pool.log.info("kept_answers_dropped", cause="chain_reorg", slot=reorg.slot)
+
+    def head_seen(self, head: Head) -> None:
+        """Forget duties that were drawn on another chain than the head's."""
+        chain = self._identity.known_spec
+        if chain is None:
+            return
+        forgotten = self._cache.head_seen(
+            chain.epoch_of(head.slot),
+            previous_root=head.previous_root,
+            current_root=head.current_root,
+        )
+        if forgotten:
+            self._pool.log.info("kept_answers_dropped", cause="head", slot=head.slot)
 
     async def _kept(
         self,

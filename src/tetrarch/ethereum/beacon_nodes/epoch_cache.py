@@ -15,6 +15,8 @@ The cache is bounded: ``EPOCHS_MAX`` epochs and ``PER_EPOCH_MAX`` answers in eac
 from collections.abc import Hashable
 from enum import Enum
 
+from tetrarch.ethereum.beacon_node.ports import AttesterDuties
+
 EPOCHS_MAX = 4
 PER_EPOCH_MAX = 16
 
@@ -61,6 +63,25 @@ class EpochCache:
                 key
                 for key in answers
                 if deciding_slot(key[0], epoch, slots_per_epoch) >= ancestor_slot
+            ]
+            for key in stale:
+                del answers[key]
+            forgotten += len(stale)
+        return forgotten
+
+    def head_seen(self, epoch: int, *, previous_root: bytes, current_root: bytes) -> int:
+        """Forget attester duties that were drawn on another chain than the head's.
+
+        For a reorg that nobody told of. ``epoch`` is the head's; its attesters depend on
+        ``previous_root``, those of the next epoch on ``current_root``. Returns how many were dropped.
+        """
+        forgotten = 0
+        for of_epoch, root in ((epoch, previous_root), (epoch + 1, current_root)):
+            answers = self._epochs.get(of_epoch, {})
+            stale = [
+                key
+                for key, answer in answers.items()
+                if isinstance(answer, AttesterDuties) and answer.dependent_root != root
             ]
             for key in stale:
                 del answers[key]

@@ -1,11 +1,11 @@
-"""Which events of several nodes are the same, and what reorgs say. Pure."""
+"""Which events of several nodes are the same, and what heads and reorgs say. Pure."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass
 
 from tetrarch.errors import InputInvalid
 from tetrarch.ethereum.beacon_node.ports import BeaconEvent
-from tetrarch.ethereum.spec.values import parse_uint64
+from tetrarch.ethereum.spec.values import parse_hex, parse_uint64
 
 SEEN_MAX = 4096
 # What names an event; the rest may differ between nodes (optimistic or not, how deep).
@@ -60,6 +60,28 @@ def parse_reorg(event: BeaconEvent) -> Reorg:
     slot = parse_uint64(event.data.get("slot"), what="slot")
     depth = parse_uint64(event.data.get("depth"), what="depth")
     return Reorg(slot, max(slot - depth, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A new head, and the blocks on which attester duties of its epoch and the next depend."""
+
+    slot: int
+    previous_root: bytes
+    current_root: bytes
+
+
+def parse_head(event: BeaconEvent) -> Head:
+    """Read a ``head`` event.
+
+    Raises:
+        InputInvalid: it lacks its slot or a dependent root.
+    """
+    previous, current = (
+        parse_hex(event.data.get(name), size_bytes=32, what=name)
+        for name in ("previous_duty_dependent_root", "current_duty_dependent_root")
+    )
+    return Head(parse_uint64(event.data.get("slot"), what="slot"), previous, current)
 
 
 def slot_of(event: BeaconEvent) -> int | None:

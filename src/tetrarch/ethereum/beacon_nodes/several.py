@@ -131,8 +131,8 @@ class SeveralBeaconNodes:
                 name="poll beacon nodes",
             )
             tasks.create_task(
-                watching.follow_reorgs(self._pool, self.events, self._answers.reorganized),
-                name="follow reorgs",
+                watching.follow_chain(self._pool, self.events, self._answers),
+                name="follow the chain",
             )
 
     def note_inclusion(self, what: str, slot: int, share: float) -> None:
@@ -220,7 +220,9 @@ class SeveralBeaconNodes:
             return made.data.hash_tree_root() == data_root
 
         trusted = self._winners.get(("attestation_data", slot), ())
-        fullest = production.Fullest[Aggregate](self._pool, await self._block_wait_s(), trusted)
+        fullest: production.Fullest[Aggregate] = production.Fullest(
+            self._pool, await self._block_wait_s(), trusted
+        )
         return await fullest.ask(
             "aggregate_attestation",
             lambda node: node.aggregate_attestation(fork, slot, data_root, committee_index),
@@ -237,7 +239,7 @@ class SeveralBeaconNodes:
             return (made.slot, made.subcommittee_index, made.beacon_block_root) == asked_for
 
         trusted = self._winners.get(("attestation_data", slot), ())
-        fullest = production.Fullest[SyncCommitteeContribution](
+        fullest: production.Fullest[SyncCommitteeContribution] = production.Fullest(
             self._pool, await self._block_wait_s(), trusted
         )
         return await fullest.ask(

@@ -1,4 +1,4 @@
-"""Background: polls every node's health, and listens to reorgs so that caches stay right."""
+"""Background: polls every node's health, and listens to heads and reorgs so that caches stay right."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -8,7 +8,8 @@ from tetrarch.errors import InputInvalid
 from tetrarch.ethereum.beacon_node.ports import BeaconEvent
 from tetrarch.ethereum.beacon_nodes.asking import ask_all
 from tetrarch.ethereum.beacon_nodes.checking import ChainIdentity
-from tetrarch.ethereum.beacon_nodes.event_keys import Reorg, parse_reorg
+from tetrarch.ethereum.beacon_nodes.epoch_answers import EpochAnswers
+from tetrarch.ethereum.beacon_nodes.event_keys import parse_head, parse_reorg
 from tetrarch.ethereum.beacon_nodes.health import Condition
 from tetrarch.ethereum.beacon_nodes.member import Call
 from tetrarch.ethereum.beacon_nodes.pool import Pool, now_s, successes, until
@@ -52,15 +53,18 @@ def _next_s(pool: Pool, next_poll_s: float) -> float:
     return min([next_poll_s, *probes])
 
 
-async def follow_reorgs(
+async def follow_chain(
     pool: Pool,
     stream: Callable[[tuple[str, ...]], AsyncGenerator[BeaconEvent, None]],
-    on_reorg: Callable[[Reorg], None],
+    answers: EpochAnswers,
 ) -> None:
-    """Hand on every reorg that a node tells of, until cancelled."""
-    async with aclosing(stream(("chain_reorg",))) as events:
+    """Tell ``answers`` of every reorg and head that a node tells of, until cancelled."""
+    async with aclosing(stream(("chain_reorg", "head"))) as events:
         async for event in events:
             try:
-                on_reorg(parse_reorg(event))
+                if event.topic == "head":
+                    answers.head_seen(parse_head(event))
+                else:
+                    answers.reorganized(parse_reorg(event))
             except InputInvalid as error:
                 pool.log.debug("beacon_node_event_refused", topic=event.topic, reason=str(error))
