@@ -1,7 +1,7 @@
 """Which of several beacon nodes' blocks to propose. Pure.
 
-1. Where more than half of the offers, and at least two, build on the same parent, the others are
-   left out: a block on a wrong head is worth nothing, whatever its node says.
+1. Where more than half of the offers build on the same parent, the others are left out: a block
+   on a wrong head is worth nothing, whatever its node says.
 2. The highest value wins, where nodes name one (execution payload plus consensus rewards, in
    wei); an offer without a value counts as 0.
 3. Then the best score, then the earliest arrival, then the node that is configured first.
@@ -10,8 +10,6 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-
-AGREEING_MIN = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +29,7 @@ def choose(offers: Iterable[Offer]) -> Offer | None:
     if not all_offers:
         return None
     parents = Counter(offer.parent_root for offer in all_offers)
-    needed = max(len(all_offers) // 2 + 1, AGREEING_MIN)
+    needed = len(all_offers) // 2 + 1
     on_agreed = [offer for offer in all_offers if parents[offer.parent_root] >= needed]
     return min(
         on_agreed or all_offers,
