@@ -30,6 +30,7 @@ from tetrarch.ethereum.beacon_node.errors import (
 )
 from tetrarch.ethereum.beacon_node.ports import (
     BlockRequest,
+    BlockSummary,
     FinalityCheckpoints,
     Genesis,
     ProxyRequest,
@@ -111,6 +112,57 @@ def test_one_node_answers_at_once_and_may_be_slow() -> None:
         assert await world.attestation() == HONEST
 
     run(scenario, primaries="a")
+
+
+def test_node_that_came_back_unnoticed_breaks_the_tie() -> None:
+    async def scenario(world: World) -> None:
+        world.watch()
+        world["c"].down = True
+        await asyncio.sleep(25)
+        assert world.several.conditions["c"] == "down"
+        world["c"].down = False
+        world["a"].delay_s = 0.001
+        world["a"].answers["attestation_data"] = data("lie", slot=SLOT + 2)
+        assert await world.attestation(SLOT + 2) == data(slot=SLOT + 2)
+        assert world.notes.votes[-1] == ("majority", ("b", "c"))
+
+    run(scenario)
+
+
+def test_two_of_three_that_hang_cost_half_a_second() -> None:
+    async def scenario(world: World) -> None:
+        for name in "bc":
+            world[name].delay_s = 1e6
+        world.watch()
+        await asyncio.sleep(60)
+        assert world.several.conditions == {"a": "healthy", "b": "down", "c": "down"}
+        started_s = world.now_s
+        assert await world.attestation(SLOT + 5) == data(slot=SLOT + 5)
+        assert world.now_s - started_s == pytest.approx(0.51, abs=0.01)
+        assert world.notes.votes[-1] == ("alone", ("a",))
+
+    run(scenario)
+
+
+def test_fallback_is_asked_when_the_primary_hangs() -> None:
+    async def scenario(world: World) -> None:
+        world["a"].delay_s = 1e6
+        started_s = world.now_s
+        assert await world.attestation() == HONEST
+        assert world.now_s - started_s == pytest.approx(1.51, abs=0.01)
+
+    run(scenario, primaries="a", fallbacks="f")
+
+
+def test_waits_are_the_operators() -> None:
+    async def scenario(world: World) -> None:
+        world["b"].delay_s = 9
+        started_s = world.now_s
+        assert await world.attestation() == HONEST
+        assert world.now_s - started_s == pytest.approx(0.11, abs=0.01)
+
+    settings = Settings(vote_wait_ms=100, vote_limit_ms=200, block_wait_ms=100, block_limit_ms=200)
+    run(scenario, primaries="ab", settings=settings)
 
 
 def test_disagreement_and_refusals_are_told_by_name() -> None:
@@ -398,6 +450,24 @@ def test_node_of_another_chain_is_left_out_and_comes_back_when_it_mends() -> Non
     run(scenario)
 
 
+def test_without_any_node_on_our_chain_calls_fail_as_unreachable() -> None:
+    other = Genesis(time_s=GENESIS.time_s, validators_root=root("other"), fork_version=bytes(4))
+
+    async def scenario(world: World) -> None:
+        world.several._identity._verified.clear()
+        world["a"].answers["genesis"] = other
+        world.watch()
+        await asyncio.sleep(1)
+        with pytest.raises(BeaconNodeUnreachable):
+            await world.attestation()
+        with pytest.raises(BeaconNodeUnreachable):
+            await world.several.node_version()
+        with pytest.raises(BeaconNodeUnreachable):
+            await world.several.submit_attestations(Fork.ELECTRA, ())
+
+    run(scenario, primaries="a")
+
+
 def test_silent_node_is_down() -> None:
     async def scenario(world: World) -> None:
         world["c"].delay_s = 1e6
@@ -453,6 +523,39 @@ def test_read_that_every_node_refuses_raises_the_refusal_without_asking_fallback
         assert world["f"].asked == []
 
     run(scenario, primaries="ab", fallbacks="f")
+
+
+def test_every_other_method_reaches_the_nodes() -> None:
+    summary = BlockSummary(slot=SLOT, root=root("head"), parent_root=root("p"), proposer_index=1)
+
+    async def scenario(world: World) -> None:
+        several = world.several
+        for name in "abc":
+            world[name].answers.update(dict.fromkeys(SUBMISSIONS, None), head=summary, block=None)
+        assert await several.head() == summary
+        assert await several.block("head") is None
+        assert (await several.syncing()) == SYNCED
+        assert (await several.finality_checkpoints()).finalized.epoch == EPOCH - 1
+        assert await several.genesis() == GENESIS
+        assert several.name == "a, b, c"
+        for what in SUBMISSIONS:
+            await getattr(several, what)(*((Fork.ELECTRA, ()) if "aggregates" in what else ((),)))
+            await asyncio.sleep(1)
+            assert all(what in world[name].finished for name in "abc")
+
+    run(scenario)
+
+
+SUBMISSIONS = (
+    "submit_aggregates",
+    "submit_sync_messages",
+    "submit_contributions",
+    "submit_exit",
+    "register_validators",
+    "prepare_beacon_proposer",
+    "subscribe_committees",
+    "subscribe_sync_committees",
+)
 
 
 # Blocks

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from tetrarch.ethereum.beacon_node.errors import BeaconNodeUnreachable
 from tetrarch.ethereum.beacon_node.ports import BeaconNode
 from tetrarch.ethereum.beacon_nodes.member import Call, Member, Reply
-from tetrarch.ethereum.beacon_nodes.pool import Pool, blames_request, most_telling
+from tetrarch.ethereum.beacon_nodes.pool import Pool, blames_request, most_telling, successes
 from tetrarch.ethereum.beacon_nodes.ports import Spawner
 
 
@@ -33,7 +33,7 @@ class Submitter:
         failed: list[Reply[None]] = []
         for tier in self._pool.walk():
             replies = await self._send_to(tier, call)
-            if replies[-1].error is None:
+            if successes(replies):
                 return
             failed += replies
             if any(blames_request(reply) for reply in replies):
