@@ -30,6 +30,7 @@ from tetrarch.duties.enclave_signing import EnclaveSigning
 from tetrarch.duties.group_crypto import BlsGroupCrypto
 from tetrarch.duties.keys import ClusterKeys
 from tetrarch.enclave.client import EnclaveClient
+from tetrarch.enclave.history import bind_chain
 from tetrarch.entropy import Entropy, system_entropy
 from tetrarch.errors import ConfigInvalid, OperatorError, Transient
 from tetrarch.ethereum.beacon_node.client import BeaconNodeClient, connect_beacon_node
@@ -142,6 +143,9 @@ class _Launch:
         stack.callback(compute.close)
         beacon_node = await stack.enter_async_context(self._beacon_node())
         chain = await self._chain(beacon_node)
+        root = chain.forks.genesis_validators_root
+        with _needing_room():  # the group keys' history is one chain's, like the enclave's
+            await database.write(lambda connection: bind_chain(connection, root))
         enclave = await stack.enter_async_context(self._enclave(chain))
         keys = cluster_keys(self.cluster)
         tasks = Supervisor(log)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.duties import other_duties
 from tests.duties.duty_world import (
     CHAIN,
     InlineCompute,
@@ -17,6 +18,14 @@ from tests.duties.duty_world import (
     proposal_set,
     recorded,
     signed_randao,
+)
+from tests.duties.other_duties import (
+    aggregate_and_proof,
+    aggregates,
+    aggregator_definitions,
+    contributions,
+    group_signature,
+    sync_definitions,
 )
 
 from tetrarch.consensus.events import Verdict
@@ -35,7 +44,13 @@ from tetrarch.duties.types import (
     Duty,
     DutyType,
     ProposerDefinition,
+    PubKey,
     RandaoPayload,
+    SelectionPayload,
+    SignedData,
+    SignedDataSet,
+    SyncMessagePayload,
+    UnsignedAggregate,
     UnsignedDataSet,
 )
 from tetrarch.entropy import system_entropy
@@ -372,5 +387,124 @@ def test_decoded_values_are_bounded() -> None:
             value = encode_unsigned(VALIDATORS.unsigned(head=number.to_bytes(32, "big")))
             await world.agreement.check(DUTY, value, 1)
         assert len(world.agreement._decoded) == DECODED_MAX
+
+    play(scenario)
+
+
+# --- aggregators ------------------------------------------------------------------------------
+
+AGGREGATOR = Duty(9, DutyType.AGGREGATOR)
+CONTRIBUTION = Duty(9, DutyType.SYNC_CONTRIBUTION)
+
+
+async def prepared(world: World, *numbers: int) -> None:
+    """These validators' selection proofs are made, and the slot's votes agreed."""
+    world.definitions = aggregator_definitions()
+    payload = SelectionPayload(slot=9)
+    items = tuple(
+        SignedData(
+            pubkey=other_duties.VALIDATORS.pubkeys[number],
+            payload=payload,
+            signature=group_signature(number, payload),
+        )
+        for number in numbers
+    )
+    if items:
+        duty = Duty(9, DutyType.PREPARE_AGGREGATOR)
+        await world.aggregated.store(SignedDataSet(duty=duty, items=items))
+    await world.decided.store(other_duties.VALIDATORS.unsigned(9))
+
+
+def test_aggregates_by_the_draw_are_voted_for() -> None:
+    async def scenario(world: World) -> None:
+        await prepared(world, 0, 1, 2)
+        value = encode_unsigned(aggregates())
+        assert await world.agreement.check(AGGREGATOR, value, 1) is Verdict.OK
+
+    play(scenario)
+
+
+def test_proof_that_is_not_known_here_is_verified() -> None:
+    async def scenario(world: World) -> None:
+        await prepared(world)
+        value = encode_unsigned(aggregates())
+        assert await world.agreement.check(AGGREGATOR, value, 1) is Verdict.OK
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_false_proof_is_refused_whether_ours_is_known_or_not(known: bool) -> None:
+    async def scenario(world: World) -> None:
+        await prepared(world, *((0, 1, 2) if known else ()))
+        message = replace(aggregate_and_proof(0), selection_proof=group_signature(0, OTHER_PROOF))
+        item = UnsignedAggregate(pubkey=other_duties.VALIDATORS.pubkeys[0], message=message)
+        value = encode_unsigned(replace(aggregates(), items=(item,)))
+        assert await world.agreement.check(AGGREGATOR, value, 1) is Verdict.REFUSED
+        assert world.reasons == ["selection proof is not the group's"]
+
+    play(scenario)
+
+
+OTHER_PROOF = SelectionPayload(slot=10)
+
+
+def test_drawn_validator_that_is_left_out_is_seen_in_the_first_rounds() -> None:
+    async def scenario(world: World) -> None:
+        await prepared(world, 0, 1, 2)
+        value = encode_unsigned(aggregates(0, 2))
+        assert await world.agreement.check(AGGREGATOR, value, 1) is Verdict.UNKNOWN
+        assert await world.agreement.check(AGGREGATOR, value, 2) is Verdict.OK
+
+    play(scenario)
+
+
+def test_aggregates_of_votes_that_are_not_agreed_here_get_no_vote() -> None:
+    async def scenario(world: World) -> None:
+        world.definitions = aggregator_definitions()
+        value = encode_unsigned(aggregates())
+        assert await world.agreement.check(AGGREGATOR, value, 1) is Verdict.UNKNOWN
+
+    play(scenario)
+
+
+def test_contributions_are_checked_against_our_own_sync_messages() -> None:
+    async def scenario(world: World) -> None:
+        world.definitions = sync_definitions()
+        value = encode_unsigned(contributions())
+        assert await world.agreement.check(CONTRIBUTION, value, 1) is Verdict.UNKNOWN
+        for head, verdict in ((b"h", Verdict.OK), (b"x", Verdict.REFUSED)):
+            world = World()
+            world.definitions = sync_definitions()
+            payload = SyncMessagePayload(slot=9, beacon_block_root=head * 32)
+            items = tuple(
+                SignedData(pubkey=pubkey, payload=payload, signature=bytes(96))
+                for pubkey in other_duties.VALIDATORS.pubkeys
+            )
+            duty = Duty(9, DutyType.SYNC_MESSAGE)
+            await world.aggregated.store(SignedDataSet(duty=duty, items=items))
+            assert await world.agreement.check(CONTRIBUTION, value, 1) is verdict
+
+    play(scenario)
+
+
+def test_value_full_of_strangers_is_refused_before_any_of_its_proofs_is_verified() -> None:
+    async def scenario(world: World) -> None:
+        await prepared(world)
+        message = aggregate_and_proof(0)
+        stranger = UnsignedAggregate(pubkey=PubKey(b"\xff" * 48), message=message)
+        value = encode_unsigned(replace(aggregates(), items=(*aggregates().items, stranger)))
+        assert await world.agreement.check(AGGREGATOR, value, 1) is Verdict.REFUSED
+        assert world.reasons == ["definition differs from our own schedule"]
+
+    play(scenario)
+
+
+def test_instance_of_aggregators_is_joined_only_when_somebody_is_drawn() -> None:
+    async def scenario(world: World) -> None:
+        await world.agreement.participate(aggregator_definitions())
+        assert world.consensus.calls == []
+        await world.agreement.join(aggregator_definitions())
+        assert world.consensus.calls == [("participate", AGGREGATOR)]
 
     play(scenario)

@@ -17,16 +17,20 @@ from tests.duties.duty_world import (
 )
 
 from tetrarch.duties.deadline import Deadlines
-from tetrarch.duties.parsigdb import Equivocation, ParSigDB, Status
+from tetrarch.duties.parsigdb import LASTING_MAX, Equivocation, ParSigDB, Status
 from tetrarch.duties.types import (
     Duty,
     DutyType,
+    ExitPayload,
     MatchedSet,
+    PartialSet,
+    PartialSignature,
     ShareIndex,
     SignedData,
     SignedDataSet,
 )
 from tetrarch.errors import InvariantBroken, OperatorError, TetrarchError
+from tetrarch.ethereum.spec.messages import VoluntaryExit
 from tetrarch.storage.errors import StorageFull
 
 VALIDATORS = Validators(2)
@@ -537,5 +541,39 @@ def test_partials_that_wait_for_room_are_dropped_when_their_duty_ends() -> None:
         await world.db.store_once()
         assert await world.statuses() == []
         assert not world.db._disk._to_store
+
+    run(scenario)
+
+
+def exit_of(epoch: int, share: int) -> PartialSet:
+    """One share's wish to let the first validator leave; of made-up bytes."""
+    payload = ExitPayload(message=VoluntaryExit(epoch=epoch, validator_index=100))
+    partial = PartialSignature(
+        pubkey=VALIDATORS.pubkeys[0],
+        share_index=ShareIndex(share),
+        payload=payload,
+        signature=bytes([share, epoch]) * 48,
+    )
+    return PartialSet(duty=Duty(8 * epoch, DutyType.EXIT), partials=(partial,))
+
+
+def test_share_keeps_its_newest_few_exits_for_a_validator() -> None:
+    """An exit never ends: without this bound a lying peer could fill the memory."""
+
+    async def scenario(world: World) -> None:
+        world.clock.now_s = CHAIN.slot_start_s(8 * 50)
+        await world.db.store_external(exit_of(2, 3))
+        for epoch in range(40):
+            await world.db.store_external(exit_of(epoch, 2))
+        await world.db.store_once()
+        kept = [Duty(8 * epoch, DutyType.EXIT) for epoch in range(40 - LASTING_MAX, 40)]
+        by_liar = [d for d in world.db.open_duties() if world.db.own_partials(d, ShareIndex(2))]
+        assert by_liar == kept
+        honest = Duty(16, DutyType.EXIT)
+        assert world.db.own_partials(honest, ShareIndex(3)) == exit_of(2, 3)
+        await world.db.store_external(exit_of(39, 1))
+        await world.db.store_external(exit_of(39, 4))
+        await world.db.aggregate_once()
+        assert [m.duty for m in world.out["threshold_reached"]] == [kept[-1]]
 
     run(scenario)

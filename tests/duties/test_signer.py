@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.duties import other_duties
 from tests.duties.duty_world import (
     CHAIN,
     RecordingLog,
@@ -14,6 +15,7 @@ from tests.duties.duty_world import (
     proposal_set,
     recorded,
 )
+from tests.duties.other_duties import aggregates, aggregator_definitions, sync_definitions
 
 from tetrarch.duties.signer import NotNow, Signer, SigningFailed
 from tetrarch.duties.types import (
@@ -25,6 +27,10 @@ from tetrarch.duties.types import (
     ProposalPayload,
     ProposerDefinition,
     RandaoPayload,
+    SelectionPayload,
+    SyncCommitteeDefinition,
+    SyncHead,
+    SyncMessagePayload,
 )
 from tetrarch.enclave.errors import EnclaveSlow
 from tetrarch.enclave.ports import Approved
@@ -157,5 +163,61 @@ def test_deprecated_type_is_refused() -> None:
         data_set = replace(VALIDATORS.unsigned(), duty=Duty(9, DutyType.BUILDER_PROPOSER))
         with pytest.raises(DeprecatedDutyBuilderProposer):
             await signer(Keys(*SIGNATURES)).sign(data_set)
+
+    asyncio.run(main())
+
+
+def test_selection_proofs_are_signed_for_each_validator_and_subcommittee() -> None:
+    async def main() -> None:
+        keys = Keys(*SIGNATURES)
+        component = signer(keys)
+        signed = recorded(component.signed)
+        duty = Duty(9, DutyType.PREPARE_AGGREGATOR)
+        await component.sign_scheduled(replace(aggregator_definitions(), duty=duty))
+        assert keys.requests[-1] == tuple(
+            (pubkey, SelectionPayload(slot=9)) for pubkey in other_duties.VALIDATORS.pubkeys
+        )
+        keys.answers = (*SIGNATURES, SIGNATURES[0])
+        duty = Duty(9, DutyType.PREPARE_SYNC_CONTRIBUTION)
+        await component.sign_scheduled(replace(sync_definitions(), duty=duty))
+        first, second, third = other_duties.VALIDATORS.pubkeys
+        assert [(pubkey, payload.subcommittee_index) for pubkey, payload in keys.requests[-1]] == [
+            (first, 0),
+            (first, 2),
+            (second, 0),
+            (third, 3),
+        ]
+        assert [partial.sub_index for partial in signed[-1].partials] == [0, 2, 0, 3]
+
+    asyncio.run(main())
+
+
+def test_sync_messages_are_signed_over_the_head() -> None:
+    async def main() -> None:
+        keys = Keys(*SIGNATURES)
+        component = signer(keys)
+        signed = recorded(component.signed)
+        duty = Duty(9, DutyType.SYNC_MESSAGE)
+        definitions = tuple(
+            each
+            for each in sync_definitions().definitions
+            if isinstance(each, SyncCommitteeDefinition)
+        )
+        head = SyncHead(duty=duty, definitions=definitions, beacon_block_root=b"h" * 32)
+        await component.sign_head(head)
+        payload = SyncMessagePayload(slot=9, beacon_block_root=b"h" * 32)
+        assert [each for _, each in keys.requests[0]] == [payload] * 3
+        assert signed[0].duty == duty
+
+    asyncio.run(main())
+
+
+def test_decided_aggregates_are_signed_with_their_proofs() -> None:
+    async def main() -> None:
+        keys = Keys(*SIGNATURES)
+        component = signer(keys)
+        await component.sign(aggregates())
+        messages = [each.message for _, each in keys.requests[0]]
+        assert messages == [item.message for item in aggregates().items]  # type: ignore[union-attr]  # aggregates
 
     asyncio.run(main())

@@ -3,7 +3,16 @@
 import pytest
 from tests.duties.duty_world import CHAIN, GENESIS_S
 
-from tetrarch.duties.timing import deadline_s, may_speak_of, start_offset_ms, start_s
+from tetrarch.duties.timing import (
+    LASTING_TYPES,
+    PREPARED_SLOTS_AHEAD,
+    PREPARED_TYPES,
+    deadline_s,
+    may_speak_of,
+    start_offset_ms,
+    start_s,
+    start_slot,
+)
 from tetrarch.duties.types import DeprecatedDutyBuilderProposer, Duty, DutyType
 
 
@@ -63,3 +72,16 @@ def test_peers_may_speak_of_open_duties_up_to_two_epochs_ahead() -> None:
     assert not may_speak_of(Duty(40, DutyType.ATTESTER), CHAIN, now_s=now_s)
     assert not may_speak_of(Duty(11, DutyType.ATTESTER), CHAIN, now_s=now_s)
     assert not may_speak_of(Duty(19, DutyType.PROPOSER), CHAIN, now_s=now_s)
+
+
+@pytest.mark.parametrize("duty_type", sorted(PREPARED_TYPES))
+def test_selection_proofs_are_made_slots_ahead_in_the_quiet_half(duty_type: DutyType) -> None:
+    assert start_slot(Duty(9, duty_type)) == 9 - PREPARED_SLOTS_AHEAD
+    assert start_s(Duty(9, duty_type), CHAIN) == GENESIS_S + 6 * 12 + 6
+    assert start_slot(Duty(1, duty_type)) == 0, "not before the chain"
+
+
+def test_what_has_no_deadline_lasts() -> None:
+    lasting = {each for each in DutyType if each is not DutyType.BUILDER_PROPOSER}
+    lasting = {each for each in lasting if deadline_s(Duty(3, each), CHAIN) is None}
+    assert lasting == LASTING_TYPES == {DutyType.EXIT, DutyType.BUILDER_REGISTRATION}

@@ -120,3 +120,27 @@ def test_ring_keeps_the_latest_and_is_bounded() -> None:
     for _ in range(3):  # one that is older than all that is kept
         world.passes(Step.SCHEDULED, duty=Duty(0, DutyType.ATTESTER))
         assert len(world.tracker.reports()) <= REPORTS_KEPT + 1
+
+
+def test_duty_for_which_nobody_was_drawn_is_idle_and_no_failure() -> None:
+    world = World()
+    duty = Duty(9, DutyType.AGGREGATOR)
+    world.tracker.passed(duty, Step.SCHEDULED, validators=2)
+    world.tracker.nothing_due(duty)
+    assert world.tracker.finish(duty).outcome == "idle"
+
+
+@pytest.mark.parametrize(
+    ("duty_type", "last", "reason"),
+    [
+        (DutyType.SYNC_MESSAGE, Step.FETCHED, "no_local_signature"),
+        (DutyType.PREPARE_AGGREGATOR, Step.SCHEDULED, "no_local_signature"),
+        (DutyType.AGGREGATOR, Step.FETCHED, "no_consensus"),
+    ],
+)
+def test_reason_knows_what_is_agreed_on(duty_type: DutyType, last: Step, reason: str) -> None:
+    world = World()
+    duty = Duty(9, duty_type)
+    for step in (Step.SCHEDULED, last):
+        world.tracker.passed(duty, step)
+    assert world.tracker.finish(duty).reason == reason

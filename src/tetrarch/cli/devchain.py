@@ -21,7 +21,7 @@ PRESETS = ("minimal", "mainnet")
 _RANGE = re.compile(r"(\d{1,6})(?:\.\.(\d{1,6}))?")
 
 
-def parse_indices(text: str) -> tuple[int, ...]:
+def parse_indices(text: str, *, option: str = "--self-run") -> tuple[int, ...]:
     """Validator indices from ``8..63``, ``0,2,4..7`` or nothing; both ends count.
 
     Raises:
@@ -31,7 +31,7 @@ def parse_indices(text: str) -> tuple[int, ...]:
     for part in filter(None, text.replace(" ", "").split(",")):
         match = _RANGE.fullmatch(part)
         if match is None:
-            raise ConfigInvalid("read options", option="--self-run", got=part[:32])
+            raise ConfigInvalid("read options", option=option, got=part[:32])
         first = int(match[1])
         indices.update(range(first, int(match[2] or first) + 1))
     return tuple(sorted(indices))
@@ -54,6 +54,10 @@ def devchain(
     builder: Annotated[bool, typer.Option("--builder", help="Offer blinded blocks.")] = False,
     self_run: Annotated[
         str, typer.Option(help="Validators that the chain runs itself: 8..63 or 1,3,5.")
+    ] = "",
+    sync_members: Annotated[
+        str,
+        typer.Option(help="Who fills the first sync committees, instead of a draw: 64 or 0..7."),
     ] = "",
     slow_ms: Annotated[int, typer.Option(min=0, help="Fault: answer so late.")] = 0,
     error_rate: Annotated[
@@ -87,6 +91,7 @@ def devchain(
         validators=validators,
         slot_duration_ms=round(slot_seconds * 1000),
         self_run=parse_indices(self_run),
+        sync_members=parse_indices(sync_members, option="--sync-members"),
         builder=builder,
         faults=Faults(slow_ms=slow_ms, error_rate=error_rate, wrong_head=wrong_head),
         host=host,

@@ -35,6 +35,7 @@ class DemoOptions:
     nodes: int
     fork: str
     events: tuple[PlannedEvent, ...] = ()
+    outside_sync_committee: bool = False  # one more validator is all of it, and the chain runs it
     preset: str = PRESET
 
 
@@ -115,6 +116,7 @@ def _dealer(options: DemoOptions, folder: Path, cluster: Path) -> Child:
 
 
 def _chain(options: DemoOptions, folder: Path, port: int, genesis_time_s: int) -> Child:
+    outsider = [str(options.validators)] if options.outside_sync_committee else []
     return Child(
         name="devchain",
         arguments=(
@@ -122,7 +124,11 @@ def _chain(options: DemoOptions, folder: Path, port: int, genesis_time_s: int) -
             "--port",
             str(port),
             "--validators",
-            str(options.validators),
+            str(options.validators + len(outsider)),
+            "--self-run",
+            ",".join(outsider),
+            "--sync-members",
+            ",".join(outsider),
             "--slot-seconds",
             str(options.slot_duration_ms / 1000),
             "--fork",

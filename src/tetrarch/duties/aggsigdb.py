@@ -81,6 +81,7 @@ class AggSigDB:
         self.stored = Output[SignedDataSet]("stored")
         self._storage = storage
         self._waiters = Waiters[_Key, SignedData]()
+        self._submitted = Waiters[Duty, Duty]()
 
     async def store(self, signed_set: SignedDataSet) -> None:
         """Make group signatures durable. Storing the same again does nothing.
@@ -167,7 +168,7 @@ class AggSigDB:
     @property
     def waiting_count(self) -> int:
         """How many keys somebody waits for now."""
-        return len(self._waiters.keys)
+        return len(self._waiters.keys) + len(self._submitted.keys)
 
     async def find(self, duty: Duty, pubkey: PubKey, sub_index: int = 0) -> SignedData | None:
         """The stored group signature, or None."""
@@ -190,6 +191,15 @@ class AggSigDB:
                 "INSERT INTO aggsigdb_submitted VALUES (?, ?, ?)", row
             )
         )
+        self._submitted.announce(duty, duty)
+
+    async def await_submitted(self, duty: Duty) -> None:
+        """Wait until the beacon node took anything of ``duty``, or until the caller gives up."""
+
+        async def present() -> Duty | None:
+            return duty if (await self.submissions(duty)).taken else None
+
+        await self._submitted.wait(duty, present)
 
     async def submissions(self, duty: Duty) -> Submissions:
         """What is stored of ``duty``, by whether the beacon node is known to have taken it."""

@@ -5,6 +5,7 @@ vote that the cluster agreed on, or the head that it voted for.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -36,7 +37,7 @@ from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.observability.logs import Log
 
 PROOF_WAIT_DIVISOR = 12  # of a slot: how long late selection proofs are waited for
-HEAD_WAIT_DIVISOR = 12  # of a slot: how long the slot's agreed vote is waited for
+HEAD_WAIT_DIVISOR = 12  # of a slot: how long the slot's votes are waited for
 
 
 class SelectionsMissing(Transient):
@@ -145,7 +146,8 @@ class ProofFetcher:
         """What the cluster's sync committee members vote for in the slot.
 
         The head of the slot's agreed vote, where there is one in time: so all nodes sign the same.
-        Else our own beacon node's head.
+        Else our own beacon node's head. Votes go out first: they are worth more, and both would
+        be late if they shared the processors.
         """
         duty = definition_set.duty
         definitions = tuple(
@@ -162,10 +164,12 @@ class ProofFetcher:
         wait_s = self.chain.slot_duration_ms / 1000 / HEAD_WAIT_DIVISOR
         if not self.attests(slot):
             return None
-        try:
+        voted = Duty(slot, DutyType.ATTESTER)
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
-                votes = await self.decided.await_decided(Duty(slot, DutyType.ATTESTER))
-        except TimeoutError:
+                await self.aggregated.await_submitted(voted)
+        votes = await self.decided.decided(voted)
+        if votes is None:
             return None
         heads = {
             v.data.beacon_block_root for v in votes.items if isinstance(v, UnsignedAttestation)

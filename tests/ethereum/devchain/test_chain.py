@@ -79,6 +79,19 @@ def test_chain_of_its_own_validators_finalizes_without_a_miss(fork: Fork) -> Non
     assert chain.watch.findings == []
 
 
+def test_first_sync_committees_can_be_filled_by_choice() -> None:
+    """Later ones are drawn as ever: the strict transition knows no exception."""
+    config = DevChainConfig(
+        genesis_time_s=GENESIS_S, validators=17, self_run=(16,), sync_members=(16,)
+    )
+    state = DevChain(config).head.state
+    assert state is not None
+    pubkeys = set(state.current_sync_committee.pubkeys + state.next_sync_committee.pubkeys)
+    assert pubkeys == {interop_public_key(16)}
+    with pytest.raises(ConfigInvalid, match="sync_members"):
+        DevChainConfig(genesis_time_s=GENESIS_S, validators=16, sync_members=(16,))
+
+
 def test_duties_become_late_or_missed() -> None:
     chain = chain_with()
     run(chain, 2)

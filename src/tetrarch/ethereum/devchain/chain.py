@@ -73,7 +73,10 @@ class DevChain:
         self.faults: Faults = config.faults
         self.rules = Rules(config.fork, config.preset, constants or config.constants())
         state = genesis_state(
-            self.rules, validators=config.validators, genesis_time_s=config.genesis_time_s
+            self.rules,
+            validators=config.validators,
+            genesis_time_s=config.genesis_time_s,
+            sync_members=config.sync_members,
         )
         self.genesis_validators_root = state.genesis_validators_root
         self.spec = ChainSpec(

@@ -86,6 +86,8 @@ class DevChainConfig:
 
     ``self_run`` are the validators that the chain runs itself, so that it justifies while a
     cluster under test runs the others. With ``builder`` it offers blinded blocks.
+    ``sync_members`` fill the first sync committees, instead of whoever is drawn: on a large chain
+    a cluster's validators are in none for months.
     """
 
     genesis_time_s: int
@@ -94,6 +96,7 @@ class DevChainConfig:
     validators: int = 64
     slot_duration_ms: int = 6_000
     self_run: tuple[int, ...] = ()
+    sync_members: tuple[int, ...] = ()
     builder: bool = False
     faults: Faults = field(default_factory=Faults)
     host: str = "127.0.0.1"
@@ -106,9 +109,10 @@ class DevChainConfig:
             raise ConfigInvalid("configure chain", field="validators", maximum=VALIDATORS_MAX)
         if not 100 <= self.slot_duration_ms <= SLOT_MS_MAX:
             raise ConfigInvalid("configure chain", field="slot duration", maximum_ms=SLOT_MS_MAX)
-        outside = [index for index in self.self_run if not 0 <= index < self.validators]
-        if outside:
-            raise ConfigInvalid("configure chain", field="self_run", unknown=outside[0])
+        for name in ("self_run", "sync_members"):
+            outside = [each for each in getattr(self, name) if not 0 <= each < self.validators]
+            if outside:
+                raise ConfigInvalid("configure chain", field=name, unknown=outside[0])
 
     def constants(self) -> ChainConstants:
         """The chain's run-time constants."""

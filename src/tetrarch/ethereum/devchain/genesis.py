@@ -1,5 +1,6 @@
 """The first state of a development chain, made directly in the wanted fork."""
 
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -9,7 +10,7 @@ from tetrarch.ethereum.devchain.keys import interop_public_key
 from tetrarch.ethereum.devchain.rules import Rules
 from tetrarch.ethereum.devchain.state import State
 from tetrarch.ethereum.devchain.transition.requests import UNSET_START_INDEX
-from tetrarch.ethereum.devchain.transition.resets import next_sync_committee
+from tetrarch.ethereum.devchain.transition.resets import next_sync_committee, sync_committee_of
 from tetrarch.ethereum.devchain.transition.validators import (
     BLS_PREFIX,
     COMPOUNDING_PREFIX,
@@ -38,8 +39,13 @@ def withdrawal_credentials(index: int, fork: Fork) -> bytes:
     return prefix + bytes(11) + digest[12:]
 
 
-def genesis_state(rules: Rules, *, validators: int, genesis_time_s: int) -> State:
+def genesis_state(
+    rules: Rules, *, validators: int, genesis_time_s: int, sync_members: Sequence[int] = ()
+) -> State:
     """A state at slot 0: interop validators 0 to ``validators`` - 1, 32 ETH each, all active.
+
+    ``sync_members`` share the places of the first two sync committees; none: they are drawn as
+    the specification says, like all later ones.
 
     Cost: 140 us per validator, once.
     """
@@ -71,13 +77,21 @@ def genesis_state(rules: Rules, *, validators: int, genesis_time_s: int) -> Stat
     state = State(rules, values)
     registry = types.BeaconState.fields["validators"]
     state.genesis_validators_root = registry.hash_tree_root(state.validators)
-    state.current_sync_committee = next_sync_committee(state)
+    state.current_sync_committee = (
+        sync_committee_of(state, _shared(sync_members, preset.sync_committee_size))
+        if sync_members
+        else next_sync_committee(state)
+    )
     state.next_sync_committee = state.current_sync_committee
     if rules.is_fulu:
         state.proposer_lookahead = sum(
             (proposers_of_epoch(state, each) for each in range(preset.min_seed_lookahead + 1)), ()
         )
     return state
+
+
+def _shared(members: Sequence[int], size: int) -> tuple[int, ...]:
+    return tuple(members[place % len(members)] for place in range(size))
 
 
 def genesis_node(state: State) -> Node:

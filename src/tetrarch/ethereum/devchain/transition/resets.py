@@ -3,6 +3,8 @@
 Source: consensus-specs, phase0, altair, capella and fulu, beacon-chain.md.
 """
 
+from collections.abc import Sequence
+
 from tetrarch.crypto.bls import aggregate_public_keys
 from tetrarch.ethereum.devchain.committees import next_sync_committee_indices, proposers_of_epoch
 from tetrarch.ethereum.devchain.state import State
@@ -57,7 +59,12 @@ def process_participation_flags(state: State) -> None:
 
 def next_sync_committee(state: State) -> Record:
     """The sync committee that is drawn now. Cost: 90 us for each different member."""
-    keys = [state.validators[index].pubkey for index in next_sync_committee_indices(state)]
+    return sync_committee_of(state, next_sync_committee_indices(state))
+
+
+def sync_committee_of(state: State, indices: Sequence[int]) -> Record:
+    """The sync committee of these validators, one for each place."""
+    keys = [state.validators[index].pubkey for index in indices]
     aggregate = state.rules.cache.get(
         ("sync committee", tuple(keys)), lambda: aggregate_public_keys(keys)
     )
