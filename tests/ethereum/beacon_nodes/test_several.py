@@ -655,7 +655,35 @@ def test_aggregate_of_a_node_that_saw_the_slot_rightly_comes_first() -> None:
     run(scenario)
 
 
+def test_slow_block_of_the_primary_still_counts_while_a_fallback_is_asked_too() -> None:
+    own, other = proposal("parent", proposer_index=1), proposal("parent", proposer_index=2)
+
+    async def scenario(world: World) -> None:
+        world["a"].answers["produce_block"] = own
+        world["f"].answers["produce_block"] = other
+        world["a"].delay_s, world["f"].delay_s = 2.5, 2.5
+        started_s = world.now_s
+        assert await world.several.produce_block(REQUEST) == own
+        assert world.now_s - started_s == pytest.approx(3, abs=0.02), "the fallback has its time"
+        world["a"].delay_s, world["f"].delay_s = 1e6, 0.1
+        assert await world.several.produce_block(REQUEST) == other
+        assert world.now_s - started_s == pytest.approx(4.6, abs=0.05)
+
+    run(scenario, primaries="a", fallbacks="f")
+
+
 # Submissions
+
+
+def test_submission_goes_to_the_fallback_too_when_the_primary_hangs() -> None:
+    async def scenario(world: World) -> None:
+        world["a"].delay_s = 100
+        await world.several.publish_block(sign_proposal(proposal("parent"), bytes(96)))
+        assert world.now_s == pytest.approx(1.52, abs=0.02)
+        await asyncio.sleep(100)
+        assert world["a"].finished[-1] == "publish_block"
+
+    run(scenario, primaries="a", fallbacks="f")
 
 
 def test_submission_reaches_all_and_returns_with_the_first() -> None:

@@ -11,9 +11,9 @@ from dataclasses import replace
 from tetrarch.clock import Clock
 from tetrarch.ethereum.beacon_node.errors import BeaconNodeAnswerInvalid, BeaconNodeRefused
 from tetrarch.ethereum.beacon_node.ports import BeaconNode
-from tetrarch.ethereum.beacon_nodes.asking import ask_all
+from tetrarch.ethereum.beacon_nodes.asking import ask_within, successes
 from tetrarch.ethereum.beacon_nodes.member import Call, Member, Reply
-from tetrarch.ethereum.beacon_nodes.pool import Gathering, Pool, now_s, successes, until
+from tetrarch.ethereum.beacon_nodes.pool import Gathering, Pool
 from tetrarch.ethereum.beacon_nodes.voting import (
     QUORUM_MIN,
     Ballot,
@@ -122,7 +122,7 @@ class AttestationVote:
         """With the nodes' finality checkpoints: they tell a late node from one on a fork."""
         call = Call("finality_checkpoints", lambda node: node.finality_checkpoints())
         members = [reply.member for reply in replies]
-        told = await ask_all(members, call, stop_at=until(now_s() + self._wait_s))
+        told = await ask_within(members, call, limit_s=self._wait_s)
         known = {reply.member.place: reply.value for reply in successes(told)}
         ballots = [replace(ballot, finality=known.get(ballot.node)) for ballot in _ballots(replies)]
         return vote(self._question, ballots) or self._count(replies)

@@ -16,9 +16,9 @@ from tetrarch.ethereum.beacon_nodes.agreement import (
     is_settled,
     largest,
 )
-from tetrarch.ethereum.beacon_nodes.asking import ask_all
+from tetrarch.ethereum.beacon_nodes.asking import ask_within, successes
 from tetrarch.ethereum.beacon_nodes.member import Call, Member, Reply
-from tetrarch.ethereum.beacon_nodes.pool import Gathering, Pool, now_s, successes, until
+from tetrarch.ethereum.beacon_nodes.pool import Gathering, Pool
 from tetrarch.ethereum.beacon_nodes.voting import QUORUM_MIN, QUORUM_MIN_FROM
 from tetrarch.ethereum.spec.chain import ChainSpec
 
@@ -160,7 +160,7 @@ class ChainIdentity:
         if self._known is None:
             return
         unsure = [each for each in self._pool.members if each.place not in self._verified]
-        replies = await ask_all(unsure, _IDENTITY, stop_at=until(now_s() + limit_s))
+        replies = await ask_within(unsure, _IDENTITY, limit_s=limit_s)
         for reply in successes(replies):
             member = reply.member
             if reply.value.key != self._known.key:

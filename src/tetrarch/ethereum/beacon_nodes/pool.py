@@ -13,13 +13,17 @@ another chain are in no tier.
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Generic, TypeVar
 
 from tetrarch.errors import invariant
 from tetrarch.ethereum.beacon_node.errors import BeaconNodeRefused, BeaconNodeUnreachable
 from tetrarch.ethereum.beacon_node.ports import BeaconNode
-from tetrarch.ethereum.beacon_nodes.asking import ask_all, ask_until_answered
+from tetrarch.ethereum.beacon_nodes.asking import (
+    Inquiry,
+    StopAt,
+    ask_within,
+    successes,
+)
 from tetrarch.ethereum.beacon_nodes.health import Condition
 from tetrarch.ethereum.beacon_nodes.member import BeaconNodeError, Call, Member, Reply
 from tetrarch.ethereum.beacon_nodes.ports import Observer
@@ -103,17 +107,17 @@ class Pool:
         hedge_s = self.settings.hedge_ms / 1000
         failed: list[Reply[T]] = []
         for tier in self.walk():
-            replies = await ask_until_answered(tier, call, stagger_s=hedge_s)
-            good = successes(replies)
+            hedged = Inquiry(call, stop_at=at_once, wave_after_s=hedge_s)
+            good = await hedged.ask([[member] for member in tier])
             if good:
                 return good[0].value
-            failed += replies
-            if any(blames_request(reply) for reply in replies):
+            failed += hedged.replies
+            if not worth_going_on(failed):
                 break
         raise most_telling(failed, call.what)
 
     async def gather(self, call: Call[T], rules: "Gathering[T]") -> list[Reply[T]]:
-        """Ask a whole tier at once; the successful replies of the first tier that has any.
+        """Ask tier after tier until there is an answer; all successful replies.
 
         Where they are not enough to tell who is right, the other nodes of the same roles are
         asked too, although they are degraded or down: one may have come back unnoticed.
@@ -121,33 +125,26 @@ class Pool:
         Raises:
             BeaconNodeUnreachable, BeaconNodeRefused, BeaconNodeAnswerInvalid: nobody answered.
         """
-        failed: list[Reply[T]] = []
-        tiers = self.walk()
-        for tier in tiers:
-            give_up_s = None
-            if rules.patience_s is not None and tier is not tiers[-1]:
-                give_up_s = now_s() + rules.patience_s
-            replies = await ask_all(tier, call, stop_at=partial(rules.limit_s, tier, give_up_s))
-            good = successes(replies)
-            if good:
-                if self.configured(tier) >= QUORUM_MIN_FROM and not rules.enough(good, tier):
-                    good += await self._ask_spare(tier, call, rules.spare_wait_s)
-                return good
-            failed += replies
-            if any(blames_request(reply) for reply in replies):
-                break
-        raise most_telling(failed, call.what)
-
-    async def _ask_spare(
-        self, tier: Sequence[Member], call: Call[T], wait_s: float
-    ) -> list[Reply[T]]:
-        roles = {member.fallback for member in tier}
-        spare = [
-            each
-            for each in self.members
-            if each.fallback in roles and not each.foreign and each not in tier
-        ]
-        return successes(await ask_all(spare, call, stop_at=until(now_s() + wait_s)))
+        inquiry = Inquiry(
+            call, stop_at=rules.stop_at, wave_after_s=rules.patience_s, go_on=worth_going_on
+        )
+        good = await inquiry.ask(self.walk())
+        if not good:
+            raise most_telling(inquiry.replies, call.what)
+        electorate = inquiry.electorate
+        if self.configured(electorate) >= QUORUM_MIN_FROM and not rules.enough(good, electorate):
+            roles = {member.fallback for member in electorate}
+            answered = [reply.member for reply in inquiry.replies]
+            spare = [
+                each
+                for each in self.members
+                if each.fallback in roles
+                and not each.foreign
+                and each not in electorate
+                and each not in answered
+            ]
+            good += successes(await ask_within(spare, call, limit_s=rules.spare_wait_s))
+        return good
 
     def _note_first(self, tier: Sequence[Member]) -> None:
         used = any(member.fallback for member in tier)
@@ -164,29 +161,22 @@ class Pool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gathering(Generic[T]):
-    """How long to wait for a tier's replies.
+    """How long to wait for replies, and when they are enough.
 
-    ``stop_at`` and ``enough`` get the successful replies so far, at least one, and who was asked.
-    ``stop_at`` says until when to wait for more, by the loop's clock; None: for all. Without
-    any success after ``patience_s``, the next tier is asked, if there is one.
+    ``stop_at`` and ``enough`` get the successful replies so far, at least one, and whose there can
+    be. ``stop_at`` says until when to wait for more, by the loop's clock; None: for all. After
+    ``patience_s`` without any success, the next tier is asked, too.
     """
 
-    stop_at: Callable[[Sequence[Reply[T]], Sequence[Member]], float | None]
+    stop_at: StopAt[T]
     enough: Callable[[Sequence[Reply[T]], Sequence[Member]], bool] = lambda _good, _tier: True
     patience_s: float | None = None
     spare_wait_s: float = 0.5
 
-    def limit_s(
-        self, tier: Sequence[Member], give_up_s: float | None, replies: Sequence[Reply[T]]
-    ) -> float | None:
-        """Until when to wait, as ``ask_all`` wants it."""
-        good = successes(replies)
-        return self.stop_at(good, tier) if good else give_up_s
 
-
-def successes(replies: Sequence[Reply[T]]) -> list[Reply[T]]:
-    """Those with a value."""
-    return [reply for reply in replies if reply.error is None]
+def at_once(_good: object, _electorate: object) -> float:
+    """Stop at the first success."""
+    return 0.0
 
 
 def blames_request(reply: Reply[T]) -> bool:
@@ -203,11 +193,11 @@ def most_telling(replies: Sequence[Reply[T]], what: str) -> BeaconNodeError:
     return BeaconNodeUnreachable("ask beacon nodes", request=what, reason="none answered in time")
 
 
+def worth_going_on(replies: Sequence[Reply[T]]) -> bool:
+    """Whether other nodes may answer what these did not: not where the request is to blame."""
+    return not any(blames_request(reply) for reply in replies)
+
+
 def now_s() -> float:
     """The running loop's clock."""
     return asyncio.get_running_loop().time()
-
-
-def until(at_s: float) -> Callable[[object], float]:
-    """For ``ask_all``: stop waiting at the loop's time ``at_s``."""
-    return lambda _replies: at_s

@@ -41,7 +41,7 @@ async def best_block(
 
     call = Call("produce_block", lambda node: node.produce_block(request))
     replies = await pool.gather(
-        call, Gathering(stop_at=stop_at, enough=enough, spare_wait_s=wait_s)
+        call, Gathering(stop_at=stop_at, enough=enough, spare_wait_s=wait_s, patience_s=limit_s)
     )
     offers = [
         Offer(

@@ -107,7 +107,7 @@ class SeveralBeaconNodes:
             log=log,
         )
         self._identity = ChainIdentity(self._pool)
-        self._submitter = Submitter(self._pool, spawner)
+        self._submitter = Submitter(self._pool, spawner, patience_s=lambda: self._slot_s() / 8)
         self._answers = EpochAnswers(self._pool, self._identity, clock)
         self._clock = clock
         self._value_of = value_of

@@ -6,13 +6,13 @@ from contextlib import aclosing
 
 from tetrarch.errors import InputInvalid
 from tetrarch.ethereum.beacon_node.ports import BeaconEvent
-from tetrarch.ethereum.beacon_nodes.asking import ask_all
+from tetrarch.ethereum.beacon_nodes.asking import ask_within, successes
 from tetrarch.ethereum.beacon_nodes.checking import ChainIdentity
 from tetrarch.ethereum.beacon_nodes.epoch_answers import EpochAnswers
 from tetrarch.ethereum.beacon_nodes.event_keys import parse_head, parse_reorg
 from tetrarch.ethereum.beacon_nodes.health import Condition
 from tetrarch.ethereum.beacon_nodes.member import Call
-from tetrarch.ethereum.beacon_nodes.pool import Pool, now_s, successes, until
+from tetrarch.ethereum.beacon_nodes.pool import Pool, now_s
 
 _SYNCING = Call("syncing", lambda node: node.syncing(), timed=True)
 PROBE_PAUSE_S = 0.25  # between two probes of a node that answers again
@@ -32,7 +32,7 @@ async def poll_health(
         ]
         if due:
             next_poll_s = now_s() + period_s()
-        replies = await ask_all(members, _SYNCING, stop_at=until(now_s() + period_s()))
+        replies = await ask_within(members, _SYNCING, limit_s=period_s())
         for member in members:
             if all(reply.member is not member for reply in replies):
                 member.was_silent()
