@@ -262,6 +262,11 @@ class World:
             **{"observer": self.notes, **options},
         )
 
+    @property
+    def port(self) -> BeaconNode:
+        """The composite has the port of one node: the type checker says so here."""
+        return self.several
+
     def __getitem__(self, name: str) -> ScriptedNode:
         return self.nodes[name]
 

@@ -37,9 +37,15 @@ def test_unknown_or_incomplete_events_are_told_apart_by_all_they_say() -> None:
 def test_memory_of_events_is_bounded() -> None:
     seen = SeenEvents()
     for number in range(SEEN_MAX + 1):
-        assert seen.is_new(event("head", slot=str(number), block="0x01"))
-    assert not seen.is_new(event("head", slot=str(SEEN_MAX), block="0x01"))
-    assert seen.is_new(event("head", slot="0", block="0x01")), "forgotten"
+        assert seen.passes(event("head", slot=str(number), block="0x01"), node=0)
+    assert not seen.passes(event("head", slot=str(SEEN_MAX), block="0x01"), node=1)
+    assert seen.passes(event("head", slot="0", block="0x01"), node=1), "forgotten"
+
+
+def test_event_passes_once_when_enough_different_nodes_told_of_it() -> None:
+    seen, head = SeenEvents(), event("head", slot="5", block="0x01")
+    tellers = [seen.passes(head, node=node, needed=2) for node in (0, 0, 1, 2, 1)]
+    assert tellers == [False, False, True, False, False]
 
 
 @pytest.mark.parametrize("fields", [{}, {"slot": "5"}, {"slot": "x", "depth": "1"}, {"depth": []}])

@@ -330,13 +330,14 @@ def test_head_on_another_chain_drops_duties_though_no_reorg_was_told() -> None:
         counts = []
         # The first is of the epoch before: its current root is what our duties depend on.
         for slot, previous in ((SLOT - 1, "older"), (SLOT, "dependent"), (SLOT, "new")):
-            world["b"].tell(
-                "head",
-                slot=str(slot),
-                block=previous,
-                previous_duty_dependent_root="0x" + root(previous).hex(),
-                current_duty_dependent_root="0x" + root("another").hex(),
-            )
+            for name in "bc":
+                world[name].tell(
+                    "head",
+                    slot=str(slot),
+                    block=previous,
+                    previous_duty_dependent_root="0x" + root(previous).hex(),
+                    current_duty_dependent_root="0x" + root("another").hex(),
+                )
             await asyncio.sleep(1)
             await world.several.attester_duties(EPOCH, (0,))
             counts.append(world["a"].asked.count("attester_duties"))
@@ -749,20 +750,48 @@ def test_submission_goes_to_fallbacks_when_no_primary_can_be_reached() -> None:
 def test_events_come_once_from_whoever_tells_first_and_survive_a_lost_stream() -> None:
     async def scenario(world: World) -> None:
         got = []
-        stream = world.several.events(("head",))
-        world["a"].tell("head", slot="808", block="0x01", execution_optimistic=True)
-        world["b"].tell("head", slot="808", block="0x01", execution_optimistic=False)
-        world["c"].tell("head", slot="809", block="0x02")  # has not begun
+        stream = world.several.events(("block",))
+        world["a"].tell("block", slot="808", block="0x01", execution_optimistic=True)
+        world["b"].tell("block", slot="808", block="0x01", execution_optimistic=False)
+        world["c"].tell("block", slot="809", block="0x02")  # has not begun
         got.append(await anext(stream))
         world["a"].end_events()
-        world["b"].tell("head", slot="808", block="0x03")
+        world["b"].tell("block", slot="808", block="0x03")
         got.append(await anext(stream))
         await asyncio.sleep(2)
-        world["a"].tell("head", slot="808", block="0x04")
+        world["a"].tell("block", slot="808", block="0x04")
         got.append(await anext(stream))
         await stream.aclose()
         assert [event.data["block"] for event in got] == ["0x01", "0x03", "0x04"]
         assert world["a"].asked.count("events") == 2
+
+    run(scenario)
+
+
+def test_head_of_one_node_alone_hurries_nobody() -> None:
+    async def scenario(world: World) -> None:
+        stream = world.several.events(("head",))
+        world["a"].tell("head", slot="808", block="0xbad")
+        for name in "bc":
+            world[name].tell("head", slot="808", block="0x01")
+        assert (await anext(stream)).data["block"] == "0x01"
+        world["b"].tell("head", slot="808", block="0xbad")
+        assert (await anext(stream)).data["block"] == "0xbad", "two say so"
+        await stream.aclose()
+
+    run(scenario)
+
+
+def test_head_of_the_only_healthy_node_is_told_at_once() -> None:
+    async def scenario(world: World) -> None:
+        world.watch()
+        world["b"].down = world["c"].down = True
+        await asyncio.sleep(30)
+        stream = world.several.events(("head",))
+        world["a"].tell("head", slot="809", block="0x01")
+        async with asyncio.timeout(1):
+            assert (await anext(stream)).data["block"] == "0x01"
+        await stream.aclose()
 
     run(scenario)
 

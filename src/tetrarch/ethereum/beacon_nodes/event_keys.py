@@ -27,20 +27,23 @@ def event_key(event: BeaconEvent) -> Hashable:
 
 
 class SeenEvents:
-    """Tells new events from known ones; remembers the last ``SEEN_MAX``."""
+    """Lets each event pass once, when enough nodes told of it; remembers the last ``SEEN_MAX``."""
 
     def __init__(self) -> None:
-        self._seen: dict[Hashable, None] = {}
+        self._told_by: dict[Hashable, tuple[int, ...] | None] = {}  # None: it has passed
 
-    def is_new(self, event: BeaconEvent) -> bool:
-        """Whether no node told of it yet; remembers it."""
+    def passes(self, event: BeaconEvent, *, node: int, needed: int = 1) -> bool:
+        """Note that ``node`` told of ``event``; whether it passes now, with ``needed`` tellers."""
         key = event_key(event)
-        if key in self._seen:
+        told_by = self._told_by.get(key, ())
+        if told_by is None or node in told_by:
             return False
-        self._seen[key] = None
-        if len(self._seen) > SEEN_MAX:
-            del self._seen[next(iter(self._seen))]
-        return True
+        told_by = (*told_by, node)
+        passes = len(told_by) >= needed
+        self._told_by[key] = None if passes else told_by
+        if len(self._told_by) > SEEN_MAX:
+            del self._told_by[next(iter(self._told_by))]
+        return passes
 
 
 @dataclass(frozen=True, slots=True)

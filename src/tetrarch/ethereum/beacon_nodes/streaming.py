@@ -1,5 +1,9 @@
 """One stream of events out of all nodes' streams: each event once, as soon as a first node tells.
 
+A head is told of when a second node has it, too, where three or more are configured and two are
+well: who attests as soon as there is a head then finds a majority for it, and one node alone
+cannot hurry anybody to vote for the head before.
+
 A stream that ends, fails or is dead is opened again; the merged one never ends. Fallback nodes
 are listened to only while they stand in. Events of slots that have not begun are dropped.
 """
@@ -13,6 +17,7 @@ from tetrarch.ethereum.beacon_node.ports import BeaconEvent
 from tetrarch.ethereum.beacon_nodes.event_keys import SeenEvents, slot_of
 from tetrarch.ethereum.beacon_nodes.member import Member
 from tetrarch.ethereum.beacon_nodes.pool import Pool
+from tetrarch.ethereum.beacon_nodes.voting import QUORUM_MIN, QUORUM_MIN_FROM
 
 QUEUE_MAX = 1024
 # With one of these topics a live stream is never silent for many slots.
@@ -73,7 +78,7 @@ class MergedEvents:
                         event = await anext(stream, None)
                     if event is None:
                         return "ended"
-                    await self._take(event)
+                    await self._take(event, member)
                     if member.foreign or (member.fallback and not self._pool.using_fallback):
                         return "not needed"
         except TimeoutError:
@@ -81,9 +86,15 @@ class MergedEvents:
         except Transient as error:
             return str(error)
 
-    async def _take(self, event: BeaconEvent) -> None:
+    async def _take(self, event: BeaconEvent, member: Member) -> None:
         slot, now_slot = slot_of(event), self._now_slot()
         if slot is not None and now_slot is not None and slot > now_slot:
             return
-        if self._seen.is_new(event):
+        needed = self._tellers_needed() if event.topic == "head" else 1
+        if self._seen.passes(event, node=member.place, needed=needed):
             await self._arrived.put(event)
+
+    def _tellers_needed(self) -> int:
+        first = self._pool.electorate()
+        enough = self._pool.configured(first) >= QUORUM_MIN_FROM
+        return min(QUORUM_MIN, len(first)) if enough else 1
