@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar, cast
 
+from tests.ethereum.beacon_node.support import block
 from tests.ethereum.beacon_nodes.test_voting import EPOCH, SLOT, data, root
 
 from tetrarch.ethereum.beacon_node.errors import BeaconNodeRefused, BeaconNodeUnreachable
@@ -14,6 +15,7 @@ from tetrarch.ethereum.beacon_node.ports import (
     AttesterDuty,
     BeaconEvent,
     BeaconNode,
+    BlockRequest,
     FinalityCheckpoints,
     Genesis,
     ProxyRequest,
@@ -23,6 +25,7 @@ from tetrarch.ethereum.beacon_node.ports import (
 from tetrarch.ethereum.beacon_nodes.several import SeveralBeaconNodes
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.ethereum.spec.domains import ForkActivation, ForkSchedule
+from tetrarch.ethereum.spec.proposals import Proposal
 from tetrarch.ethereum.spec.values import AttestationData, Checkpoint, Fork
 from tetrarch.sim.loop import EPOCH_S, SimClock, simulate
 from tetrarch.supervision import Supervisor
@@ -60,6 +63,14 @@ FINALITY = FinalityCheckpoints(
 def honest(slot: int) -> AttestationData:
     epoch = slot // CHAIN.slots_per_epoch
     return data(slot=slot, source=(epoch - 1, "source"), target=(epoch, "target"))
+
+
+HONEST = data()
+REQUEST = BlockRequest(slot=SLOT, randao_reveal=bytes(96))
+
+
+def proposal(parent: str, *, proposer_index: int = 3) -> Proposal:
+    return block(Fork.ELECTRA, SLOT, parent_root=root(parent), proposer_index=proposer_index)
 
 
 def unreachable(text: str = "down") -> BeaconNodeUnreachable:
