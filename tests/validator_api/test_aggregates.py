@@ -1,6 +1,7 @@
 """Aggregates go out once agreed; what comes in must be that message, signed by our share."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -88,7 +89,7 @@ def sign(
     return SignedAggregateAndProof(message=message, signature=signature)
 
 
-def in_ssz(signed: tuple[SignedAggregateAndProof, ...]) -> bytes:
+def in_ssz(signed: Sequence[SignedAggregateAndProof]) -> bytes:
     parts = [each.to_ssz() for each in signed]
     offset, offsets = 4 * len(parts), b""
     for part in parts:
