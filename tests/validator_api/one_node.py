@@ -71,7 +71,7 @@ _SAME_AS = {
 
 
 class OneNode:
-    """Ports ``Duties``, ``DecidedData``, ``AggregatedSignatures``, ``Keys`` and ``Compute``, and the handler of partials."""
+    """Ports ``Duties``, ``DecidedData``, ``GroupSignatures``, ``Keys`` and ``Compute``, and the handler of partials."""
 
     share_index = ShareIndex(1)
 
@@ -128,6 +128,9 @@ class OneNode:
 
     def pubkey_of(self, validator_index: int) -> PubKey | None:
         return self._indices.get(validator_index)
+
+    async def signed_of(self, duty: Duty) -> dict[tuple[PubKey, int], SignedData]:
+        return {key[1:]: each for key, each in self._signed.items() if key[0] == duty}
 
     async def await_signed(self, duty: Duty, pubkey: PubKey, *, sub_index: int = 0) -> SignedData:
         # Shares are whole keys: the group's signature is there once the client's is.

@@ -22,6 +22,7 @@ from tetrarch.duties.types import (
     PartialSet,
     PubKey,
     SelectionPayload,
+    SignedData,
     SyncSelectionPayload,
 )
 from tetrarch.errors import PeerFault
@@ -124,6 +125,23 @@ def test_sync_selections_keep_their_order(*, ssz: bool) -> None:
         assert stored.partials[places.index((one, 3))].payload == SyncSelectionPayload(
             slot=SLOT, subcommittee_index=3
         )
+
+    run_world(scenario)
+
+
+def test_proofs_that_are_there_are_not_waited_for() -> None:
+    async def scenario(world: World) -> None:
+        for validator in (1, 2):
+            key = root_key(validator)
+            world.aggregated.present[key, 0] = SignedData(
+                pubkey=key,
+                payload=SelectionPayload(slot=SLOT),
+                signature=group_proof(SLOT, key),
+            )
+        items = [beacon(world, 2), beacon(world, 1)]
+        got = await world.post(BEACON, items)
+        assert got.value == {"data": answered(items, keys=[root_key(2), root_key(1)])}
+        assert world.aggregated.asked == []
 
     run_world(scenario)
 

@@ -4,8 +4,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tetrarch.clock import Clock
-from tetrarch.duties.ports import AggregatedSignatures, Compute
-from tetrarch.duties.types import DefinitionSet, Duty, PubKey, ShareIndex, UnsignedDataSet
+from tetrarch.duties.ports import Compute
+from tetrarch.duties.types import (
+    DefinitionSet,
+    Duty,
+    PubKey,
+    ShareIndex,
+    SignedData,
+    UnsignedDataSet,
+)
 from tetrarch.entropy import Entropy
 from tetrarch.ethereum.beacon_node.ports import BeaconNode
 from tetrarch.ethereum.spec.aggregates import Aggregate, SyncCommitteeContribution
@@ -60,6 +67,18 @@ class DecidedData(Protocol):
         ...
 
 
+class GroupSignatures(Protocol):
+    """Query: AggSigDB."""
+
+    async def signed_of(self, duty: Duty) -> dict[tuple[PubKey, int], SignedData]:
+        """All group signatures of ``duty`` by now, by root key and sub-index. One read."""
+        ...
+
+    async def await_signed(self, duty: Duty, pubkey: PubKey, *, sub_index: int = 0) -> SignedData:
+        """Wait until the group's signature is there, or until the caller gives up."""
+        ...
+
+
 class Keys(Protocol):
     """Which key share stands for which validator. ``duties.keys.ClusterKeys``."""
 
@@ -87,7 +106,7 @@ class Ports:
 
     duties: Duties
     decided: DecidedData
-    aggregated: AggregatedSignatures
+    aggregated: GroupSignatures
     keys: Keys
     beacon_node: BeaconNode
     chain: ChainSpec

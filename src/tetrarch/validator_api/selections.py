@@ -7,6 +7,7 @@ it. Every operator's client must ask, or nobody gets an answer.
 
 import asyncio
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from tetrarch.duties.types import (
     AttesterDefinition,
@@ -36,6 +37,8 @@ from tetrarch.validator_api.submissions import (
     read_items,
     store_items,
 )
+
+_Key: TypeAlias = tuple[PubKey, int]  # validator and sync subcommittee, if any
 
 # The specification has no SSZ of these two. Their fields stand in the order of the beacon API's
 # objects: Lodestar sends them so.
@@ -127,17 +130,41 @@ async def _member(
 async def _answer(
     api: ValidatorApi, items: Items[Record], submissions: Sequence[Submission]
 ) -> ApiAnswer:
-    """The selections as they came, with the group's proofs; 408 when these are not there in time."""
-    data = []
+    """The selections as they came, with the group's proofs; 408 when not all are there in time."""
+    wanted: dict[Duty, list[_Key]] = {}
+    for each in submissions:
+        wanted.setdefault(each.duty, []).append(_key(each))
     try:
         async with asyncio.timeout(api.limits.request_s):
-            for (_, selection), submission in zip(items.read, submissions, strict=True):
-                signed = await api.ports.aggregated.await_signed(
-                    submission.duty, submission.pubkey, sub_index=submission.payload.sub_index
-                )
-                data.append(selection.replace(selection_proof=signed.signature).to_json())
+            proofs = {duty: await _proofs(api, duty, keys) for duty, keys in wanted.items()}
     except TimeoutError:
         raise ApiError(
             408, "too few nodes of the cluster have sent their selection proofs"
         ) from None
-    return json_answer({"data": data})
+    return json_answer(
+        {
+            "data": [
+                selection.replace(selection_proof=proofs[each.duty][_key(each)]).to_json()
+                for (_, selection), each in zip(items.read, submissions, strict=True)
+            ]
+        }
+    )
+
+
+async def _proofs(api: ValidatorApi, duty: Duty, keys: Sequence[_Key]) -> dict[_Key, bytes]:
+    """The group's proofs of ``keys``, waited for. They are mostly made together: few reads."""
+    proofs: dict[_Key, bytes] = {}
+    missing = list(dict.fromkeys(keys))
+    while missing:
+        found = await api.ports.aggregated.signed_of(duty)
+        proofs |= {key: found[key].signature for key in missing if key in found}
+        missing = [key for key in missing if key not in proofs]
+        if missing:
+            pubkey, sub_index = missing[0]
+            signed = await api.ports.aggregated.await_signed(duty, pubkey, sub_index=sub_index)
+            proofs[missing.pop(0)] = signed.signature
+    return proofs
+
+
+def _key(submission: Submission) -> _Key:
+    return submission.pubkey, submission.payload.sub_index
