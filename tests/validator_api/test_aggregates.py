@@ -23,7 +23,14 @@ from tests.validator_api.world import (
     run_world,
 )
 
-from tetrarch.duties.types import AggregatePayload, Duty, DutyType, UnsignedAggregate
+from tetrarch.duties.types import (
+    AggregatePayload,
+    AttesterDefinition,
+    Duty,
+    DutyType,
+    SelectionPayload,
+    UnsignedAggregate,
+)
 from tetrarch.ethereum.spec.aggregates import (
     Aggregate,
     AggregateAndProof,
@@ -201,6 +208,33 @@ def test_where_nothing_is_due_the_beacon_node_answers_at_once(slot: int, committ
         assert world.submitted == []
 
     run_world(scenario, fork=Fork.ELECTRA)
+
+
+@pytest.mark.parametrize("version", [GET_V1, GET_V2])
+def test_where_nobody_was_drawn_there_is_nothing_to_wait_for(version: str) -> None:
+    """A client that is not distributed trusts its own proof and asks in vain."""
+
+    async def scenario(world: World) -> None:
+        duty = Duty(SLOT, DutyType.AGGREGATOR)
+        members = [
+            each for each in world.duties.known[duty] if isinstance(each, AttesterDefinition)
+        ]
+        # One of 128 is drawn in a committee of 2048, and these two proofs are not.
+        large = tuple(replace(each, committee_length=2048) for each in members)
+        world.duties.known[duty] = large
+        path = version + question(aggregate_of(world.fork, 0), 0 if version == GET_V2 else None)
+        for validator in (1, 2):
+            world.aggregated.hold(SelectionPayload(slot=SLOT), root_key(validator))
+        got = await world.get(path)
+        assert got.status == 404
+        assert "drawn" in got.message
+        del world.aggregated.present[root_key(1), 0]  # not known: wait
+        assert (await world.get(path)).status == 408
+        world.duties.known[duty] = tuple(members)  # everyone is drawn in a small committee
+        world.aggregated.hold(SelectionPayload(slot=SLOT), root_key(1))
+        assert (await world.get(path)).status == 408
+
+    run_world(scenario, limits=Limits(request_s=0.1))
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,6 @@ from tetrarch.duties.types import (
     PartialSet,
     PubKey,
     SelectionPayload,
-    SignedData,
     SyncSelectionPayload,
 )
 from tetrarch.errors import PeerFault
@@ -132,12 +131,7 @@ def test_sync_selections_keep_their_order(*, ssz: bool) -> None:
 def test_proofs_that_are_there_are_not_waited_for() -> None:
     async def scenario(world: World) -> None:
         for validator in (1, 2):
-            key = root_key(validator)
-            world.aggregated.present[key, 0] = SignedData(
-                pubkey=key,
-                payload=SelectionPayload(slot=SLOT),
-                signature=group_proof(SLOT, key),
-            )
+            world.aggregated.hold(SelectionPayload(slot=SLOT), root_key(validator))
         items = [beacon(world, 2), beacon(world, 1)]
         got = await world.post(BEACON, items)
         assert got.value == {"data": answered(items, keys=[root_key(2), root_key(1)])}

@@ -23,6 +23,7 @@ from tetrarch.duties.types import (
     Duty,
     DutyType,
     SyncMessagePayload,
+    SyncSelectionPayload,
     UnsignedContribution,
 )
 from tetrarch.ethereum.spec.aggregates import (
@@ -227,6 +228,25 @@ def test_no_agreement_in_time_is_told() -> None:
         signed = sign(world, 2, contribution_of(2, 0))
         assert (await submit(world, CONTRIBUTIONS, signed)).status == 408
         assert world.submitted == []
+
+    run_world(scenario, limits=Limits(request_s=0.1))
+
+
+def test_where_nobody_was_drawn_there_is_nothing_to_wait_for() -> None:
+    async def scenario(world: World) -> None:
+        # One of 8 is drawn in a mainnet subcommittee of 128: the second proof is, not the first.
+        mainnet = replace(world.chain, preset="mainnet")
+        world.api.ports = replace(world.api.ports, chain=mainnet)
+        payload = SyncSelectionPayload(slot=SLOT, subcommittee_index=0)
+        world.aggregated.hold(payload, root_key(1))
+        assert (await world.get(question(0))).status == 408  # the second is not known
+        world.aggregated.hold(payload, root_key(2))
+        assert (await world.get(question(0))).status == 408  # and is drawn
+        duty = Duty(SLOT, DutyType.SYNC_CONTRIBUTION)
+        world.duties.known[duty] = world.duties.known[duty][:1]
+        got = await world.get(question(0))
+        assert got.status == 404
+        assert "drawn" in got.message
 
     run_world(scenario, limits=Limits(request_s=0.1))
 

@@ -222,6 +222,14 @@ class MemoryAggregated:
         self.asked: list[tuple[Duty, PubKey, int]] = []
         self.present: dict[tuple[PubKey, int], SignedData] = {}
 
+    def hold(self, payload: SelectionPayload | SyncSelectionPayload, pubkey: PubKey) -> None:
+        """The group's proof is there."""
+        self.present[pubkey, payload.sub_index] = SignedData(
+            pubkey=pubkey,
+            payload=payload,
+            signature=group_proof(payload.slot, pubkey, payload.sub_index),
+        )
+
     async def signed_of(self, duty: Duty) -> dict[tuple[PubKey, int], SignedData]:
         del duty
         return self.present

@@ -17,6 +17,7 @@ from tetrarch.ethereum.spec.aggregates import (
     SignedAggregateAndProof,
 )
 from tetrarch.ethereum.spec.forks import spec_types
+from tetrarch.ethereum.spec.selection import is_aggregator
 from tetrarch.ethereum.spec.values import Fork, parse_hex
 from tetrarch.validator_api.api import ValidatorApi
 from tetrarch.validator_api.messages import (
@@ -74,18 +75,30 @@ async def produce_v2(api: ValidatorApi, request: ApiRequest) -> ApiAnswer | Pass
 async def _agreed(
     api: ValidatorApi, request: ApiRequest, slot: int, committee_index: int | None
 ) -> Aggregate | PassThrough:
-    """The agreed aggregate. The cluster has none where no validator of it attests."""
+    """The agreed aggregate. The cluster has none where no validator of it attests.
+
+    Raises:
+        ApiError: 404, none of them was drawn to aggregate; 408, there is no agreement in time.
+    """
     with bad_request():
         text = request.one("attestation_data_root")
         root = parse_hex(text, size_bytes=32, what="attestation_data_root")
     duty = Duty(slot, DutyType.AGGREGATOR)
-    committees = {
-        each.committee_index
+    members = [
+        each
         for each in await api.definitions(duty)
-        if isinstance(each, AttesterDefinition)
-    }
-    if not committees or committee_index not in {None, *committees}:
+        if isinstance(each, AttesterDefinition) and committee_index in (None, each.committee_index)
+    ]
+    if not members:
         return PassThrough.BEACON_NODE
+    proofs = await api.ports.aggregated.signed_of(Duty(slot, DutyType.PREPARE_AGGREGATOR))
+    if not any(
+        is_aggregator(each.committee_length, proofs[each.pubkey, 0].signature)
+        if (each.pubkey, 0) in proofs
+        else True  # not known yet
+        for each in members
+    ):
+        raise ApiError(404, f"no validator of this cluster was drawn to aggregate in slot {slot}")
     awaited = api.ports.decided.await_agg_attestation(slot, root, committee_index)
     return await api.within(duty, awaited)
 

@@ -15,11 +15,12 @@ from tetrarch.duties.types import (
 from tetrarch.ethereum.spec.aggregates import ContributionAndProof, SignedContributionAndProof
 from tetrarch.ethereum.spec.forks import spec_types
 from tetrarch.ethereum.spec.messages import SyncCommitteeMessage
-from tetrarch.ethereum.spec.selection import subcommittees_of
+from tetrarch.ethereum.spec.selection import is_sync_aggregator, subcommittees_of
 from tetrarch.ethereum.spec.values import Fork, parse_hex
 from tetrarch.validator_api.api import ValidatorApi
 from tetrarch.validator_api.messages import (
     ApiAnswer,
+    ApiError,
     ApiRequest,
     PassThrough,
     bad_request,
@@ -66,6 +67,9 @@ async def produce_contribution(api: ValidatorApi, request: ApiRequest) -> ApiAns
     """GET sync_committee_contribution: the agreed one.
 
     Where no validator of the cluster is in the subcommittee there is nothing to agree on.
+
+    Raises:
+        ApiError: 404, none of them was drawn to aggregate; 408, there is no agreement in time.
     """
     request.accepts(JSON)
     slot, subcommittee = request.integer("slot"), request.integer("subcommittee_index")
@@ -74,12 +78,22 @@ async def produce_contribution(api: ValidatorApi, request: ApiRequest) -> ApiAns
         root = parse_hex(text, size_bytes=32, what="beacon_block_root")
     duty = Duty(slot, DutyType.SYNC_CONTRIBUTION)
     preset = api.ports.chain.preset
-    if not any(
-        isinstance(each, SyncCommitteeDefinition)
-        and subcommittee in subcommittees_of(each.positions, preset=preset)
+    members = [
+        each
         for each in await api.definitions(duty)
-    ):
+        if isinstance(each, SyncCommitteeDefinition)
+        and subcommittee in subcommittees_of(each.positions, preset=preset)
+    ]
+    if not members:
         return PassThrough.BEACON_NODE
+    proofs = await api.ports.aggregated.signed_of(Duty(slot, DutyType.PREPARE_SYNC_CONTRIBUTION))
+    if not any(
+        is_sync_aggregator(proofs[each.pubkey, subcommittee].signature, preset=preset)
+        if (each.pubkey, subcommittee) in proofs
+        else True  # not known yet
+        for each in members
+    ):
+        raise ApiError(404, f"no validator of this cluster was drawn to aggregate in slot {slot}")
     awaited = api.ports.decided.await_sync_contribution(slot, subcommittee, root)
     return json_answer({"data": (await api.within(duty, awaited)).to_json()})
 
