@@ -5,11 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.duties.duty_world import RecordingLog, database
 from tests.ethereum.beacon_node.fake_node import Reply
 from tests.validator_api.world import (
     IDLE_SLOT,
     OWN,
     SLOT,
+    FixedClock,
     Got,
     World,
     group_proof,
@@ -18,6 +20,8 @@ from tests.validator_api.world import (
     run_world,
 )
 
+from tetrarch.duties.deadline import Deadlines
+from tetrarch.duties.parsigdb import ParSigDB
 from tetrarch.duties.types import (
     ContributionPayload,
     Duty,
@@ -162,6 +166,39 @@ def test_two_heads_of_one_validator_are_one_too_many() -> None:
         )
         (partial,) = world.submitted[0].partials
         assert partial.payload == SyncMessagePayload(slot=SLOT, beacon_block_root=HEAD)
+
+    run_world(scenario)
+
+
+def test_a_second_client_with_another_head_is_told_and_the_first_vote_stays() -> None:
+    """Two clients of one node (a standby) need not see the same head. Before the real ParSigDB."""
+
+    async def scenario(world: World) -> None:
+        storage = database()
+        deadlines = Deadlines(chain=world.chain, clock=FixedClock())
+        partials = ParSigDB(
+            storage=storage,
+            threshold=3,
+            clock=FixedClock(),
+            is_open=deadlines.is_open,
+            log=RecordingLog(),
+        )
+        world.api.submitted.subscribe(partials.store_internal)
+        assert (await submit(world, MESSAGES, vote(world, 1))).status == 200
+        second = vote(world, 1, head=OTHER_HEAD), vote(world, 2, head=OTHER_HEAD)
+        got = await submit(world, MESSAGES, *second)
+        assert got.status == 400
+        (failure,) = got.value["failures"]
+        assert failure["index"] == 0
+        assert "signed something else" in failure["message"]
+        own = partials.own_partials(Duty(SLOT, DutyType.SYNC_MESSAGE), OWN)
+        assert own is not None
+        heads = {
+            each.pubkey: each.payload.beacon_block_root
+            for each in own.partials
+            if isinstance(each.payload, SyncMessagePayload)
+        }
+        assert heads == {root_key(1): HEAD, root_key(2): OTHER_HEAD}
 
     run_world(scenario)
 
