@@ -29,12 +29,14 @@ LOADED_ANEW = (  # in the order of their imports
     "duties.slashing",
     "duties.votelog",
     "duties.retry",
+    "duties.evidence",
     "duties.agreement",
     "duties.parsigex",
     "duties.sigagg",
     "duties.signer",
     "duties.broadcaster",
     "duties.wire",
+    "duties.resume",
     "node",
 )
 
@@ -133,8 +135,8 @@ MUTANTS = (
         (
             (
                 "duties.value_check",
-                "    if value.duty != duty:\n",
-                "    if value:\n        return None\n    if value.duty != duty:\n",
+                "    reason = misplaced(value, duty, facts)\n",
+                "    if value:\n        return None\n    reason = misplaced(value, duty, facts)\n",
             ),
         ),
         first_seed=11,
@@ -144,7 +146,7 @@ MUTANTS = (
         (
             (
                 "duties.agreement",
-                "        view = await self._own_view(duty, fresh=False)\n",
+                "        view = await self._evidence.own_view(duty, fresh=False)\n",
                 "        view = None\n",
             ),
         ),
@@ -152,7 +154,13 @@ MUTANTS = (
     ),
     Mutant(
         "randao reveal is believed",
-        (("duties.agreement", "return reveal if valid else", "return reveal if reveal else"),),
+        (
+            (
+                "duties.evidence",
+                "return reveal if await self._verifies(item.pubkey, payload, reveal) else",
+                "return reveal if reveal else",
+            ),
+        ),
         first_seed=17,
     ),
     Mutant(
@@ -174,7 +182,7 @@ MUTANTS = (
                 "if isinstance(verdict, Refused) and not verdict",
             ),
         ),
-        first_seed=38,
+        first_seed=1,
     ),
     Mutant(
         "votes are forgotten in a crash",
@@ -212,16 +220,22 @@ MUTANTS = (
         "decided before a crash is not signed after it",
         (
             (
-                "node",
-                "            if sign is not None and not signed:\n",
-                "            if sign is not None and not duty:\n",
+                "duties.resume",
+                "            if c.signer is not None and not signed:\n",
+                "            if c.signer is not None and not duty:\n",
             ),
         ),
-        first_seed=77,
+        first_seed=215,
     ),
     Mutant(
         "stored group signature is not submitted after a crash",
-        (("node", "            if made:\n", "            if made == 1:\n"),),
+        (
+            (
+                "duties.resume",
+                "            if stored.left:\n",
+                "            if stored.left == 1:\n",
+            ),
+        ),
         first_seed=100,
     ),
     Mutant(
