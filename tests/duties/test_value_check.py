@@ -309,3 +309,18 @@ def test_value_of_another_kind_than_the_duty_is_refused() -> None:
     value = replace(contributions(), duty=AGGREGATOR)
     reason = "value is of another kind than the duty"
     assert refusal(value, AGGREGATOR, AGGREGATE_FACTS, CHAIN) == reason
+
+
+def test_one_committee_has_one_aggregate_and_one_subcommittee_one_contribution() -> None:
+    """Validators 0 and 2 are of one committee, 0 and 1 of one subcommittee."""
+    pubkeys = other_duties.VALIDATORS.pubkeys
+    fewer = aggregate_and_proof(2, votes=(1,))
+    other = UnsignedAggregate(pubkey=pubkeys[2], message=fewer)
+    value = replace(aggregates(), items=(*aggregates().items[:2], other))
+    reason = "two aggregates of one committee"
+    assert refusal(value, AGGREGATOR, AGGREGATE_FACTS, CHAIN) == reason
+    less = contribution_and_proof(1, 0, votes=1)
+    second = UnsignedContribution(pubkey=pubkeys[1], message=less)
+    divided = replace(contributions(), items=(*contributions().items[:2], second))
+    reason = "two contributions of one subcommittee"
+    assert refusal(divided, CONTRIBUTION, CONTRIBUTION_FACTS, CHAIN) == reason

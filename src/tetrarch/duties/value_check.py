@@ -27,6 +27,7 @@ from tetrarch.duties.types import (
     UnsignedProposal,
 )
 from tetrarch.errors import InputInvalid
+from tetrarch.ethereum.spec.aggregates import Aggregate, SyncCommitteeContribution
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.ethereum.spec.proposals import Proposal
 from tetrarch.ethereum.spec.selection import is_aggregator, is_sync_aggregator, subcommittees_of
@@ -66,7 +67,25 @@ def refusal(value: UnsignedDataSet, duty: Duty, facts: Facts, chain: ChainSpec) 
         return reason
     known = _by_key(facts)
     reasons = (_item_refusal(item, known[item.pubkey], duty, facts, chain) for item in value.items)
-    return next((reason for reason in reasons if reason is not None), None)
+    found = next((reason for reason in reasons if reason is not None), None)
+    return found or _divided(value)
+
+
+def _divided(value: UnsignedDataSet) -> str | None:
+    """All of a committee vouch for one aggregate: a validator client asks for it only once."""
+    aggregates: dict[int, Aggregate] = {}
+    contributions: dict[tuple[int, bytes], SyncCommitteeContribution] = {}
+    for item in value.items:
+        if isinstance(item, UnsignedAggregate):
+            aggregate = item.message.aggregate
+            if aggregates.setdefault(aggregate.committee_index, aggregate) != aggregate:
+                return "two aggregates of one committee"
+        elif isinstance(item, UnsignedContribution):
+            part = item.message.contribution
+            place = part.subcommittee_index, part.beacon_block_root
+            if contributions.setdefault(place, part) != part:
+                return "two contributions of one subcommittee"
+    return None
 
 
 def misplaced(value: UnsignedDataSet, duty: Duty, facts: Facts) -> str | None:
