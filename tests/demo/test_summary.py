@@ -1,5 +1,6 @@
 """The demo's verdict: what was missed that should not have been."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -158,3 +159,17 @@ def test_report_becomes_values() -> None:
 def test_report_of_another_shape_is_refused(report: Any) -> None:
     with pytest.raises(InputInvalid):
         read_chain_duties(report)
+
+
+def test_times_are_of_votes_and_blocks_and_other_duties_are_counted() -> None:
+    nodes = [
+        at_node(0, 1, decided=10, submitted=20),
+        replace(at_node(0, 1, decided=900, submitted=1000, round_=7), type="aggregator"),
+        replace(at_node(1, 1, decided=900, submitted=1000), type="aggregator"),
+        replace(at_node(0, 2, submitted=500), type="sync_message"),
+        replace(at_node(0, 3), type="sync_contribution"),
+    ]
+    result = summary([on_chain(1)], nodes)
+    assert (result.decided_p99_ms, result.submitted_p99_ms, result.rounds_max) == (10, 20, 1)
+    counted = result.aggregations, result.sync_messages, result.contributions
+    assert counted == (1, 1, 0), "each duty once, and what was submitted alone"

@@ -1,12 +1,14 @@
 """What the demo concludes from the chain's report and the nodes' duty reports. Pure."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tetrarch.errors import InputInvalid
 
+JUDGED_TYPES = frozenset({"attester", "proposer"})  # whose messages the chain sees come in time
 _BAD = frozenset({"missed", "late"})
 
 
@@ -38,7 +40,10 @@ class NodeDuty:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """The demo's result. ``missed`` counts validators' duties that should not have been."""
+    """The demo's result. ``missed`` counts validators' duties that should not have been.
+
+    Times are of votes and blocks.
+    """
 
     slots: int
     nodes: int
@@ -59,6 +64,9 @@ class Summary:
     rounds_max: int | None
     justified_epoch: int
     finalized_epoch: int
+    aggregations: int  # slots in which the cluster aggregated votes
+    sync_messages: int  # slots in which it voted in the sync committee
+    contributions: int  # slots in which it aggregated such votes
     missed_duties: tuple[str, ...] = field(default=())
 
     @property
@@ -108,9 +116,11 @@ def summarise(
     bad = [duty for duty in chain if duty.status in _BAD]
     guilty = [duty for duty in bad if duty.slot not in excused_slots]
     missed = [duty for duty in guilty if duty.status == "missed"]
-    first = _first_by_duty(nodes, "submitted")
-    decided = [d.at_ms["decided"] for d in nodes if "decided" in d.at_ms]
-    threshold = [d.at_ms["threshold"] for d in nodes if "threshold" in d.at_ms]
+    judged = [duty for duty in nodes if duty.type in JUDGED_TYPES]
+    first = _first_by_duty(judged, "submitted")
+    decided = [d.at_ms["decided"] for d in judged if "decided" in d.at_ms]
+    threshold = [d.at_ms["threshold"] for d in judged if "threshold" in d.at_ms]
+    done = Counter(kind for _, kind in _first_by_duty(nodes, "submitted"))
     submitted = list(first.values())
     return Summary(
         slots=shape["slots"],
@@ -129,9 +139,12 @@ def summarise(
         threshold_p50_ms=percentile(threshold, 0.5),
         submitted_p50_ms=percentile(submitted, 0.5),
         submitted_p99_ms=percentile(submitted, 0.99),
-        rounds_max=max((d.round for d in nodes if d.round is not None), default=None),
+        rounds_max=max((d.round for d in judged if d.round is not None), default=None),
         justified_epoch=int(report.get("justified_epoch", 0)),
         finalized_epoch=int(report.get("finalized_epoch", 0)),
+        aggregations=done["aggregator"],
+        sync_messages=done["sync_message"],
+        contributions=done["sync_contribution"],
         missed_duties=tuple(f"{d.slot}/{d.type}/{d.validator_index}" for d in missed[:100]),
     )
 

@@ -11,6 +11,7 @@ from rich.text import Text
 from tetrarch.demo.summary import ChainDuty, NodeDuty, Summary
 
 ROWS_MAX = 16
+HIDDEN_TYPES = frozenset({"randao", "prepare_aggregator", "prepare_sync_contribution"})  # of others
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,7 @@ def duty_rows(frame: Frame) -> list[tuple[str, ...]]:
     """The latest duties, newest last: one row of text cells each."""
     by_duty: dict[tuple[int, str], list[NodeDuty]] = {}
     for duty in frame.nodes:
-        if duty.type != "randao":
+        if duty.type not in HIDDEN_TYPES:
             by_duty.setdefault((duty.slot, duty.type), []).append(duty)
     seen: dict[tuple[int, str], list[ChainDuty]] = {}
     for row in frame.chain:

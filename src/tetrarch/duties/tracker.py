@@ -14,7 +14,7 @@ from tetrarch.duties.types import Duty, DutyType, PartialSet, ShareIndex
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.observability.logs import Log
 
-REPORTS_KEPT = 512
+REPORTS_KEPT = 1024  # more than are open at once: eight kinds, some of them for two epochs
 
 
 class Step(StrEnum):
