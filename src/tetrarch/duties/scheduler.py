@@ -35,12 +35,12 @@ from tetrarch.observability.logs import Log
 from tetrarch.output import Output
 
 EPOCHS_KEPT = 3
-# What begins in a duty's own slot; BY_SIGNER only where the node signs by itself, for otherwise
-# the validator client begins it.
-STARTED_TYPES = (DutyType.ATTESTER, DutyType.PROPOSER, DutyType.AGGREGATOR)
-STARTED_BY_SIGNER_TYPES = (DutyType.RANDAO,)
-STARTED_SYNC_TYPES = (DutyType.SYNC_CONTRIBUTION,)
-STARTED_SYNC_BY_SIGNER_TYPES = (DutyType.SYNC_MESSAGE,)
+# What begins in a duty's own slot. Only where the node signs by itself: reveals, which otherwise
+# the validator client begins, and what needs selection proofs, which the validator API does not
+# take from a client yet: no aggregator would ever be drawn.
+STARTED_TYPES = (DutyType.ATTESTER, DutyType.PROPOSER)
+STARTED_BY_SIGNER_TYPES = (DutyType.RANDAO, DutyType.AGGREGATOR)
+STARTED_SYNC_TYPES = (DutyType.SYNC_MESSAGE, DutyType.SYNC_CONTRIBUTION)
 _PROPOSER_TYPES = frozenset({DutyType.PROPOSER, DutyType.RANDAO})
 
 
@@ -49,8 +49,8 @@ class Scheduler:
     ``resolved`` (each epoch once its duties are known, but for one that is over),
     ``sync_resolved`` (each epoch once its sync committee is known).
 
-    With ``signs_by_itself`` randao reveals, sync messages and selection proofs start here, too;
-    otherwise the validator client's requests start them.
+    With ``signs_by_itself`` randao reveals, aggregation and the sync committee's duties start
+    here, too.
     """
 
     def __init__(
@@ -172,10 +172,12 @@ class Scheduler:
         await self.slots.emit(slot)
         epoch = self._chain.epoch_of(slot)
         await self._resolve(epoch)
-        self._start_all(slot, STARTED_TYPES, STARTED_BY_SIGNER_TYPES)
+        by_signer = STARTED_BY_SIGNER_TYPES if self._signs_by_itself else ()
+        self._start_all(slot, STARTED_TYPES + by_signer)
         await self._resolve_sync(epoch)
         await self._resolve_sync(epoch + 1)
-        self._start_all(slot, STARTED_SYNC_TYPES, STARTED_SYNC_BY_SIGNER_TYPES)
+        if self._signs_by_itself:
+            self._start_all(slot, STARTED_SYNC_TYPES)
         if self._chain.epoch_of(slot + 1) != epoch:
             await self._resolve(epoch + 1)
         if self._signs_by_itself:
@@ -183,12 +185,9 @@ class Scheduler:
         if epoch > 0 and epoch in self._epochs:  # last of all: it must hold up nothing
             await self._resolve(epoch - 1, is_over=True)
 
-    def _start_all(
-        self, slot: int, types: tuple[DutyType, ...], by_signer: tuple[DutyType, ...]
-    ) -> None:
+    def _start_all(self, slot: int, types: tuple[DutyType, ...]) -> None:
         """Start the duties of ``slot``, each at its time."""
-        wanted = types + (by_signer if self._signs_by_itself else ())
-        duties = [duty for duty in (Duty(slot, each) for each in wanted) if self._known(duty)]
+        duties = [duty for duty in (Duty(slot, each) for each in types) if self._known(duty)]
         for duty in sorted(duties, key=lambda duty: (start_s(duty, self._chain), -duty.type)):
             self._spawner.spawn(self._start(duty), name=f"start-{duty}")
 
