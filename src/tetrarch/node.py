@@ -46,6 +46,7 @@ from tetrarch.errors import Transient
 from tetrarch.ethereum.beacon_node.ports import BeaconNode
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.network.ports import MessageBus
+from tetrarch.network.requests import Requests
 from tetrarch.observability.logs import Log
 from tetrarch.output import Handler
 
@@ -142,6 +143,7 @@ class Node:
             chain=chain,
             log=ports.log,
         )
+        self.requests = Requests(ports.bus, entropy=ports.entropy, log=ports.log)
         self.votes = DurableVoteLog(storage=ports.storage)
         self.consensus = Consensus(self._consensus_ports())
         self.components.agreement.use(self.consensus)

@@ -15,6 +15,8 @@ class Topic(IntEnum):
     PARTIAL_SIGNATURES = 2
     PEER_INFO = 3
     PRIORITY = 4
+    REQUESTS = 5
+    ANSWERS = 6
 
 
 # Called with the sender's 0-based index, as its certificate proves it, and the payload.
