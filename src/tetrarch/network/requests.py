@@ -46,7 +46,7 @@ class Subject(IntEnum):
 class PeerSilent(Transient):
     """A peer did not answer in time, or has nothing to say."""
 
-    code = "peer_silent"
+    code = "no_answer"
 
 
 # Called with the asker's 0-based index and the body; None: nothing to say.
