@@ -182,13 +182,28 @@ def single_rows(secrets: list[SecretKey]) -> tuple[list[Row], Floor]:
     ]
     apart = floor.batch(COUNT) + COUNT * (floor.hash + floor.pairing_more + floor.multiplication_g1)
     rows = [
-        Row("verify one", *timed(lambda _: verify_points(keys[0], MESSAGE, one)), floor.hash + floor.pairings_2, None),
+        Row(
+            "verify one",
+            *timed(lambda _: verify_points(keys[0], MESSAGE, one)),
+            floor.hash + floor.pairings_2,
+            None,
+        ),
         Row("sign one", *timed(lambda _: secrets[0].sign(MESSAGE)), None, None),
-        Row("1000 partials, one message: decompressed", *timed(check, given=claims), same + members, 70),
+        Row(
+            "1000 partials, one message: decompressed",
+            *timed(check, given=claims),
+            same + members,
+            70,
+        ),
         Row("  same, membership known", *timed(check, given=checked_claims), same, None),
         Row("  same, from bytes", *timed(from_bytes), same + members + parsing, None),
-        Row("1000 partials, 1000 messages", *timed(check, given=lambda: distinct, repeats=5), apart, None),
-    ]  # fmt: skip
+        Row(
+            "1000 partials, 1000 messages",
+            *timed(check, given=lambda: distinct, repeats=5),
+            apart,
+            None,
+        ),
+    ]
     return rows, floor
 
 
@@ -238,10 +253,25 @@ def trouble_rows(validators: list[Validator]) -> list[Row]:
         return slot_items(liars, (1, 2, 3, 4), last=())
 
     rows = [
-        Row("slot of 100: one wrong partial", *timed(sign, given=lambda: wrong(range(50, 51))), None, None),
-        Row("slot of 100: one holder all wrong", *timed(sign, given=lambda: wrong(range(100)), repeats=5), None, None),
-        Row("100 claims, all false: name them", *timed(name_all, given=lambda: swapped(validators), repeats=5), None, None),
-    ]  # fmt: skip
+        Row(
+            "slot of 100: one wrong partial",
+            *timed(sign, given=lambda: wrong(range(50, 51))),
+            None,
+            None,
+        ),
+        Row(
+            "slot of 100: one holder all wrong",
+            *timed(sign, given=lambda: wrong(range(100)), repeats=5),
+            None,
+            None,
+        ),
+        Row(
+            "100 claims, all false: name them",
+            *timed(name_all, given=lambda: swapped(validators), repeats=5),
+            None,
+            None,
+        ),
+    ]
     before = sys.getswitchinterval()
     stop: list[bool] = []
     busy = threading.Thread(target=spin, args=(stop,))

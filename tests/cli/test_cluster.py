@@ -54,10 +54,22 @@ def test_created_cluster_loads_and_verifies(original):
 
 def test_create_prints_one_json_object(tmp_path):
     result = run(
-        *FAST, "--json", "--nodes", 7, "--validators", 3, "--fork-version", "0x10203040",
-        "--genesis-time", 1234, "--fee-recipient", ADDRESS, "--withdrawal-address", ADDRESS,
+        *FAST,
+        "--json",
+        "--nodes",
+        7,
+        "--validators",
+        3,
+        "--fork-version",
+        "0x10203040",
+        "--genesis-time",
+        1234,
+        "--fee-recipient",
+        ADDRESS,
+        "--withdrawal-address",
+        ADDRESS,
         tmp_path / "c",
-    )  # fmt: skip
+    )
     assert result.exit_code == 0, result.stderr
     created = json.loads(result.stdout)
     assert (created["ok"], created["threshold"], created["network"]) == (True, 5, "custom")
@@ -72,9 +84,18 @@ def test_create_prints_one_json_object(tmp_path):
 
 def test_public_network_by_name(tmp_path):
     result = run(
-        *FAST, "--network", "hoodi", "--fee-recipient", ADDRESS, "--withdrawal-address", ADDRESS,
-        "--compounding", "--threshold", 2, tmp_path / "c",
-    )  # fmt: skip
+        *FAST,
+        "--network",
+        "hoodi",
+        "--fee-recipient",
+        ADDRESS,
+        "--withdrawal-address",
+        ADDRESS,
+        "--compounding",
+        "--threshold",
+        2,
+        tmp_path / "c",
+    )
     assert result.exit_code == 0
     assert "note: threshold differs from the recommended 3" in result.stderr
     cluster = load_cluster(tmp_path / "c" / "node0")
@@ -102,18 +123,31 @@ def test_existing_keystores_are_split(tmp_path, original):
         (["--interop", "a..b"], "--interop"),
         (["--interop", "0..1", "--validators", "3"], "keys_given=2"),
         (["--interop", "0..1", "--from-keystores", "x"], "exclude"),
-        (["--interop", "0", "--network", "hoodi", "--fee-recipient", ADDRESS,
-          "--withdrawal-address", ADDRESS], "interop keys are public"),
+        (
+            [
+                "--interop",
+                "0",
+                "--network",
+                "hoodi",
+                "--fee-recipient",
+                ADDRESS,
+                "--withdrawal-address",
+                ADDRESS,
+            ],
+            "interop keys are public",
+        ),
         (["--network", "holesky"], "known=mainnet"),
         (["--network", "hoodi", "--fork-version", "0x01020304"], "exclude"),
         (["--network", "hoodi", "--withdrawal-address", ADDRESS], "--fee-recipient"),
-        (["--network", "mainnet", "--withdrawal-address", ADDRESS, "--fee-recipient", ADDRESS],
-         "--insecure-keystores"),
+        (
+            ["--network", "mainnet", "--withdrawal-address", ADDRESS, "--fee-recipient", ADDRESS],
+            "--insecure-keystores",
+        ),
         (["--fork-version", "0x0102"], "--fork-version"),
         (["--fee-recipient", ADDRESS.replace("aA", "Aa")], "checksum"),
         (["--base-port", "65534"], "port is outside"),
     ],
-)  # fmt: skip
+)
 def test_options_that_do_not_fit_are_one_line_and_78(tmp_path, arguments, named):
     result = run(*FAST, *arguments, tmp_path / "c")
     assert result.exit_code == 78

@@ -23,14 +23,20 @@ def outcome(error: BaseException):
 @pytest.mark.parametrize(
     ("error", "code", "line"),
     [
-        (ConfigInvalid("read", key="a\nb"), 78,
-         "error: read: config_invalid (key=a b); correct the named setting"),
-        (ClusterFolderExists("create"), 73,
-         "error: create: cluster_folder_exists; name a new folder"),
+        (
+            ConfigInvalid("read", key="a\nb"),
+            78,
+            "error: read: config_invalid (key=a b); correct the named setting",
+        ),
+        (
+            ClusterFolderExists("create"),
+            73,
+            "error: create: cluster_folder_exists; name a new folder",
+        ),
         (Transient("ask"), 70, "error: ask: transient; try again, and report it if it stays"),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
-)  # fmt: skip
+)
 def test_expected(error, code, line):
     result = outcome(error)
     assert result.exit_code == code
@@ -43,10 +49,12 @@ def test_expected(error, code, line):
         (RuntimeError("bug"), "bug (RuntimeError: bug)"),
         (InvariantBroken("one leader"), "bug (broken invariant: one leader)"),
         (ExceptionGroup("tasks", [ValueError("inner")]), "bug (ValueError: inner)"),
-        (BaseExceptionGroup("tasks", [ValueError("a"), InvariantBroken("b")]),
-         "bug (broken invariant: b)"),
+        (
+            BaseExceptionGroup("tasks", [ValueError("a"), InvariantBroken("b")]),
+            "bug (broken invariant: b)",
+        ),
     ],
-)  # fmt: skip
+)
 def test_bugs_keep_their_traceback(error, line):
     result = outcome(error)
     assert result.exit_code == 70

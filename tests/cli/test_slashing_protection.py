@@ -341,7 +341,7 @@ def test_a_fresh_folder_of_a_public_network_takes_only_its_own_chain(tmp_path) -
         (document({b"\x01" * 48: []}).replace(b"signed_blocks", b"blocks"), "signed_blocks"),
         (document({b"\x01" * 48: [1]}).replace(b'"slot"', b'"s"'), "slot"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_file_is_one_line_and_65(folder, tmp_path, content, named) -> None:
     file = write(tmp_path / "in.json", content)
     result = run("import", folder, file)
@@ -562,8 +562,11 @@ def test_a_running_node_or_enclave_keeps_every_command_out(folder, tmp_path, nam
     before = rows(folder)
     lock = OwnerLock.acquire((folder / name).with_name(Path(name).name + ".lock"))
     try:
-        for command in (("import", folder, file), ("export", folder, tmp_path / "x"),
-                        ("prune", folder)):  # fmt: skip
+        for command in (
+            ("import", folder, file),
+            ("export", folder, tmp_path / "x"),
+            ("prune", folder),
+        ):
             result = run_process(*command)
             assert result.returncode == 73
             assert f"owner_process={os.getpid()}" in only_error(result)

@@ -23,8 +23,11 @@ def modes(folder):
 def test_every_node_has_its_files_with_safe_modes(tmp_path):
     create(tmp_path / "c", validator_count=1)
     assert sorted(path.name for path in (tmp_path / "c").iterdir()) == [
-        "node0", "node1", "node2", "node3",
-    ]  # fmt: skip
+        "node0",
+        "node1",
+        "node2",
+        "node3",
+    ]
     for node in (tmp_path / "c").iterdir():
         assert stat.S_IMODE(node.stat().st_mode) == 0o700
         assert modes(node) == {

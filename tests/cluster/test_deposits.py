@@ -122,9 +122,13 @@ def test_amounts_are_distinct_and_ascending():
 
 @pytest.mark.parametrize(
     ("gwei", "compounding"),
-    [([GWEI_PER_ETH - 1, 32 * GWEI_PER_ETH], False), ([33 * GWEI_PER_ETH], False),
-     ([31 * GWEI_PER_ETH], False), ([2049 * GWEI_PER_ETH], True)],
-)  # fmt: skip
+    [
+        ([GWEI_PER_ETH - 1, 32 * GWEI_PER_ETH], False),
+        ([33 * GWEI_PER_ETH], False),
+        ([31 * GWEI_PER_ETH], False),
+        ([2049 * GWEI_PER_ETH], True),
+    ],
+)
 def test_impossible_amounts_are_refused(gwei, compounding):
     with pytest.raises(InputInvalid):
         deposits.amounts_to_sign(gwei, compounding=compounding)

@@ -71,9 +71,22 @@ def test_addresses(address):
 
 @pytest.mark.parametrize(
     "address",
-    ["host", "host:", ":1", "host:0", "host:65536", "host:080", "::1:90", "[]:1", "a b:1", "é:1",
-     "http://a:1", "a:1\n", "user@a:1"],
-)  # fmt: skip
+    [
+        "host",
+        "host:",
+        ":1",
+        "host:0",
+        "host:65536",
+        "host:080",
+        "::1:90",
+        "[]:1",
+        "a b:1",
+        "é:1",
+        "http://a:1",
+        "a:1\n",
+        "user@a:1",
+    ],
+)
 def test_other_addresses_are_refused(address):
     with pytest.raises(InputInvalid):
         check_address(address, field="address")

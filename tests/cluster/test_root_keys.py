@@ -27,8 +27,10 @@ def test_numbers_in_names_are_numbers(tmp_path):
     (tmp_path / "other.json").write_text("{}")
     assert keys_of_keystores(tmp_path) == keys
     assert [path.stem for path in keystore_paths(tmp_path)][:3] == [
-        "keystore-0", "keystore-2", "keystore-10",
-    ]  # fmt: skip
+        "keystore-0",
+        "keystore-2",
+        "keystore-10",
+    ]
 
 
 def test_same_key_twice_is_refused(tmp_path):

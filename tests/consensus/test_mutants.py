@@ -7,24 +7,14 @@ on it are loaded anew over it. Equal text must occur exactly once, so a mutant c
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 from tests.consensus.rules import RULES, Machine
+from tests.mutants import Mutant, mutated_source, source_of
 
 PACKAGE = "tetrarch.consensus"
 LOADED_ANEW = ("tally", "justify", "qbft")  # in the order of their imports
-
-
-@dataclass(frozen=True)
-class Mutant:
-    name: str
-    module: str
-    old: str
-    new: str
 
 
 MUTANTS = (
@@ -133,10 +123,8 @@ def mutated(mutant: Mutant) -> Iterator[Machine]:
     originals = {name: sys.modules[name] for name in names}
     try:
         for short, name in zip(LOADED_ANEW, names, strict=True):
-            source = source_of(name)
-            if short == mutant.module:
-                assert source.count(mutant.old) == 1, f"{mutant.name}: not exactly once"
-                source = source.replace(mutant.old, mutant.new)
+            changed = short == mutant.module
+            source = mutated_source(PACKAGE, mutant) if changed else source_of(name)
             module = ModuleType(name)
             sys.modules[name] = module
             exec(compile(source, name, "exec"), module.__dict__)
@@ -144,13 +132,6 @@ def mutated(mutant: Mutant) -> Iterator[Machine]:
         yield machine
     finally:
         sys.modules.update(originals)
-
-
-def source_of(name: str) -> str:
-    spec = find_spec(name)
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).read_text()
 
 
 def killer(machine: Machine) -> str | None:

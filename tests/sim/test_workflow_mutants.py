@@ -8,11 +8,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 from types import ModuleType
 
 import pytest
+from tests.mutants import source_of
 
 from tetrarch.sim.workflow_node import BuildNode
 from tetrarch.sim.workflow_world import run_seed
@@ -286,13 +285,6 @@ def mutated(mutant: Mutant) -> Iterator[BuildNode]:
         yield build
     finally:
         sys.modules.update(originals)
-
-
-def source_of(name: str) -> str:
-    spec = find_spec(name)
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).read_text()
 
 
 def killing_seed(build: BuildNode, first_seed: int) -> int | None:

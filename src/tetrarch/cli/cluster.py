@@ -3,17 +3,14 @@
 import json
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tetrarch.cli.errors import run_command
+from tetrarch.cli.progress import progress_bar
 from tetrarch.clock import Clock, SystemClock
 from tetrarch.cluster.addresses import ZERO_ADDRESS, parse_address
 from tetrarch.cluster.create import check_target, node_folder, write_cluster
@@ -22,7 +19,6 @@ from tetrarch.cluster.deposits import GAS_LIMIT_DEFAULT
 from tetrarch.cluster.errors import EXIT_DATA, ClusterFileInvalid
 from tetrarch.cluster.files import EXTENSION_FILE, LOCK_FILE
 from tetrarch.cluster.findings import Finding
-from tetrarch.cluster.keystore_files import Progress as Report
 from tetrarch.cluster.keystore_files import keystore_paths
 from tetrarch.cluster.load import read_extension, read_lock
 from tetrarch.cluster.lock import Lock
@@ -142,7 +138,7 @@ def create(
     )
     check_target(folder)
     dealt = deal_cluster(plan, _root_keys(source), entropy=system_entropy)
-    with _bar("encrypting keystores") as report:
+    with progress_bar("encrypting keystores") as report:
         write_cluster(dealt, folder, entropy=system_entropy, progress=report)
     _print_created(dealt, folder, as_json=as_json)
 
@@ -175,7 +171,7 @@ def _root_keys(source: _KeySource) -> tuple[SecretKey, ...]:
         return interop_keys(source.interop)
     if source.folder is None:
         return fresh_keys(source.count, entropy=system_entropy)
-    with _bar("opening keystores") as report:
+    with progress_bar("opening keystores") as report:
         return keys_of_keystores(source.folder, progress=report)
 
 
@@ -218,18 +214,6 @@ def _hints(host: str, base_port: int | None, node_count: int) -> tuple[str, ...]
         return ()
     shown = f"[{host}]" if ":" in host else host
     return tuple(f"{shown}:{base_port + index}" for index in range(node_count))
-
-
-@contextmanager
-def _bar(label: str) -> Iterator[Report]:
-    """A progress bar on stderr, if that is a terminal; the value reports (done, total)."""
-    console = Console(stderr=True)
-    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
-        task = progress.add_task(label, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def _print_created(dealt: DealtCluster, folder: Path, *, as_json: bool) -> None:

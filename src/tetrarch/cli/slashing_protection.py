@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import Annotated, BinaryIO, TypeAlias
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tetrarch.cli.errors import run_command
 from tetrarch.cli.histories import (
@@ -32,6 +30,7 @@ from tetrarch.cli.histories import (
     slots_per_epoch,
 )
 from tetrarch.cli.histories import prune as prune_history
+from tetrarch.cli.progress import progress_bar
 from tetrarch.cluster.files import sync_folder
 from tetrarch.cluster.load import load_cluster
 from tetrarch.cluster.types import Cluster
@@ -129,7 +128,7 @@ def import_(
             raise InterchangeForeign(
                 "import interchange", foreign_keys=len(keys.foreign), first=keys.foreign[0]
             )
-        with opened(folder, create=True) as histories, _bar("importing") as report:
+        with opened(folder, create=True) as histories, progress_bar("importing") as report:
             newly_tied = check_chain(document, histories, cluster)
             imported = import_into(histories, document, keys.owners, report)
     _print_imported(folder, file, document, keys, imported, newly_tied=newly_tied, as_json=as_json)
@@ -169,7 +168,7 @@ def export(
     with (
         opened(folder, create=False) as histories,
         _new_file(file, force=force) as stream,
-        _bar("exporting") as report,
+        progress_bar("exporting") as report,
     ):
         chain = known_chain(histories, cluster)
         if chain is None:
@@ -369,15 +368,3 @@ def _new_file(path: Path, *, force: bool) -> Iterator[BinaryIO]:
         sync_folder(path.parent)
     except OSError as error:
         raise ExportUnwritable("write export", file=path, reason=error.strerror) from error
-
-
-@contextmanager
-def _bar(label: str) -> Iterator[interchange.Report]:
-    """A progress bar on stderr, if that is a terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
-        task = progress.add_task(label, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)

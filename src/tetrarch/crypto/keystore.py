@@ -194,9 +194,14 @@ def _derive(kdf: dict[str, Any], password: bytes) -> bytes:
         if n & (n - 1) or memory > SCRYPT_MEMORY_BYTES_MAX + (1 << 20):
             raise KeystoreInvalid("open keystore", field="kdf.params.n", n=n, r=r)
         return hashlib.scrypt(
-            password, salt=salt, n=n, r=r, p=p, maxmem=memory + (1 << 20),
+            password,
+            salt=salt,
+            n=n,
+            r=r,
+            p=p,
+            maxmem=memory + (1 << 20),
             dklen=DERIVED_KEY_SIZE_BYTES,
-        )  # fmt: skip
+        )
     raise KeystoreInvalid("open keystore", field="kdf.function")
 
 

@@ -13,7 +13,7 @@ from tetrarch.duties.dutydb import DutyDB
 from tetrarch.duties.group_crypto import GroupCrypto
 from tetrarch.duties.plausible import signing_root
 from tetrarch.duties.ports import Compute, Definitions, History
-from tetrarch.duties.selections import PROVEN_BY, ProofKey, Selections, sync_heads
+from tetrarch.duties.selections import PROVEN_BY, ProofKey, Selections, heads_of
 from tetrarch.duties.types import (
     DefinitionSet,
     Duty,
@@ -107,10 +107,10 @@ class Evidence:
         """The heads that the cluster's members voted for; None while one is not known here."""
         duty = Duty(data_set.duty.slot, DutyType.SYNC_MESSAGE)
         keys = {(item.pubkey, 0) for item in data_set.items}
-        await self._sources.aggregated.collect(duty, sorted(keys), wait_s=self._wait_s)
-        heads = await sync_heads(self._sources.aggregated, duty.slot)
-        if any(pubkey not in heads for pubkey, _ in keys):
+        signed = await self._sources.aggregated.collect(duty, sorted(keys), wait_s=self._wait_s)
+        if len(signed) < len(keys):
             return None
+        heads = heads_of(signed.values())
         return replace(facts, heads=heads, proofs=await self._right_proofs(data_set))
 
     async def left_out(self, data_set: UnsignedDataSet, definitions: DefinitionSet) -> int:

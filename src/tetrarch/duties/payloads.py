@@ -53,6 +53,32 @@ class _OneForEach:
         return 0
 
 
+class _HasSlot(Protocol):
+    @property
+    def slot(self) -> int: ...
+
+
+class _SignedInSlot:
+    """It names its slot, and is signed for that slot's epoch."""
+
+    __slots__ = ()
+
+    def signing_epoch(self: _HasSlot, chain: ChainSpec) -> int:
+        """See ``Signable``."""
+        return chain.epoch_of(self.slot)
+
+
+class _OfItsSlot(_SignedInSlot):
+    """Nothing but its slot ties it to a duty."""
+
+    __slots__ = ()
+
+    def is_of(self: _HasSlot, slot: int, chain: ChainSpec) -> bool:
+        """See ``Signable``."""
+        del chain
+        return self.slot == slot
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttestationPayload(_OneForEach):
     """An attestation's signed content."""
@@ -77,7 +103,7 @@ class AttestationPayload(_OneForEach):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProposalPayload(_OneForEach):
+class ProposalPayload(_SignedInSlot, _OneForEach):
     """A block's signed content: its header. ``blinded`` says which body belongs to it."""
 
     DUTY_TYPE = DutyType.PROPOSER
@@ -87,17 +113,18 @@ class ProposalPayload(_OneForEach):
     blinded: bool
     header: BeaconBlockHeader
 
+    @property
+    def slot(self) -> int:
+        """The slot it is for."""
+        return self.header.slot
+
     def message_root(self) -> bytes:
         """See ``Signable``."""
         return self.header.hash_tree_root()
 
-    def signing_epoch(self, chain: ChainSpec) -> int:
-        """See ``Signable``."""
-        return chain.epoch_of(self.header.slot)
-
     def is_of(self, slot: int, chain: ChainSpec) -> bool:
         """See ``Signable``."""
-        return self.header.slot == slot and self.fork is chain.fork_at_slot(slot)
+        return self.slot == slot and self.fork is chain.fork_at_slot(slot)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +151,7 @@ class RandaoPayload(_OneForEach):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SelectionPayload(_OneForEach):
+class SelectionPayload(_OfItsSlot, _OneForEach):
     """A beacon committee selection proof's signed content: the slot."""
 
     DUTY_TYPE = DutyType.PREPARE_AGGREGATOR
@@ -136,18 +163,9 @@ class SelectionPayload(_OneForEach):
         """See ``Signable``."""
         return uint64_root(self.slot)
 
-    def signing_epoch(self, chain: ChainSpec) -> int:
-        """See ``Signable``."""
-        return chain.epoch_of(self.slot)
-
-    def is_of(self, slot: int, chain: ChainSpec) -> bool:
-        """See ``Signable``."""
-        del chain
-        return self.slot == slot
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AggregatePayload(_OneForEach):
+class AggregatePayload(_SignedInSlot, _OneForEach):
     """An aggregate's signed content: the aggregate with its aggregator's proof."""
 
     DUTY_TYPE = DutyType.AGGREGATOR
@@ -155,23 +173,24 @@ class AggregatePayload(_OneForEach):
 
     message: AggregateAndProof
 
+    @property
+    def slot(self) -> int:
+        """The slot it is for."""
+        return self.message.slot
+
     def message_root(self) -> bytes:
         """See ``Signable``."""
         return self.message.hash_tree_root()
-
-    def signing_epoch(self, chain: ChainSpec) -> int:
-        """See ``Signable``."""
-        return chain.epoch_of(self.message.slot)
 
     def is_of(self, slot: int, chain: ChainSpec) -> bool:
         """See ``Signable``."""
         message = self.message
         fits = message.fork is chain.fork_at_slot(slot) and message.preset == chain.preset
-        return message.slot == slot and fits
+        return self.slot == slot and fits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SyncMessagePayload(_OneForEach):
+class SyncMessagePayload(_OfItsSlot, _OneForEach):
     """A sync message's signed content: the head's root. The slot decides the domain alone."""
 
     DUTY_TYPE = DutyType.SYNC_MESSAGE
@@ -184,18 +203,9 @@ class SyncMessagePayload(_OneForEach):
         """See ``Signable``."""
         return self.beacon_block_root
 
-    def signing_epoch(self, chain: ChainSpec) -> int:
-        """See ``Signable``."""
-        return chain.epoch_of(self.slot)
-
-    def is_of(self, slot: int, chain: ChainSpec) -> bool:
-        """See ``Signable``."""
-        del chain
-        return self.slot == slot
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SyncSelectionPayload:
+class SyncSelectionPayload(_SignedInSlot):
     """A sync subcommittee selection proof's signed content: the slot and the subcommittee."""
 
     DUTY_TYPE = DutyType.PREPARE_SYNC_CONTRIBUTION
@@ -213,10 +223,6 @@ class SyncSelectionPayload:
         """See ``Signable``."""
         return sync_selection_root(self.slot, self.subcommittee_index)
 
-    def signing_epoch(self, chain: ChainSpec) -> int:
-        """See ``Signable``."""
-        return chain.epoch_of(self.slot)
-
     def is_of(self, slot: int, chain: ChainSpec) -> bool:
         """See ``Signable``."""
         del chain
@@ -224,13 +230,18 @@ class SyncSelectionPayload:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ContributionPayload:
+class ContributionPayload(_SignedInSlot):
     """A contribution's signed content: the contribution with its aggregator's proof."""
 
     DUTY_TYPE = DutyType.SYNC_CONTRIBUTION
     DOMAIN_TYPE = DomainType.CONTRIBUTION_AND_PROOF
 
     message: ContributionAndProof
+
+    @property
+    def slot(self) -> int:
+        """The slot it is for."""
+        return self.message.slot
 
     @property
     def sub_index(self) -> int:
@@ -241,14 +252,10 @@ class ContributionPayload:
         """See ``Signable``."""
         return self.message.hash_tree_root()
 
-    def signing_epoch(self, chain: ChainSpec) -> int:
-        """See ``Signable``."""
-        return chain.epoch_of(self.message.slot)
-
     def is_of(self, slot: int, chain: ChainSpec) -> bool:
         """See ``Signable``."""
         fits = self.message.contribution.preset == chain.preset
-        return self.message.slot == slot and fits and self.sub_index < SYNC_COMMITTEE_SUBNET_COUNT
+        return self.slot == slot and fits and self.sub_index < SYNC_COMMITTEE_SUBNET_COUNT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ A proof is the group's signature over the slot (and the subcommittee), made ahea
 PREPARE duties and kept in AggSigDB. All nodes have the same proofs, and so the same draw.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tetrarch.duties.aggsigdb import AggSigDB
@@ -15,6 +15,7 @@ from tetrarch.duties.types import (
     DutyDefinition,
     DutyType,
     PubKey,
+    SignedData,
     SyncCommitteeDefinition,
     SyncMessagePayload,
 )
@@ -68,9 +69,14 @@ class Selections:
 async def sync_heads(aggregated: AggSigDB, slot: int) -> dict[PubKey, bytes]:
     """The head (32 bytes) that each of the cluster's members voted for, as far as it is signed."""
     signed = await aggregated.signed_of(Duty(slot, DutyType.SYNC_MESSAGE))
+    return heads_of(signed.values())
+
+
+def heads_of(messages: Iterable[SignedData]) -> dict[PubKey, bytes]:
+    """The heads (32 bytes) of signed sync messages, by voter."""
     return {
-        pubkey: item.payload.beacon_block_root
-        for (pubkey, _), item in signed.items()
+        item.pubkey: item.payload.beacon_block_root
+        for item in messages
         if isinstance(item.payload, SyncMessagePayload)
     }
 

@@ -17,7 +17,8 @@ from tetrarch.enclave.ports import Approved
 from tetrarch.errors import Transient
 from tetrarch.network.ports import MessageBus
 from tetrarch.node import SCHEMAS, Node, NodePorts, NodeShape
-from tetrarch.sim.chain import SimBeaconNode, SimChain
+from tetrarch.sim.beacon_node import SimBeaconNode
+from tetrarch.sim.chain import SimChain
 from tetrarch.sim.checkers import require
 from tetrarch.sim.loop import SimClock
 from tetrarch.sim.model_crypto import DealtKeys, SimCompute

@@ -5,7 +5,8 @@ from enum import StrEnum
 from random import Random
 
 from tetrarch.consensus.messages import faulty_max, quorum
-from tetrarch.sim.chain import FIRST_EPOCH, GENESIS_S, SLOT_MS, SLOTS_PER_EPOCH, BeaconFaults
+from tetrarch.sim.beacon_node import BeaconFaults
+from tetrarch.sim.chain import FIRST_EPOCH, GENESIS_S, SLOT_MS, SLOTS_PER_EPOCH
 from tetrarch.sim.network import Faults
 
 SLOT_S = SLOT_MS / 1000

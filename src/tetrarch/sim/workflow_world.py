@@ -17,7 +17,8 @@ from tetrarch.duties.types import Duty, DutyType, ShareIndex
 from tetrarch.errors import TetrarchError
 from tetrarch.network.ports import Topic
 from tetrarch.node import Node
-from tetrarch.sim.chain import GENESIS_S, SLOTS_PER_EPOCH, BeaconFaults, SimChain
+from tetrarch.sim.beacon_node import BeaconFaults
+from tetrarch.sim.chain import GENESIS_S, SLOTS_PER_EPOCH, SimChain
 from tetrarch.sim.checkers import Honesty, require
 from tetrarch.sim.identities import ModelIdentity, real_identities
 from tetrarch.sim.loop import simulate

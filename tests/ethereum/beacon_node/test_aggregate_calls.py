@@ -246,8 +246,11 @@ def test_wrong_aggregate_is_refused_by_name(fork: Fork, *, ssz: bool) -> None:
             with pytest.raises(BeaconNodeAnswerInvalid, match=name):
                 await ask(client, fork)
         if electra:
-            for committees, name in (((1,), "committee_index"), ((), "committee_bits"),
-                                     ((COMMITTEE, 3), "committee_bits")):  # fmt: skip
+            for committees, name in (
+                ((1,), "committee_index"),
+                ((), "committee_bits"),
+                ((COMMITTEE, 3), "committee_bits"),
+            ):
                 node.answers[GET_V2] = encode(fork, aggregate(fork, committees=committees))
                 with pytest.raises(BeaconNodeAnswerInvalid, match=name):
                     await ask(client, fork)

@@ -232,14 +232,18 @@ def test_contribution_that_was_not_asked_for_is_refused(
     "reply",
     [
         Reply(body=b"short", content_type=SSZ),
-        Reply(body=replace(contribution(), preset="mainnet", aggregation_bits=Bits.single(2, 128))
-              .to_ssz(), content_type=SSZ),
+        Reply(
+            body=replace(
+                contribution(), preset="mainnet", aggregation_bits=Bits.single(2, 128)
+            ).to_ssz(),
+            content_type=SSZ,
+        ),
         Reply({"data": {**contribution().to_json(), "aggregation_bits": "0xffff"}}),
         Reply({"data": []}),
         Reply([]),
         Reply(body=b"<html>"),
     ],
-)  # fmt: skip
+)
 def test_contribution_of_another_form_is_refused(reply: Reply) -> None:
     async def scenario(node: FakeBeaconNode, client: BeaconNodeClient) -> None:
         node.answers[CONTRIBUTION] = reply

@@ -90,9 +90,7 @@ def test_late_answer_to_an_old_request_does_not_move_an_open_circuit() -> None:
     assert after(Failed(), health=down, at_s=50) == down
 
 
-events = st.sampled_from(
-    [Succeeded(), Failed(), ProbeStarted(), ProbeAbandoned(), GOOD, BEHIND]
-)  # fmt: skip
+events = st.sampled_from([Succeeded(), Failed(), ProbeStarted(), ProbeAbandoned(), GOOD, BEHIND])
 
 
 @given(st.lists(st.tuples(events, st.floats(0, 100)), max_size=60))

@@ -206,10 +206,13 @@ def test_majority_of_the_branch_comes_before_the_head() -> None:
     verdict = vote(
         question,
         [
-            ballot(0, fork, 1.0), ballot(1, fork, 1.0),
-            ballot(2, data("a"), 0.2), ballot(3, data("b"), 0.3), ballot(4, data("c"), 0.1),
+            ballot(0, fork, 1.0),
+            ballot(1, fork, 1.0),
+            ballot(2, data("a"), 0.2),
+            ballot(3, data("b"), 0.3),
+            ballot(4, data("c"), 0.1),
         ],
-    )  # fmt: skip
+    )
     assert verdict is not None
     assert verdict.data == data("b")
     assert verdict.basis is Basis.BRANCH

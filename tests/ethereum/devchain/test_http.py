@@ -35,12 +35,19 @@ def test_everything_that_can_be_read_is_as_described(fork: Fork) -> None:
             chain.advance(clock.wall_s())
             head, states = chain.head, "/eth/v1/beacon/states"
             reads = [
-                "/eth/v1/node/version", "/eth/v1/node/peers",
-                "/eth/v1/node/peer_count", "/eth/v1/node/syncing", "/eth/v1/node/health",
+                "/eth/v1/node/version",
+                "/eth/v1/node/peers",
+                "/eth/v1/node/peer_count",
+                "/eth/v1/node/syncing",
+                "/eth/v1/node/health",
                 "/eth/v1/node/identity",
-                "/eth/v1/config/spec", "/eth/v1/config/fork_schedule",
-                "/eth/v1/config/deposit_contract", "/eth/v1/beacon/genesis",
-                f"{states}/head/root", f"{states}/18/fork", f"{states}/genesis/root",
+                "/eth/v1/config/spec",
+                "/eth/v1/config/fork_schedule",
+                "/eth/v1/config/deposit_contract",
+                "/eth/v1/beacon/genesis",
+                f"{states}/head/root",
+                f"{states}/18/fork",
+                f"{states}/genesis/root",
                 f"{states}/finalized/finality_checkpoints",
                 f"{states}/{hexed(head.state_root)}/root",
                 f"{states}/head/validators?id=1,2&status=active",
@@ -48,21 +55,30 @@ def test_everything_that_can_be_read_is_as_described(fork: Fork) -> None:
                 f"{states}/head/validators/{hexed(interop_public_key(3))}",
                 f"{states}/head/validator_balances?id=1",
                 f"{states}/head/committees?epoch=2&slot=17&index=0",
-                f"{states}/head/sync_committees", f"{states}/head/randao",
-                "/eth/v1/beacon/headers", "/eth/v1/beacon/headers?slot=3",
+                f"{states}/head/sync_committees",
+                f"{states}/head/randao",
+                "/eth/v1/beacon/headers",
+                "/eth/v1/beacon/headers?slot=3",
                 f"/eth/v1/beacon/headers?parent_root={hexed(head.parent_root)}",
-                "/eth/v1/beacon/headers/head", f"/eth/v1/beacon/headers/{hexed(head.root)}",
-                "/eth/v1/beacon/headers/genesis", "/eth/v2/beacon/blocks/head",
-                "/eth/v2/beacon/blocks/5", "/eth/v1/beacon/blinded_blocks/head",
-                "/eth/v1/beacon/blocks/head/root", "/eth/v2/beacon/blocks/5/attestations",
- "/eth/v2/debug/beacon/heads",
-                "/eth/v2/beacon/pool/attestations", "/eth/v1/beacon/pool/proposer_slashings",
+                "/eth/v1/beacon/headers/head",
+                f"/eth/v1/beacon/headers/{hexed(head.root)}",
+                "/eth/v1/beacon/headers/genesis",
+                "/eth/v2/beacon/blocks/head",
+                "/eth/v2/beacon/blocks/5",
+                "/eth/v1/beacon/blinded_blocks/head",
+                "/eth/v1/beacon/blocks/head/root",
+                "/eth/v2/beacon/blocks/5/attestations",
+                "/eth/v2/debug/beacon/heads",
+                "/eth/v2/beacon/pool/attestations",
+                "/eth/v1/beacon/pool/proposer_slashings",
                 "/eth/v2/beacon/pool/attestations?slot=18&committee_index=0",
-                "/eth/v2/beacon/pool/attester_slashings", "/eth/v1/beacon/pool/voluntary_exits",
-                "/eth/v1/validator/duties/proposer/2", "/eth/v1/validator/duties/proposer/3",
+                "/eth/v2/beacon/pool/attester_slashings",
+                "/eth/v1/beacon/pool/voluntary_exits",
+                "/eth/v1/validator/duties/proposer/2",
+                "/eth/v1/validator/duties/proposer/3",
                 "/eth/v2/validator/duties/proposer/2",
                 "/eth/v1/validator/attestation_data?slot=18&committee_index=0",
-            ]  # fmt: skip
+            ]
             if fork.at_least(Fork.DENEB):
                 reads.append("/eth/v1/beacon/pool/bls_to_execution_changes")
             if fork.at_least(Fork.ELECTRA):
@@ -312,9 +328,12 @@ def test_announcements_are_taken() -> None:
     async def main() -> None:
         async with served(StillClock(1), validators=16) as (_server, client):
             subscription = {
-                "validator_index": "1", "committee_index": "0", "committees_at_slot": "1",
-                "slot": "2", "is_aggregator": False,
-            }  # fmt: skip
+                "validator_index": "1",
+                "committee_index": "0",
+                "committees_at_slot": "1",
+                "slot": "2",
+                "is_aggregator": False,
+            }
             await client.post("/eth/v1/validator/beacon_committee_subscriptions", [subscription])
             await client.post("/eth/v1/validator/sync_committee_subscriptions", [])
             await client.post("/eth/v1/validator/register_validator", [])
