@@ -42,6 +42,46 @@ def test_every_layer_beats_the_one_below(tmp_path) -> None:
     assert config.log.format == "console", "a flag that is not given sets nothing"
 
 
+def test_one_beacon_node_or_several(tmp_path) -> None:
+    def primaries(text: str = "", **layers: Any) -> tuple[str, ...]:
+        return load(tmp_path, text, **layers).beacon_node.primary_urls
+
+    one, several = (
+        '[beacon_node]\nurl = "http://a"\n',
+        '[beacon_node]\nurls = ["http://b", "http://c"]\n',
+    )
+    assert primaries() == ("http://127.0.0.1:5052",)
+    assert primaries(one) == ("http://a",)
+    assert primaries(several) == ("http://b", "http://c")
+    by_variable = {"TETRARCH_BEACON_NODE__URLS": "http://d, http://e"}
+    assert primaries(one, environment=by_variable) == ("http://d", "http://e")
+    assert primaries(several, environment={"TETRARCH_BEACON_NODE__URL": "http://f"}) == (
+        "http://f",
+    )
+    by_flag = {"beacon_node.urls": ["http://g"]}
+    assert primaries(one, environment=by_variable, flags=by_flag) == ("http://g",)
+    fallbacks = '[beacon_node]\nurl = "http://a"\nfallback_urls = ["http://z"]\n'
+    assert load(tmp_path, fallbacks).beacon_node.fallback_urls == ("http://z",)
+
+
+@pytest.mark.parametrize(
+    ("text", "environment"),
+    [
+        ('[beacon_node]\nurl = "http://a"\nurls = ["http://b"]\n', {}),
+        (
+            "",
+            {
+                "TETRARCH_BEACON_NODE__URL": "http://a",
+                "TETRARCH_BEACON_NODE__URLS": "http://b",
+            },
+        ),
+    ],
+)
+def test_one_beacon_node_and_several_is_a_mistake(tmp_path, text: str, environment) -> None:
+    with pytest.raises(ConfigInvalid, match="set one of them"):
+        load(tmp_path, text, environment=environment)
+
+
 def test_environment_reads_numbers_and_booleans(tmp_path) -> None:
     environment = {
         "TETRARCH_BUILDER_API": "TRUE",

@@ -21,6 +21,12 @@ ENVIRONMENT_PREFIX = "TETRARCH_"
 
 Milliseconds: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=600_000)]
 Port: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=65_535)]  # 0: any free one
+BeaconNodeUrls: TypeAlias = Annotated[tuple[str, ...], msgspec.Meta(max_length=16)]
+
+DEFAULT_BEACON_NODE_URL = "http://127.0.0.1:5052"
+# Settings that stand for each other: one that a higher layer sets takes the other's place.
+_ALTERNATIVES = {"beacon_node.url": "beacon_node.urls", "beacon_node.urls": "beacon_node.url"}
+_LISTS = frozenset({"beacon_node.urls", "beacon_node.fallback_urls"})  # commas in a variable
 
 
 class SigningSource(StrEnum):
@@ -35,14 +41,28 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class BeaconNodeConfig(_Section, frozen=True):
-    """The beacon node. ``url`` may carry credentials; they are never logged."""
+    """The beacon nodes: ``url`` for one, or ``urls``. They may carry credentials; those are never logged.
 
-    url: str = "http://127.0.0.1:5052"
+    ``fallback_urls`` are used only while none of the others is healthy.
+    """
+
+    url: str = ""
+    urls: BeaconNodeUrls = ()
+    fallback_urls: BeaconNodeUrls = ()
     timeout_ms: Milliseconds = 2_000
     production_timeout_ms: Milliseconds = 12_000
     submit_timeout_ms: Milliseconds = 4_000
     proxy_idle_timeout_ms: Milliseconds = 10_000  # between two pieces of a proxied answer
     start_wait_ms: Milliseconds = 30_000  # a node that starts gives up after that
+
+    def __post_init__(self) -> None:
+        if self.url and self.urls:
+            raise ValueError("url is for one beacon node and urls for several: set one of them")
+
+    @property
+    def primary_urls(self) -> tuple[str, ...]:
+        """Those that are asked first."""
+        return self.urls or (self.url or DEFAULT_BEACON_NODE_URL,)
 
 
 class MeshConfig(_Section, frozen=True):
@@ -111,13 +131,13 @@ def load_config(
     except msgspec.ValidationError as error:
         raise ConfigInvalid("read configuration", file=path, reason=error) from error
     variables = os.environ if environment is None else environment
-    for name, text in sorted(variables.items()):
-        if name.startswith(ENVIRONMENT_PREFIX) and name != "TETRARCH_VECTORS":
-            dotted = name.removeprefix(ENVIRONMENT_PREFIX).lower().replace("__", ".")
-            _set(merged, dotted, text, origin=name)
-    for dotted, value in (flags or {}).items():
-        if value is not None:
-            _set(merged, dotted, value, origin=dotted)
+    settings = {
+        name.removeprefix(ENVIRONMENT_PREFIX).lower().replace("__", "."): text
+        for name, text in sorted(variables.items())
+        if name.startswith(ENVIRONMENT_PREFIX) and name != "TETRARCH_VECTORS"
+    }
+    _lay_over(merged, settings)
+    _lay_over(merged, {name: value for name, value in (flags or {}).items() if value is not None})
     try:
         # Not strict: variables are text, whatever the setting's type.
         config = msgspec.convert(merged, type=NodeConfig, strict=False)
@@ -143,10 +163,22 @@ def _read_file(path: Path) -> dict[str, Any]:
     return decoded
 
 
-def _set(tree: dict[str, Any], dotted: str, value: object, *, origin: str) -> None:
-    *sections, key = dotted.split(".")
-    for section in sections:
+def _lay_over(tree: dict[str, Any], settings: Mapping[str, object]) -> None:
+    """Set all ``settings`` of one layer."""
+    for dotted, value in settings.items():
+        other = _ALTERNATIVES.get(dotted)
+        if other is not None and other not in settings:
+            section, _, key = other.rpartition(".")
+            _table(tree, section, setting=dotted).pop(key, None)
+        if dotted in _LISTS and isinstance(value, str):
+            value = [part.strip() for part in value.split(",") if part.strip()]  # noqa: PLW2901
+        section, _, key = dotted.rpartition(".")
+        _table(tree, section, setting=dotted)[key] = value
+
+
+def _table(tree: dict[str, Any], dotted: str, *, setting: str) -> dict[str, Any]:
+    for section in filter(None, dotted.split(".")):
         tree = tree.setdefault(section, {})
         if not isinstance(tree, dict):
-            raise ConfigInvalid("read configuration", setting=origin, reason="not a table")
-    tree[key] = value
+            raise ConfigInvalid("read configuration", setting=setting, reason="not a table")
+    return tree

@@ -20,6 +20,7 @@ from tetrarch.api.consensus_watch import ConsensusWatch
 from tetrarch.api.duty_metrics import count_duty
 from tetrarch.api.request_watch import RequestWatch
 from tetrarch.api.views import duties_view, peers_view
+from tetrarch.beacon_access import await_chain, open_beacon_nodes
 from tetrarch.clock import Clock, SystemClock
 from tetrarch.cluster.load import load_cluster, load_identity
 from tetrarch.cluster.types import Cluster, ClusterOperator
@@ -31,11 +32,10 @@ from tetrarch.duties.group_crypto import BlsGroupCrypto
 from tetrarch.duties.keys import ClusterKeys
 from tetrarch.enclave.client import EnclaveClient
 from tetrarch.enclave.history import bind_chain
+from tetrarch.enclave.history import chain as bound_chain
 from tetrarch.entropy import Entropy, system_entropy
-from tetrarch.errors import ConfigInvalid, OperatorError, Transient
-from tetrarch.ethereum.beacon_node.client import BeaconNodeClient, connect_beacon_node
-from tetrarch.ethereum.beacon_node.http import Timeouts
-from tetrarch.ethereum.beacon_node.ports import BeaconNode, Genesis
+from tetrarch.errors import ConfigInvalid
+from tetrarch.ethereum.beacon_nodes.chain_identity import OurChain
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.network.mesh import Mesh, MeshSettings
 from tetrarch.network.peer import PeerIdentity
@@ -54,24 +54,8 @@ from tetrarch.validator_api.server import ValidatorApiServer
 
 DATABASE_FILE = "database/node.sqlite"
 ENCLAVE_DATABASE_FILE = "database/enclave.sqlite"
-BEACON_NODE_RETRY_S = 1.0
 SWITCH_INTERVAL_S = 1e-4
 DISK_FULL_MEND = "free space on this disk; until then nothing is signed, and nothing stored is lost"
-
-
-class BeaconNodeAway(OperatorError):
-    """The beacon node gave no usable answer at start."""
-
-    code = "beacon_node_away"
-    exit_code = 69  # EX_UNAVAILABLE
-    mend = "start the beacon node, or correct beacon_node.url"
-
-
-class ChainDiffers(OperatorError):
-    """The beacon node follows another chain than the cluster was made for."""
-
-    code = "chain_differs"
-    mend = "use a beacon node of the cluster's network"
 
 
 class PeerAddressMissing(ConfigInvalid):
@@ -141,14 +125,23 @@ class _Launch:
         stack.push_async_callback(database.close)
         compute = ThreadCompute()
         stack.callback(compute.close)
-        beacon_node = await stack.enter_async_context(self._beacon_node())
-        chain = await self._chain(beacon_node)
+        tasks = Supervisor(log)
+        beacon_node = await stack.enter_async_context(
+            open_beacon_nodes(
+                config.beacon_node,
+                ours=await self._known_chain(database),
+                clock=self.clock,
+                spawner=tasks,
+                metrics=self.metrics,
+                log=log,
+            )
+        )
+        chain = await await_chain(beacon_node, config.beacon_node, log=log)
         root = chain.forks.genesis_validators_root
         with _needing_room():  # the group keys' history is one chain's, like the enclave's
             await database.write(lambda connection: bind_chain(connection, root))
         enclave = await stack.enter_async_context(self._enclave(chain))
         keys = cluster_keys(self.cluster)
-        tasks = Supervisor(log)
         ports = NodePorts(
             beacon_node=beacon_node,
             bus=mesh,
@@ -202,6 +195,7 @@ class _Launch:
             self._stop_on_signals(tasks)
             monitoring = self._monitoring(node, mesh)
             tasks.spawn(monitoring.run(), name="monitoring")
+            tasks.spawn(beacon_node.watch(), name="beacon-nodes")
             tasks.spawn(mesh.run(), name="mesh")
             if enclave is not None:
                 tasks.spawn(enclave.watch(), name="enclave")
@@ -275,45 +269,11 @@ class _Launch:
             index=index, certificate_der=operator.certificate_der, host=host, port=port
         )
 
-    @asynccontextmanager
-    async def _beacon_node(self) -> AsyncIterator[BeaconNodeClient]:
-        config = self.config.beacon_node
-        timeouts = Timeouts(
-            read_s=config.timeout_ms / 1000,
-            production_s=config.production_timeout_ms / 1000,
-            submit_s=config.submit_timeout_ms / 1000,
-            proxy_idle_s=config.proxy_idle_timeout_ms / 1000,
+    async def _known_chain(self, database: Database) -> OurChain:
+        """The cluster's network; and which chain of that name we have signed on before."""
+        return OurChain(
+            fork_version=self.cluster.fork_version, validators_root=await database.read(bound_chain)
         )
-        async with connect_beacon_node(config.url, timeouts=timeouts) as client:
-            yield client
-
-    async def _chain(self, beacon_node: BeaconNode) -> ChainSpec:
-        """Ask until the beacon node answers; refuse another chain than the cluster's."""
-        chain, genesis = await self._ask_chain(beacon_node)
-        if genesis.fork_version != self.cluster.fork_version:
-            raise ChainDiffers(
-                "check chain",
-                beacon_node=beacon_node.name,
-                beacon_node_fork="0x" + genesis.fork_version.hex(),
-                cluster_fork="0x" + self.cluster.fork_version.hex(),
-            )
-        return chain
-
-    async def _ask_chain(self, beacon_node: BeaconNode) -> tuple[ChainSpec, Genesis]:
-        loop = asyncio.get_running_loop()
-        give_up_s = loop.time() + self.config.beacon_node.start_wait_ms / 1000
-        while True:
-            try:
-                return await beacon_node.chain_spec(), await beacon_node.genesis()
-            except Transient as error:
-                if loop.time() >= give_up_s:
-                    raise BeaconNodeAway(
-                        "ask beacon node", beacon_node=beacon_node.name, reason=error
-                    ) from error
-                self.log.warning(
-                    "beacon_node_away", beacon_node=beacon_node.name, reason=str(error)
-                )
-                await asyncio.sleep(BEACON_NODE_RETRY_S)
 
     @asynccontextmanager
     async def _enclave(self, chain: ChainSpec) -> AsyncIterator[EnclaveClient | None]:

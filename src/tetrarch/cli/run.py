@@ -14,7 +14,14 @@ FolderArgument = Annotated[
     Path, typer.Argument(help="The node's folder, as `tetrarch cluster create` wrote it.")
 ]
 BeaconNodeOption = Annotated[
-    str | None, typer.Option("--beacon-node", help="URL of the beacon node's HTTP API.")
+    list[str] | None,
+    typer.Option("--beacon-node", help="URL of a beacon node's HTTP API. May be repeated."),
+]
+FallbackOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fallback-beacon-node", help="One for when none of the others is well. May be repeated."
+    ),
 ]
 SigningOption = Annotated[
     SigningSource | None,
@@ -41,7 +48,8 @@ LevelOption = Annotated[
 def _config(
     folder: Path,
     *,
-    beacon_node: str | None,
+    beacon_node: list[str] | None,
+    fallback_beacon_node: list[str] | None,
     signing: SigningSource | None,
     builder_api: bool | None,
     validator_api_port: int | None,
@@ -52,7 +60,8 @@ def _config(
     return load_config(
         folder,
         flags={
-            "beacon_node.url": beacon_node,
+            "beacon_node.urls": beacon_node or None,
+            "beacon_node.fallback_urls": fallback_beacon_node or None,
             "signing": None if signing is None else signing.value,
             "builder_api": builder_api,
             "validator_api.listen_port": validator_api_port,
@@ -67,6 +76,7 @@ def _config(
 def run(
     folder: FolderArgument,
     beacon_node: BeaconNodeOption = None,
+    fallback_beacon_node: FallbackOption = None,
     signing: SigningOption = None,
     builder_api: BuilderOption = None,
     validator_api_port: ApiPortOption = None,
@@ -76,7 +86,7 @@ def run(
 ) -> None:
     """Run one node until SIGTERM or Ctrl-C.
 
-    Flags beat environment (TETRARCH_BEACON_NODE__URL) beat FOLDER/tetrarch.toml beat default.
+    Flags beat environment (TETRARCH_BEACON_NODE__URLS) beat FOLDER/tetrarch.toml beat default.
 
     Example: tetrarch run cluster/node0 --beacon-node http://127.0.0.1:5052
 
@@ -88,6 +98,7 @@ def run(
     config = _config(
         folder,
         beacon_node=beacon_node,
+        fallback_beacon_node=fallback_beacon_node,
         signing=signing,
         builder_api=builder_api,
         validator_api_port=validator_api_port,

@@ -133,6 +133,49 @@ METRICS: tuple[MetricDeclaration, ...] = (
         (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 4, 8, 12),
     ),
     MetricDeclaration(
+        "beacon_node_condition",
+        _G,
+        "1 for the condition that the beacon node is in.",
+        ("beacon_node", "condition"),
+    ),
+    MetricDeclaration(
+        "beacon_node_score", _G, "How good the beacon node is, 0 to 1.", ("beacon_node",)
+    ),
+    MetricDeclaration(
+        "beacon_node_sync_distance_slots",
+        _G,
+        "How far the beacon node says that it is behind.",
+        ("beacon_node",),
+    ),
+    MetricDeclaration(
+        "beacon_node_using_fallback", _G, "1 while fallback beacon nodes stand in for the others."
+    ),
+    MetricDeclaration(
+        "beacon_node_requests_total",
+        _C,
+        "Requests to the beacon node that ended.",
+        ("beacon_node", "request", "outcome"),
+    ),
+    MetricDeclaration(
+        "beacon_node_request_seconds",
+        _H,
+        "From a request to the beacon node to its end.",
+        ("beacon_node", "request"),
+        (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8),
+    ),
+    MetricDeclaration(
+        "beacon_node_votes_total",
+        _C,
+        "Votes on attestation data, by what settled them.",
+        ("basis",),
+    ),
+    MetricDeclaration(
+        "beacon_node_outvoted_total",
+        _C,
+        "Answers of the beacon node that others contradicted, or that cannot be right.",
+        ("beacon_node", "request", "reason"),
+    ),
+    MetricDeclaration(
         "mesh_peer_info", _G, "1; what the peer says of itself.", ("peer", "version", "nickname")
     ),
 )

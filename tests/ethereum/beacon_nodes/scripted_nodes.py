@@ -211,6 +211,7 @@ class Notes:
         self.lines: list[tuple[str, str, dict[str, Any]]] = []
         self.conditions: list[tuple[str, str]] = []
         self.fallback: list[bool] = []
+        self.distances: dict[str, int] = {}
         self.votes: list[tuple[str, tuple[str, ...]]] = []
         self.losers: list[tuple[str, str, str]] = []
         self.outcomes: list[tuple[str, str, str]] = []
@@ -244,6 +245,9 @@ class Notes:
 
     def scored(self, node: str, score: float) -> None:
         assert 0 < score <= 1
+
+    def synced(self, node: str, distance: int) -> None:
+        self.distances[node] = distance
 
     def fallback_used(self, used: bool) -> None:
         self.fallback.append(used)

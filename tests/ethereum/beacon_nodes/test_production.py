@@ -1,5 +1,7 @@
 """The best block, contribution and aggregate are taken."""
 
+from dataclasses import replace
+
 import pytest
 from tests.ethereum.beacon_nodes.scripted_nodes import (
     HONEST,
@@ -15,15 +17,19 @@ from tests.ethereum.beacon_nodes.scripted_nodes import (
 
 from tetrarch.ethereum.spec.aggregates import SyncCommitteeContribution
 from tetrarch.ethereum.spec.attestations import SlotAttestation
+from tetrarch.ethereum.spec.proposals import Proposal
 from tetrarch.ethereum.spec.values import Fork
 from tetrarch.ssz.bits import Bits
 
 
+def worth(made: Proposal, execution: int, consensus: int) -> Proposal:
+    return replace(made, execution_value_wei=execution, consensus_value_wei=consensus)
+
+
 def test_block_of_the_highest_value_on_the_agreed_parent_is_proposed() -> None:
-    poor = proposal("parent", proposer_index=1)
-    rich = proposal("parent", proposer_index=2)
-    lie = proposal("other", proposer_index=3)
-    values = {1: 10, 2: 20, 3: 10**9}
+    poor = worth(proposal("parent", proposer_index=1), 11, 9)
+    rich = worth(proposal("parent", proposer_index=2), 10, 11)
+    lie = worth(proposal("other", proposer_index=3), 10**9, 10**9)
 
     async def scenario(world: World) -> None:
         for name, made in zip("abc", (lie, poor, rich), strict=True):
@@ -33,7 +39,7 @@ def test_block_of_the_highest_value_on_the_agreed_parent_is_proposed() -> None:
         world["a"].answers["produce_block"] = poor
         assert await world.several.produce_block(REQUEST) == poor, "two agree: the third is late"
 
-    run(scenario, value_of=lambda each: values[each.header.proposer_index])
+    run(scenario)
 
 
 def test_block_without_values_comes_from_the_best_node_in_the_window() -> None:

@@ -1,5 +1,7 @@
 """Calls that produce and publish blocks, by the newest endpoint that the node has."""
 
+from dataclasses import replace
+
 from tetrarch.errors import InputInvalid
 from tetrarch.ethereum.beacon_node.errors import BeaconNodeRefused
 from tetrarch.ethereum.beacon_node.http import (
@@ -19,6 +21,10 @@ from tetrarch.ethereum.beacon_node.http import (
 from tetrarch.ethereum.beacon_node.ports import BlockRequest
 from tetrarch.ethereum.spec.proposals import Proposal, SignedProposal
 from tetrarch.ethereum.spec.values import Fork, member
+
+EXECUTION_VALUE_HEADER = "Eth-Execution-Payload-Value"
+CONSENSUS_VALUE_HEADER = "Eth-Consensus-Block-Value"
+WEI_LENGTH_MAX = 78  # digits of 256 bits
 
 
 def parse_fork(text: object, *, what: str) -> Fork:
@@ -49,7 +55,7 @@ async def produce_block(exchange: Exchange, request: BlockRequest, *, preset: st
             raise
         answer = await _get_block(exchange, f"/eth/v2/validator/blocks/{request.slot}", query)
     with reading(answer.path):
-        proposal = _parse_proposal(answer, preset=preset)
+        proposal = _valued(_parse_proposal(answer, preset=preset), answer)
         header = proposal.header
         if header.slot != request.slot:
             raise InputInvalid("read block", field="slot", expected=request.slot, got=header.slot)
@@ -82,6 +88,26 @@ def _parse_proposal(answer: Answer, *, preset: str) -> Proposal:
         raise InputInvalid("read block", field="execution_payload_blinded")
     data = member(value, "data", what="answer")
     return Proposal.from_json(fork, blinded, data, preset=preset)
+
+
+def _valued(proposal: Proposal, answer: Answer) -> Proposal:
+    """With what the node says that the block is worth; a value that is none is left out."""
+    value = {} if answer.is_ssz else answer.json()
+    execution, consensus = (
+        _wei(answer.headers.get(header, value.get(name)))
+        for header, name in (
+            (EXECUTION_VALUE_HEADER, "execution_payload_value"),
+            (CONSENSUS_VALUE_HEADER, "consensus_block_value"),
+        )
+    )
+    return replace(proposal, execution_value_wei=execution, consensus_value_wei=consensus)
+
+
+def _wei(text: object) -> int | None:
+    is_number = isinstance(text, str) and text.isascii() and text.isdigit()
+    return (
+        int(text) if isinstance(text, str) and is_number and len(text) <= WEI_LENGTH_MAX else None
+    )
 
 
 def _parse_blinded(text: str) -> bool:

@@ -1,14 +1,10 @@
-"""Answers of which there is one right one: asked of all nodes, compared, kept for the epoch.
-
-``ChainIdentity`` finds out which chain the nodes follow and keeps those of another one out.
-"""
+"""Answers of which there is one right one: asked of all nodes and compared."""
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from tetrarch.errors import InvariantBroken
-from tetrarch.ethereum.beacon_node.ports import BeaconNode, Genesis
 from tetrarch.ethereum.beacon_nodes.agreement import (
     Agreement,
     Statement,
@@ -16,11 +12,9 @@ from tetrarch.ethereum.beacon_nodes.agreement import (
     is_settled,
     largest,
 )
-from tetrarch.ethereum.beacon_nodes.asking import ask_within, successes
 from tetrarch.ethereum.beacon_nodes.member import Call, Member, Reply
 from tetrarch.ethereum.beacon_nodes.pool import Gathering, Pool
 from tetrarch.ethereum.beacon_nodes.voting import QUORUM_MIN, QUORUM_MIN_FROM
-from tetrarch.ethereum.spec.chain import ChainSpec
 
 T = TypeVar("T")
 
@@ -96,82 +90,3 @@ def _statements(replies: Sequence[Reply[T]], key: Callable[[T], Hashable]) -> li
         Statement(node=each.member.place, key=key(each.value), score=each.member.score)
         for each in replies
     ]
-
-
-@dataclass(frozen=True, slots=True)
-class _Identity:
-    genesis: Genesis
-    spec: ChainSpec
-
-    @property
-    def key(self) -> Hashable:
-        """What must be equal; nodes may know of different future forks."""
-        spec = self.spec
-        return (
-            self.genesis.validators_root,
-            self.genesis.time_s,
-            spec.preset,
-            spec.slot_duration_ms,
-            spec.slots_per_epoch,
-        )
-
-
-async def _identity_of(node: BeaconNode) -> _Identity:
-    return _Identity(await node.genesis(), await node.chain_spec())
-
-
-_IDENTITY = Call("chain_spec", _identity_of)
-
-
-class ChainIdentity:
-    """Which chain this is. Asked once; a node that says otherwise is left out from then on."""
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
-        self._known: _Identity | None = None
-        self._verified: set[int] = set()  # only tested for membership
-
-    @property
-    def known_spec(self) -> ChainSpec | None:
-        """The constants, if they were asked for already."""
-        return None if self._known is None else self._known.spec
-
-    async def spec(self) -> ChainSpec:
-        """The chain's constants; raises what ``BeaconNode`` does."""
-        return (await self._identity()).spec
-
-    async def genesis(self) -> Genesis:
-        """The chain's genesis; raises what ``BeaconNode`` does."""
-        return (await self._identity()).genesis
-
-    async def _identity(self) -> _Identity:
-        if self._known is None:
-            found, checked = await ask_checked(self._pool, _IDENTITY, lambda each: each.key)
-            self._known = found
-            for member in self._pool.members:
-                if member.place in checked.agreement.supporters:
-                    self._verified.add(member.place)
-                if member.place in checked.agreement.dissenters:
-                    self._leave_out(member)
-        return self._known
-
-    async def verify(self, *, limit_s: float) -> None:
-        """Ask those who have not said yet which chain they follow, and those left out again."""
-        if self._known is None:
-            return
-        unsure = [each for each in self._pool.members if each.place not in self._verified]
-        replies = await ask_within(unsure, _IDENTITY, limit_s=limit_s)
-        for reply in successes(replies):
-            member = reply.member
-            if reply.value.key != self._known.key:
-                self._leave_out(member)
-                continue
-            self._verified.add(member.place)
-            if member.foreign:
-                member.foreign = False
-                self._pool.log.info("beacon_node_on_our_chain", beacon_node=member.name)
-
-    def _leave_out(self, member: Member) -> None:
-        if not member.foreign:
-            member.foreign = True
-            self._pool.log.error("beacon_node_on_another_chain", beacon_node=member.name)

@@ -10,7 +10,8 @@ from tetrarch.ethereum.beacon_node.ports import (
     SyncDuties,
     ValidatorRecord,
 )
-from tetrarch.ethereum.beacon_nodes.checking import ChainIdentity, ask_checked
+from tetrarch.ethereum.beacon_nodes.chain_identity import ChainIdentity
+from tetrarch.ethereum.beacon_nodes.checking import ask_checked
 from tetrarch.ethereum.beacon_nodes.epoch_cache import EpochCache, Kind
 from tetrarch.ethereum.beacon_nodes.event_keys import Head, Reorg
 from tetrarch.ethereum.beacon_nodes.member import Call

@@ -119,6 +119,7 @@ class Member:
         # Its answer was counted when it came; only what it says is new here.
         self._step(report, asyncio.get_running_loop().time())
         self._stand(self.standing.synced(status.sync_distance))
+        self._observer.synced(self.name, status.sync_distance)
 
     def succeeded(self) -> None:
         """It answered something that was not asked through ``ask``."""

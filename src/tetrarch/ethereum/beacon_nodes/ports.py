@@ -27,6 +27,10 @@ class Observer(Protocol):
         """A node's score changed."""
         ...
 
+    def synced(self, node: str, distance: int) -> None:
+        """A node said how many slots it is behind."""
+        ...
+
     def fallback_used(self, used: bool) -> None:  # noqa: FBT001 - a gauge's value
         """Whether fallback nodes stand in for the primaries now."""
         ...
@@ -50,6 +54,9 @@ class SilentObserver:
         """See ``Observer``."""
 
     def scored(self, node: str, score: float) -> None:
+        """See ``Observer``."""
+
+    def synced(self, node: str, distance: int) -> None:
         """See ``Observer``."""
 
     def fallback_used(self, used: bool) -> None:  # noqa: FBT001

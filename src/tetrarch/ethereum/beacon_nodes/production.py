@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, TypeVar
 
 from tetrarch.ethereum.beacon_node.ports import BeaconNode, BlockRequest
 from tetrarch.ethereum.beacon_nodes.block_choice import Offer, choose
@@ -13,14 +13,11 @@ from tetrarch.ethereum.beacon_nodes.voting import QUORUM_MIN, QUORUM_MIN_FROM
 from tetrarch.ethereum.spec.aggregates import Aggregate, SyncCommitteeContribution
 from tetrarch.ethereum.spec.proposals import Proposal
 
-ValueOf: TypeAlias = Callable[[Proposal], int | None]
-
-
 Made = TypeVar("Made", bound=Aggregate | SyncCommitteeContribution)
 
 
 async def best_block(
-    pool: Pool, request: BlockRequest, *, wait_s: float, limit_s: float, value_of: ValueOf
+    pool: Pool, request: BlockRequest, *, wait_s: float, limit_s: float
 ) -> tuple[Proposal, int]:
     """The block to propose, and the place of the node that made it.
 
@@ -49,7 +46,7 @@ async def best_block(
             parent_root=reply.value.header.parent_root,
             score=reply.member.score,
             arrived_s=reply.arrived_s,
-            value_wei=value_of(reply.value),
+            value_wei=reply.value.value_wei,
         )
         for reply in replies
     ]
@@ -59,7 +56,7 @@ async def best_block(
         "block_chosen",
         slot=request.slot,
         taken_from=best.member.name,
-        offers={reply.member.name: value_of(reply.value) for reply in replies},
+        offers={reply.member.name: reply.value.value_wei for reply in replies},
     )
     return best.value, best.member.place
 

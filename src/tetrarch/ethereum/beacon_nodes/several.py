@@ -38,7 +38,8 @@ from tetrarch.ethereum.beacon_node.ports import (
 )
 from tetrarch.ethereum.beacon_nodes import production, proxying, watching
 from tetrarch.ethereum.beacon_nodes.attesting import AttestationVote
-from tetrarch.ethereum.beacon_nodes.checking import ChainIdentity, ask_checked
+from tetrarch.ethereum.beacon_nodes.chain_identity import ChainIdentity, OurChain
+from tetrarch.ethereum.beacon_nodes.checking import ask_checked
 from tetrarch.ethereum.beacon_nodes.epoch_answers import EpochAnswers
 from tetrarch.ethereum.beacon_nodes.member import Call
 from tetrarch.ethereum.beacon_nodes.pool import Pool
@@ -67,11 +68,6 @@ H = TypeVar("H", bound=Hashable)
 WINNERS_MAX = 256  # slots and kinds of data whose source is remembered
 
 
-def no_value(_proposal: Proposal) -> int | None:
-    """What a block is worth, as long as proposals do not say."""
-    return None
-
-
 class SeveralBeaconNodes:
     """``ports.BeaconNode`` over several. Lives in one loop; shares nothing with another one.
 
@@ -83,7 +79,7 @@ class SeveralBeaconNodes:
         log: every line names its beacon node.
         observer: for metrics.
         settings: waits and limits.
-        value_of: what a block is worth in wei; None where its node does not say.
+        ours: what is known beforehand of the chain that all must follow.
     """
 
     def __init__(  # noqa: PLR0913 - a composition of ports
@@ -96,7 +92,7 @@ class SeveralBeaconNodes:
         log: Log,
         observer: Observer | None = None,
         settings: Settings | None = None,
-        value_of: Callable[[Proposal], int | None] = no_value,
+        ours: OurChain | None = None,
     ) -> None:
         self._settings = settings or Settings()
         self._pool = Pool(
@@ -106,11 +102,10 @@ class SeveralBeaconNodes:
             observer=observer or SilentObserver(),
             log=log,
         )
-        self._identity = ChainIdentity(self._pool)
+        self._identity = ChainIdentity(self._pool, ours or OurChain())
         self._submitter = Submitter(self._pool, spawner, patience_s=lambda: self._slot_s() / 8)
         self._answers = EpochAnswers(self._pool, self._identity, clock)
         self._clock = clock
-        self._value_of = value_of
         self._winners: dict[tuple[str, int], tuple[int, ...]] = {}
 
     @property
@@ -122,6 +117,19 @@ class SeveralBeaconNodes:
     def conditions(self) -> dict[str, str]:
         """``healthy``, ``degraded`` or ``down`` by node, for health checks."""
         return {member.name: member.condition.value for member in self._pool.members}
+
+    @property
+    def strangers(self) -> tuple[str, ...]:
+        """Who follows another chain, by name."""
+        return tuple(member.name for member in self._pool.members if member.foreign)
+
+    async def identify(self, *, agreeing: int) -> tuple[Genesis, ChainSpec]:
+        """Find out which chain this is; at least ``agreeing`` nodes must say the same.
+
+        Raises: as ``BeaconNode``; too few do.
+        """
+        await self._identity.find(agreeing=agreeing)
+        return await self.genesis(), await self.chain_spec()
 
     async def watch(self) -> None:
         """Keep health and caches right, until cancelled. Run it once, beside all else."""
@@ -253,7 +261,6 @@ class SeveralBeaconNodes:
             request,
             wait_s=await self._block_wait_s(),
             limit_s=await self._block_limit_s(),
-            value_of=self._value_of,
         )
         self._remember("produce_block", request.slot, (place,))
         return proposal

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from tetrarch.errors import InputInvalid
 from tetrarch.ethereum.beacon_node.ports import BeaconEvent
 from tetrarch.ethereum.beacon_nodes.asking import ask_within, successes
-from tetrarch.ethereum.beacon_nodes.checking import ChainIdentity
+from tetrarch.ethereum.beacon_nodes.chain_identity import ChainIdentity
 from tetrarch.ethereum.beacon_nodes.epoch_answers import EpochAnswers
 from tetrarch.ethereum.beacon_nodes.event_keys import parse_head, parse_reorg
 from tetrarch.ethereum.beacon_nodes.health import Condition

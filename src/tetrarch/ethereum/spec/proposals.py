@@ -25,6 +25,8 @@ class Proposal:
 
     ``ssz`` is a BeaconBlock before Deneb, BlockContents (block, proofs, blobs) from Deneb on, and
     a BlindedBeaconBlock when ``blinded``. Proposals with equal bytes, fork and form are equal.
+
+    The two values are what the node that made the block says of it; None: nothing.
     """
 
     fork: Fork
@@ -35,6 +37,14 @@ class Proposal:
     fee_recipient: bytes | None = field(compare=False)  # 20 bytes; None before Bellatrix
     randao_reveal: bytes = field(compare=False, repr=False)
     graffiti: bytes = field(compare=False, repr=False)
+    execution_value_wei: int | None = field(default=None, compare=False)  # fees and bribes
+    consensus_value_wei: int | None = field(default=None, compare=False)  # rewards of its content
+
+    @property
+    def value_wei(self) -> int | None:
+        """What the block is worth to its proposer, as far as its maker says."""
+        known = [v for v in (self.execution_value_wei, self.consensus_value_wei) if v is not None]
+        return sum(known) if known else None
 
     @classmethod
     def from_ssz(cls, fork: Fork, blinded: bool, data: bytes, *, preset: str) -> Self:  # noqa: FBT001 - the API's pair
