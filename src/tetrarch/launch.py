@@ -12,17 +12,18 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from tetrarch import __version__
 from tetrarch.api.consensus_watch import ConsensusWatch
-from tetrarch.api.duty_metrics import count_duty
+from tetrarch.api.duty_metrics import count_duty, count_duty_by_reference
 from tetrarch.api.request_watch import RequestWatch
 from tetrarch.api.views import duties_view, peers_view
+from tetrarch.api.workflow_watch import WorkflowWatch
 from tetrarch.beacon_access import await_chain, open_beacon_nodes
 from tetrarch.clock import Clock, SystemClock
 from tetrarch.cluster.load import load_cluster, load_identity
+from tetrarch.cluster.networks import network_for
 from tetrarch.cluster.types import Cluster, ClusterOperator
 from tetrarch.compute import ThreadCompute
 from tetrarch.config import NodeConfig, SigningSource
@@ -30,6 +31,7 @@ from tetrarch.consensus.identity import K1Identity
 from tetrarch.duties.enclave_signing import EnclaveSigning
 from tetrarch.duties.group_crypto import BlsGroupCrypto
 from tetrarch.duties.keys import ClusterKeys
+from tetrarch.duties.tracker import DutyReport
 from tetrarch.enclave.client import EnclaveClient
 from tetrarch.enclave.history import bind_chain
 from tetrarch.enclave.history import chain as bound_chain
@@ -41,8 +43,10 @@ from tetrarch.network.mesh import Mesh, MeshSettings
 from tetrarch.network.peer import PeerIdentity
 from tetrarch.node import SCHEMAS, Node, NodePorts, NodeShape, SubmitterPorts
 from tetrarch.observability.logs import Log, LogFormat, LogLevel, build_log
+from tetrarch.observability.loop_lag import LoopLag
 from tetrarch.observability.metrics import Metrics
 from tetrarch.observability.monitoring import Monitoring
+from tetrarch.observability.reference_metrics import peer_name
 from tetrarch.share_files import naming_holders, share_files
 from tetrarch.storage.database import Database
 from tetrarch.storage.errors import StorageFull, StorageFullAtStart, cannot_create
@@ -80,7 +84,9 @@ async def run_node(folder: Path, config: NodeConfig, *, clock: Clock | None = No
     # Native work in threads waits for the interpreter at its end; at the default 5 ms a slot's
     # signatures were measured at 900 ms beside a busy event loop, at 0.1 ms at 25 ms.
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    clock, metrics = clock or SystemClock(), Metrics()
+    clock, cluster = clock or SystemClock(), load_cluster(folder)
+    metrics = Metrics(constant_labels=_constant_labels(cluster))
+    metrics.watch_process()
     log = build_log(
         sys.stderr,
         clock=clock,
@@ -88,7 +94,6 @@ async def run_node(folder: Path, config: NodeConfig, *, clock: Clock | None = No
         level=LogLevel[config.log.level.upper()],
         on_line=metrics.count_log_line,
     )
-    cluster = load_cluster(folder)
     log = log.bind(node=cluster.peer_index)
     launch = _Launch(
         folder=folder,
@@ -142,6 +147,7 @@ class _Launch:
             await database.write(lambda connection: bind_chain(connection, root))
         enclave = await stack.enter_async_context(self._enclave(chain))
         keys = cluster_keys(self.cluster)
+        watch = WorkflowWatch(self.metrics, chain=chain, clock=self.clock)
         ports = NodePorts(
             beacon_node=beacon_node,
             bus=mesh,
@@ -154,7 +160,8 @@ class _Launch:
             spawner=tasks,
             observer=ConsensusWatch(self.metrics, log),
             log=log,
-            on_report=partial(count_duty, self.metrics),
+            on_report=self._count_report,
+            on_edge=watch.around,
         )
         shape = NodeShape(
             chain=chain,
@@ -187,6 +194,7 @@ class _Launch:
             signing=None if enclave is None else EnclaveSigning(enclave),
             build_submitter=build_submitter if by_client else None,
         )
+        watch.listen(node)
         mesh.on_connected(node.peer_connected)
         self._describe_node()
         with _needing_room():
@@ -196,6 +204,7 @@ class _Launch:
             monitoring = self._monitoring(node, mesh)
             tasks.spawn(monitoring.run(), name="monitoring")
             tasks.spawn(beacon_node.watch(), name="beacon-nodes")
+            tasks.spawn(LoopLag(self.metrics, log).run(), name="loop-lag")
             tasks.spawn(mesh.run(), name="mesh")
             if enclave is not None:
                 tasks.spawn(enclave.watch(), name="enclave")
@@ -205,7 +214,7 @@ class _Launch:
                     host=config.validator_api.listen_host,
                     port=config.validator_api.listen_port,
                     log=log,
-                    answered=RequestWatch(self.metrics, log).answered,
+                    answered=RequestWatch(self.metrics, log, self.clock).answered,
                 )
                 tasks.spawn(server.run(), name="validator-api")
             await mesh.listening.wait()
@@ -256,7 +265,11 @@ class _Launch:
             clock_offset_max_s=config.mesh.clock_offset_ms_max / 1000,
         )
         return Mesh(
-            settings, clock=self.clock, entropy=self.entropy, metrics=self.metrics, log=self.log
+            settings,
+            clock=self.clock,
+            entropy=self.entropy,
+            metrics=self.metrics,
+            log=self.log.bind(topic="p2p"),
         )
 
     def _peer(self, operator: ClusterOperator) -> PeerIdentity:
@@ -312,7 +325,19 @@ class _Launch:
     def _describe_node(self) -> None:
         cluster, index = self.cluster.lock_hash.hex()[:7], str(self.cluster.peer_index)
         self.metrics.gauge("node_info").labels(__version__, cluster, index).set(1)
-        self.metrics.gauge("node_start_time_seconds").set(self.clock.wall_s())
+        now_s, gauge = self.clock.wall_s(), self.metrics.gauge
+        gauge("node_start_time_seconds").set(now_s)
+        gauge("app_start_time_secs").set(now_s)
+        gauge("app_version").labels(__version__).set(1)
+        gauge("app_peer_name").labels(peer_name(int(index))).set(1)
+        gauge("cluster_network").labels(network_for(self.cluster.fork_version).name).set(1)
+        gauge("cluster_operators").set(self.cluster.node_count)
+        gauge("cluster_threshold").set(self.cluster.threshold)
+        gauge("cluster_validators").set(len(self.cluster.validators))
+
+    def _count_report(self, report: DutyReport) -> None:
+        count_duty(self.metrics, report)
+        count_duty_by_reference(self.metrics, self.cluster.node_count, report)
 
     def _stop_on_signals(self, tasks: Supervisor) -> None:
         loop = asyncio.get_running_loop()
@@ -323,6 +348,17 @@ class _Launch:
     def _stop(self, tasks: Supervisor, number: int) -> None:
         self.log.info("node_stopping", signal=signal.Signals(number).name)
         tasks.stop()
+
+
+def _constant_labels(cluster: Cluster) -> dict[str, str]:
+    """Who the node is, on every metric. The peer's name is the one that other nodes know it by."""
+    return {
+        "cluster_hash": cluster.lock_hash.hex()[:7],
+        "cluster_name": cluster.name,
+        "cluster_network": network_for(cluster.fork_version).name,
+        "cluster_peer": peer_name(int(cluster.peer_index)),
+        "nickname": "",
+    }
 
 
 def _freeze_start() -> None:

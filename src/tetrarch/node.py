@@ -40,7 +40,7 @@ from tetrarch.duties.timing import deadline_s, may_speak_of, start_s
 from tetrarch.duties.tracker import DutyReport, Step, Tracker
 from tetrarch.duties.types import Duty, DutyType, PartialSet, PubKey, SignedDataSet
 from tetrarch.duties.votelog import DurableVoteLog
-from tetrarch.duties.wire import Components, HasDuty, Submitter, V, wire
+from tetrarch.duties.wire import Components, Decorate, HasDuty, Submitter, V, plain, wire
 from tetrarch.entropy import Entropy
 from tetrarch.errors import Transient
 from tetrarch.ethereum.beacon_node.ports import BeaconNode
@@ -96,6 +96,7 @@ class NodePorts:
     observer: Observer
     log: Log
     on_report: Callable[[DutyReport], None] = lambda _report: None
+    on_edge: Decorate = plain  # around the work of each edge, each attempt anew: timing, tracing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +136,7 @@ class Node:
         self._ports = ports
         self._log = ports.log
         chain, clock = shape.chain, ports.clock
-        self.tracker = Tracker(chain=chain, clock=clock, log=ports.log)
+        self.tracker = Tracker(chain=chain, clock=clock, log=ports.log.bind(topic="tracker"))
         self.components = _components(shape, ports, signing, build_submitter)
         self._preparation = Preparation(
             beacon_node=ports.beacon_node,
@@ -221,6 +222,7 @@ class Node:
 
     def _decorate(self, edge: str, handler: Handler[V], /) -> Handler[V]:
         step = STEPS.get(edge)
+        handler = self._ports.on_edge(edge, handler)
         if edge in BACKGROUND_EDGES:
             handler = self._in_background(edge, handler)
         if step is None:
@@ -328,7 +330,7 @@ def _components(
         pubkeys=keys.pubkeys,
         signs_by_itself=signing is not None,
         spawner=ports.spawner,
-        log=log,
+        log=log.bind(topic="sched"),
     )
     payees = {pubkey: payee for pubkey, payee in shape.fee_recipients.items() if any(payee)}
     fetcher = Fetcher(
@@ -342,7 +344,7 @@ def _components(
             decided=store,
             aggregated=signed,
             attests=scheduler.attests,
-            log=log,
+            log=log.bind(topic="fetcher").bind(topic="fetcher"),
         ),
         log=log,
     )
@@ -360,14 +362,14 @@ def _components(
         chain=chain,
         compute=ports.compute,
         crypto=ports.crypto,
-        log=log,
+        log=log.bind(topic="qbft"),
     )
     partials = ParSigDB(
         storage=ports.storage,
         threshold=keys.threshold,
         clock=clock,
         is_open=deadlines.is_open,
-        log=log,
+        log=log.bind(topic="parsigdb"),
     )
     return Components(
         scheduler=scheduler,
@@ -376,22 +378,29 @@ def _components(
         dutydb=store,
         signer=None
         if signing is None
-        else Signer(service=signing, keys=keys, chain=chain, log=log),
+        else Signer(service=signing, keys=keys, chain=chain, log=log.bind(topic="signer")),
         validator_api=None
         if build_submitter is None
         else build_submitter(SubmitterPorts(scheduler=scheduler, dutydb=store, aggsigdb=signed)),
         parsigdb=partials,
         parsigex=ParSigEx(
-            bus=ports.bus, keys=keys, chain=chain, clock=clock, own=partials, log=log
+            bus=ports.bus,
+            keys=keys,
+            chain=chain,
+            clock=clock,
+            own=partials,
+            log=log.bind(topic="parsigex"),
         ),
-        sigagg=SigAgg(crypto=ports.crypto, chain=chain, compute=ports.compute, log=log),
+        sigagg=SigAgg(
+            crypto=ports.crypto, chain=chain, compute=ports.compute, log=log.bind(topic="sigagg")
+        ),
         aggsigdb=signed,
         broadcaster=Broadcaster(
             beacon_node=ports.beacon_node,
             decided=store,
             definitions=scheduler,
             chain=chain,
-            log=log,
+            log=log.bind(topic="bcast"),
         ),
         deadlines=deadlines,
     )

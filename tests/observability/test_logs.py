@@ -30,7 +30,13 @@ def test_json_line_starts_with_its_event_and_carries_bound_fields() -> None:
 def test_two_logs_in_one_process_share_nothing() -> None:
     first, second = io.StringIO(), io.StringIO()
     lines: list[str] = []
-    one = build_log(first, clock=FixedClock(), level=LogLevel.DEBUG, on_line=lines.append, node=1)
+    one = build_log(
+        first,
+        clock=FixedClock(),
+        level=LogLevel.DEBUG,
+        on_line=lambda level, _topic: lines.append(level),
+        node=1,
+    )
     two = build_log(second, clock=FixedClock(), node=2)
     one.debug("duty_done")
     two.debug("not_written")
@@ -77,7 +83,12 @@ class Now:
 
 def test_equal_warnings_are_told_once_in_a_while() -> None:
     stream, clock, counted = io.StringIO(), Now(), list[str]()
-    log = build_log(stream, clock=clock, log_format=LogFormat.JSON, on_line=counted.append)
+    log = build_log(
+        stream,
+        clock=clock,
+        log_format=LogFormat.JSON,
+        on_line=lambda level, _topic: counted.append(level),
+    )
     for _ in range(5):
         log.warning("step_failed", worker="store")
         log.warning("step_failed", worker="send")

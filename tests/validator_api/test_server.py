@@ -191,8 +191,9 @@ def test_taken_address_is_the_operators() -> None:
 def test_every_answer_is_counted_by_route() -> None:
     counted: list[tuple[str, int, str]] = []
 
-    def note(route: str, status: int, duration_s: float, user_agent: str) -> None:
+    def note(route: str, status: int, duration_s: float, user_agent: str, body: str) -> None:
         assert duration_s >= 0
+        assert not body
         counted.append((route, status, user_agent))
 
     async def scenario(world: World) -> None:

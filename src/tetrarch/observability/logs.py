@@ -20,6 +20,7 @@ _EventDict = MutableMapping[str, Any]
 # A field of such a name is a mistake of the caller; its value must not get out anyway.
 _SECRET_NAMES = ("password", "private_key", "secret", "seed", "mnemonic", "token")
 _BYTES_SHOWN_MAX = 48
+TOPIC_NODE = "node"  # of lines that belong to no part in particular
 REPEAT_WAIT_S = 10.0
 _REPEATS_MAX = 256
 
@@ -58,7 +59,7 @@ def build_log(
     clock: Clock,
     log_format: LogFormat = LogFormat.CONSOLE,
     level: LogLevel = LogLevel.INFO,
-    on_line: Callable[[str], None] | None = None,
+    on_line: Callable[[str, str], None] | None = None,
     **fields: Any,
 ) -> Log:
     """A logger that writes lines to ``stream`` and shares nothing with any other.
@@ -72,7 +73,8 @@ def build_log(
         clock: dates the lines.
         log_format: for people or for machines.
         level: lines below it cost about a microsecond and are not written.
-        on_line: called with the level's name of each written line: the metrics' counter.
+        on_line: called with level and topic of each written line: the metrics' counter. The
+            topic is the line's field of that name, which tells what part of the node wrote it.
         fields: on every line, as ``node=2``.
     """
 
@@ -83,7 +85,7 @@ def build_log(
 
     def count(_logger: object, method: str, event: _EventDict) -> _EventDict:
         if on_line is not None:
-            on_line(method)
+            on_line(method, str(event.get("topic", TOPIC_NODE)))
         return event
 
     add_level, repeats = structlog.processors.add_log_level, _Repeats(clock)

@@ -1,42 +1,27 @@
 """Every metric of a node in one table, and the per-node registry that holds them.
 
-``docs/reference/metrics.md`` lists exactly this table; a test compares the two.
+``docs/reference/metrics.md`` lists exactly this table; a test compares the two. The rows under
+the reference's names stand in ``reference_metrics``.
 """
 
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterable, Iterator, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from tetrarch.errors import invariant
+from tetrarch.observability.declarations import NAME_PREFIX, MetricDeclaration, MetricKind
+from tetrarch.observability.reference_metrics import REFERENCE_METRICS
 
-NAME_PREFIX = "tetrarch_"
-_LATENCY_BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-
-
-class MetricKind(StrEnum):
-    """What the numbers of a metric mean."""
-
-    COUNTER = "counter"  # only grows
-    GAUGE = "gauge"  # now
-    HISTOGRAM = "histogram"  # a distribution
-
-
-@dataclass(frozen=True, slots=True)
-class MetricDeclaration:
-    """One row of the table. ``name`` is without the prefix, with its unit last."""
-
-    name: str
-    kind: MetricKind
-    help: str
-    labels: tuple[str, ...] = ()
-    buckets: tuple[float, ...] = _LATENCY_BUCKETS_S
-
-    @property
-    def full_name(self) -> str:
-        """As a scraper sees it."""
-        return NAME_PREFIX + self.name
-
+__all__ = ["METRICS", "NAME_PREFIX", "MetricDeclaration", "MetricKind", "Metrics"]
 
 _C, _G, _H = MetricKind.COUNTER, MetricKind.GAUGE, MetricKind.HISTOGRAM
 
@@ -178,35 +163,53 @@ METRICS: tuple[MetricDeclaration, ...] = (
     MetricDeclaration(
         "mesh_peer_info", _G, "1; what the peer says of itself.", ("peer", "version", "nickname")
     ),
+    MetricDeclaration(
+        "event_loop_blocked_seconds",
+        _H,
+        "How late the event loop came to a timer, sampled every 5 ms.",
+        (),
+        (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+    ),
+    MetricDeclaration(
+        "event_loop_blocked_max_seconds", _G, "The latest it came since the last scrape."
+    ),
+    *REFERENCE_METRICS,
 )
 
 
 class Metrics:
-    """The metrics of one node, in its own registry."""
+    """The metrics of one node, in its own registry.
 
-    def __init__(self, declarations: tuple[MetricDeclaration, ...] = METRICS) -> None:
+    Every sample that a scraper gets carries ``constant_labels``: who the node is, so that one
+    Prometheus can hold many clusters.
+    """
+
+    def __init__(
+        self,
+        declarations: tuple[MetricDeclaration, ...] = METRICS,
+        *,
+        constant_labels: Mapping[str, str] | None = None,
+    ) -> None:
         self.registry = CollectorRegistry()
+        self._constant_labels = dict(constant_labels or {})
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, Gauge] = {}
         self._histograms: dict[str, Histogram] = {}
         for row in declarations:
+            metric: Counter | Gauge | Histogram
             match row.kind:
                 case MetricKind.COUNTER:
-                    self._counters[row.name] = Counter(
-                        row.full_name, row.help, row.labels, registry=self.registry
-                    )
+                    metric = Counter(row.full_name, row.help, row.labels, registry=None)
+                    self._counters[row.name] = metric
                 case MetricKind.GAUGE:
-                    self._gauges[row.name] = Gauge(
-                        row.full_name, row.help, row.labels, registry=self.registry
-                    )
+                    metric = Gauge(row.full_name, row.help, row.labels, registry=None)
+                    self._gauges[row.name] = metric
                 case MetricKind.HISTOGRAM:
-                    self._histograms[row.name] = Histogram(
-                        row.full_name,
-                        row.help,
-                        row.labels,
-                        registry=self.registry,
-                        buckets=row.buckets,
+                    metric = Histogram(
+                        row.full_name, row.help, row.labels, registry=None, buckets=row.buckets
                     )
+                    self._histograms[row.name] = metric
+            self.registry.register(_Unnamed(metric))
 
     def counter(self, name: str) -> Counter:
         """The counter declared as ``name``, without prefix. Keep its ``labels(...)`` child."""
@@ -223,6 +226,54 @@ class Metrics:
         invariant(name in self._histograms, f"histogram {name} is declared")
         return self._histograms[name]
 
-    def count_log_line(self, level: str) -> None:
+    def set_only(self, name: str, *labels: str) -> None:
+        """Make ``labels`` the only series of the gauge ``name``, with value 1: for facts."""
+        gauge = self.gauge(name)
+        gauge.clear()
+        gauge.labels(*labels).set(1)
+
+    def count_log_line(self, level: str, topic: str) -> None:
         """For ``build_log(on_line=...)``."""
         self._counters["log_lines_total"].labels(level).inc()
+        if level == "warning":
+            self._counters["app_log_warn_total"].labels(topic).inc()
+        elif level in {"error", "critical"}:
+            self._counters["app_log_error_total"].labels(topic).inc()
+
+    def watch_process(self) -> None:
+        """Show this process's memory, processor time and open files, too. Once per process."""
+        ProcessCollector(registry=self.registry)
+
+    def exposition(self) -> bytes:
+        """All metrics in Prometheus' text format. Some 10 ms of Python: call it in a thread."""
+        return generate_latest(_Labelled(self.registry, self._constant_labels))
+
+
+class _Unnamed(Collector):
+    """Keeps the registry from comparing names: it takes x and x_total for the same, which the
+    text format tells apart. That names differ is tested on the table.
+    """
+
+    def __init__(self, metric: Collector) -> None:
+        self._metric = metric
+
+    def collect(self) -> Iterable[Metric]:
+        return self._metric.collect()
+
+
+class _Labelled(CollectorRegistry):
+    """A registry as a scraper sees it: constant labels everywhere, no times of creation."""
+
+    def __init__(self, registry: CollectorRegistry, constant_labels: dict[str, str]) -> None:
+        super().__init__()
+        self._registry = registry
+        self._constant_labels = constant_labels
+
+    def collect(self) -> Iterator[Metric]:
+        for family in self._registry.collect():
+            family.samples = [
+                sample._replace(labels={**self._constant_labels, **sample.labels})
+                for sample in family.samples
+                if not sample.name.endswith("_created")
+            ]
+            yield family

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import msgspec
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from tetrarch.errors import ListenFailed
 from tetrarch.observability.logs import Log
@@ -85,7 +85,8 @@ class Monitoring:
 
     async def _serve_metrics(self, _request: web.Request) -> web.Response:
         self._metrics.gauge("node_ready").set(not self.reasons())
-        body = generate_latest(self._metrics.registry)
+        # In a thread: some thousand series would hold up the loop, and with it the duties.
+        body = await asyncio.to_thread(self._metrics.exposition)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _serve_livez(self, _request: web.Request) -> web.Response:

@@ -28,12 +28,13 @@ LINE_SIZE_MAX = 64 * 1024  # validators by GET: 64 keys and more in the query
 SHUTDOWN_TIMEOUT_S = 1  # open event streams never end by themselves
 EVENT_STREAM_PATH = "/eth/v1/events"
 
-# Called after each answer: route (template, "proxy" or "events"), status, seconds, User-Agent.
-Answered: TypeAlias = Callable[[str, int, float, str], None]
+# Called after each answer: route (template, "proxy" or "events"), status, seconds, User-Agent
+# and the type of the request's body, "" without one.
+Answered: TypeAlias = Callable[[str, int, float, str, str], None]
 
 
-def _ignore(route: str, status: int, duration_s: float, user_agent: str) -> None:
-    del route, status, duration_s, user_agent
+def _ignore(route: str, status: int, duration_s: float, user_agent: str, content_type: str) -> None:
+    del route, status, duration_s, user_agent, content_type
 
 
 class ValidatorApiServer:
@@ -106,7 +107,9 @@ class ValidatorApiServer:
             response = await self._serve(route, request)
             user_agent = request.headers.get("User-Agent", "")[:128]
             called = "events" if request.path == EVENT_STREAM_PATH else name
-            self._answered(called, response.status, loop.time() - started_s, user_agent)
+            body_type = request.content_type if request.body_exists else ""
+            duration_s = loop.time() - started_s
+            self._answered(called, response.status, duration_s, user_agent, body_type)
             return response
 
         return serve

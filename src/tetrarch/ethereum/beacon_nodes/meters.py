@@ -8,6 +8,7 @@ class BeaconNodesMeters:
     """``Observer`` over a node's metrics."""
 
     def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
         self._fallback = metrics.gauge("beacon_node_using_fallback")
         self._condition = metrics.gauge("beacon_node_condition")
         self._score = metrics.gauge("beacon_node_score")
@@ -21,6 +22,11 @@ class BeaconNodesMeters:
         """See ``Observer``."""
         self._requests.labels(node, what, outcome).inc()
         self._seconds.labels(node, what).observe(duration_s)
+        counter = self._metrics.counter
+        counter("app_eth2_requests_total").labels(what).inc()
+        if outcome != "ok":
+            counter("app_eth2_errors_total").labels(what).inc()
+        self._metrics.histogram("app_eth2_latency_seconds").labels(what).observe(duration_s)
 
     def condition_changed(self, node: str, condition: str) -> None:
         """See ``Observer``."""
@@ -38,6 +44,7 @@ class BeaconNodesMeters:
     def fallback_used(self, used: bool) -> None:  # noqa: FBT001 - a gauge's value
         """See ``Observer``."""
         self._fallback.set(used)
+        self._metrics.gauge("app_eth2_using_fallback").set(used)
 
     def voted(self, basis: str, supporters: tuple[str, ...]) -> None:
         """See ``Observer``."""

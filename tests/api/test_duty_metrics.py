@@ -1,0 +1,73 @@
+"""Ended duties: counted once, under our names and under the reference's."""
+
+import pytest
+
+from tetrarch.api.duty_metrics import count_duty, count_duty_by_reference
+from tetrarch.duties.tracker import DutyReport, Outcome
+from tetrarch.observability.metrics import Metrics
+
+
+def report(outcome: Outcome, *, shares: tuple[int, ...] = (), reason: str = "") -> DutyReport:
+    return DutyReport(
+        slot=9,
+        type="attester",
+        outcome=outcome.value,
+        reason=reason,
+        validators=2,
+        round=1,
+        leader=3,
+        at_ms={"fetched": 20.0, "submitted": 80.0},
+        partials_by_share=dict.fromkeys(shares, 2),
+    )
+
+
+def test_duty_is_counted_by_outcome_step_round_and_share() -> None:
+    metrics = Metrics()
+    count_duty(metrics, report(Outcome.DONE, shares=(1, 3)))
+    value = metrics.registry.get_sample_value
+    outcome = {"type": "attester", "outcome": "done", "reason": ""}
+    assert value("tetrarch_duties_total", outcome) == 1
+    step = {"type": "attester", "step": "submitted"}
+    assert value("tetrarch_duty_step_seconds_sum", step) == pytest.approx(0.08)
+    assert value("tetrarch_consensus_rounds_total", {"type": "attester", "round": "1"}) == 1
+    assert value("tetrarch_partials_total", {"type": "attester", "share": "3"}) == 2
+
+
+def test_participation_is_by_the_names_of_nodes_and_not_by_shares() -> None:
+    metrics = Metrics()
+    count_duty_by_reference(metrics, 4, report(Outcome.DONE, shares=(1, 2, 4)))
+    for peer, took_part in (("node0", 1), ("node1", 1), ("node2", 0), ("node3", 1)):
+        labels, name = {"duty": "attester", "peer": peer}, "core_tracker_participation"
+        value = metrics.registry.get_sample_value
+        assert value(name, labels) == took_part
+        assert value(f"{name}_expected_total", labels) == 1
+        assert value(f"{name}_success_total", labels) == took_part
+        assert value(f"{name}_total", labels) == took_part
+        assert value(f"{name}_missed_total", labels) == 1 - took_part
+
+
+@pytest.mark.parametrize(
+    ("outcome", "expected", "success", "failed"),
+    [(Outcome.DONE, 1, 1, None), (Outcome.FAILED, 1, None, 1), (Outcome.IDLE, None, None, None)],
+)
+def test_success_and_failure_are_counted_by_the_references_names(
+    outcome: Outcome, expected: int | None, success: int | None, failed: int | None
+) -> None:
+    metrics, duty = Metrics(), {"duty": "attester"}
+    count_duty_by_reference(metrics, 4, report(outcome, reason="no_consensus"))
+    value = metrics.registry.get_sample_value
+    assert value("core_tracker_expect_duties_total", duty) == expected
+    assert value("core_tracker_success_duties_total", duty) == success
+    assert value("core_tracker_failed_duties_total", duty) == failed
+    reason = {**duty, "reason": "no_consensus"}
+    assert value("core_tracker_failed_duty_reasons_total", reason) == failed
+    assert value("core_tracker_attestation_expect_total") == (expected or 0)
+    assert value("core_tracker_attestation_success_total") == (success or 0)
+
+
+def test_partials_for_a_duty_that_is_not_ours_are_unexpected() -> None:
+    metrics = Metrics()
+    count_duty_by_reference(metrics, 4, report(Outcome.NOT_OURS, shares=(4,)))
+    value = metrics.registry.get_sample_value
+    assert value("core_tracker_unexpected_events_total", {"peer": "node3"}) == 1
+    assert value("core_tracker_expect_duties_total", {"duty": "attester"}) is None
