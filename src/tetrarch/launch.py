@@ -177,6 +177,7 @@ class _Launch:
             api_ports = ApiPorts(
                 duties=parts.scheduler,
                 decided=parts.dutydb,
+                aggregated=parts.aggsigdb,
                 keys=keys,
                 beacon_node=beacon_node,
                 chain=chain,

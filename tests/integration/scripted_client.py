@@ -2,7 +2,8 @@
 
 What is asked, in which form and when, follows a recording of Lodestar 1.23 and Vero 1.1.3: the
 first asks for SSZ and sends blocks in SSZ (all bodies, when told so), the second speaks JSON only
-and puts a Content-Type on GETs.
+and puts a Content-Type on GETs. Unlike the recorded Vero, all ask for selections: a client that
+holds shares must.
 """
 
 import asyncio
@@ -14,8 +15,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+from tests.validator_api.test_aggregates import in_ssz as aggregates_in_ssz
+from tests.validator_api.test_selections import in_ssz as selections_in_ssz
 
 from tetrarch.crypto.bls import SecretKey
+from tetrarch.ethereum.spec.aggregates import (
+    AggregateAndProof,
+    SignedAggregateAndProof,
+    aggregate_from_json,
+    aggregate_from_ssz,
+)
 from tetrarch.ethereum.spec.attestations import (
     SingleAttestation,
     submissions_to_json,
@@ -24,6 +33,7 @@ from tetrarch.ethereum.spec.attestations import (
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.ethereum.spec.domains import DomainType
 from tetrarch.ethereum.spec.proposals import Proposal, SignedProposal, sign_proposal
+from tetrarch.ethereum.spec.selection import is_aggregator
 from tetrarch.ethereum.spec.values import AttestationData, Checkpoint, Fork
 
 JSON, SSZ = "application/json", "application/octet-stream"
@@ -205,6 +215,7 @@ class ScriptedClient:
         mine = [duty for duty in duties if int(duty["slot"]) == slot]
         if not mine:
             return
+        proofs = await self._selected(slot, mine)
         third_s = self._chain.slot_duration_ms / 3000
         await self._sleep_until(self._chain.slot_start_s(slot) + third_s)
         committee = mine[0]["committee_index"]
@@ -235,14 +246,61 @@ class ScriptedClient:
             body = submissions_to_ssz(self._chain.fork_at_slot(slot), attestations)
         await self._post("/eth/v2/beacon/pool/attestations", body)
         await self._sleep_until(self._chain.slot_start_s(slot) + 2 * third_s)
-        query = f"attestation_data_root=0x{root.hex()}&slot={slot}&committee_index={committee}"
-        await self._get(f"{VALIDATOR.replace('v1', 'v2')}/aggregate_attestation?{query}")
-        await self._not_ours_yet()
+        await self._aggregate(slot, root, mine, proofs)
+        await self._empty_lists()
 
-    async def _not_ours_yet(self) -> None:
-        """Aggregation and sync committees go to the beacon node as they are: here, empty lists."""
+    async def _selected(self, slot: int, mine: list[dict[str, Any]]) -> list[bytes]:
+        """The group's selection proofs. All clients of the cluster ask at the slot's start."""
+        epoch, root = self._chain.epoch_of(slot), epoch_root(slot)
+        selections = []
+        for duty in mine:
+            pubkey = self._indices[int(duty["validator_index"])]
+            proof = self._sign(pubkey, DomainType.SELECTION_PROOF, epoch, root)
+            selections.append(
+                {
+                    "validator_index": duty["validator_index"],
+                    "slot": str(slot),
+                    "selection_proof": "0x" + proof.hex(),
+                }
+            )
+        body: object = selections_in_ssz(selections) if self.form.ssz_bodies else selections
+        got = await self._post(f"{VALIDATOR}/beacon_committee_selections", body)
+        return [bytes.fromhex(each["selection_proof"][2:]) for each in got.data]
+
+    async def _aggregate(
+        self, slot: int, root: bytes, mine: list[dict[str, Any]], proofs: list[bytes]
+    ) -> None:
+        fork, preset = self._chain.fork_at_slot(slot), self._chain.preset
+        signed = []
+        for duty, proof in zip(mine, proofs, strict=True):
+            assert is_aggregator(int(duty["committee_length"]), proof)  # small committees: all are
+            query = f"attestation_data_root=0x{root.hex()}&slot={slot}"
+            query += f"&committee_index={duty['committee_index']}"
+            got = await self._get(f"{VALIDATOR.replace('v1', 'v2')}/aggregate_attestation?{query}")
+            aggregate = (
+                aggregate_from_ssz(fork, got.body, preset=preset)
+                if got.is_ssz
+                else aggregate_from_json(fork, got.data, preset=preset)
+            )
+            index = int(duty["validator_index"])
+            message = AggregateAndProof(
+                fork=fork,
+                preset=preset,
+                aggregator_index=index,
+                aggregate=aggregate,
+                selection_proof=proof,
+            )
+            domain, epoch = DomainType.AGGREGATE_AND_PROOF, self._chain.epoch_of(slot)
+            signature = self._sign(self._indices[index], domain, epoch, message.hash_tree_root())
+            signed.append(SignedAggregateAndProof(message=message, signature=signature))
+        body: object = [each.to_json() for each in signed]
+        if self.form.ssz_bodies:
+            body = aggregates_in_ssz(signed)
+        await self._post("/eth/v2/validator/aggregate_and_proofs", body)
+
+    async def _empty_lists(self) -> None:
+        """Without a validator in the sync committee, some clients send these."""
         for path in (
-            "/eth/v2/validator/aggregate_and_proofs",
             "/eth/v1/beacon/pool/sync_committees",
             f"{VALIDATOR}/contribution_and_proofs",
         ):

@@ -69,10 +69,12 @@ async def _through_the_api(node: LodestarBeaconNode, folder: Path) -> None:
     keys = [SecretKey.from_bytes(interop_secret_key(i).to_bytes(32, "big")) for i in OURS]
     async with connect_beacon_node(node.url) as beacon_node:
         chain = await beacon_node.chain_spec()
-        one = OneNode(beacon_node, chain, tuple(key.public_key() for key in keys))
+        secrets = {key.public_key(): key for key in keys}
+        one = OneNode(beacon_node, chain, tuple(secrets), secrets=secrets)
         ports = Ports(
             duties=one,
             decided=one,
+            aggregated=one,
             keys=one,
             beacon_node=beacon_node,
             chain=chain,

@@ -12,8 +12,17 @@ from typing import Any
 import pytest
 from tests.ethereum.beacon_node.fake_node import Reply, Stream
 from tests.ethereum.beacon_node.support import block
+from tests.validator_api.test_aggregates import decide as decide_aggregates
+from tests.validator_api.test_aggregates import in_ssz as aggregates_in_ssz
+from tests.validator_api.test_aggregates import sign as sign_aggregate
 from tests.validator_api.test_attestations import attest
 from tests.validator_api.test_blocks import sign
+from tests.validator_api.test_selections import beacon as selection
+from tests.validator_api.test_selections import in_ssz
+from tests.validator_api.test_selections import sync as sync_selection
+from tests.validator_api.test_sync_committee import decide as decide_contributions
+from tests.validator_api.test_sync_committee import sign as sign_contribution
+from tests.validator_api.test_sync_committee import vote
 from tests.validator_api.test_validators import validator
 from tests.validator_api.world import (
     JSON,
@@ -51,12 +60,27 @@ class Client:
     publish: str = "/eth/v2/beacon/blocks"
     publish_ssz: bool = True
     names_fork: bool = True
+    version: str = "v2"  # of the endpoints around aggregates
+    is_distributed: bool = False  # asks for selections
 
 
 CLIENTS = [
-    Client("lodestar deneb", Fork.DENEB, SSZ_FIRST, ssz_bodies=False),
-    Client("lodestar electra", Fork.ELECTRA, SSZ_FIRST, ssz_bodies=False),
-    Client("lodestar fulu, SSZ requests", Fork.FULU, SSZ_FIRST, ssz_bodies=True),
+    Client(
+        "lodestar deneb",
+        Fork.DENEB,
+        SSZ_FIRST,
+        ssz_bodies=False,
+        version="v1",
+        is_distributed=True,
+    ),
+    Client("lodestar electra", Fork.ELECTRA, SSZ_FIRST, ssz_bodies=False, is_distributed=True),
+    Client(
+        "lodestar fulu, SSZ requests",
+        Fork.FULU,
+        SSZ_FIRST,
+        ssz_bodies=True,
+        is_distributed=True,
+    ),
     Client("vero deneb", Fork.DENEB, JSON, ssz_bodies=False, json_on_get=True, publish_ssz=False),
     Client(
         "vero electra", Fork.ELECTRA, JSON, ssz_bodies=False, json_on_get=True, publish_ssz=False
@@ -71,6 +95,7 @@ CLIENTS = [
         publish="/eth/v1/beacon/blocks",
         publish_ssz=False,
         names_fork=False,
+        version="v1",
     ),
 ]
 
@@ -242,17 +267,76 @@ async def proposal(asking: Asking) -> None:
     assert world.node.seen == []
 
 
-async def not_ours_yet(asking: Asking) -> None:
-    """Aggregation and sync committees: handed on, byte by byte, and so is what comes back."""
+async def selections(asking: Asking) -> None:
+    """Only a distributed client asks: at each slot with a duty, and each slot of its committee."""
+    world = asking.world
+    world.aggregated.is_complete.set()
+    beacons = [selection(world, 2), selection(world, 1)]
+    syncs = [sync_selection(world, 1, 3), sync_selection(world, 1, 0), sync_selection(world, 2, 0)]
+    for kind, items in (("beacon", beacons), ("sync", syncs)):
+        value: object = in_ssz(items) if asking.client.ssz_bodies else items
+        got = await asking.post(f"/eth/v1/validator/{kind}_committee_selections", value)
+        assert got.status == 200
+        data = got.value["data"]  # JSON, which every client takes
+        told = [{**each, "selection_proof": ""} for each in data]
+        assert told == [{**each, "selection_proof": ""} for each in items]
+    assert [len(each.partials) for each in world.submitted] == [2, 3]
+
+
+async def aggregation(asking: Asking) -> None:
+    """An aggregate out, and signed back."""
+    world, client = asking.world, asking.client
+    (message,) = decide_aggregates(world, 2)
+    path = f"/eth/{client.version}/validator/aggregate_attestation"
+    root = hexed(message.aggregate.data.hash_tree_root())
+    path += f"?attestation_data_root={root}&slot={SLOT}"
+    if client.version == "v2":
+        path += "&committee_index=1"
+    got = await asking.get(path)
+    if client.version == "v2":
+        assert got.headers["Eth-Consensus-Version"] == world.fork.value
+    if asking.is_ssz(got):
+        assert got.body == message.aggregate.to_ssz()
+    else:
+        assert got.value["data"] == message.aggregate.to_json()
+    signed = sign_aggregate(world, 2, message)
+    value: object = [signed.to_json()]
+    if client.ssz_bodies:
+        value = aggregates_in_ssz([signed])
+    got = await asking.post(f"/eth/{client.version}/validator/aggregate_and_proofs", value)
+    assert got.status == 200
+    (stored,) = world.submitted
+    assert stored.duty.type is DutyType.AGGREGATOR
+
+
+async def sync_committee(asking: Asking) -> None:
+    """A vote for the head, then contributions of two subcommittees."""
+    world, ssz = asking.world, asking.client.ssz_bodies
+    votes = vote(world, 1), vote(world, 2)
+    value: object = [each.to_json() for each in votes]
+    if ssz:
+        value = b"".join(each.to_ssz() for each in votes)
+    assert (await asking.post("/eth/v1/beacon/pool/sync_committees", value)).status == 200
+    signed = []
+    for message in decide_contributions(world, (1, 0), (1, 3)):
+        agreed = message.contribution
+        path = "/eth/v1/validator/sync_committee_contribution"
+        path += f"?slot={SLOT}&subcommittee_index={agreed.subcommittee_index}"
+        got = await asking.get(f"{path}&beacon_block_root={hexed(agreed.beacon_block_root)}")
+        assert got.value["data"] == agreed.to_json()
+        signed.append(sign_contribution(world, 1, message))
+    value = b"".join(each.to_ssz() for each in signed) if ssz else [s.to_json() for s in signed]
+    assert (await asking.post("/eth/v1/validator/contribution_and_proofs", value)).status == 200
+    stored = [(each.duty.type, len(each.partials)) for each in world.submitted]
+    assert stored == [(DutyType.SYNC_MESSAGE, 2), (DutyType.SYNC_CONTRIBUTION, 2)]
+
+
+async def handed_on(asking: Asking) -> None:
+    """Subscriptions: handed on, byte by byte, and so is what comes back."""
     node = asking.world.node
     for path in (
+        "/eth/v1/validator/beacon_committee_subscriptions",
         "/eth/v1/validator/sync_committee_subscriptions",
-        "/eth/v1/validator/beacon_committee_selections",
-        "/eth/v1/validator/sync_committee_selections",
-        "/eth/v1/validator/aggregate_and_proofs",
-        "/eth/v2/validator/aggregate_and_proofs",
-        "/eth/v1/beacon/pool/sync_committees",
-        "/eth/v1/validator/contribution_and_proofs",
     ):
         node.answers["POST " + path] = Reply({"data": []})
         body = b"\x01\x02" if asking.client.ssz_bodies else b"[]"
@@ -265,25 +349,33 @@ async def not_ours_yet(asking: Asking) -> None:
         seen = node.last(path)
         assert (seen.body, seen.headers["Content-Type"]) == (body, kind)
         assert seen.headers["Eth-Consensus-Version"] == asking.client.fork.value
-    path = "/eth/v2/validator/aggregate_attestation"
-    node.answers["GET " + path] = Reply(body=b"\x05", content_type=SSZ)
-    url = f"{asking.world.url}{path}?attestation_data_root={ROOT}&slot=20&committee_index=0"
-    async with asking.world.session.get(url, headers={"Accept": SSZ_FIRST}) as response:
-        assert await response.read() == b"\x05"
-    assert node.last(path).headers["Accept"] == SSZ_FIRST
 
 
 test_start = each_client(start)
 test_duties = each_client(duties)
 test_attestation = each_client(attestation)
 test_proposal = each_client(proposal)
+test_aggregation = each_client(aggregation)
+test_sync_committee = each_client(sync_committee)
+
+
+@pytest.mark.parametrize(
+    "client",
+    [client for client in CLIENTS if client.is_distributed],
+    ids=[client.name for client in CLIENTS if client.is_distributed],
+)
+def test_selections(client: Client) -> None:
+    async def in_world(world: World) -> None:
+        await selections(Asking(client, world))
+
+    run_world(in_world, fork=client.fork)
 
 
 @pytest.mark.parametrize("client", CLIENTS[:3], ids=[client.name for client in CLIENTS[:3]])
-def test_not_ours_yet(client: Client) -> None:
+def test_handed_on(client: Client) -> None:
     # The fake node judges requests by the API; these bodies are only to be carried.
     async def in_world(world: World) -> None:
         world.node.judges = False
-        await not_ours_yet(Asking(client, world))
+        await handed_on(Asking(client, world))
 
     run_world(in_world, fork=client.fork)

@@ -2,6 +2,7 @@
 
 Cluster of four operators, three validators; this node is operator 2. Slot 20 is in progress:
 validators 1 and 2 attest in it (committees 0 and 1), validator 3 proposes. Nothing is due in 21.
+Validators 1 and 2 are in the sync committee: 1 in subcommittees 0, 1 and 3, 2 in subcommittee 0.
 Every answer of the API is judged by the beacon API's description.
 """
 
@@ -30,12 +31,21 @@ from tetrarch.duties.types import (
     PartialSet,
     ProposerDefinition,
     PubKey,
+    SelectionPayload,
     ShareIndex,
+    SignedData,
+    SyncCommitteeDefinition,
+    SyncSelectionPayload,
+    UnsignedAggregate,
+    UnsignedContribution,
+    UnsignedData,
+    UnsignedDataSet,
 )
 from tetrarch.duties.waiting import Waiters
 from tetrarch.entropy import system_entropy
 from tetrarch.ethereum.beacon_node.client import connect_beacon_node
 from tetrarch.ethereum.beacon_node.http import Timeouts
+from tetrarch.ethereum.spec.aggregates import Aggregate, SyncCommitteeContribution
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.ethereum.spec.domains import DomainType, ForkActivation, ForkSchedule
 from tetrarch.ethereum.spec.proposals import Proposal
@@ -99,9 +109,23 @@ class MemoryDuties:
             for validator in (1, 2)
         )
         proposer = ProposerDefinition(pubkey=root_key(3), slot=SLOT, validator_index=3)
+        members = tuple(
+            SyncCommitteeDefinition(
+                pubkey=root_key(validator),
+                slot=SLOT,
+                validator_index=100 + validator,
+                positions=positions,
+            )
+            for validator, positions in ((1, (1, 9, 30)), (2, (2,)))
+        )
         self.known: dict[Duty, tuple[DutyDefinition, ...]] = {
             Duty(SLOT, DutyType.ATTESTER): attesters,
+            Duty(SLOT, DutyType.PREPARE_AGGREGATOR): attesters,
+            Duty(SLOT, DutyType.AGGREGATOR): attesters,
             Duty(SLOT, DutyType.PROPOSER): (proposer,),
+            Duty(SLOT, DutyType.SYNC_MESSAGE): members,
+            Duty(SLOT, DutyType.PREPARE_SYNC_CONTRIBUTION): members,
+            Duty(SLOT, DutyType.SYNC_CONTRIBUTION): members,
         }
 
     async def get_duty_definition(self, duty: Duty) -> DefinitionSet:
@@ -110,6 +134,9 @@ class MemoryDuties:
         if duty not in self.known:
             raise DutyNotFound("look up duty", duty=duty)
         return DefinitionSet(duty=duty, definitions=self.known[duty])
+
+    def pubkey_of(self, validator_index: int) -> PubKey | None:
+        return {101: root_key(1), 102: root_key(2), 103: root_key(3)}.get(validator_index)
 
 
 class MemoryDecided:
@@ -126,6 +153,10 @@ class MemoryDecided:
     def decide_attestation(self, data: dict[int, AttestationData]) -> None:
         """The agreed data by committee index."""
         self._decide(DutyType.ATTESTER, data)
+
+    def decide(self, duty_type: DutyType, *items: UnsignedData) -> None:
+        """The agreed aggregates or contributions of ``SLOT``."""
+        self._decide(duty_type, UnsignedDataSet(duty=Duty(SLOT, duty_type), items=items))
 
     def _decide(self, duty_type: DutyType, value: object) -> None:
         self._values[duty_type] = value
@@ -149,12 +180,73 @@ class MemoryDecided:
             raise DutyNotFound("find validator")
         return places[place]
 
+    async def await_decided(self, duty: Duty) -> UnsignedDataSet:
+        found: UnsignedDataSet = await self._wait(duty.type)
+        return found
+
+    async def await_agg_attestation(
+        self, slot: int, data_root: bytes, committee_index: int | None = None
+    ) -> Aggregate:
+        for item in (await self.await_decided(Duty(slot, DutyType.AGGREGATOR))).items:
+            assert isinstance(item, UnsignedAggregate)
+            aggregate = item.message.aggregate
+            is_of = committee_index in (None, aggregate.committee_index)
+            if is_of and aggregate.data.hash_tree_root() == data_root:
+                return aggregate
+        raise DutyNotFound("await aggregate")
+
+    async def await_sync_contribution(
+        self, slot: int, subcommittee_index: int, beacon_block_root: bytes
+    ) -> SyncCommitteeContribution:
+        for item in (await self.await_decided(Duty(slot, DutyType.SYNC_CONTRIBUTION))).items:
+            assert isinstance(item, UnsignedContribution)
+            contribution = item.message.contribution
+            key = (contribution.subcommittee_index, contribution.beacon_block_root)
+            if key == (subcommittee_index, beacon_block_root):
+                return contribution
+        raise DutyNotFound("await contribution")
+
     async def _wait(self, duty_type: DutyType) -> Any:
         async def present() -> Any:
             self.asked.set()
             return self._values.get(duty_type)
 
         return await self._waiters.wait(duty_type, present)
+
+
+class MemoryAggregated:
+    """AggSigDB: the group's signature is 96 bytes that tell what it is for."""
+
+    def __init__(self) -> None:
+        self.is_complete = asyncio.Event()
+        self.asked: list[tuple[Duty, PubKey, int]] = []
+        self.present: dict[tuple[PubKey, int], SignedData] = {}
+
+    def hold(self, payload: SelectionPayload | SyncSelectionPayload, pubkey: PubKey) -> None:
+        """The group's proof is there."""
+        self.present[pubkey, payload.sub_index] = SignedData(
+            pubkey=pubkey,
+            payload=payload,
+            signature=group_proof(payload.slot, pubkey, payload.sub_index),
+        )
+
+    async def signed_of(self, duty: Duty) -> dict[tuple[PubKey, int], SignedData]:
+        del duty
+        return self.present
+
+    async def await_signed(self, duty: Duty, pubkey: PubKey, *, sub_index: int = 0) -> SignedData:
+        self.asked.append((duty, pubkey, sub_index))
+        await self.is_complete.wait()
+        payload: SelectionPayload | SyncSelectionPayload = SelectionPayload(slot=duty.slot)
+        if duty.type is DutyType.PREPARE_SYNC_CONTRIBUTION:
+            payload = SyncSelectionPayload(slot=duty.slot, subcommittee_index=sub_index)
+        signature = group_proof(duty.slot, pubkey, sub_index)
+        return SignedData(pubkey=pubkey, payload=payload, signature=signature)
+
+
+def group_proof(slot: int, pubkey: PubKey, sub_index: int = 0) -> bytes:
+    """What ``MemoryAggregated`` has."""
+    return pubkey + slot.to_bytes(24, "little") + sub_index.to_bytes(24, "little")
 
 
 class Threads:
@@ -219,6 +311,7 @@ class World:
     node: FakeBeaconNode
     duties: MemoryDuties
     decided: MemoryDecided
+    aggregated: MemoryAggregated
     api: ValidatorApi
     server: ValidatorApiServer
     session: aiohttp.ClientSession
@@ -248,7 +341,8 @@ class World:
         self, method: str, path: str, *, headers: dict[str, str], body: bytes = b""
     ) -> Got:
         url = self.url + path
-        async with self.session.request(method, url, headers=headers, data=body) as response:
+        data = io.BytesIO(body)  # large bodies too
+        async with self.session.request(method, url, headers=headers, data=data) as response:
             got = Got(response.status, dict(response.headers), await response.read())
         if self.judge.knows(method, path):
             self.judge.check_response(
@@ -262,7 +356,17 @@ class World:
         """A share's signature over an object of ``SLOT``'s epoch."""
         epoch = SLOT // SLOTS_PER_EPOCH
         signing_root = self.chain.forks.signing_root(domain, epoch, root)
+        return self.sign_root(signing_root, validator, operator=operator)
+
+    def sign_root(self, signing_root: bytes, validator: int, *, operator: int = OWN) -> bytes:
+        """A share's signature over ``signing_root``."""
         return share(validator, operator).sign(signing_root)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Let the API work until ``condition`` holds."""
+        async with asyncio.timeout(10):
+            while not condition():  # noqa: ASYNC110 - the world has no event for it
+                await asyncio.sleep(0.01)
 
     def reveal(self, validator: int = 3, *, operator: int = OWN) -> bytes:
         epoch = SLOT // SLOTS_PER_EPOCH
@@ -306,9 +410,11 @@ async def _running(fork: Fork, limits: Limits | None) -> AsyncIterator[World]:
         aiohttp.ClientSession() as session,
     ):
         chain, duties, decided = chain_of(fork), MemoryDuties(), MemoryDecided()
+        aggregated = MemoryAggregated()
         ports = Ports(
             duties=duties,
             decided=decided,
+            aggregated=aggregated,
             keys=cluster_keys(),
             beacon_node=client,
             chain=chain,
@@ -320,7 +426,7 @@ async def _running(fork: Fork, limits: Limits | None) -> AsyncIterator[World]:
         text = io.StringIO()
         log = build_log(text, clock=FixedClock(), level=LogLevel.DEBUG)
         server = ValidatorApiServer(api, host="127.0.0.1", port=0, log=log)
-        world = World(fork, chain, node, duties, decided, api, server, session, text)
+        world = World(fork, chain, node, duties, decided, aggregated, api, server, session, text)
 
         async def note(partial_set: PartialSet) -> None:
             world.submitted.append(partial_set)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from tetrarch.crypto.batch import Claim, find_false
 from tetrarch.crypto.points import BlsInputInvalid, PublicKeyPoint, SignaturePoint
-from tetrarch.duties.errors import DutyNotFound, DutyUnavailable
+from tetrarch.duties.errors import DutyNotFound, DutyNotResolved, DutyUnavailable
 from tetrarch.duties.timing import deadline_s
 from tetrarch.duties.types import Duty, DutyDefinition, PartialSet, PubKey
 from tetrarch.output import Output
@@ -16,6 +16,7 @@ from tetrarch.validator_api.ports import Ports
 
 T = TypeVar("T")
 LOOK_S = 0.05  # enough to read what is stored
+_STATUSES = {DutyNotResolved.code: 503, DutyNotFound.code: 404}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +133,5 @@ class ValidatorApi:
 
 
 def api_error_of(error: DutyUnavailable) -> ApiError:
-    """The status that says what the client can do: come back (503), or not (400)."""
-    status = 503 if error.code == "duty_not_resolved" else 400
-    return ApiError(status, str(error))
+    """The status that says what the client can do: come back (503), or not (404, 400)."""
+    return ApiError(_STATUSES.get(error.code, 400), str(error))

@@ -9,19 +9,14 @@ from collections.abc import Callable
 from tetrarch.duties.types import (
     Duty,
     DutyType,
-    PartialSet,
-    PartialSignature,
-    Payload,
     ProposalPayload,
     ProposerDefinition,
-    PubKey,
     RandaoPayload,
 )
 from tetrarch.errors import InputInvalid
-from tetrarch.ethereum.spec.domains import DomainType
 from tetrarch.ethereum.spec.proposals import Proposal, SignedProposal
 from tetrarch.ethereum.spec.values import Fork, parse_hex, parse_uint64
-from tetrarch.validator_api.api import SignatureClaim, ValidatorApi
+from tetrarch.validator_api.api import ValidatorApi
 from tetrarch.validator_api.messages import (
     VERSION_HEADER,
     ApiAnswer,
@@ -32,6 +27,7 @@ from tetrarch.validator_api.messages import (
     json_answer,
 )
 from tetrarch.validator_api.negotiation import JSON, SSZ
+from tetrarch.validator_api.submissions import Submission, store_one
 
 BLINDED_HEADER = "Eth-Execution-Payload-Blinded"
 PAYLOAD_VALUE_HEADER = "Eth-Execution-Payload-Value"
@@ -106,10 +102,11 @@ async def _produce(api: ValidatorApi, request: ApiRequest) -> Proposal:
         text = request.one("randao_reveal")
         reveal = parse_hex(text, size_bytes=96, what="randao_reveal")
     pubkey = (await _proposer(api, slot)).pubkey
-    epoch = api.ports.chain.epoch_of(slot)
-    payload = RandaoPayload(epoch=epoch)
-    await _require_signature(api, DomainType.RANDAO, epoch, (pubkey, payload, reveal))
-    await _emit(api, Duty(slot, DutyType.RANDAO), (pubkey, payload, reveal))
+    payload = RandaoPayload(epoch=api.ports.chain.epoch_of(slot))
+    submission = Submission(
+        duty=Duty(slot, DutyType.RANDAO), pubkey=pubkey, payload=payload, signature=reveal
+    )
+    await store_one(api, submission, what="randao reveal")
     _, proposal = await api.within(duty, api.ports.decided.await_beacon_block(slot))
     return proposal
 
@@ -148,10 +145,8 @@ async def _publish(
     pubkey, agreed = await api.within(duty, api.ports.decided.await_beacon_block(slot))
     _require_agreed(signed, agreed)
     payload = ProposalPayload(fork=agreed.fork, blinded=agreed.blinded, header=agreed.header)
-    epoch = api.ports.chain.epoch_of(slot)
-    signature = signed.signature
-    await _require_signature(api, DomainType.BEACON_PROPOSER, epoch, (pubkey, payload, signature))
-    await _emit(api, duty, (pubkey, payload, signature))
+    submission = Submission(duty=duty, pubkey=pubkey, payload=payload, signature=signed.signature)
+    await store_one(api, submission, what="block's signature")
     return ApiAnswer()
 
 
@@ -204,28 +199,3 @@ async def _proposer(api: ValidatorApi, slot: int) -> ProposerDefinition:
     if not proposers:
         raise ApiError(400, f"no validator of this cluster proposes in slot {slot}")
     return proposers[0]
-
-
-async def _require_signature(
-    api: ValidatorApi, domain: DomainType, epoch: int, signed: tuple[PubKey, Payload, bytes]
-) -> None:
-    pubkey, payload, signature = signed
-    root = api.ports.chain.forks.signing_root(domain, epoch, payload.message_root())
-    claim = SignatureClaim(pubkey=pubkey, signing_root=root, signature=signature)
-    if await api.find_false([claim]):
-        what = "randao reveal" if domain is DomainType.RANDAO else "block's signature"
-        share = api.share_of(pubkey).hex()
-        raise ApiError(
-            400, f"the {what} is not by key share 0x{share} of validator 0x{pubkey.hex()}"
-        )
-
-
-async def _emit(api: ValidatorApi, duty: Duty, signed: tuple[PubKey, Payload, bytes]) -> None:
-    pubkey, payload, signature = signed
-    partial = PartialSignature(
-        pubkey=pubkey,
-        share_index=api.ports.keys.share_index,
-        payload=payload,
-        signature=signature,
-    )
-    await api.submitted.emit(PartialSet(duty=duty, partials=(partial,)))

@@ -12,6 +12,6 @@ async def version(api: ValidatorApi, request: ApiRequest) -> ApiAnswer:
 
 
 async def accepted(api: ValidatorApi, request: ApiRequest) -> ApiAnswer:
-    """Fee recipients and builder registrations: the cluster's files say them, not the client."""
+    """POST prepare_beacon_proposer: the cluster's files say fee recipients, not the client."""
     del api, request
     return ApiAnswer()

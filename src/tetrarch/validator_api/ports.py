@@ -5,9 +5,17 @@ from typing import Protocol
 
 from tetrarch.clock import Clock
 from tetrarch.duties.ports import Compute
-from tetrarch.duties.types import DefinitionSet, Duty, PubKey, ShareIndex
+from tetrarch.duties.types import (
+    DefinitionSet,
+    Duty,
+    PubKey,
+    ShareIndex,
+    SignedData,
+    UnsignedDataSet,
+)
 from tetrarch.entropy import Entropy
 from tetrarch.ethereum.beacon_node.ports import BeaconNode
+from tetrarch.ethereum.spec.aggregates import Aggregate, SyncCommitteeContribution
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.ethereum.spec.proposals import Proposal
 from tetrarch.ethereum.spec.values import AttestationData
@@ -18,6 +26,10 @@ class Duties(Protocol):
 
     async def get_duty_definition(self, duty: Duty) -> DefinitionSet:
         """What is to be done for ``duty``; raises one of ``duties.errors``."""
+        ...
+
+    def pubkey_of(self, validator_index: int) -> PubKey | None:
+        """The cluster's validator with that index, as far as it was ever resolved."""
         ...
 
 
@@ -36,6 +48,34 @@ class DecidedData(Protocol):
         self, slot: int, committee_index: int, validator_committee_index: int
     ) -> PubKey:
         """The root key of the validator at that place; raises ``DutyNotFound`` for another's."""
+        ...
+
+    async def await_decided(self, duty: Duty) -> UnsignedDataSet:
+        """All that the cluster agreed on for ``duty``."""
+        ...
+
+    async def await_agg_attestation(
+        self, slot: int, data_root: bytes, committee_index: int | None = None
+    ) -> Aggregate:
+        """The agreed aggregate of the votes with that root; raises ``DutyNotFound`` for none."""
+        ...
+
+    async def await_sync_contribution(
+        self, slot: int, subcommittee_index: int, beacon_block_root: bytes
+    ) -> SyncCommitteeContribution:
+        """The agreed contribution for that head; raises ``DutyNotFound`` for none."""
+        ...
+
+
+class GroupSignatures(Protocol):
+    """Query: AggSigDB."""
+
+    async def signed_of(self, duty: Duty) -> dict[tuple[PubKey, int], SignedData]:
+        """All group signatures of ``duty`` by now, by root key and sub-index. One read."""
+        ...
+
+    async def await_signed(self, duty: Duty, pubkey: PubKey, *, sub_index: int = 0) -> SignedData:
+        """Wait until the group's signature is there, or until the caller gives up."""
         ...
 
 
@@ -66,6 +106,7 @@ class Ports:
 
     duties: Duties
     decided: DecidedData
+    aggregated: GroupSignatures
     keys: Keys
     beacon_node: BeaconNode
     chain: ChainSpec

@@ -4,7 +4,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from tetrarch.validator_api import attestations, blocks, duty_lists, node_facts, validators
+from tetrarch.validator_api import (
+    aggregates,
+    attestations,
+    blocks,
+    duty_lists,
+    exits,
+    node_facts,
+    registrations,
+    selections,
+    sync_committee,
+    validators,
+)
 from tetrarch.validator_api.api import ValidatorApi
 from tetrarch.validator_api.messages import ApiAnswer, ApiRequest, PassThrough
 
@@ -33,6 +44,15 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/eth/v1/validator/attestation_data", attestations.produce_data),
     Route("POST", "/eth/v1/beacon/pool/attestations", attestations.submit_v1, 16 * MIB),
     Route("POST", "/eth/v2/beacon/pool/attestations", attestations.submit_v2, 16 * MIB),
+    Route("POST", "/eth/v1/validator/beacon_committee_selections", selections.beacon_committee, 4 * MIB),
+    Route("GET", "/eth/v1/validator/aggregate_attestation", aggregates.produce_v1),
+    Route("GET", "/eth/v2/validator/aggregate_attestation", aggregates.produce_v2),
+    Route("POST", "/eth/v1/validator/aggregate_and_proofs", aggregates.submit_v1, 16 * MIB),
+    Route("POST", "/eth/v2/validator/aggregate_and_proofs", aggregates.submit_v2, 16 * MIB),
+    Route("POST", "/eth/v1/beacon/pool/sync_committees", sync_committee.submit_messages, 4 * MIB),
+    Route("POST", "/eth/v1/validator/sync_committee_selections", selections.sync_committee, 4 * MIB),
+    Route("GET", "/eth/v1/validator/sync_committee_contribution", sync_committee.produce_contribution),
+    Route("POST", "/eth/v1/validator/contribution_and_proofs", sync_committee.submit_contributions, 4 * MIB),
     Route("GET", "/eth/v3/validator/blocks/{slot}", blocks.produce_v3),
     Route("GET", "/eth/v2/validator/blocks/{slot}", blocks.produce_v2),
     Route("GET", "/eth/v1/validator/blocks/{slot}", blocks.gone),
@@ -51,6 +71,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", _STATES + "/{validator_id}", validators.one),
     Route("GET", "/eth/v1/node/version", node_facts.version),
     Route("POST", "/eth/v1/validator/prepare_beacon_proposer", node_facts.accepted, 16 * MIB),
-    Route("POST", "/eth/v1/validator/register_validator", node_facts.accepted, 16 * MIB),
+    Route("POST", "/eth/v1/validator/register_validator", registrations.submit, 16 * MIB),
+    Route("POST", "/eth/v1/beacon/pool/voluntary_exits", exits.submit, 4 * KIB),
 )
 # fmt: on
