@@ -178,6 +178,7 @@ class _Launch:
                 duties=parts.scheduler,
                 decided=parts.dutydb,
                 aggregated=parts.aggsigdb,
+                proofs=parts.proofs,
                 keys=keys,
                 beacon_node=beacon_node,
                 chain=chain,

@@ -33,6 +33,7 @@ from tetrarch.duties.resume import Resumption
 from tetrarch.duties.retention import kept_epochs
 from tetrarch.duties.retry import Retryer
 from tetrarch.duties.scheduler import Scheduler
+from tetrarch.duties.selections import ProofSource
 from tetrarch.duties.sigagg import SigAgg
 from tetrarch.duties.signer import Signer, SigningService
 from tetrarch.duties.slashing import GroupHistory
@@ -118,6 +119,7 @@ class SubmitterPorts:
     scheduler: Scheduler
     dutydb: DutyDB
     aggsigdb: AggSigDB
+    proofs: ProofSource
 
 
 class Node:
@@ -332,6 +334,15 @@ def _components(
         spawner=ports.spawner,
         log=log.bind(topic="sched"),
     )
+    partials = ParSigDB(
+        storage=ports.storage,
+        threshold=keys.threshold,
+        clock=clock,
+        is_open=deadlines.is_open,
+        log=log.bind(topic="parsigdb"),
+    )
+    own = partials if signing is None else None
+    proofs = ProofSource(own=own, share_index=keys.own_share_index, log=log.bind(topic="fetcher"))
     payees = {pubkey: payee for pubkey, payee in shape.fee_recipients.items() if any(payee)}
     fetcher = Fetcher(
         beacon_node=ports.beacon_node,
@@ -343,6 +354,7 @@ def _components(
             chain=chain,
             decided=store,
             aggregated=signed,
+            source=proofs,
             attests=scheduler.attests,
             log=log.bind(topic="fetcher").bind(topic="fetcher"),
         ),
@@ -364,13 +376,6 @@ def _components(
         crypto=ports.crypto,
         log=log.bind(topic="qbft"),
     )
-    partials = ParSigDB(
-        storage=ports.storage,
-        threshold=keys.threshold,
-        clock=clock,
-        is_open=deadlines.is_open,
-        log=log.bind(topic="parsigdb"),
-    )
     return Components(
         scheduler=scheduler,
         fetcher=fetcher,
@@ -381,7 +386,9 @@ def _components(
         else Signer(service=signing, keys=keys, chain=chain, log=log.bind(topic="signer")),
         validator_api=None
         if build_submitter is None
-        else build_submitter(SubmitterPorts(scheduler=scheduler, dutydb=store, aggsigdb=signed)),
+        else build_submitter(
+            SubmitterPorts(scheduler=scheduler, dutydb=store, aggsigdb=signed, proofs=proofs)
+        ),
         parsigdb=partials,
         parsigex=ParSigEx(
             bus=ports.bus,

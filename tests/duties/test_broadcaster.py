@@ -239,6 +239,19 @@ def test_refusal_of_what_is_submitted_is_worth_a_few_tries_and_says_why(
     asyncio.run(main())
 
 
+def test_what_the_beacon_node_has_already_is_submitted() -> None:
+    async def main() -> None:
+        world = World()
+        await world.decided.store(VALIDATORS.unsigned())
+        world.node.failing["submit_attestations"] = BeaconNodeRefused(
+            "post", status=500, message="known", already_known=True
+        )
+        await world.broadcaster.broadcast(signed_attestations())
+        assert len(world.submitted) == 1
+
+    asyncio.run(main())
+
+
 def test_randao_is_not_submitted() -> None:
     async def main() -> None:
         world = World()

@@ -21,12 +21,14 @@ from tetrarch.duties.dutydb import DutyDB
 from tetrarch.duties.errors import FeeRecipientWrong
 from tetrarch.duties.fetcher import VIEWS_MAX, BlockSettings, Fetcher
 from tetrarch.duties.proof_fetcher import ProofFetcher
+from tetrarch.duties.selections import ProofSource
 from tetrarch.duties.types import (
     DefinitionSet,
     DeprecatedDutyBuilderProposer,
     Duty,
     DutyType,
     ProposerDefinition,
+    ShareIndex,
 )
 from tetrarch.errors import InvariantBroken
 from tetrarch.ethereum.beacon_node.errors import BeaconNodeUnreachable
@@ -58,6 +60,7 @@ class World:
                 chain=chain_of(fork),
                 decided=DutyDB(storage=database(), preset="minimal"),
                 aggregated=self.aggregated,
+                source=ProofSource(own=None, share_index=ShareIndex(1), log=self.log),
                 attests=lambda _slot: False,
                 log=self.log,
             ),

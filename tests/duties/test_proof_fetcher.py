@@ -30,14 +30,18 @@ from tetrarch.duties.aggsigdb import AggSigDB
 from tetrarch.duties.dutydb import DutyDB
 from tetrarch.duties.fetcher import BlockSettings, Fetcher
 from tetrarch.duties.proof_fetcher import NothingToAggregate, ProofFetcher, SelectionsMissing
+from tetrarch.duties.selections import PROVEN_BY, ProofSource
 from tetrarch.duties.types import (
     AttestationPayload,
     AttesterDefinition,
+    DefinitionSet,
     Duty,
     DutyType,
+    PartialSet,
     Payload,
     PubKey,
     SelectionPayload,
+    ShareIndex,
     SignedData,
     SignedDataSet,
     SyncMessagePayload,
@@ -47,6 +51,7 @@ from tetrarch.ethereum.beacon_node.errors import BeaconNodeUnreachable
 from tetrarch.sim.loop import simulate
 
 KEYS = VALIDATORS.pubkeys
+OWN = ShareIndex(2)
 ROOT = aggregate().data.hash_tree_root()
 
 
@@ -60,6 +65,10 @@ class World:
         self.decided = DutyDB(storage=database(), preset="minimal")
         self.aggregated = AggSigDB(storage=database())
         self.has_attesters = True
+        self.handed_in: list[Duty] = [
+            Duty(SLOT, DutyType.PREPARE_AGGREGATOR),
+            Duty(SLOT, DutyType.PREPARE_SYNC_CONTRIBUTION),
+        ]
         self.fetcher = Fetcher(
             beacon_node=self.node,  # type: ignore[arg-type]  # only what a fetcher calls
             chain=CHAIN,
@@ -70,6 +79,7 @@ class World:
                 chain=CHAIN,
                 decided=self.decided,
                 aggregated=self.aggregated,
+                source=ProofSource(own=self, share_index=OWN, log=self.log),
                 attests=lambda _slot: self.has_attesters,
                 log=self.log,
             ),
@@ -80,6 +90,10 @@ class World:
         self.heads = recorded(self.fetcher.heads)
         self.idle = recorded(self.fetcher.idle)
         self.decided.stored.subscribe(nothing)
+
+    def own_partials(self, duty: Duty, share_index: ShareIndex) -> PartialSet | None:
+        assert share_index == OWN
+        return PartialSet(duty=duty, partials=()) if duty in self.handed_in else None
 
     async def sign(self, payload: Payload, *numbers: int) -> None:
         """The group has signed ``payload`` for these validators."""
@@ -153,6 +167,39 @@ def test_without_any_proof_the_step_is_tried_again() -> None:
         assert world.aggregated.waiting_count == 0
 
     play(scenario)
+
+
+@pytest.mark.parametrize("definitions", [aggregator_definitions(), sync_definitions()])
+def test_client_that_asks_for_no_selections_is_told_of_once_until_the_first_success(
+    definitions: DefinitionSet,
+) -> None:
+    async def scenario(world: World) -> None:
+        world.handed_in = []
+        for _ in range(3):
+            await world.fetcher.fetch(definitions)
+        assert world.idle == [definitions.duty] * 3, "no failed duty, nothing tried again"
+        (told,) = world.log.find("selections_not_asked")
+        assert "distributed" in str(told["mend"])
+        world.handed_in = [Duty(SLOT, each) for each in PROVEN_BY.values()]
+        with pytest.raises(SelectionsMissing):
+            await world.fetcher.fetch(definitions)  # ours are there, not yet the others'
+        world.handed_in = []
+        await world.fetcher.fetch(definitions)
+        assert len(world.log.find("selections_not_asked")) == 1
+        # Others handed in enough: the group's proofs are there, and this node takes part.
+        await world.sign(SelectionPayload(slot=SLOT), 0, 1, 2)
+        await world.decided.store(VALIDATORS.unsigned(SLOT))
+        await world.fetcher.fetch(aggregator_definitions())
+        assert world.fetched == [other_duties.aggregates()]
+        await world.fetcher.fetch(sync_definitions())
+        assert len(world.log.find("selections_not_asked")) == 2
+
+    play(scenario)
+
+
+def test_node_that_signs_by_itself_expects_proofs_always() -> None:
+    source = ProofSource(own=None, share_index=OWN, log=RecordingLog())
+    assert source.has_proofs(Duty(SLOT, DutyType.AGGREGATOR))
 
 
 def test_committee_without_votes_is_left_out_and_all_without_is_tried_again() -> None:

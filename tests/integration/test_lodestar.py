@@ -75,6 +75,7 @@ async def _through_the_api(node: LodestarBeaconNode, folder: Path) -> None:
             duties=one,
             decided=one,
             aggregated=one,
+            proofs=one,
             keys=one,
             beacon_node=beacon_node,
             chain=chain,

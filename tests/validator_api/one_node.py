@@ -71,7 +71,7 @@ _SAME_AS = {
 
 
 class OneNode:
-    """Ports ``Duties``, ``DecidedData``, ``GroupSignatures``, ``Keys`` and ``Compute``, and the handler of partials."""
+    """Ports ``Duties``, ``DecidedData``, ``GroupSignatures``, ``Proofs``, ``Keys`` and ``Compute``, and the handler of partials."""
 
     share_index = ShareIndex(1)
 
@@ -128,6 +128,13 @@ class OneNode:
 
     def pubkey_of(self, validator_index: int) -> PubKey | None:
         return self._indices.get(validator_index)
+
+    def has_proofs(self, duty: Duty) -> bool:
+        proven = DutyType.PREPARE_SYNC_CONTRIBUTION
+        if duty.type is DutyType.AGGREGATOR:
+            proven = DutyType.PREPARE_AGGREGATOR
+        handed_in = any(key[0] == Duty(duty.slot, proven) for key in self._signed)
+        return handed_in or bool(self._secrets)
 
     async def signed_of(self, duty: Duty) -> dict[tuple[PubKey, int], SignedData]:
         return {key[1:]: each for key, each in self._signed.items() if key[0] == duty}

@@ -16,6 +16,7 @@ from tests.validator_api.world import (
     SLOT,
     SSZ,
     Got,
+    MovableClock,
     World,
     group_proof,
     hexed,
@@ -235,6 +236,43 @@ def test_where_nobody_was_drawn_there_is_nothing_to_wait_for(version: str) -> No
         assert (await world.get(path)).status == 408
 
     run_world(scenario, limits=Limits(request_s=0.1))
+
+
+@pytest.mark.parametrize("version", [GET_V1, GET_V2])
+def test_client_that_asked_for_no_selections_is_answered_at_once(version: str) -> None:
+    async def scenario(world: World) -> None:
+        world.proofs.handed_in = False
+        path = version + question(aggregate_of(world.fork, 0), 0 if version == GET_V2 else None)
+        got = await world.get(path)
+        assert got.status == 404
+        assert "does not run in distributed mode" in got.message
+        signed = sign(world, 1, message_of(world.fork, 1))
+        got = await submit(world, signed)
+        assert got.status == 400
+        assert "distributed mode" in got.value["failures"][0]["message"]
+        assert world.submitted == []
+        assert not world.decided.asked.is_set(), "nobody waits for what cannot come"
+
+    run_world(scenario)
+
+
+def test_aggregate_is_awaited_no_longer_than_its_slot() -> None:
+    """A client that goes from slot to slot in one line would miss the next slot's vote."""
+
+    async def scenario(world: World) -> None:
+        clock = MovableClock()
+        world.api.ports = replace(world.api.ports, clock=clock)
+        slot_end_s = world.chain.slot_start_s(SLOT + 1)
+        path = GET_V2 + question(aggregate_of(world.fork, 0), 0)
+        for left_s in (0.6, -3):  # 12 s slots: no answer in the last half second
+            clock.now_s = slot_end_s - left_s
+            got = await world.get(path)
+            assert (got.status, "in time" in got.message) == (408, True)
+        # Late as it is, what is there is served.
+        agreed = decide(world, 1)[0].aggregate
+        assert (await world.get(GET_V2 + question(agreed, 0))).status == 200
+
+    run_world(scenario)
 
 
 @pytest.mark.parametrize(

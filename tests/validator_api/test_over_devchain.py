@@ -312,6 +312,7 @@ async def _run(fork: Fork, wire: str) -> None:
             duties=one,
             decided=one,
             aggregated=one,
+            proofs=one,
             keys=one,
             beacon_node=beacon_node,
             chain=chain,

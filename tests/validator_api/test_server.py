@@ -224,7 +224,9 @@ def test_long_request_line_is_read() -> None:
     run_world(scenario)
 
 
-def test_client_that_leaves_an_event_stream_harms_nobody() -> None:
+def test_client_that_leaves_an_event_stream_harms_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async def scenario(world: World) -> None:
         hold = asyncio.Event()
         chunks = (b": one\n\n",)
@@ -235,8 +237,10 @@ def test_client_that_leaves_an_event_stream_harms_nobody() -> None:
             response.close()
         hold.set()
         assert (await world.get("/eth/v1/node/version")).status == 200
+        await world.until(lambda: "validator_client_gone" in world.log.getvalue())
 
     assert "crashed" not in run_world(scenario).log.getvalue()
+    assert [each for each in caplog.records if each.name.startswith("aiohttp")] == []
 
 
 def test_idle_slots_use_no_workflow() -> None:

@@ -288,6 +288,21 @@ def test_where_nobody_was_drawn_there_is_nothing_to_wait_for() -> None:
     run_world(scenario, limits=Limits(request_s=0.1))
 
 
+def test_client_that_asked_for_no_selections_is_answered_at_once() -> None:
+    async def scenario(world: World) -> None:
+        world.proofs.handed_in = False
+        got = await world.get(question(0))
+        assert got.status == 404
+        assert "does not run in distributed mode" in got.message
+        got = await submit(world, CONTRIBUTIONS, sign(world, 2, contribution_of(2, 0)))
+        assert got.status == 400
+        assert "distributed mode" in got.value["failures"][0]["message"]
+        assert world.submitted == []
+        assert not world.decided.asked.is_set(), "nobody waits for what cannot come"
+
+    run_world(scenario)
+
+
 @pytest.mark.parametrize(("slot", "subcommittee"), [(IDLE_SLOT, 0), (SLOT, 2), (SLOT, 2**64 - 1)])
 def test_where_nothing_is_due_the_beacon_node_answers_at_once(slot: int, subcommittee: int) -> None:
     async def scenario(world: World) -> None:

@@ -249,6 +249,17 @@ def group_proof(slot: int, pubkey: PubKey, sub_index: int = 0) -> bytes:
     return pubkey + slot.to_bytes(24, "little") + sub_index.to_bytes(24, "little")
 
 
+class MemoryProofs:
+    """ParSigDB: whether a client has handed in its part of the selection proofs."""
+
+    def __init__(self) -> None:
+        self.handed_in = True
+
+    def has_proofs(self, duty: Duty) -> bool:
+        assert duty.type in (DutyType.AGGREGATOR, DutyType.SYNC_CONTRIBUTION)
+        return self.handed_in
+
+
 class Threads:
     """The compute port on real threads."""
 
@@ -262,6 +273,15 @@ class FixedClock:
 
     def wall_s(self) -> float:
         return GENESIS_S + SLOT * SLOT_MS / 1000 + 1
+
+
+class MovableClock:
+    """The time that a test says."""
+
+    now_s = FixedClock().wall_s()
+
+    def wall_s(self) -> float:
+        return self.now_s
 
 
 def chain_of(fork: Fork) -> ChainSpec:
@@ -312,6 +332,7 @@ class World:
     duties: MemoryDuties
     decided: MemoryDecided
     aggregated: MemoryAggregated
+    proofs: MemoryProofs
     api: ValidatorApi
     server: ValidatorApiServer
     session: aiohttp.ClientSession
@@ -410,11 +431,12 @@ async def _running(fork: Fork, limits: Limits | None) -> AsyncIterator[World]:
         aiohttp.ClientSession() as session,
     ):
         chain, duties, decided = chain_of(fork), MemoryDuties(), MemoryDecided()
-        aggregated = MemoryAggregated()
+        aggregated, proofs = MemoryAggregated(), MemoryProofs()
         ports = Ports(
             duties=duties,
             decided=decided,
             aggregated=aggregated,
+            proofs=proofs,
             keys=cluster_keys(),
             beacon_node=client,
             chain=chain,
@@ -426,7 +448,8 @@ async def _running(fork: Fork, limits: Limits | None) -> AsyncIterator[World]:
         text = io.StringIO()
         log = build_log(text, clock=FixedClock(), level=LogLevel.DEBUG)
         server = ValidatorApiServer(api, host="127.0.0.1", port=0, log=log)
-        world = World(fork, chain, node, duties, decided, aggregated, api, server, session, text)
+        stores = (duties, decided, aggregated, proofs)
+        world = World(fork, chain, node, *stores, api, server, session, text)
 
         async def note(partial_set: PartialSet) -> None:
             world.submitted.append(partial_set)

@@ -190,6 +190,8 @@ async def _taken(duty: Duty, submission: Awaitable[None]) -> None:
     try:
         await submission
     except BeaconNodeRefused as error:
+        if error.already_known:
+            return  # from another node of the cluster, which was quicker
         if not error.blames_request:
             raise
         raise SubmissionRefused(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tetrarch.duties.aggsigdb import AggSigDB
 from tetrarch.duties.dutydb import DutyDB
-from tetrarch.duties.selections import Selected, Selections, sync_heads
+from tetrarch.duties.selections import ProofSource, Selected, Selections, sync_heads
 from tetrarch.duties.types import (
     AttesterDefinition,
     DefinitionSet,
@@ -60,16 +60,25 @@ class ProofFetcher:
     chain: ChainSpec
     decided: DutyDB
     aggregated: AggSigDB
+    source: ProofSource
     attests: Callable[[int], bool]  # whether the cluster has attesters in a slot
     log: Log
 
     async def selected(self, definition_set: DefinitionSet) -> Selected:
-        """Who is drawn for the duty; raises SelectionsMissing while no proof is there."""
+        """Who is drawn for the duty; nobody where our validator client asks for no selections.
+
+        Raises:
+            SelectionsMissing: no proof is there yet, and our own part of them was made.
+        """
         wait_s = self.chain.slot_duration_ms / 1000 / PROOF_WAIT_DIVISOR
         selections = Selections(aggregated=self.aggregated, chain=self.chain)
         found = await selections.selected(definition_set, wait_s=wait_s)
-        if not found.drawn and found.missing:
+        if found.drawn or not found.missing:
+            self.source.note_answered()
+        elif self.source.has_proofs(definition_set.duty):
             raise SelectionsMissing("fetch", duty=definition_set.duty, missing=found.missing)
+        else:
+            self.source.note_unasked(definition_set.duty)
         return found
 
     async def aggregates(

@@ -35,12 +35,12 @@ from tetrarch.observability.logs import Log
 from tetrarch.output import Output
 
 EPOCHS_KEPT = 3
-# What begins in a duty's own slot. Only where the node signs by itself: reveals, which otherwise
-# the validator client begins, and what needs selection proofs, which the validator API does not
-# take from a client yet: no aggregator would ever be drawn.
-STARTED_TYPES = (DutyType.ATTESTER, DutyType.PROPOSER)
-STARTED_BY_SIGNER_TYPES = (DutyType.RANDAO, DutyType.AGGREGATOR)
-STARTED_SYNC_TYPES = (DutyType.SYNC_MESSAGE, DutyType.SYNC_CONTRIBUTION)
+# What begins in a duty's own slot. What a validator client begins (reveals, selection proofs,
+# votes for a head) starts here only where the node signs by itself.
+STARTED_TYPES = (DutyType.ATTESTER, DutyType.PROPOSER, DutyType.AGGREGATOR)
+STARTED_BY_SIGNER_TYPES = (DutyType.RANDAO,)
+STARTED_SYNC_TYPES = (DutyType.SYNC_CONTRIBUTION,)
+STARTED_SYNC_BY_SIGNER_TYPES = (DutyType.SYNC_MESSAGE,)
 _PROPOSER_TYPES = frozenset({DutyType.PROPOSER, DutyType.RANDAO})
 
 
@@ -49,8 +49,7 @@ class Scheduler:
     ``resolved`` (each epoch once its duties are known, but for one that is over),
     ``sync_resolved`` (each epoch once its sync committee is known).
 
-    With ``signs_by_itself`` randao reveals, aggregation and the sync committee's duties start
-    here, too.
+    With ``signs_by_itself`` randao reveals, selection proofs and sync messages start here, too.
     """
 
     def __init__(
@@ -176,8 +175,8 @@ class Scheduler:
         self._start_all(slot, STARTED_TYPES + by_signer)
         await self._resolve_sync(epoch)
         await self._resolve_sync(epoch + 1)
-        if self._signs_by_itself:
-            self._start_all(slot, STARTED_SYNC_TYPES)
+        by_signer = STARTED_SYNC_BY_SIGNER_TYPES if self._signs_by_itself else ()
+        self._start_all(slot, by_signer + STARTED_SYNC_TYPES)
         if self._chain.epoch_of(slot + 1) != epoch:
             await self._resolve(epoch + 1)
         if self._signs_by_itself:

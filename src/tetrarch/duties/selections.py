@@ -2,10 +2,14 @@
 
 A proof is the group's signature over the slot (and the subcommittee), made ahead of time by the
 PREPARE duties and kept in AggSigDB. All nodes have the same proofs, and so the same draw.
+
+A validator client begins the PREPARE duties, if it runs in distributed mode. One that does not
+takes its own partial proof for the lot, and asks for aggregates that nobody can make.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from tetrarch.duties.aggsigdb import AggSigDB
 from tetrarch.duties.types import (
@@ -14,20 +18,61 @@ from tetrarch.duties.types import (
     Duty,
     DutyDefinition,
     DutyType,
+    PartialSet,
     PubKey,
+    ShareIndex,
     SignedData,
     SyncCommitteeDefinition,
     SyncMessagePayload,
 )
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.ethereum.spec.selection import is_aggregator, is_sync_aggregator, subcommittees_of
+from tetrarch.observability.logs import Log
 
 PROVEN_BY = {
     DutyType.AGGREGATOR: DutyType.PREPARE_AGGREGATOR,
     DutyType.SYNC_CONTRIBUTION: DutyType.PREPARE_SYNC_CONTRIBUTION,
 }
 
+UNASKED_MEND = "run the validator client in distributed mode, or it does not aggregate"
+
 ProofKey = tuple[PubKey, int]  # root key, sub-index
+
+
+class OwnPartials(Protocol):
+    """Query: ParSigDB."""
+
+    def own_partials(self, duty: Duty, share_index: ShareIndex) -> PartialSet | None:
+        """The stored partials of a share for an open duty, or None."""
+        ...
+
+
+class ProofSource:
+    """Whether this node hands in its part of selection proofs. Told once until they are there."""
+
+    def __init__(self, *, own: OwnPartials | None, share_index: ShareIndex, log: Log) -> None:
+        """``own`` is None where the node signs by itself: it makes its part always."""
+        self._own = own
+        self._share_index = share_index
+        self._log = log
+        self._told = False
+
+    def has_proofs(self, duty: Duty) -> bool:
+        """Whether our share's proofs for an AGGREGATOR or SYNC_CONTRIBUTION duty are handed in."""
+        if self._own is None:
+            return True
+        proven = Duty(duty.slot, PROVEN_BY[duty.type])
+        return self._own.own_partials(proven, self._share_index) is not None
+
+    def note_unasked(self, duty: Duty) -> None:
+        """No proof of the duty is there, and our client did not hand in its own."""
+        if not self._told:
+            self._log.warning("selections_not_asked", duty=str(duty), mend=UNASKED_MEND)
+        self._told = True
+
+    def note_answered(self) -> None:
+        """Proofs of a duty are there."""
+        self._told = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

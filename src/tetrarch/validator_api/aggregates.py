@@ -78,7 +78,8 @@ async def _agreed(
     """The agreed aggregate. The cluster has none where no validator of it attests.
 
     Raises:
-        ApiError: 404, none of them was drawn to aggregate; 408, there is no agreement in time.
+        ApiError: 404, none of them was drawn to aggregate, or our client asks for no selections;
+            408, there is no agreement in time.
     """
     with bad_request():
         text = request.one("attestation_data_root")
@@ -91,6 +92,8 @@ async def _agreed(
     ]
     if not members:
         return PassThrough.BEACON_NODE
+    if (reason := api.why_not_drawn(duty)) is not None:
+        raise ApiError(404, reason)
     proofs = await api.ports.aggregated.signed_of(Duty(slot, DutyType.PREPARE_AGGREGATOR))
     if not any(
         is_aggregator(each.committee_length, proofs[each.pubkey, 0].signature)
@@ -145,6 +148,8 @@ async def _judge(lookups: Lookups, signed: SignedAggregateAndProof) -> Submissio
     message = signed.message
     duty = Duty(message.slot, DutyType.AGGREGATOR)
     member = await lookups.member(duty, message.aggregator_index, AttesterDefinition)
+    if (reason := lookups.api.why_not_drawn(duty)) is not None:
+        raise Refused(reason)
     agreed = await lookups.decided(duty, member.pubkey)
     if not isinstance(agreed, UnsignedAggregate):
         raise Refused(

@@ -9,13 +9,17 @@ from tetrarch.crypto.batch import Claim, find_false
 from tetrarch.crypto.points import BlsInputInvalid, PublicKeyPoint, SignaturePoint
 from tetrarch.duties.errors import DutyNotFound, DutyNotResolved, DutyUnavailable
 from tetrarch.duties.timing import deadline_s
-from tetrarch.duties.types import Duty, DutyDefinition, PartialSet, PubKey
+from tetrarch.duties.types import Duty, DutyDefinition, DutyType, PartialSet, PubKey
 from tetrarch.output import Output
 from tetrarch.validator_api.messages import ApiError
 from tetrarch.validator_api.ports import Ports
 
 T = TypeVar("T")
 LOOK_S = 0.05  # enough to read what is stored
+# A client may go from slot to slot in one line (Lodestar does): an answer that is worth less than
+# the next slot's vote must come before the slot ends, so much of a slot before.
+BOUND_TO_SLOT = frozenset({DutyType.AGGREGATOR, DutyType.SYNC_CONTRIBUTION})
+SLOT_END_DIVISOR = 24
 _STATUSES = {DutyNotResolved.code: 503, DutyNotFound.code: 404}
 
 
@@ -76,20 +80,37 @@ class ValidatorApi:
         Raises:
             ApiError: 408 when there is no answer in time, 400 when the duty has ended.
         """
+        chain, now_s = self.ports.chain, self.ports.clock.wall_s()
+        deadline = deadline_s(duty, chain)
         left_s = self.limits.request_s
-        deadline = deadline_s(duty, self.ports.chain)
         if deadline is not None:
-            left_s = min(left_s, deadline - self.ports.clock.wall_s())
+            left_s = min(left_s, deadline - now_s)
+        if duty.type in BOUND_TO_SLOT:
+            margin_s = chain.slot_duration_ms / 1000 / SLOT_END_DIVISOR
+            left_s = min(left_s, chain.slot_start_s(duty.slot + 1) - margin_s - now_s)
         try:
-            # A duty that has ended may still be answered from what is stored, so look once.
+            # What is late may still be answered from what is stored, so look once.
             async with asyncio.timeout(max(left_s, LOOK_S)):
                 return await answer
         except TimeoutError:
-            if left_s <= 0:
+            if deadline is not None and deadline <= now_s:
                 raise ApiError(400, f"duty {duty} has ended") from None
             raise ApiError(408, f"the cluster has not agreed on duty {duty} in time") from None
         except DutyUnavailable as error:
             raise api_error_of(error) from None
+
+    def why_not_drawn(self, duty: Duty) -> str | None:
+        """Why nothing will ever come for an AGGREGATOR or SYNC_CONTRIBUTION duty; None: it may.
+
+        A client that did not hand in its part of the selection proofs has nothing to do with what
+        the cluster aggregates: it would sign its own partial proof.
+        """
+        if self.ports.proofs.has_proofs(duty):
+            return None
+        return (
+            f"no selection proofs for slot {duty.slot} were handed in: this validator client does"
+            " not run in distributed mode, so its validators do not aggregate"
+        )
 
     def share_of(self, pubkey: PubKey) -> bytes:
         """Our public share of ``pubkey``; raises 400 for a foreign validator."""

@@ -79,6 +79,14 @@ class GroupSignatures(Protocol):
         ...
 
 
+class Proofs(Protocol):
+    """Query: which selection proofs our validator clients have handed in."""
+
+    def has_proofs(self, duty: Duty) -> bool:
+        """Whether any was for an AGGREGATOR or SYNC_CONTRIBUTION duty."""
+        ...
+
+
 class Keys(Protocol):
     """Which key share stands for which validator. ``duties.keys.ClusterKeys``."""
 
@@ -107,6 +115,7 @@ class Ports:
     duties: Duties
     decided: DecidedData
     aggregated: GroupSignatures
+    proofs: Proofs
     keys: Keys
     beacon_node: BeaconNode
     chain: ChainSpec

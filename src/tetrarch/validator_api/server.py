@@ -26,6 +26,7 @@ from tetrarch.validator_api.routes import PROXIED_SIZE_MAX, ROUTES, Route
 
 LINE_SIZE_MAX = 64 * 1024  # validators by GET: 64 keys and more in the query
 SHUTDOWN_TIMEOUT_S = 1  # open event streams never end by themselves
+CLIENT_GONE = 499  # no status of HTTP: what nginx logs
 EVENT_STREAM_PATH = "/eth/v1/events"
 
 # Called after each answer: route (template, "proxy" or "events"), status, seconds, User-Agent
@@ -134,8 +135,8 @@ class ValidatorApiServer:
         except InvariantBroken as broken:
             self._end(broken)
             failure = ApiError(500, "the node stops: an invariant is broken")
-        except ConnectionError:
-            raise  # the client went away: there is nobody to answer
+        except ConnectionError:  # the client went away: nobody reads this
+            failure = ApiError(CLIENT_GONE, "the client closed the connection")
         except Exception as error:  # noqa: BLE001 - the API's boundary
             self._log.error("validator_api_crashed", path=request.path, exc_info=error)
             failure = ApiError(500, "internal error, see the node's log")
@@ -185,6 +186,8 @@ class ValidatorApiServer:
                 self._log.debug("proxied_answer_cut", path=request.path, reason=str(error))
                 if request.transport is not None:
                     request.transport.abort()
+            except ConnectionError:
+                self._log.debug("validator_client_gone", path=request.path)
             return response
 
 

@@ -69,7 +69,8 @@ async def produce_contribution(api: ValidatorApi, request: ApiRequest) -> ApiAns
     Where no validator of the cluster is in the subcommittee there is nothing to agree on.
 
     Raises:
-        ApiError: 404, none of them was drawn to aggregate; 408, there is no agreement in time.
+        ApiError: 404, none of them was drawn to aggregate, or our client asks for no selections;
+            408, there is no agreement in time.
     """
     request.accepts(JSON)
     slot, subcommittee = request.integer("slot"), request.integer("subcommittee_index")
@@ -86,6 +87,8 @@ async def produce_contribution(api: ValidatorApi, request: ApiRequest) -> ApiAns
     ]
     if not members:
         return PassThrough.BEACON_NODE
+    if (reason := api.why_not_drawn(duty)) is not None:
+        raise ApiError(404, reason)
     proofs = await api.ports.aggregated.signed_of(Duty(slot, DutyType.PREPARE_SYNC_CONTRIBUTION))
     if not any(
         is_sync_aggregator(proofs[each.pubkey, subcommittee].signature, preset=preset)
@@ -126,6 +129,8 @@ async def _judge(lookups: Lookups, signed: SignedContributionAndProof) -> Submis
     subcommittee = message.contribution.subcommittee_index
     duty = Duty(message.slot, DutyType.SYNC_CONTRIBUTION)
     member = await lookups.member(duty, message.aggregator_index, SyncCommitteeDefinition)
+    if (reason := lookups.api.why_not_drawn(duty)) is not None:
+        raise Refused(reason)
     agreed = await lookups.decided(duty, member.pubkey, subcommittee)
     if not isinstance(agreed, UnsignedContribution):
         raise Refused(

@@ -48,6 +48,38 @@ def test_refusal_repeats_the_first_failures() -> None:
     assert error.message == "some failed: already known; bad [31m"
 
 
+LODESTAR = "ATTESTATION_ERROR_ATTESTATION_ALREADY_KNOWN"
+LIGHTHOUSE = "Verification: PriorAttestationKnown { validator_index: 3, epoch: Epoch(7) }"
+
+
+@pytest.mark.parametrize(
+    ("message", "failures", "known"),
+    [
+        (LODESTAR, None, True),
+        (f"Multiple errors on submitPoolAttestations\n{LODESTAR}\n{LODESTAR}", None, True),
+        (f"Multiple errors on submitPoolAttestations\n{LODESTAR}\nBAD_TARGET", None, False),
+        ("PublishError.Duplicate", None, True),
+        ("error processing attestations", [LIGHTHOUSE, LIGHTHOUSE], True),
+        ("error processing attestations", [LIGHTHOUSE, "InvalidSignature"], False),
+        ("attestation already seen", [], True),
+        ("attestation already known to be false", [""], False),
+        ("Multiple errors on submitPoolAttestations", None, False),
+        ("", None, False),
+    ],
+)
+def test_refusal_of_what_the_node_has_already_is_told_apart(
+    message: str, failures: list[str] | None, known: bool
+) -> None:
+    value: dict[str, object] = {"code": 400, "message": message}
+    if failures is not None:
+        value["failures"] = [
+            {"index": index, "message": text} for index, text in enumerate(failures)
+        ]
+    error = failure_of(Reply(value, status=400))
+    assert isinstance(error, BeaconNodeRefused)
+    assert error.already_known is known
+
+
 @pytest.mark.parametrize("body", [b"<html>", b"\xff\xfe", b"[" * 200_000, b"x" * 200_000])
 def test_refusal_with_rubbish_is_a_refusal(body: bytes) -> None:
     error = failure_of(Reply(body=body, status=500, content_type="text/html"))

@@ -4,9 +4,26 @@ All three are ``Transient``: another node, or the same one later, may answer. A 
 that the request itself is wrong (``blames_request``): then a few tries are enough.
 """
 
+import re
+from collections.abc import Iterable
+
 from tetrarch.errors import Transient
 
+# All nodes of a cluster submit the same. Lighthouse: PriorAttestationKnown, ...SupersetKnown;
+# Lodestar: ..._ALREADY_KNOWN, and PublishError.Duplicate for a block; others in words.
+_KNOWN = re.compile(
+    r"already[ _]?(known|seen|exists)|prior\w*known|supersetknown|publisherror\.duplicate",
+    re.IGNORECASE,
+)
+_HEADING = re.compile(r"multiple errors on \w+:?", re.IGNORECASE)  # Lodestar's, before a line each
 _LATER = frozenset({408, 425, 429})  # timed out, too early, too many
+
+
+def all_known(texts: Iterable[str]) -> bool:
+    """Whether all of a refusal's reasons say that the beacon node has the object already."""
+    lines = (_HEADING.sub("", line).strip() for text in texts for line in text.splitlines())
+    found = [_KNOWN.search(line) is not None for line in lines if line]
+    return bool(found) and all(found)
 
 
 class BeaconNodeUnreachable(Transient):
@@ -28,6 +45,7 @@ class BeaconNodeRefused(Transient):
         status: int,
         message: str,
         failed_indices: tuple[int, ...] = (),
+        already_known: bool = False,
         **fields: object,
     ) -> None:
         if failed_indices:
@@ -38,6 +56,8 @@ class BeaconNodeRefused(Transient):
         # Ascending places in the submitted list. Where there are any, the node took all other
         # items; where there are none, it did not say what it took.
         self.failed_indices = failed_indices
+        # Every item that it refused it has already, from another node of the cluster.
+        self.already_known = already_known
 
     @property
     def blames_request(self) -> bool:

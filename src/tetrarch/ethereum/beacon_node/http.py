@@ -20,6 +20,7 @@ from tetrarch.ethereum.beacon_node.errors import (
     BeaconNodeAnswerInvalid,
     BeaconNodeRefused,
     BeaconNodeUnreachable,
+    all_known,
 )
 from tetrarch.ethereum.spec.values import member, parse_uint64
 
@@ -253,12 +254,17 @@ async def _refusal(call: Call, response: aiohttp.ClientResponse) -> BeaconNodeRe
         value = None
     message = response.reason or ""
     failed: tuple[int, ...] = ()
+    known = False
     if isinstance(value, dict) and isinstance(value.get("message"), str):
         message = value["message"]
         failures = value.get("failures")
-        if isinstance(failures, list):
-            texts = [str(item.get("message")) for item in failures[:8] if isinstance(item, dict)]
-            message = ": ".join([message, "; ".join(texts)])
+        known = all_known([message])
+        if isinstance(failures, list) and failures:
+            texts = [
+                str(item.get("message")) if isinstance(item, dict) else "" for item in failures
+            ]
+            known = all(all_known([text]) for text in texts)
+            message = ": ".join([message, "; ".join(texts[:8])])
             if response.status == 400:
                 failed = _failed_indices(failures, call.items)
     message = "".join(c if c.isprintable() else " " for c in message)[:MESSAGE_LENGTH_MAX]
@@ -267,6 +273,7 @@ async def _refusal(call: Call, response: aiohttp.ClientResponse) -> BeaconNodeRe
         status=response.status,
         message=message,
         failed_indices=failed,
+        already_known=known,
         path=call.path.partition("?")[0],
     )
 

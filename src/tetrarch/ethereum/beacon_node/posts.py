@@ -57,6 +57,7 @@ async def post_in_batches(
             all that failed, after all batches; any other: at once, with none.
     """
     first: BeaconNodeRefused | None = None
+    already_known = True
     failed: list[int] = []
     for start in range(0, len(items), SUBMISSIONS_PER_POST):
         try:
@@ -65,6 +66,7 @@ async def post_in_batches(
             if not refusal.failed_indices:
                 raise
             first = first or refusal
+            already_known = already_known and refusal.already_known
             failed += [start + index for index in refusal.failed_indices]
     if first is not None:
         raise BeaconNodeRefused(
@@ -72,5 +74,6 @@ async def post_in_batches(
             status=first.status,
             message=first.message,
             failed_indices=tuple(failed),
+            already_known=already_known,
             path=first.fields["path"],
         )
