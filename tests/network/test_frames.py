@@ -1,12 +1,14 @@
 """Goal: every byte string is either one frame or a PeerFault; nothing else can come out."""
 
+from typing import Any
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tetrarch.errors import PeerFault
 from tetrarch.network.frames import (
-    PROTOCOL_VERSION,
     Batch,
     Hello,
     Ping,
@@ -29,6 +31,8 @@ hellos = st.builds(
     builder_api=st.booleans(),
     version=printable,
     nickname=printable,
+    protocol_min=st.just(0),
+    features=st.lists(printable, max_size=16).map(tuple),
 )
 
 
@@ -70,7 +74,6 @@ def test_cut_batch_is_a_fault(batch: list[tuple[int, bytes]], cut: int) -> None:
 
 def test_layout_is_pinned() -> None:
     """Other nodes run other versions: these bytes do not change without a new version."""
-    assert PROTOCOL_VERSION == 1
     assert encode_batch([(1, b"ab"), (2, b"")]).hex() == "02010000000261620200000000"
     assert encode_ping(7).hex() == "030000000000000007"
     assert encode_pong(7, 9).hex() == "0400000000000000070000000000000009"
@@ -82,12 +85,46 @@ def test_layout_is_pinned() -> None:
         builder_api=True,
         version="v",
         nickname="n",
+        protocol_min=1,
+        features=("f",),
     )
     assert encode_hello(hello).hex() == (
-        "019701c420" + "00" * 32 + "02c408" + "00" * 8 + "c3a176a16e"
+        "019901c420" + "00" * 32 + "02c408" + "00" * 8 + "c3a176a16e0191a166"
     )
+
+
+def test_hello_of_before_versions_were_ranges_is_read() -> None:
+    hello = decode_frame(
+        bytes.fromhex("019703c420" + "00" * 32 + "02c408" + "00" * 8 + "c3a176a16e")
+    )
+    assert isinstance(hello, Hello)
+    assert (hello.protocols, hello.features) == ((3, 3), ())
 
 
 def test_hello_with_fields_of_a_later_version_is_read() -> None:
-    hello = bytes.fromhex("019801c420" + "00" * 32 + "02c408" + "00" * 8 + "c3a176a16e05")
+    hello = bytes.fromhex("019a01c420" + "00" * 32 + "02c408" + "00" * 8 + "c3a176a16e019005")
     assert isinstance(decode_frame(hello), Hello)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"protocol_min": 2},
+        {"features": ("line\nbreak",)},
+        {"features": ("f" * 33,)},
+        {"features": ("f",) * 17},
+    ],
+    ids=["range", "unprintable", "long", "many"],
+)
+def test_hello_that_breaks_a_rule_is_a_fault(wrong: dict[str, Any]) -> None:
+    right = Hello(
+        protocol=1,
+        lock_hash=bytes(32),
+        index=2,
+        instance=bytes(8),
+        builder_api=True,
+        version="v",
+        nickname="n",
+    )
+    with pytest.raises(PeerFault):
+        decode_frame(encode_hello(msgspec.structs.replace(right, **wrong)))

@@ -34,7 +34,6 @@ from tetrarch.network.frames import (
     BATCH_MESSAGES_MAX,
     FRAME_SIZE_MAX,
     PAYLOAD_SIZE_MAX,
-    PROTOCOL_VERSION,
     Hello,
     decode_frame,
     encode_batch,
@@ -46,7 +45,7 @@ from tetrarch.network.queues import INBOX_MESSAGES_MAX
 from tetrarch.network.streams import PATH
 
 HELLO = Hello(
-    protocol=PROTOCOL_VERSION,
+    protocol=1,
     lock_hash=bytes(range(32)),
     index=0,
     instance=b"instance",
@@ -259,9 +258,9 @@ def hello(**changes) -> bytes:
         (b"", "frame_invalid"),
         (hello()[:-1], "frame_invalid"),
         (hello(nickname="line\nbreak"), "frame_invalid"),
-        (hello() + bytes(600), "frame_oversize"),
+        (hello() + bytes(1600), "frame_oversize"),
         (encode_ping(1), "hello_missing"),
-        (hello(protocol=PROTOCOL_VERSION + 1), "protocol_version_differs"),
+        (hello(protocol=2, protocol_min=2), "protocol_version_differs"),
         (hello(lock_hash=b"other cluster's".ljust(32)), "cluster_differs"),
         (hello(index=2), "index_differs"),
     ],

@@ -22,7 +22,7 @@ class HelloMissing(PeerFault):
 
 
 class ProtocolVersionDiffers(PeerFault):
-    """The peer speaks another version of the mesh protocol: one of the two must upgrade."""
+    """The peer speaks no version of the protocol that we do: one of the two must be updated."""
 
     code = "protocol_version_differs"
 

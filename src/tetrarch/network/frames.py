@@ -5,7 +5,7 @@ A gRPC message is one frame: one byte of kind, then its body. Integers are big-e
 =====  =====  =========================================================================
 kind   name   body
 =====  =====  =========================================================================
-1      hello  msgpack array, see ``Hello``; first frame of each side, at most 512 bytes
+1      hello  msgpack array, see ``Hello``; first frame of each side, at most 1536 bytes
 2      batch  one or more of: topic u8, size u32, ``size`` bytes of payload
 3      ping   sequence u64
 4      pong   sequence u64 of the ping, the responder's wall clock u64 in us
@@ -23,13 +23,13 @@ from typing import Annotated, TypeAlias
 import msgspec
 
 from tetrarch.network.faults import FrameInvalid, FrameOversize
+from tetrarch.network.versions import FEATURE_SIZE_BYTES_MAX, FEATURES_MAX
 
-PROTOCOL_VERSION = 1
 FRAME_SIZE_MAX = 16 * 1024 * 1024
 BATCH_MESSAGES_MAX = 4096
 BATCH_ENTRY_OVERHEAD = 5  # bytes: topic and size
 PAYLOAD_SIZE_MAX = FRAME_SIZE_MAX - 1 - BATCH_ENTRY_OVERHEAD
-HELLO_SIZE_MAX = 512
+HELLO_SIZE_MAX = 1536  # the longest texts, of four bytes a character, fit
 LOCK_HASH_SIZE_BYTES = 32
 INSTANCE_SIZE_BYTES = 8
 
@@ -47,7 +47,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     contradict it.
     """
 
-    protocol: Annotated[int, msgspec.Meta(ge=0, lt=2**16)]
+    protocol: Annotated[int, msgspec.Meta(ge=0, lt=2**16)]  # the newest that it speaks
     lock_hash: Annotated[
         bytes, msgspec.Meta(min_length=LOCK_HASH_SIZE_BYTES, max_length=LOCK_HASH_SIZE_BYTES)
     ]
@@ -58,6 +58,16 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     builder_api: bool
     version: Annotated[str, msgspec.Meta(max_length=64)]
     nickname: Annotated[str, msgspec.Meta(max_length=32)]
+    protocol_min: Annotated[int, msgspec.Meta(ge=0, lt=2**16)] = 0  # 0: as ``protocol``
+    features: Annotated[
+        tuple[Annotated[str, msgspec.Meta(max_length=FEATURE_SIZE_BYTES_MAX)], ...],
+        msgspec.Meta(max_length=FEATURES_MAX),
+    ] = ()
+
+    @property
+    def protocols(self) -> tuple[int, int]:
+        """The oldest and the newest version of the protocol that it speaks."""
+        return self.protocol_min or self.protocol, self.protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +174,10 @@ def _decode_hello(data: bytes) -> Hello:
         hello = _hello_decoder.decode(data[1:])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise FrameInvalid("decode hello", reason=str(error)) from None
-    # Both go into logs and metric labels.
-    if not (hello.version.isprintable() and hello.nickname.isprintable()):
-        raise FrameInvalid("decode hello", reason="unprintable version or nickname")
+    if hello.protocol_min > hello.protocol:
+        raise FrameInvalid("decode hello", reason="the oldest version is newer than the newest")
+    # These go into logs and metric labels.
+    texts = (hello.version, hello.nickname, *hello.features)
+    if not all(text.isprintable() for text in texts):
+        raise FrameInvalid("decode hello", reason="unprintable version, nickname or feature")
     return hello

@@ -20,6 +20,7 @@ from tetrarch.network.faults import (
     CertificateUnknown,
     DirectionWrong,
     HelloMissing,
+    ProtocolVersionDiffers,
     StreamBroken,
 )
 from tetrarch.network.frames import Hello, encode_hello
@@ -122,7 +123,12 @@ class Listener:
             raise DirectionWrong("greet peer", rule="the lower index dials")
         try:
             async with asyncio.timeout(HELLO_TIMEOUT_S):
-                hello = check_hello(await stream.read(), own=self._own, index=peer.identity.index)
+                frame = await stream.read()
+                try:
+                    hello = check_hello(frame, own=self._own, index=peer.identity.index)
+                except ProtocolVersionDiffers:  # the other side is to know why, too
+                    await stream.write(encode_hello(self._own))
+                    raise
                 await stream.write(encode_hello(self._own))
         except TimeoutError:
             raise HelloMissing("greet peer", waited_s=HELLO_TIMEOUT_S) from None

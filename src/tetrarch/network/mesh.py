@@ -25,12 +25,13 @@ from tetrarch.network.certificates import (
 )
 from tetrarch.network.clocks import ClockVerdict, judge_clocks
 from tetrarch.network.dialer import Dialer, DialerKeys
-from tetrarch.network.frames import INSTANCE_SIZE_BYTES, PROTOCOL_VERSION, Hello
+from tetrarch.network.frames import INSTANCE_SIZE_BYTES, Hello
 from tetrarch.network.listener import Listener
 from tetrarch.network.meters import PeerMeters
 from tetrarch.network.peer import Peer, PeerIdentity, PeerStatus
 from tetrarch.network.ports import MessageHandler, Topic
 from tetrarch.network.queues import Inbox
+from tetrarch.network.versions import CURRENT, Versions
 from tetrarch.observability.logs import Log
 from tetrarch.observability.metrics import Metrics
 from tetrarch.supervision import Supervisor, sole_cause
@@ -45,7 +46,7 @@ DRAIN_CHECK_INTERVAL_S = 0.01
 class MeshSettings:
     """What a mesh must know. ``peers`` are the *other* nodes, in any order.
 
-    ``listen_port`` 0 picks a free one. ``builder_api`` must be alike on all nodes.
+    ``listen_port`` 0 picks a free one.
     """
 
     own_index: int
@@ -59,6 +60,7 @@ class MeshSettings:
     version: str
     nickname: str = ""
     clock_offset_max_s: float = 1.0
+    versions: Versions = CURRENT
 
 
 class Mesh:
@@ -86,13 +88,15 @@ class Mesh:
         self._metrics = metrics
         self._log = log
         self._own = Hello(
-            protocol=PROTOCOL_VERSION,
+            protocol=settings.versions.protocol,
             lock_hash=settings.lock_hash,
             index=settings.own_index,
             instance=entropy(INSTANCE_SIZE_BYTES),
             builder_api=settings.builder_api,
             version=settings.version[:64],
             nickname=settings.nickname[:32],
+            protocol_min=settings.versions.protocol_min,
+            features=settings.versions.features,
         )
         self._peers = {
             identity.index: Peer(

@@ -90,6 +90,10 @@ class PeerMeters:
         gauge.labels(*self._info).set(1)
         self._by_reference.show_connected(hello)
 
+    def show_version_supported(self, *, supported: bool) -> None:
+        """Whether the peer speaks a version of the protocol that we do."""
+        self._metrics.gauge("mesh_peer_version_supported").labels(self._peer).set(supported)
+
     def show_away(self) -> None:
         """The peer's stream has ended."""
         self._connected.set(0)

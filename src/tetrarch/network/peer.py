@@ -18,6 +18,7 @@ from tetrarch.network.frames import Hello, decode_frame
 from tetrarch.network.link import Link, Stream
 from tetrarch.network.meters import PeerMeters
 from tetrarch.network.queues import fits
+from tetrarch.network.versions import unsupported
 from tetrarch.observability.logs import Log, error_fields
 
 FAULT_LOG_INTERVAL_S = 60.0  # per peer and code: a hostile peer must not fill the disk
@@ -51,6 +52,8 @@ class PeerStatus:
     builder_api_differs: bool
     version: str | None
     nickname: str | None
+    protocol: str | None
+    version_refused: str | None  # how to mend it, while its version is not one of ours
     last_fault: str | None
 
 
@@ -82,13 +85,22 @@ def check_hello(frame: bytes, *, own: Hello, index: int) -> Hello:
     hello = decode_frame(frame)
     if not isinstance(hello, Hello):
         raise HelloMissing("greet peer", reason="the first frame is something else")
-    if hello.protocol != own.protocol:
-        raise ProtocolVersionDiffers("greet peer", ours=own.protocol, theirs=hello.protocol)
+    mend = unsupported(
+        ours=own.protocols, theirs=hello.protocols, operator=index, version=hello.version
+    )
+    if mend is not None:
+        ours, theirs = _range(own), _range(hello)
+        raise ProtocolVersionDiffers("greet peer", ours=ours, theirs=theirs, mend=mend)
     if hello.lock_hash != own.lock_hash:
         raise ClusterDiffers("greet peer", ours=own.lock_hash.hex(), theirs=hello.lock_hash.hex())
     if hello.index != index:
         raise IndexDiffers("greet peer", certificate=index, claimed=hello.index)
     return hello
+
+
+def _range(hello: Hello) -> str:
+    oldest, newest = hello.protocols
+    return f"{newest}" if oldest == newest else f"{oldest} to {newest}"
 
 
 class Peer:
@@ -117,6 +129,7 @@ class Peer:
         self._faults = FaultLog(self.log)
         self._connected_handlers: list[Callable[[int], None]] = []
         self._last_fault: str | None = None
+        self._version_refused: str | None = None
 
     @property
     def connected(self) -> bool:
@@ -150,6 +163,8 @@ class Peer:
             builder_api_differs=hello is not None and hello.builder_api != self._own.builder_api,
             version=hello.version if hello else None,
             nickname=hello.nickname if hello else None,
+            protocol=_range(hello) if hello else None,
+            version_refused=self._version_refused,
             last_fault=self._last_fault,
         )
 
@@ -204,6 +219,9 @@ class Peer:
     def note_fault(self, fault: PeerFault) -> None:
         """Count ``fault`` and log it, within limits."""
         self._last_fault = fault.code
+        if isinstance(fault, ProtocolVersionDiffers):
+            self._version_refused = str(fault.fields["mend"])
+            self.meters.show_version_supported(supported=False)
         self.meters.count_fault(fault.code)
         self._faults.note("peer_fault", fault, address=self.identity.address)
 
@@ -229,6 +247,8 @@ class Peer:
     def _greet(self, hello: Hello) -> None:
         differs = hello.builder_api != self._own.builder_api
         self.away_since_s = None
+        self._version_refused = None
+        self.meters.show_version_supported(supported=True)
         self.meters.show_connected(hello, builder_api_differs=differs)
         self.log.info("peer_connected", version=hello.version, nickname=hello.nickname)
         if differs:
@@ -236,7 +256,7 @@ class Peer:
                 "builder_api_differs",
                 ours=self._own.builder_api,
                 theirs=hello.builder_api,
-                mend="set the builder API flag alike on all nodes of the cluster",
+                mend="set builder_api alike on all nodes; until then no builder is asked",
             )
         for handler in self._connected_handlers:
             handler(self.identity.index)

@@ -31,6 +31,12 @@ METRICS: tuple[MetricDeclaration, ...] = (
     MetricDeclaration("node_ready", _G, "1 when /readyz answers 200."),
     MetricDeclaration("log_lines_total", _C, "Log lines written.", ("level",)),
     MetricDeclaration("mesh_peer_connected", _G, "1 while the peer's stream is open.", ("peer",)),
+    MetricDeclaration(
+        "mesh_peer_version_supported",
+        _G,
+        "1 when the peer speaks a version of the protocol that we do, 0 while it is refused.",
+        ("peer",),
+    ),
     MetricDeclaration("mesh_connections_total", _C, "Streams opened.", ("peer",)),
     MetricDeclaration("mesh_dial_failures_total", _C, "Failed dials.", ("peer", "reason")),
     MetricDeclaration(
