@@ -1,12 +1,14 @@
-"""Writes the tables of docs/reference/metrics.md from the declarations: python -m tests.docs_metrics"""
+"""Writes the tables of metrics and health checks in docs/reference: python -m tests.docs_metrics"""
 
 import re
 from pathlib import Path
 
+from tetrarch.observability.health import CHECKS
 from tetrarch.observability.metrics import METRICS
 from tetrarch.observability.reference_metrics import WITHOUT_EQUAL
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "metrics.md"
+CHECKS_PAGE = PAGE.with_name("health-checks.md")
 
 
 def with_tables(page: str) -> str:
@@ -22,14 +24,19 @@ def with_tables(page: str) -> str:
             ours.append(line)
     none = ["| reference name | why there is no equal |", "|---|---|"]
     none += [f"| `{name}` | {why} |" for name, why in sorted(WITHOUT_EQUAL.items())]
-    for part, lines in (("ours", ours), ("reference", theirs), ("none", none)):
+    checks = ["| check | severity | fails when | what to do |", "|---|---|---|---|"]
+    for check in CHECKS:
+        told = f"{check.severity.value} | {check.description} | {check.mend}"
+        checks.append(f"| `{check.name}` | {told} |")
+    parts = {"ours": ours, "reference": theirs, "none": none, "checks": checks}
+    for part, lines in parts.items():
         begin, end = f"<!-- generated {part}: begin -->", f"<!-- generated {part}: end -->"
         table = "\n".join([begin, *lines, end])
         old = re.search(f"{begin}.*?{end}", page, flags=re.DOTALL)
-        assert old is not None, part
-        page = page.replace(old.group(), table)
+        page = page.replace(old.group(), table) if old else page
     return page
 
 
 if __name__ == "__main__":
-    PAGE.write_text(with_tables(PAGE.read_text()))
+    for each in (PAGE, CHECKS_PAGE):
+        each.write_text(with_tables(each.read_text()))

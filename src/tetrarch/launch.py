@@ -15,15 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tetrarch import __version__
-from tetrarch.api.consensus_watch import ConsensusWatch
-from tetrarch.api.duty_metrics import count_duty, count_duty_by_reference
-from tetrarch.api.request_watch import RequestWatch
-from tetrarch.api.views import duties_view, peers_view
-from tetrarch.api.workflow_watch import WorkflowWatch
+from tetrarch.api.instruments import Instruments
 from tetrarch.beacon_access import await_chain, open_beacon_nodes
 from tetrarch.clock import Clock, SystemClock
 from tetrarch.cluster.load import load_cluster, load_identity
-from tetrarch.cluster.networks import network_for
 from tetrarch.cluster.types import Cluster, ClusterOperator
 from tetrarch.compute import ThreadCompute
 from tetrarch.config import NodeConfig, SigningSource
@@ -31,7 +26,6 @@ from tetrarch.consensus.identity import K1Identity
 from tetrarch.duties.enclave_signing import EnclaveSigning
 from tetrarch.duties.group_crypto import BlsGroupCrypto
 from tetrarch.duties.keys import ClusterKeys
-from tetrarch.duties.tracker import DutyReport
 from tetrarch.enclave.client import EnclaveClient
 from tetrarch.enclave.history import bind_chain
 from tetrarch.enclave.history import chain as bound_chain
@@ -42,11 +36,7 @@ from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.network.mesh import Mesh, MeshSettings
 from tetrarch.network.peer import PeerIdentity
 from tetrarch.node import SCHEMAS, Node, NodePorts, NodeShape, SubmitterPorts
-from tetrarch.observability.logs import Log, LogFormat, LogLevel, build_log
-from tetrarch.observability.loop_lag import LoopLag
-from tetrarch.observability.metrics import Metrics
-from tetrarch.observability.monitoring import Monitoring
-from tetrarch.observability.reference_metrics import peer_name
+from tetrarch.observability.logs import Log
 from tetrarch.share_files import naming_holders, share_files
 from tetrarch.storage.database import Database
 from tetrarch.storage.errors import StorageFull, StorageFullAtStart, cannot_create
@@ -85,24 +75,14 @@ async def run_node(folder: Path, config: NodeConfig, *, clock: Clock | None = No
     # signatures were measured at 900 ms beside a busy event loop, at 0.1 ms at 25 ms.
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     clock, cluster = clock or SystemClock(), load_cluster(folder)
-    metrics = Metrics(constant_labels=_constant_labels(cluster))
-    metrics.watch_process()
-    log = build_log(
-        sys.stderr,
-        clock=clock,
-        log_format=LogFormat(config.log.format),
-        level=LogLevel[config.log.level.upper()],
-        on_line=metrics.count_log_line,
-    )
-    log = log.bind(node=cluster.peer_index)
+    seen = Instruments(cluster, config, clock=clock, stream=sys.stderr)
     launch = _Launch(
         folder=folder,
         config=config,
         cluster=cluster,
         clock=clock,
         entropy=system_entropy,
-        metrics=metrics,
-        log=log,
+        seen=seen,
     )
     try:
         async with AsyncExitStack() as stack:
@@ -118,8 +98,12 @@ class _Launch:
     cluster: Cluster
     clock: Clock
     entropy: Entropy
-    metrics: Metrics
-    log: Log
+    seen: Instruments
+
+    @property
+    def log(self) -> Log:
+        """The node's."""
+        return self.seen.log
 
     async def run(self, stack: AsyncExitStack) -> None:
         """Bring everything up in order, run, bring it down in reverse."""
@@ -137,7 +121,7 @@ class _Launch:
                 ours=await self._known_chain(database),
                 clock=self.clock,
                 spawner=tasks,
-                metrics=self.metrics,
+                metrics=self.seen.metrics,
                 log=log,
             )
         )
@@ -147,7 +131,7 @@ class _Launch:
             await database.write(lambda connection: bind_chain(connection, root))
         enclave = await stack.enter_async_context(self._enclave(chain))
         keys = cluster_keys(self.cluster)
-        watch = WorkflowWatch(self.metrics, chain=chain, clock=self.clock)
+        watch = self.seen.workflow(chain)
         ports = NodePorts(
             beacon_node=beacon_node,
             bus=mesh,
@@ -158,9 +142,9 @@ class _Launch:
             crypto=BlsGroupCrypto(keys=keys, entropy=self.entropy),
             entropy=self.entropy,
             spawner=tasks,
-            observer=ConsensusWatch(self.metrics, log),
+            observer=self.seen.consensus,
             log=log,
-            on_report=self._count_report,
+            on_report=self.seen.count_report,
             on_edge=watch.around,
         )
         shape = NodeShape(
@@ -198,15 +182,12 @@ class _Launch:
         )
         watch.listen(node)
         mesh.on_connected(node.peer_connected)
-        self._describe_node()
         with _needing_room():
             await node.load()
         async with tasks:
             self._stop_on_signals(tasks)
-            monitoring = self._monitoring(node, mesh)
-            tasks.spawn(monitoring.run(), name="monitoring")
+            self.seen.start(tasks, node=node, mesh=mesh, beacon_node=beacon_node)
             tasks.spawn(beacon_node.watch(), name="beacon-nodes")
-            tasks.spawn(LoopLag(self.metrics, log).run(), name="loop-lag")
             tasks.spawn(mesh.run(), name="mesh")
             if enclave is not None:
                 tasks.spawn(enclave.watch(), name="enclave")
@@ -216,7 +197,7 @@ class _Launch:
                     host=config.validator_api.listen_host,
                     port=config.validator_api.listen_port,
                     log=log,
-                    answered=RequestWatch(self.metrics, log, self.clock).answered,
+                    answered=self.seen.requests.answered,
                 )
                 tasks.spawn(server.run(), name="validator-api")
             await mesh.listening.wait()
@@ -270,7 +251,7 @@ class _Launch:
             settings,
             clock=self.clock,
             entropy=self.entropy,
-            metrics=self.metrics,
+            metrics=self.seen.metrics,
             log=self.log.bind(topic="p2p"),
         )
 
@@ -308,39 +289,6 @@ class _Launch:
         finally:
             await enclave.close()
 
-    def _monitoring(self, node: Node, mesh: Mesh) -> Monitoring:
-        needed = self.cluster.threshold - 1
-
-        def peers() -> str | None:
-            connected = mesh.connected_count()
-            return None if connected >= needed else f"{connected} of {needed} needed peers"
-
-        return Monitoring(
-            host=self.config.monitoring.listen_host,
-            port=self.config.monitoring.listen_port,
-            metrics=self.metrics,
-            checks={"peers": peers},
-            views={"duties": duties_view(node), "peers": peers_view(mesh)},
-            log=self.log,
-        )
-
-    def _describe_node(self) -> None:
-        cluster, index = self.cluster.lock_hash.hex()[:7], str(self.cluster.peer_index)
-        self.metrics.gauge("node_info").labels(__version__, cluster, index).set(1)
-        now_s, gauge = self.clock.wall_s(), self.metrics.gauge
-        gauge("node_start_time_seconds").set(now_s)
-        gauge("app_start_time_secs").set(now_s)
-        gauge("app_version").labels(__version__).set(1)
-        gauge("app_peer_name").labels(peer_name(int(index))).set(1)
-        gauge("cluster_network").labels(network_for(self.cluster.fork_version).name).set(1)
-        gauge("cluster_operators").set(self.cluster.node_count)
-        gauge("cluster_threshold").set(self.cluster.threshold)
-        gauge("cluster_validators").set(len(self.cluster.validators))
-
-    def _count_report(self, report: DutyReport) -> None:
-        count_duty(self.metrics, report)
-        count_duty_by_reference(self.metrics, self.cluster.node_count, report)
-
     def _stop_on_signals(self, tasks: Supervisor) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -350,17 +298,6 @@ class _Launch:
     def _stop(self, tasks: Supervisor, number: int) -> None:
         self.log.info("node_stopping", signal=signal.Signals(number).name)
         tasks.stop()
-
-
-def _constant_labels(cluster: Cluster) -> dict[str, str]:
-    """Who the node is, on every metric. The peer's name is the one that other nodes know it by."""
-    return {
-        "cluster_hash": cluster.lock_hash.hex()[:7],
-        "cluster_name": cluster.name,
-        "cluster_network": network_for(cluster.fork_version).name,
-        "cluster_peer": peer_name(int(cluster.peer_index)),
-        "nickname": "",
-    }
 
 
 def _freeze_start() -> None:

@@ -3,23 +3,25 @@
 import asyncio
 import time
 
-import pytest
 from tests.duties.duty_world import RecordingLog
 
-from tetrarch.observability.loop_lag import INTERVAL_S, LOG_INTERVAL_S, LoopLag
+from tetrarch.observability.loop_lag import INTERVAL_S, LOG_INTERVAL_S, MEND_HOST, Block, LoopLag
 from tetrarch.observability.metrics import Metrics
 from tetrarch.supervision import Supervisor
 
 
-def hold_loop(duration_s: float) -> None:
-    time.sleep(duration_s)
+def burn(duration_s: float) -> None:
+    """Use the processor for that long, as this thread's own time."""
+    end_s = time.thread_time() + duration_s
+    while time.thread_time() < end_s:
+        pass
 
 
 def lag_of(metrics: Metrics, log: RecordingLog | None = None) -> LoopLag:
     return LoopLag(metrics, log or RecordingLog())
 
 
-def test_work_that_holds_the_loop_is_measured() -> None:
+def test_work_that_holds_the_loop_is_measured_as_our_own() -> None:
     metrics, log = Metrics(), RecordingLog()
     lag = lag_of(metrics, log)
 
@@ -27,22 +29,32 @@ def test_work_that_holds_the_loop_is_measured() -> None:
         async with Supervisor(log) as tasks:
             tasks.spawn(lag.run(), name="loop-lag")
             await asyncio.sleep(3 * INTERVAL_S)
-            hold_loop(0.1)
+            burn(0.1)
             await asyncio.sleep(3 * INTERVAL_S)
             tasks.stop()
 
     asyncio.run(scenario())
-    assert lag.worst_s >= 0.1 - INTERVAL_S  # all but the part before the timer was due
+    assert lag.worst_busy_s >= 0.1 - INTERVAL_S  # all but the part before the timer was due
+    assert lag.over_limit == 1
     value = metrics.registry.get_sample_value
     assert (value("tetrarch_event_loop_blocked_seconds_count") or 0) >= 3
-    assert log.find("event_loop_blocked")
+    assert log.find("event_loop_blocked")[-1]["reason"] == "own_work"
+
+
+def test_host_that_holds_the_loop_is_told_from_our_own_work() -> None:
+    log = RecordingLog()
+    lag = lag_of(Metrics(), log)
+    lag.note(Block(0.3, 0.004), now_s=0)
+    (told,) = log.find("event_loop_blocked")
+    assert (told["reason"], told["mend"]) == ("host_busy", MEND_HOST)
+    assert lag.over_limit == 0
 
 
 def test_worst_is_forgotten_with_each_scrape() -> None:
     metrics = Metrics()
     lag = lag_of(metrics)
-    lag.note(0.007, now_s=0)
-    lag.note(0.003, now_s=1)
+    lag.note(Block(0.007, 0.0), now_s=0)
+    lag.note(Block(0.003, 0.0), now_s=1)
     worst = "tetrarch_event_loop_blocked_max_seconds"
     assert metrics.registry.get_sample_value(worst) == 0.007
     assert metrics.registry.get_sample_value(worst) == 0
@@ -50,7 +62,7 @@ def test_worst_is_forgotten_with_each_scrape() -> None:
 
 def test_short_blocks_are_not_told() -> None:
     log = RecordingLog()
-    lag_of(Metrics(), log).note(0.019, now_s=0)
+    lag_of(Metrics(), log).note(Block(0.019, 0.019), now_s=0)
     assert log.lines == []
 
 
@@ -58,9 +70,8 @@ def test_many_blocks_are_told_in_one_line_with_the_longest() -> None:
     log = RecordingLog()
     lag = lag_of(Metrics(), log)
     for step, blocked_s in enumerate((0.03, 0.05, 0.2, 0.04)):
-        lag.note(blocked_s, now_s=step * LOG_INTERVAL_S / 4)
-    lag.note(0.021, now_s=LOG_INTERVAL_S)
-    assert lag.over_limit == 5
+        lag.note(Block(blocked_s, 0.0), now_s=step * LOG_INTERVAL_S / 4)
+    lag.note(Block(0.021, 0.021), now_s=LOG_INTERVAL_S)
     told = log.find("event_loop_blocked")
     assert [(each["blocked_ms"], each["times"]) for each in told] == [(30.0, 1), (200.0, 4)]
-    assert lag.worst_s == pytest.approx(0.2)
+    assert [each["reason"] for each in told] == ["host_busy", "own_work"]

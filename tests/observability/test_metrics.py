@@ -2,15 +2,24 @@ import re
 
 import pytest
 from prometheus_client import generate_latest
-from tests.docs_metrics import PAGE, with_tables
+from tests.docs_metrics import CHECKS_PAGE, PAGE, with_tables
 
 from tetrarch.errors import InvariantBroken
+from tetrarch.observability.health import CHECKS
 from tetrarch.observability.metrics import METRICS, MetricKind, Metrics
 from tetrarch.observability.reference_metrics import REFERENCE_METRICS, WITHOUT_EQUAL
 
 
 def test_reference_page_lists_exactly_the_declared_metrics() -> None:
-    assert PAGE.read_text() == with_tables(PAGE.read_text())  # else: python -m tests.docs_metrics
+    text = PAGE.read_text()
+    assert text == with_tables(text)  # else: python -m tests.docs_metrics
+    assert len(re.findall(r"^\| `\w+` \| \w+ \|", text, re.MULTILINE)) == len(METRICS)
+
+
+def test_reference_page_lists_exactly_the_health_checks() -> None:
+    text = CHECKS_PAGE.read_text()
+    assert text == with_tables(text)  # else: python -m tests.docs_metrics
+    assert all(f"| `{check.name}` |" in text for check in CHECKS)
 
 
 def test_every_name_of_the_reference_has_an_equal_or_a_reason() -> None:

@@ -1,5 +1,4 @@
 import asyncio
-from functools import partial
 
 import aiohttp
 import pytest
@@ -15,7 +14,7 @@ def make_monitoring(port: int, reasons: dict[str, str | None]) -> Monitoring:
         host="127.0.0.1",
         port=port,
         metrics=Metrics(),
-        checks={name: partial(reasons.get, name) for name in reasons},
+        reasons=lambda: tuple(f"{name}: {why}" for name, why in reasons.items() if why),
         log=SilentLog(),
     )
 

@@ -41,6 +41,8 @@ class WorkflowWatch:
         self._chain = chain
         self._clock = clock
         self._slot: int | None = None
+        # Not known before the first epoch is resolved; 0 would be an alarm.
+        metrics.gauge("core_scheduler_validators_active").set(float("nan"))
 
     def around(self, edge: str, handler: Handler[V], /) -> Handler[V]:
         """Time ``handler`` where somebody wants to know; see ``wire.Decorate``."""

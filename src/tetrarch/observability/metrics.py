@@ -177,6 +177,13 @@ METRICS: tuple[MetricDeclaration, ...] = (
         (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
     ),
     MetricDeclaration(
+        "event_loop_busy_seconds",
+        _H,
+        "How long of that the loop's thread used the processor: our own work.",
+        (),
+        (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+    ),
+    MetricDeclaration(
         "event_loop_blocked_max_seconds", _G, "The latest it came since the last scrape."
     ),
     *REFERENCE_METRICS,

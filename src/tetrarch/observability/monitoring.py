@@ -13,8 +13,8 @@ from tetrarch.errors import ListenFailed
 from tetrarch.observability.logs import Log
 from tetrarch.observability.metrics import Metrics
 
-# None: ready. Else the reason in a few words, as an operator reads it.
-ReadinessCheck: TypeAlias = Callable[[], str | None]
+# Why the node is not ready, each as "cause: what an operator reads"; empty when it is.
+Reasons: TypeAlias = Callable[[], tuple[str, ...]]
 
 # A part of the node's state as JSON, asked with the query's parameters.
 View: TypeAlias = Callable[[Mapping[str, str]], object]
@@ -23,7 +23,7 @@ View: TypeAlias = Callable[[Mapping[str, str]], object]
 class Monitoring:
     """Serves a node's state. Holds no secret and changes nothing, but is meant for own eyes only.
 
-    ``checks`` are asked in order, on each request; all reasons are reported.
+    ``reasons`` is asked on each request; all that it tells is reported, the most important first.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Monitoring:
         host: str,
         port: int,
         metrics: Metrics,
-        checks: Mapping[str, ReadinessCheck],
+        reasons: Reasons,
         log: Log,
         views: Mapping[str, View] | None = None,
     ) -> None:
@@ -41,7 +41,7 @@ class Monitoring:
         self._host = host
         self._port = port
         self._metrics = metrics
-        self._checks = dict(checks)
+        self._reasons = reasons
         self._views = dict(views or {})
         self._log = log
 
@@ -78,13 +78,8 @@ class Monitoring:
         finally:
             await runner.cleanup()
 
-    def reasons(self) -> tuple[str, ...]:
-        """Why the node is not ready, as "check: reason"; empty when it is."""
-        answers = ((name, check()) for name, check in self._checks.items())
-        return tuple(f"{name}: {reason}" for name, reason in answers if reason is not None)
-
     async def _serve_metrics(self, _request: web.Request) -> web.Response:
-        self._metrics.gauge("node_ready").set(not self.reasons())
+        self._metrics.gauge("node_ready").set(not self._reasons())
         # In a thread: some thousand series would hold up the loop, and with it the duties.
         body = await asyncio.to_thread(self._metrics.exposition)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
@@ -93,7 +88,9 @@ class Monitoring:
         return web.Response(text="ok\n")
 
     async def _serve_readyz(self, _request: web.Request) -> web.Response:
-        reasons = self.reasons()
+        # 503, not the reference's 500: it says "not now" to whoever balances or restarts, and a
+        # proxy on the way does not take it for a crash.
+        reasons = self._reasons()
         if reasons:
             return web.Response(status=503, text="\n".join(reasons) + "\n")
         return web.Response(text="ready\n")

@@ -1,0 +1,126 @@
+"""All through which an operator sees a running node: log, metrics, readiness, health, views.
+
+``launch`` builds one per node, gives its parts to whoever writes them, and starts its workers.
+"""
+
+from typing import TextIO
+
+from tetrarch import __version__
+from tetrarch.api.consensus_watch import ConsensusWatch
+from tetrarch.api.duty_metrics import count_duty, count_duty_by_reference
+from tetrarch.api.readiness import TEXTS, Readiness
+from tetrarch.api.readiness_watch import ReadinessWatch, Sources
+from tetrarch.api.request_watch import RequestWatch
+from tetrarch.api.views import duties_view, peers_view
+from tetrarch.api.workflow_watch import WorkflowWatch
+from tetrarch.clock import Clock
+from tetrarch.cluster.networks import network_for
+from tetrarch.cluster.types import Cluster
+from tetrarch.config import NodeConfig, SigningSource
+from tetrarch.duties.tracker import DutyReport
+from tetrarch.ethereum.beacon_node.ports import BeaconNode
+from tetrarch.ethereum.spec.chain import ChainSpec
+from tetrarch.network.mesh import Mesh
+from tetrarch.node import Node
+from tetrarch.observability.health_watch import HealthWatch
+from tetrarch.observability.logs import LogFormat, LogLevel, build_log
+from tetrarch.observability.loop_lag import LoopLag
+from tetrarch.observability.metrics import Metrics
+from tetrarch.observability.monitoring import Monitoring
+from tetrarch.observability.reference_metrics import peer_name
+from tetrarch.supervision import Supervisor
+
+
+class Instruments:
+    """One node's. ``metrics`` and ``log`` are there at once, the rest needs the chain or the node."""
+
+    def __init__(
+        self, cluster: Cluster, config: NodeConfig, *, clock: Clock, stream: TextIO
+    ) -> None:
+        self._cluster = cluster
+        self._config = config
+        self._clock = clock
+        self.metrics = Metrics(constant_labels=_constant_labels(cluster))
+        self.metrics.watch_process()
+        log = build_log(
+            stream,
+            clock=clock,
+            log_format=LogFormat(config.log.format),
+            level=LogLevel[config.log.level.upper()],
+            on_line=self.metrics.count_log_line,
+        )
+        self.log = log.bind(node=cluster.peer_index)
+        self.consensus = ConsensusWatch(self.metrics, self.log)
+        self.requests = RequestWatch(self.metrics, self.log, clock)
+
+    def workflow(self, chain: ChainSpec) -> WorkflowWatch:
+        """What times the workflow's edges; let it listen to the node, too."""
+        return WorkflowWatch(self.metrics, chain=chain, clock=self._clock)
+
+    def count_report(self, report: DutyReport) -> None:
+        """A duty has ended."""
+        count_duty(self.metrics, report)
+        count_duty_by_reference(self.metrics, self._cluster.node_count, report)
+
+    def start(self, tasks: Supervisor, *, node: Node, mesh: Mesh, beacon_node: BeaconNode) -> None:
+        """Describe the node, open the monitoring listener and start all that samples."""
+        self._describe_node()
+        readiness = Readiness(peers_needed=self._cluster.threshold - 1)
+        by_client = self._config.signing is SigningSource.VALIDATOR_CLIENT
+        watch = ReadinessWatch(
+            readiness,
+            Sources(
+                beacon_node=beacon_node,
+                connected_count=mesh.connected_count,
+                last_request_s=(lambda: self.requests.last_request_s) if by_client else None,
+            ),
+            chain=node.shape.chain,
+            clock=self._clock,
+            metrics=self.metrics,
+            log=self.log,
+        )
+        health = HealthWatch(
+            self.metrics,
+            validators=len(self._cluster.validators),
+            peers_needed=self._cluster.threshold - 1,
+            log=self.log,
+        )
+        monitoring = Monitoring(
+            host=self._config.monitoring.listen_host,
+            port=self._config.monitoring.listen_port,
+            metrics=self.metrics,
+            reasons=lambda: tuple(
+                f"{cause.name.lower()}: {TEXTS[cause]}" for cause in readiness.causes()
+            ),
+            views={"duties": duties_view(node), "peers": peers_view(mesh), "health": health.view},
+            log=self.log,
+        )
+        tasks.spawn(monitoring.run(), name="monitoring")
+        tasks.spawn(watch.run(), name="readiness")
+        tasks.spawn(health.run(), name="health")
+        tasks.spawn(LoopLag(self.metrics, self.log).run(), name="loop-lag")
+
+    def _describe_node(self) -> None:
+        cluster, gauge, now_s = self._cluster, self.metrics.gauge, self._clock.wall_s()
+        gauge("node_info").labels(
+            __version__, cluster.lock_hash.hex()[:7], str(cluster.peer_index)
+        ).set(1)
+        gauge("node_start_time_seconds").set(now_s)
+        gauge("app_start_time_secs").set(now_s)
+        gauge("app_version").labels(__version__).set(1)
+        gauge("app_peer_name").labels(peer_name(int(cluster.peer_index))).set(1)
+        gauge("cluster_network").labels(network_for(cluster.fork_version).name).set(1)
+        gauge("cluster_operators").set(cluster.node_count)
+        gauge("cluster_threshold").set(cluster.threshold)
+        gauge("cluster_validators").set(len(cluster.validators))
+
+
+def _constant_labels(cluster: Cluster) -> dict[str, str]:
+    """Who the node is, on every metric. The peer's name is the one that other nodes know it by."""
+    return {
+        "cluster_hash": cluster.lock_hash.hex()[:7],
+        "cluster_name": cluster.name,
+        "cluster_network": network_for(cluster.fork_version).name,
+        "cluster_peer": peer_name(int(cluster.peer_index)),
+        "nickname": "",
+    }
