@@ -7,7 +7,7 @@ import pytest
 from tetrarch.network.clocks import OffsetWindow
 from tetrarch.network.faults import PeerSilent, StreamBroken
 from tetrarch.network.frames import Ping, decode_frame, encode_pong
-from tetrarch.network.link import UNANSWERED_PINGS_MAX, Link
+from tetrarch.network.link import PING_INTERVAL_S, UNANSWERED_PINGS_MAX, Link
 from tetrarch.network.meters import PeerMeters
 from tetrarch.observability.metrics import Metrics
 from tetrarch.sim.loop import simulate
@@ -71,6 +71,7 @@ def test_peer_that_answers_is_kept_until_closed() -> None:
         asyncio.get_running_loop().call_later(500, link.close, StreamBroken("stop", reason="test"))
         with pytest.raises(StreamBroken):
             await link.run()
-        assert 499 <= stream.pings <= 501
+        pings = 500 / PING_INTERVAL_S
+        assert pings - 1 <= stream.pings <= pings + 1
 
     simulate(scenario, seed=1)

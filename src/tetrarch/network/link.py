@@ -20,8 +20,8 @@ from tetrarch.network.meters import PeerMeters
 from tetrarch.network.queues import Outbox
 from tetrarch.supervision import sole_cause
 
-PING_INTERVAL_S = 1.0
-UNANSWERED_PINGS_MAX = 5
+PING_INTERVAL_S = 2.0  # pings were half of a quiet link's frames at 1 s
+UNANSWERED_PINGS_MAX = 3
 
 
 class Stream(Protocol):

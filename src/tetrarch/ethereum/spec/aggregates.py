@@ -27,6 +27,12 @@ def aggregate_from_ssz(fork: Fork, data: bytes, *, preset: str) -> Aggregate:
     return Attestation.from_ssz(data)
 
 
+def _aggregate_of(fork: Fork, record: Record, preset: str) -> Aggregate:
+    if fork.at_least(Fork.ELECTRA):
+        return SlotAttestation.of_record(record, preset)
+    return Attestation.of_record(record)
+
+
 def aggregate_from_json(fork: Fork, value: object, *, preset: str) -> Aggregate:
     """Read the beacon API's object in the shape of ``fork``; raises InputInvalid."""
     if fork.at_least(Fork.ELECTRA):
@@ -110,7 +116,7 @@ class AggregateAndProof(_OfFork):
             fork=fork,
             preset=preset,
             aggregator_index=record.aggregator_index,
-            aggregate=aggregate_from_ssz(fork, record.aggregate.encode(), preset=preset),
+            aggregate=_aggregate_of(fork, record.aggregate, preset),
             selection_proof=record.selection_proof,
         )
 

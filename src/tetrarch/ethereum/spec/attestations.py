@@ -59,15 +59,16 @@ class Attestation:
     @classmethod
     def from_ssz(cls, data: bytes) -> Self:
         """Decode; raises InputInvalid that names the field."""
-        return cls._of(_ATTESTATION.decode(data))
+        return cls.of_record(_ATTESTATION.decode(data))
 
     @classmethod
     def from_json(cls, value: object) -> Self:
         """Read the beacon API's object; raises InputInvalid that names the field."""
-        return cls._of(_ATTESTATION.from_json(value))
+        return cls.of_record(_ATTESTATION.from_json(value))
 
     @classmethod
-    def _of(cls, record: Record) -> Self:
+    def of_record(cls, record: Record) -> Self:
+        """The value of a decoded record."""
         return cls(
             aggregation_bits=record.aggregation_bits,
             data=attestation_data(record.data),
@@ -98,15 +99,16 @@ class SingleAttestation:
     @classmethod
     def from_ssz(cls, data: bytes) -> Self:
         """Decode 240 bytes; raises InputInvalid."""
-        return cls._of(_SINGLE_ATTESTATION.decode(data))
+        return cls.of_record(_SINGLE_ATTESTATION.decode(data))
 
     @classmethod
     def from_json(cls, value: object) -> Self:
         """Read the beacon API's object; raises InputInvalid that names the field."""
-        return cls._of(_SINGLE_ATTESTATION.from_json(value))
+        return cls.of_record(_SINGLE_ATTESTATION.from_json(value))
 
     @classmethod
-    def _of(cls, record: Record) -> Self:
+    def of_record(cls, record: Record) -> Self:
+        """The value of a decoded record."""
         return cls(
             committee_index=record.committee_index,
             attester_index=record.attester_index,
@@ -155,19 +157,20 @@ class SlotAttestation:
     @classmethod
     def from_ssz(cls, data: bytes, *, preset: str) -> Self:
         """Decode; raises InputInvalid that names the field."""
-        return cls._of(cls._type(preset).decode(data), preset)
+        return cls.of_record(cls._type(preset).decode(data), preset)
 
     @classmethod
     def from_json(cls, value: object, *, preset: str) -> Self:
         """Read the beacon API's object; raises InputInvalid that names the field."""
-        return cls._of(cls._type(preset).from_json(value), preset)
+        return cls.of_record(cls._type(preset).from_json(value), preset)
 
     @staticmethod
     def _type(preset: str) -> Container:
         return spec_types(Fork.ELECTRA, preset).Attestation
 
     @classmethod
-    def _of(cls, record: Record, preset: str) -> Self:
+    def of_record(cls, record: Record, preset: str) -> Self:
+        """The value of a decoded record."""
         return cls(
             preset=preset,
             aggregation_bits=record.aggregation_bits,
@@ -247,8 +250,8 @@ def attestation_data(record: Record) -> AttestationData:
 
 def _submitted(fork: Fork) -> tuple[Container, Any]:
     if fork.at_least(Fork.ELECTRA):
-        return _SINGLE_ATTESTATION, SingleAttestation._of  # noqa: SLF001 - this file's classes
-    return _ATTESTATION, Attestation._of  # noqa: SLF001
+        return _SINGLE_ATTESTATION, SingleAttestation.of_record
+    return _ATTESTATION, Attestation.of_record
 
 
 def _check_signature(signature: bytes) -> None:
