@@ -34,6 +34,7 @@ class SigningSource(StrEnum):
 
     ENCLAVE = "enclave"  # the node's own signer
     VALIDATOR_CLIENT = "validator_client"  # a client behind the validator API
+    REMOTE_SIGNER = "remote_signer"  # one or several Web3Signer-compatible signers
 
 
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -81,6 +82,42 @@ class ValidatorApiConfig(_Section, frozen=True):
     listen_port: Port = 3600
 
 
+class RemoteSignerConfig(_Section, frozen=True):
+    """The remote signers, used only when they sign. Files may be named from the node's folder."""
+
+    urls: tuple[str, ...] = ()  # in the order in which they are asked
+    tls_ca_file: str = ""  # empty: the host's own list
+    tls_certificate_file: str = ""  # ours, for signers that want one
+    tls_key_file: str = ""
+    token_file: str = ""  # a bearer token, for signers that want one
+    timeout_ms: Milliseconds = 2_000  # for one signature of one signer
+    requests_at_once: Annotated[int, msgspec.Meta(ge=1, le=1_024)] = 64
+    start_wait_ms: Milliseconds = 30_000  # a node that starts gives up after that
+
+
+class SignerApiConfig(_Section, frozen=True):
+    """The listener of `tetrarch signer` for other software."""
+
+    listen_host: str = "127.0.0.1"
+    listen_port: Port = 9000
+    tls_certificate_file: str = ""  # empty: no TLS
+    tls_key_file: str = ""
+    tls_client_ca_file: str = ""  # callers need a certificate of it
+    token_file: str = ""  # callers need this bearer token
+    allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "::1")  # "*": any
+
+
+class KeymanagerConfig(_Section, frozen=True):
+    """The keymanager listener of `tetrarch signer`. Callers always need its bearer token."""
+
+    enabled: bool = False
+    listen_host: str = "127.0.0.1"
+    listen_port: Port = 3630
+    tls_certificate_file: str = ""
+    tls_key_file: str = ""
+    token_file: str = "keymanager-token"  # noqa: S105 - a name; written at the first start
+
+
 class MonitoringConfig(_Section, frozen=True):
     """The listener for metrics, health and the duties' reports."""
 
@@ -104,6 +141,9 @@ class NodeConfig(_Section, frozen=True):
     beacon_node: BeaconNodeConfig = BeaconNodeConfig()
     mesh: MeshConfig = MeshConfig()
     validator_api: ValidatorApiConfig = ValidatorApiConfig()
+    remote_signer: RemoteSignerConfig = RemoteSignerConfig()
+    signer_api: SignerApiConfig = SignerApiConfig()
+    keymanager: KeymanagerConfig = KeymanagerConfig()
     monitoring: MonitoringConfig = MonitoringConfig()
     log: LogConfig = LogConfig()
 

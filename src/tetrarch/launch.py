@@ -9,8 +9,7 @@ import contextlib
 import gc
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,31 +22,27 @@ from tetrarch.cluster.types import Cluster, ClusterOperator
 from tetrarch.compute import ThreadCompute
 from tetrarch.config import NodeConfig, SigningSource
 from tetrarch.consensus.identity import K1Identity
-from tetrarch.duties.enclave_signing import EnclaveSigning
 from tetrarch.duties.group_crypto import BlsGroupCrypto
 from tetrarch.duties.keys import ClusterKeys
-from tetrarch.enclave.client import EnclaveClient
 from tetrarch.enclave.history import bind_chain
 from tetrarch.enclave.history import chain as bound_chain
 from tetrarch.entropy import Entropy, system_entropy
 from tetrarch.errors import ConfigInvalid
 from tetrarch.ethereum.beacon_nodes.chain_identity import OurChain
-from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.network.mesh import Mesh, MeshSettings
 from tetrarch.network.peer import PeerIdentity
 from tetrarch.node import SCHEMAS, Node, NodePorts, NodeShape, SubmitterPorts
 from tetrarch.observability.logs import Log
-from tetrarch.share_files import naming_holders, share_files
+from tetrarch.signing_source import SourceSetting, signing_source
 from tetrarch.storage.database import Database
-from tetrarch.storage.errors import StorageFull, StorageFullAtStart, cannot_create
-from tetrarch.storage.room import RoomWatch
+from tetrarch.storage.errors import cannot_create
+from tetrarch.storage.room import RoomWatch, needing_room
 from tetrarch.supervision import Supervisor, sole_cause
 from tetrarch.validator_api.api import ValidatorApi
 from tetrarch.validator_api.ports import Ports as ApiPorts
 from tetrarch.validator_api.server import ValidatorApiServer
 
 DATABASE_FILE = "database/node.sqlite"
-ENCLAVE_DATABASE_FILE = "database/enclave.sqlite"
 SWITCH_INTERVAL_S = 1e-4
 DISK_FULL_MEND = "free space on this disk; until then nothing is signed, and nothing stored is lost"
 
@@ -127,10 +122,21 @@ class _Launch:
         )
         chain = await await_chain(beacon_node, config.beacon_node, log=log)
         root = chain.forks.genesis_validators_root
-        with _needing_room():  # the group keys' history is one chain's, like the enclave's
+        with needing_room():  # the group keys' history is one chain's, like the enclave's
             await database.write(lambda connection: bind_chain(connection, root))
-        enclave = await stack.enter_async_context(self._enclave(chain))
         keys = cluster_keys(self.cluster)
+        crypto = BlsGroupCrypto(keys=keys, entropy=self.entropy)
+        signing = await stack.enter_async_context(
+            signing_source(
+                SourceSetting(folder=self.folder, config=config, cluster=self.cluster, chain=chain),
+                keys=keys,
+                crypto=crypto,
+                compute=compute,
+                clock=self.clock,
+                metrics=self.seen.metrics,
+                log=log,
+            )
+        )
         watch = self.seen.workflow(chain)
         ports = NodePorts(
             beacon_node=beacon_node,
@@ -139,7 +145,7 @@ class _Launch:
             identity=self._identity(),
             clock=self.clock,
             compute=compute,
-            crypto=BlsGroupCrypto(keys=keys, entropy=self.entropy),
+            crypto=crypto,
             entropy=self.entropy,
             spawner=tasks,
             observer=self.seen.consensus,
@@ -177,20 +183,28 @@ class _Launch:
         node = Node(
             shape,
             ports,
-            signing=None if enclave is None else EnclaveSigning(enclave),
+            signing=None if signing is None else signing.service,
             build_submitter=build_submitter if by_client else None,
         )
         watch.listen(node)
         mesh.on_connected(node.peer_connected)
-        with _needing_room():
+        if signing is not None:
+            signing.use(node.components.dutydb)
+        with needing_room():
             await node.load()
         async with tasks:
             self._stop_on_signals(tasks)
-            self.seen.start(tasks, node=node, mesh=mesh, beacon_node=beacon_node)
+            self.seen.start(
+                tasks,
+                node=node,
+                mesh=mesh,
+                beacon_node=beacon_node,
+                signing_trouble=(lambda: None) if signing is None else signing.trouble,
+            )
             tasks.spawn(beacon_node.watch(), name="beacon-nodes")
             tasks.spawn(mesh.run(), name="mesh")
-            if enclave is not None:
-                tasks.spawn(enclave.watch(), name="enclave")
+            if signing is not None:
+                tasks.spawn(signing.watch(), name="signing")
             for api in apis:
                 server = ValidatorApiServer(
                     api,
@@ -271,24 +285,6 @@ class _Launch:
             fork_version=self.cluster.fork_version, validators_root=await database.read(bound_chain)
         )
 
-    @asynccontextmanager
-    async def _enclave(self, chain: ChainSpec) -> AsyncIterator[EnclaveClient | None]:
-        """The enclave process, unless a validator client signs: one signing source per node."""
-        if self.config.signing is not SigningSource.ENCLAVE:
-            yield None
-            return
-        with naming_holders(self.cluster):
-            enclave = await EnclaveClient.start(
-                database=self.folder / ENCLAVE_DATABASE_FILE,
-                shares=share_files(self.folder, self.cluster),
-            )
-        try:
-            with _needing_room():
-                await enclave.configure(chain)
-            yield enclave
-        finally:
-            await enclave.close()
-
     def _stop_on_signals(self, tasks: Supervisor) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -307,15 +303,6 @@ def _freeze_start() -> None:
     """
     gc.collect()
     gc.freeze()
-
-
-@contextmanager
-def _needing_room() -> Iterator[None]:
-    """A full disk is no passing trouble where the node cannot start without its write."""
-    try:
-        yield
-    except StorageFull as error:
-        raise StorageFullAtStart("start node", **error.fields) from error
 
 
 def cluster_keys(cluster: Cluster) -> ClusterKeys:

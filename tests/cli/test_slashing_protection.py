@@ -28,8 +28,9 @@ from tetrarch.enclave.client import EnclaveClient
 from tetrarch.enclave.interchange import FILE_SIZE_MAX_BYTES, Interchange
 from tetrarch.enclave.ports import Approved, Denied
 from tetrarch.enclave.rules import Block, Reason, Refused, Verdict, Vote, Wish
-from tetrarch.launch import DATABASE_FILE, ENCLAVE_DATABASE_FILE
+from tetrarch.launch import DATABASE_FILE
 from tetrarch.share_files import share_files
+from tetrarch.signing_source import ENCLAVE_DATABASE_FILE
 from tetrarch.storage.lock import OwnerLock
 from tetrarch.storage.migrations import migrate
 

@@ -3,6 +3,7 @@
 ``launch`` builds one per node, gives its parts to whoever writes them, and starts its workers.
 """
 
+from collections.abc import Callable
 from typing import TextIO
 
 from tetrarch import __version__
@@ -62,8 +63,19 @@ class Instruments:
         count_duty(self.metrics, report)
         count_duty_by_reference(self.metrics, self._cluster.node_count, report)
 
-    def start(self, tasks: Supervisor, *, node: Node, mesh: Mesh, beacon_node: BeaconNode) -> None:
-        """Describe the node, open the monitoring listener and start all that samples."""
+    def start(
+        self,
+        tasks: Supervisor,
+        *,
+        node: Node,
+        mesh: Mesh,
+        beacon_node: BeaconNode,
+        signing_trouble: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        """Describe the node, open the monitoring listener and start all that samples.
+
+        ``signing_trouble``: why the node cannot sign with all its shares, or None.
+        """
         self._describe_node()
         readiness = Readiness(peers_needed=self._cluster.threshold - 1)
         by_client = self._config.signing is SigningSource.VALIDATOR_CLIENT
@@ -89,8 +101,9 @@ class Instruments:
             host=self._config.monitoring.listen_host,
             port=self._config.monitoring.listen_port,
             metrics=self.metrics,
-            reasons=lambda: tuple(
-                f"{cause.name.lower()}: {TEXTS[cause]}" for cause in readiness.causes()
+            reasons=lambda: (
+                *(f"{cause.name.lower()}: {TEXTS[cause]}" for cause in readiness.causes()),
+                *(f"signing: {trouble}" for trouble in (signing_trouble(),) if trouble),
             ),
             views={"duties": duties_view(node), "peers": peers_view(mesh), "health": health.view},
             log=self.log,

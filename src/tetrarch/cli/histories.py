@@ -103,10 +103,8 @@ def opened(folder: Path, *, create: bool) -> Iterator[tuple[History, ...]]:
         StorageInUse: the node runs.
         HistoryMissing: neither is there.
     """
-    from tetrarch.launch import (  # noqa: PLC0415 - keeps `--help` fast
-        DATABASE_FILE,
-        ENCLAVE_DATABASE_FILE,
-    )
+    from tetrarch.launch import DATABASE_FILE  # noqa: PLC0415 - keeps `--help` fast
+    from tetrarch.signing_source import ENCLAVE_DATABASE_FILE  # noqa: PLC0415 - as above
 
     paths = {"enclave": folder / ENCLAVE_DATABASE_FILE, "node": folder / DATABASE_FILE}
     database_folder = paths["node"].parent

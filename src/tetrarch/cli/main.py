@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tetrarch import __version__
-from tetrarch.cli import cluster, demo, devchain, run, slashing_protection
+from tetrarch.cli import cluster, demo, devchain, run, signer, slashing_protection
 from tetrarch.cli.errors import run_command
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
 app.add_typer(cluster.app, name="cluster")
 app.add_typer(slashing_protection.app, name="slashing-protection")
 app.command(name="run")(run.run)
+app.command(name="signer")(signer.signer)
 app.command(name="config")(run.show_config)
 app.command(name="demo")(demo.demo)
 app.command(name="devchain")(devchain.devchain)

@@ -25,7 +25,7 @@ FallbackOption = Annotated[
 ]
 SigningOption = Annotated[
     SigningSource | None,
-    typer.Option("--signing", help="Who signs: the node's enclave, or a validator client."),
+    typer.Option("--signing", help="Who signs: enclave, validator_client or remote_signer."),
 ]
 BuilderOption = Annotated[
     bool | None,

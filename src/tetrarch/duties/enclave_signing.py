@@ -46,11 +46,12 @@ class EnclaveSigning:
         self, requests: tuple[tuple[PubKey, Payload], ...]
     ) -> tuple[Approved | str, ...]:
         """One batch for the enclave: one durable record, results in order."""
-        results = await self._enclave.sign(tuple(_request(*request) for request in requests))
-        return tuple(_plain(result) for result in results)
+        results = await self._enclave.sign(tuple(request_of(*request) for request in requests))
+        return tuple(plain(result) for result in results)
 
 
-def _request(pubkey: PubKey, payload: Payload) -> SignRequest:  # noqa: PLR0911 - one line each
+def request_of(pubkey: PubKey, payload: Payload) -> SignRequest:  # noqa: PLR0911 - one line each
+    """What the enclave is asked, to sign ``payload`` with our share of ``pubkey``."""
     match payload:
         case AttestationPayload(data=data):
             return SignAttestation(pubkey, data)
@@ -74,7 +75,8 @@ def _request(pubkey: PubKey, payload: Payload) -> SignRequest:  # noqa: PLR0911 
             return SignRegistration(pubkey, registration)
 
 
-def _plain(result: SignResult) -> Approved | str:
+def plain(result: SignResult) -> Approved | str:
+    """The answer as ``SigningService`` has it."""
     match result:
         case Approved():
             return result

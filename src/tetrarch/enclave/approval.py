@@ -89,7 +89,7 @@ class Planner:
             ):
                 return Plan(pubkey=pubkey, denied=Reason.ANOTHER_VALIDATOR)
             case _:
-                epoch, domain = _when(request, self._chain)
+                epoch, domain = signed_for(request, self._chain)
                 if not 0 <= epoch <= UINT64_MAX:
                     return Plan(pubkey=request.pubkey, denied=Reason.TOO_FAR_AHEAD)
                 root = self._chain.forks.signing_root(domain, epoch, _object_root(request))
@@ -108,11 +108,15 @@ class Planner:
         return root
 
 
-def _when(  # noqa: PLR0911 - one line for each kind
-    request: Unslashable, chain: ChainSpec
+def signed_for(  # noqa: PLR0911 - one line for each kind
+    request: SignRequest, chain: ChainSpec
 ) -> tuple[int, DomainType]:
     """The epoch and the domain that a request is signed for."""
     match request:
+        case SignAttestation(data=data):
+            return data.target.epoch, DomainType.BEACON_ATTESTER
+        case SignBlock(header=header):
+            return chain.epoch_of(header.slot), DomainType.BEACON_PROPOSER
         case SignRandao(epoch=epoch):
             return epoch, DomainType.RANDAO
         case SignSelection(slot=slot):
@@ -132,8 +136,18 @@ def _when(  # noqa: PLR0911 - one line for each kind
             return chain.epoch_of(slot), DomainType.APPLICATION_BUILDER
 
 
-def _object_root(request: Unslashable) -> bytes:
+def signing_root_of(request: SignRequest, chain: ChainSpec) -> bytes:
+    """The 32 bytes that are signed if ``request`` is granted."""
+    epoch, domain = signed_for(request, chain)
+    return chain.forks.signing_root(domain, epoch, _object_root(request))
+
+
+def _object_root(request: SignRequest) -> bytes:  # noqa: PLR0911 - one line for each kind
     match request:
+        case SignAttestation(data=data):
+            return data.hash_tree_root()
+        case SignBlock(header=header):
+            return header.hash_tree_root()
         case SignRandao(epoch=epoch):
             return uint64_root(epoch)
         case SignSelection(slot=slot):
@@ -192,7 +206,7 @@ def begin(
     The result may be asked for only when it is there: until then no signature exists outside
     of this process's memory, and what a failed commit leaves is forgotten.
     """
-    decisions = _decide(plans, verdicts)
+    decisions = decide(plans, verdicts)
     signatures = keys.begin(
         [
             (item.pubkey, item.signing_root)
@@ -208,10 +222,10 @@ def begin(
     return finish
 
 
-def _decide(
+def decide(
     plans: Sequence[Plan], verdicts: tuple[Verdict, ...] | TetrarchError
 ) -> list[Denied | Failed | None]:
-    """None where it is granted."""
+    """For each plan what it ends with, or None where it is granted; arguments as ``settle``."""
     decisions: list[Denied | Failed | None] = []
     answers = iter(()) if isinstance(verdicts, TetrarchError) else iter(verdicts)
     for item in plans:

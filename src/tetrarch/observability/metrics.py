@@ -123,6 +123,28 @@ METRICS: tuple[MetricDeclaration, ...] = (
         ("route",),
         (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 4, 8, 12),
     ),
+    MetricDeclaration("remote_signer_up", _G, "1 while the remote signer answers.", ("signer",)),
+    MetricDeclaration(
+        "remote_signer_requests_total",
+        _C,
+        "Answers of remote signers: signature, refused, unfit.",
+        ("signer", "type", "result"),
+    ),
+    MetricDeclaration(
+        "remote_signer_request_seconds",
+        _H,
+        "From a request to a remote signer to its answer.",
+        ("signer",),
+    ),
+    MetricDeclaration(
+        "signer_api_requests_total",
+        _C,
+        "Answers of the signer API, by type of request and status.",
+        ("type", "status"),
+    ),
+    MetricDeclaration(
+        "signer_api_request_seconds", _H, "From a signing request to its answer.", ("type",)
+    ),
     MetricDeclaration(
         "beacon_node_condition",
         _G,

@@ -2,11 +2,12 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from tetrarch.storage.database import Database
-from tetrarch.storage.errors import StorageFull
+from tetrarch.storage.errors import StorageFull, StorageFullAtStart
 
 R = TypeVar("R")
 
@@ -46,3 +47,12 @@ class RoomWatch:
     async def read(self, function: Callable[[sqlite3.Connection], R], /) -> R:
         """As ``Database.read``."""
         return await self._database.read(function)
+
+
+@contextmanager
+def needing_room() -> Iterator[None]:
+    """A full disk is no passing trouble where the node cannot start without its write."""
+    try:
+        yield
+    except StorageFull as error:
+        raise StorageFullAtStart("start node", **error.fields) from error

@@ -252,6 +252,34 @@ class BeaconBlockHeader:
             + self.body_root
         )
 
+    def to_json(self) -> dict[str, str]:
+        """The beacon API's object."""
+        return {
+            "slot": str(self.slot),
+            "proposer_index": str(self.proposer_index),
+            "parent_root": "0x" + self.parent_root.hex(),
+            "state_root": "0x" + self.state_root.hex(),
+            "body_root": "0x" + self.body_root.hex(),
+        }
+
+    @classmethod
+    def from_json(cls, value: object, *, what: str = "header") -> Self:
+        """Decode the beacon API's object; raises InputInvalid."""
+
+        def root(name: str) -> bytes:
+            return parse_hex(member(value, name, what=what), size_bytes=32, what=f"{what}.{name}")
+
+        def number(name: str) -> int:
+            return parse_uint64(member(value, name, what=what), what=f"{what}.{name}")
+
+        return cls(
+            slot=number("slot"),
+            proposer_index=number("proposer_index"),
+            parent_root=root("parent_root"),
+            state_root=root("state_root"),
+            body_root=root("body_root"),
+        )
+
     @classmethod
     def from_ssz(cls, data: bytes) -> Self:
         """Decode exactly 112 bytes; raises InputInvalid."""

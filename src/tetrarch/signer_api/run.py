@@ -1,0 +1,189 @@
+"""``tetrarch signer``: brings an enclave and its listeners up, and down again."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from tetrarch import __version__
+from tetrarch.clock import Clock, SystemClock
+from tetrarch.cluster.types import Cluster
+from tetrarch.config import NodeConfig, SignerApiConfig
+from tetrarch.duties.types import PubKey
+from tetrarch.enclave.client import EnclaveClient
+from tetrarch.errors import OperatorError
+from tetrarch.ethereum.beacon_node.client import connect_beacon_node
+from tetrarch.ethereum.spec.chain import ChainSpec
+from tetrarch.observability.logs import Log, LogFormat, LogLevel, build_log
+from tetrarch.observability.metrics import Metrics
+from tetrarch.observability.monitoring import Monitoring
+from tetrarch.remote_signer.access import TlsFiles, read_token, server_context
+from tetrarch.signer_api.api import HeldKeys, SignerApi
+from tetrarch.signer_api.batches import Batches
+from tetrarch.signer_api.chain_memory import learn_chain
+from tetrarch.signer_api.guard import Guard, check_listener
+from tetrarch.signer_api.holder import load_holder
+from tetrarch.signer_api.server import Listen, SignerServer
+from tetrarch.signing_source import enclave_of, file_of
+from tetrarch.storage.errors import cannot_create
+from tetrarch.supervision import Supervisor, sole_cause
+
+
+class SignerChainDiffers(OperatorError):
+    """The beacon node follows another chain than the signer's cluster was made for."""
+
+    code = "signer_chain_differs"
+    mend = "use a beacon node of the cluster's network"
+
+
+async def run_signer(
+    folder: Path, config: NodeConfig, *, node: int | None = None, clock: Clock | None = None
+) -> None:
+    """Serve the enclave of ``folder`` until SIGTERM or SIGINT.
+
+    Args:
+        folder: the cluster's two files and the keystores of one node.
+        config: what the operator set.
+        node: whose shares they are, where nothing in the folder tells.
+        clock: the host's clock by default.
+
+    Raises:
+        OperatorError: a person must mend something; nothing was lost.
+    """
+    clock, metrics = clock or SystemClock(), Metrics()
+    log = build_log(
+        sys.stderr,
+        clock=clock,
+        log_format=LogFormat(config.log.format),
+        level=LogLevel[config.log.level.upper()],
+        on_line=metrics.count_log_line,
+    )
+    cluster = load_holder(folder, node=node)
+    launch = _Launch(
+        folder=folder,
+        config=config,
+        cluster=cluster,
+        metrics=metrics,
+        log=log.bind(node=cluster.peer_index),
+    )
+    try:
+        async with AsyncExitStack() as stack:
+            await launch.run(stack)
+    except BaseExceptionGroup as group:
+        raise sole_cause(group) from group
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Meter:
+    metrics: Metrics
+
+    def answered(self, kind: str, status: int, duration_s: float) -> None:
+        self.metrics.counter("signer_api_requests_total").labels(kind, str(status)).inc()
+        self.metrics.histogram("signer_api_request_seconds").labels(kind).observe(duration_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Launch:
+    folder: Path
+    config: NodeConfig
+    cluster: Cluster
+    metrics: Metrics
+    log: Log
+
+    async def run(self, stack: AsyncExitStack) -> None:
+        """Bring everything up in order, run, bring it down in reverse."""
+        listen = signer_listen(self.folder, self.config.signer_api)
+        self._make_database_folder()
+        chain = await self._chain()
+        enclave = await stack.enter_async_context(enclave_of(self.folder, self.cluster, chain))
+        status = await enclave.status()
+        by_root = {
+            v.pubkey: v.public_share(self.cluster.share_index) for v in self.cluster.validators
+        }
+        keys = HeldKeys({by_root[PubKey(root)]: root for root in status.pubkeys})
+        batches = Batches(enclave)
+        api = SignerApi(sign=batches.sign, keys=keys, chain=chain)
+        server = SignerServer(api, listen=listen, log=self.log, meter=_Meter(metrics=self.metrics))
+        async with Supervisor(self.log) as tasks:
+            self._stop_on_signals(tasks)
+            tasks.spawn(enclave.watch(), name="enclave")
+            tasks.spawn(batches.run(), name="batches")
+            tasks.spawn(self._monitoring().run(), name="monitoring")
+            tasks.spawn(server.run(), name="signer-api")
+            await server.listening.wait()
+            self._tell_started(keys, enclave)
+
+    def _make_database_folder(self) -> None:
+        path = self.folder / "database"
+        try:
+            path.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise cannot_create("make folder", path, error) from error
+
+    async def _chain(self) -> ChainSpec:
+        config = self.config.beacon_node
+        async with connect_beacon_node(config.url) as beacon_node:
+            wait_s = config.start_wait_ms / 1000
+            chain = await learn_chain(self.folder, beacon_node, wait_s=wait_s, log=self.log)
+        if chain.forks.genesis_fork_version != self.cluster.fork_version:
+            raise SignerChainDiffers(
+                "check chain",
+                beacon_node_fork="0x" + chain.forks.genesis_fork_version.hex(),
+                cluster_fork="0x" + self.cluster.fork_version.hex(),
+            )
+        return chain
+
+    def _monitoring(self) -> Monitoring:
+        return Monitoring(
+            host=self.config.monitoring.listen_host,
+            port=self.config.monitoring.listen_port,
+            metrics=self.metrics,
+            reasons=tuple,
+            log=self.log,
+        )
+
+    def _tell_started(self, keys: HeldKeys, enclave: EnclaveClient) -> None:
+        self.metrics.gauge("node_info").labels(
+            __version__, self.cluster.lock_hash.hex()[:7], str(self.cluster.peer_index)
+        ).set(1)
+        self.log.info(
+            "signer_started",
+            cluster=self.cluster.lock_hash.hex()[:7],
+            shares=len(keys.shares()),
+            enclave=enclave.process_id,
+        )
+
+    def _stop_on_signals(self, tasks: Supervisor) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with contextlib.suppress(NotImplementedError):
+                loop.add_signal_handler(number, self._stop, tasks, number)
+
+    def _stop(self, tasks: Supervisor, number: int) -> None:
+        self.log.info("signer_stopping", signal=signal.Signals(number).name)
+        tasks.stop()
+
+
+def signer_listen(folder: Path, config: SignerApiConfig) -> Listen:
+    """The signer API's listener, from the configuration.
+
+    Raises:
+        OperatorError: a file cannot be used, or others could use the listener unseen.
+    """
+    files = TlsFiles(
+        ca=file_of(folder, config.tls_client_ca_file),
+        certificate=file_of(folder, config.tls_certificate_file),
+        key=file_of(folder, config.tls_key_file),
+    )
+    tls = server_context(files)
+    token_file = file_of(folder, config.token_file)
+    guard = Guard(
+        token=None if token_file is None else read_token(token_file),
+        allowed_hosts=tuple(host.lower() for host in config.allowed_hosts),
+    )
+    guarded = guard.token is not None or files.ca is not None
+    check_listener("signer_api", config.listen_host, guarded=guarded, encrypted=tls is not None)
+    return Listen(host=config.listen_host, port=config.listen_port, tls=tls, guard=guard)

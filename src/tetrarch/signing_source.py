@@ -1,0 +1,191 @@
+"""Who signs with this node's shares: opens the one source that the configuration names.
+
+The enclave process, remote signers, or (nothing is opened then) a validator client.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tetrarch.clock import Clock
+from tetrarch.cluster.types import Cluster
+from tetrarch.config import NodeConfig, RemoteSignerConfig, SigningSource
+from tetrarch.duties.enclave_signing import EnclaveSigning
+from tetrarch.duties.group_crypto import GroupCrypto
+from tetrarch.duties.ports import Compute, DecidedData, GroupKeys
+from tetrarch.duties.signer import SigningService
+from tetrarch.enclave import history
+from tetrarch.enclave.client import EnclaveClient
+from tetrarch.errors import ConfigInvalid, Transient
+from tetrarch.ethereum.spec.chain import ChainSpec
+from tetrarch.observability.logs import Log
+from tetrarch.observability.metrics import Metrics
+from tetrarch.remote_signer.access import TlsFiles, client_context, read_token
+from tetrarch.remote_signer.client import RemoteSigner
+from tetrarch.remote_signer.signers import Signers
+from tetrarch.remote_signer.signing import RemoteSigning, RemoteSigningPorts
+from tetrarch.share_files import naming_holders, share_files
+from tetrarch.storage.database import Database
+from tetrarch.storage.errors import StorageFailed
+from tetrarch.storage.room import needing_room
+
+# The share's own history, whoever holds the key: the enclave's, or in front of remote signers.
+ENCLAVE_DATABASE_FILE = "database/enclave.sqlite"
+PRUNE_INTERVAL_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """An open source. ``watch`` runs as long as the node; it ends only by raising."""
+
+    service: SigningService
+    watch: Callable[[], Coroutine[Any, Any, None]]
+    trouble: Callable[[], str | None] = lambda: None
+    use: Callable[[DecidedData], None] = lambda _decided: None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSetting:
+    """Which source of which node."""
+
+    folder: Path
+    config: NodeConfig
+    cluster: Cluster
+    chain: ChainSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Meter:
+    metrics: Metrics
+
+    def up(self, signer: str, *, up: bool) -> None:
+        self.metrics.gauge("remote_signer_up").labels(signer).set(up)
+
+    def answered(self, signer: str, kind: str, result: str, duration_s: float) -> None:
+        self.metrics.counter("remote_signer_requests_total").labels(signer, kind, result).inc()
+        self.metrics.histogram("remote_signer_request_seconds").labels(signer).observe(duration_s)
+
+
+@asynccontextmanager
+async def signing_source(
+    setting: SourceSetting,
+    *,
+    keys: GroupKeys,
+    crypto: GroupCrypto,
+    compute: Compute,
+    clock: Clock,
+    metrics: Metrics,
+    log: Log,
+) -> AsyncIterator[Source | None]:
+    """The source that signs, open for the block; None where a validator client signs.
+
+    Raises:
+        OperatorError: it cannot be opened; says which file, key or signer.
+    """
+    match setting.config.signing:
+        case SigningSource.VALIDATOR_CLIENT:
+            yield None
+        case SigningSource.ENCLAVE:
+            async with enclave_of(setting.folder, setting.cluster, setting.chain) as enclave:
+                yield Source(service=EnclaveSigning(enclave), watch=enclave.watch)
+        case SigningSource.REMOTE_SIGNER:
+            async with _signers(setting, keys=keys, metrics=metrics, log=log) as signers:
+                database = Database.open(setting.folder / ENCLAVE_DATABASE_FILE, (history.SCHEMA,))
+                try:
+                    records = history.SlashingHistory(database)
+                    with needing_room():
+                        await records.bind_chain(setting.chain.forks.genesis_validators_root)
+                    ports = RemoteSigningPorts(
+                        signers=signers,
+                        history=records,
+                        keys=keys,
+                        crypto=crypto,
+                        compute=compute,
+                        clock=clock,
+                        log=log,
+                    )
+                    at_once = setting.config.remote_signer.requests_at_once
+                    service = RemoteSigning(ports, setting.chain, at_once=at_once)
+                    yield Source(
+                        service=service,
+                        watch=partial(_watch, signers, records, setting.chain),
+                        trouble=signers.trouble,
+                        use=service.use,
+                    )
+                finally:
+                    await database.close()
+
+
+@asynccontextmanager
+async def enclave_of(
+    folder: Path, cluster: Cluster, chain: ChainSpec
+) -> AsyncIterator[EnclaveClient]:
+    """The enclave process of ``folder``, with all its shares, for ``chain``."""
+    with naming_holders(cluster):
+        enclave = await EnclaveClient.start(
+            database=folder / ENCLAVE_DATABASE_FILE, shares=share_files(folder, cluster)
+        )
+    try:
+        with needing_room():
+            await enclave.configure(chain)
+        yield enclave
+    finally:
+        await enclave.close()
+
+
+@asynccontextmanager
+async def _signers(
+    setting: SourceSetting, *, keys: GroupKeys, metrics: Metrics, log: Log
+) -> AsyncIterator[Signers]:
+    config, folder = setting.config.remote_signer, setting.folder
+    if not config.urls:
+        raise ConfigInvalid("read configuration", setting="remote_signer.urls", reason="empty")
+    if len(set(config.urls)) < len(config.urls):
+        raise ConfigInvalid("read configuration", setting="remote_signer.urls", reason="repeated")
+    files = TlsFiles(
+        ca=file_of(folder, config.tls_ca_file),
+        certificate=file_of(folder, config.tls_certificate_file),
+        key=file_of(folder, config.tls_key_file),
+    )
+    token_file = file_of(folder, config.token_file)
+    token = None if token_file is None else read_token(token_file)
+    connector = aiohttp.TCPConnector(ssl=client_context(files), limit=config.requests_at_once)
+    async with aiohttp.ClientSession(
+        connector=connector, cookie_jar=aiohttp.DummyCookieJar()
+    ) as session:
+        signers = Signers(
+            [_signer(session, url, config, token) for url in config.urls],
+            shares=[keys.public_share(root, keys.own_share_index) for root in keys.pubkeys],
+            log=log,
+            meter=_Meter(metrics=metrics),
+        )
+        await signers.start(wait_s=config.start_wait_ms / 1000)
+        yield signers
+
+
+def _signer(
+    session: aiohttp.ClientSession, url: str, config: RemoteSignerConfig, token: str | None
+) -> RemoteSigner:
+    return RemoteSigner(session, url, timeout_s=config.timeout_ms / 1000, token=token)
+
+
+async def _watch(signers: Signers, records: history.SlashingHistory, chain: ChainSpec) -> None:
+    """Keep asking who is up; once in a while turn old records into floors."""
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(signers.run())
+        while True:
+            await asyncio.sleep(PRUNE_INTERVAL_S)
+            with contextlib.suppress(Transient, StorageFailed):
+                await records.prune(slots_per_epoch=chain.slots_per_epoch)
+
+
+def file_of(folder: Path, name: str) -> Path | None:
+    """A file that the configuration names, from the node's folder; None where it is empty."""
+    return folder / name if name else None
