@@ -76,10 +76,17 @@ class MeshConfig(_Section, frozen=True):
 
 
 class ValidatorApiConfig(_Section, frozen=True):
-    """The listener for validator clients; open only when a validator client signs."""
+    """The listener for validator clients; open only when a validator client signs.
+
+    Files are found from the node's folder on; empty: none is asked for.
+    """
 
     listen_host: str = "127.0.0.1"
     listen_port: Port = 3600
+    request_timeout_ms: Milliseconds = 10_000  # the longest that a client waits for an agreement
+    token_file: str = ""
+    tls_certificate_file: str = ""
+    tls_private_key_file: str = ""
 
 
 class RemoteSignerConfig(_Section, frozen=True):

@@ -38,7 +38,8 @@ from tetrarch.storage.database import Database
 from tetrarch.storage.errors import cannot_create
 from tetrarch.storage.room import RoomWatch, needing_room
 from tetrarch.supervision import Supervisor, sole_cause
-from tetrarch.validator_api.api import ValidatorApi
+from tetrarch.validator_api.access import load_access
+from tetrarch.validator_api.api import Limits, ValidatorApi
 from tetrarch.validator_api.ports import Ports as ApiPorts
 from tetrarch.validator_api.server import ValidatorApiServer
 
@@ -104,6 +105,7 @@ class _Launch:
         """Bring everything up in order, run, bring it down in reverse."""
         config, log = self.config, self.log
         mesh = self._mesh()  # checks the certificates before anything is opened
+        access = load_access(self.folder, config.validator_api)
         self._make_database_folder()
         database = Database.open(self.folder / DATABASE_FILE, SCHEMAS)
         stack.push_async_callback(database.close)
@@ -176,7 +178,9 @@ class _Launch:
                 compute=compute,
                 entropy=self.entropy,
             )
-            apis.append(ValidatorApi(api_ports, version=f"tetrarch/{__version__}"))
+            limits = Limits(request_s=config.validator_api.request_timeout_ms / 1000)
+            version = f"tetrarch/{__version__}"
+            apis.append(ValidatorApi(api_ports, version=version, limits=limits))
             return apis[0]
 
         by_client = config.signing is SigningSource.VALIDATOR_CLIENT
@@ -211,6 +215,7 @@ class _Launch:
                     host=config.validator_api.listen_host,
                     port=config.validator_api.listen_port,
                     log=log,
+                    access=access,
                     answered=self.seen.requests.answered,
                 )
                 tasks.spawn(server.run(), name="validator-api")

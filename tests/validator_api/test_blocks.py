@@ -168,9 +168,7 @@ def test_version_2_serves_full_blocks_before_electra() -> None:
     run_world(new_fork, fork=Fork.ELECTRA)
 
 
-@pytest.mark.parametrize(
-    "path", ["v1/validator/blinded_blocks", "v1/validator/blocks", "v4/validator/blocks"]
-)
+@pytest.mark.parametrize("path", ["v1/validator/blocks", "v4/validator/blocks"])
 def test_no_block_leaves_that_nobody_agreed_on(path: str) -> None:
     async def scenario(world: World) -> None:
         got = await world.get(f"/eth/{path}/{SLOT}?randao_reveal={hexed(world.reveal())}")
@@ -178,6 +176,38 @@ def test_no_block_leaves_that_nobody_agreed_on(path: str) -> None:
         assert world.node.paths() == []
 
     run_world(scenario)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "fork", "blinded", "status"),
+    [
+        ("blinded_blocks", Fork.BELLATRIX, True, 200),
+        ("blinded_blocks", Fork.DENEB, True, 200),
+        ("blinded_blocks", Fork.CAPELLA, False, 400),  # the cluster agreed on a full one
+        ("blinded_blocks", Fork.ALTAIR, False, 404),
+        ("blinded_blocks", Fork.ELECTRA, True, 404),
+        ("blocks", Fork.PHASE0, False, 200),
+        ("blocks", Fork.ALTAIR, False, 404),
+    ],
+)
+def test_old_versions_serve_the_forks_that_have_them(
+    endpoint: str, fork: Fork, *, blinded: bool, status: int
+) -> None:
+    async def scenario(world: World) -> None:
+        agreed = block(fork, SLOT, blinded=blinded)
+        world.decided.decide_block(agreed)
+        path = f"/eth/v1/validator/{endpoint}/{SLOT}?randao_reveal={hexed(world.reveal())}"
+        got = await world.get(path)
+        assert got.status == status
+        assert len(world.submitted) == (0 if status == 404 else 1), "the reveal"
+        if status != 200:
+            assert "version 3" in got.message
+            return
+        assert got.value["version"] == got.headers["Eth-Consensus-Version"] == fork.value
+        assert Proposal.from_json(fork, blinded, got.value["data"], preset="minimal") == agreed
+        assert (await world.get(path, accept=SSZ)).body == agreed.ssz
+
+    run_world(scenario, fork=fork)
 
 
 def sign(world: World, proposal: Proposal, **by: int) -> SignedProposal:

@@ -1,14 +1,18 @@
 """Partial selection proofs come in and are stored; the group's go out, as they were asked."""
 
 import asyncio
+import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from tests.validator_api.world import (
     IDLE_SLOT,
+    JSON,
     OWN,
     SLOT,
     SLOTS_PER_EPOCH,
+    SSZ,
     World,
     group_proof,
     hexed,
@@ -124,6 +128,28 @@ def test_sync_selections_keep_their_order(*, ssz: bool) -> None:
         assert stored.partials[places.index((one, 3))].payload == SyncSelectionPayload(
             slot=SLOT, subcommittee_index=3
         )
+
+    run_world(scenario)
+
+
+@pytest.mark.parametrize(
+    ("path", "make", "numbers"), [(BEACON, beacon, (1,)), (SYNC, sync, (1, 3))]
+)
+def test_ssz_answers_are_for_those_who_take_no_json(
+    path: str, make: Callable[..., dict[str, str]], numbers: tuple[int, ...]
+) -> None:
+    async def scenario(world: World) -> None:
+        world.aggregated.is_complete.set()
+        items = [make(world, *numbers)]
+        body = json.dumps(items).encode()
+        headers = {"Content-Type": JSON, "Accept": f"{SSZ};q=1,{JSON};q=0.9"}
+        got = await world.ask("POST", path, headers=headers, body=body)
+        assert got.headers["Content-Type"] == JSON, "of the beacon API's own, it has JSON alone"
+        expected = answered(items, keys=[root_key(1)])
+        assert got.value == {"data": expected}
+        world.judges = False
+        got = await world.ask("POST", path, headers={**headers, "Accept": SSZ}, body=body)
+        assert (got.headers["Content-Type"], got.body) == (SSZ, in_ssz(expected))
 
     run_world(scenario)
 

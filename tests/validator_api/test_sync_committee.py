@@ -9,8 +9,10 @@ from tests.duties.duty_world import RecordingLog, database
 from tests.ethereum.beacon_node.fake_node import Reply
 from tests.validator_api.world import (
     IDLE_SLOT,
+    JSON,
     OWN,
     SLOT,
+    SSZ,
     FixedClock,
     Got,
     World,
@@ -255,6 +257,18 @@ def test_contribution_is_served_once_agreed() -> None:
         assert (await world.get(question(3, head=OTHER_HEAD))).status == 404
         assert (await world.get(question(1))).status == 404  # ours, and nobody was drawn
         assert world.node.paths() == []
+
+    run_world(scenario)
+
+
+def test_ssz_contribution_is_for_those_who_take_no_json() -> None:
+    async def scenario(world: World) -> None:
+        agreed = decide(world, (1, 3))[0].contribution
+        got = await world.get(question(3), accept=f"{SSZ};q=1,{JSON};q=0.9")
+        assert got.value == {"data": agreed.to_json()}
+        world.judges = False
+        got = await world.get(question(3), accept=SSZ)
+        assert (got.headers["Content-Type"], got.body) == (SSZ, agreed.to_ssz())
 
     run_world(scenario)
 

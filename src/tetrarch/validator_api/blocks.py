@@ -66,6 +66,14 @@ async def produce_v3(api: ValidatorApi, request: ApiRequest) -> ApiAnswer:
     return json_answer(value, headers=headers)
 
 
+async def produce_v1(api: ValidatorApi, request: ApiRequest) -> ApiAnswer:
+    """GET v1 blocks: Phase 0 alone has it."""
+    fork = api.ports.chain.fork_at_slot(request.integer("slot"))
+    if fork.at_least(Fork.ALTAIR):
+        raise ApiError(404, f"{fork} has no version 1 of this endpoint: use version 3")
+    return await produce_v2(api, request)
+
+
 async def produce_v2(api: ValidatorApi, request: ApiRequest) -> ApiAnswer:
     """GET v2 blocks: the agreed block where it is a full one, before Electra."""
     kind = request.accepts(JSON, SSZ)
@@ -89,8 +97,24 @@ async def produce_v2(api: ValidatorApi, request: ApiRequest) -> ApiAnswer:
     return json_answer(value, headers=headers)
 
 
+async def produce_blinded_v1(api: ValidatorApi, request: ApiRequest) -> ApiAnswer:
+    """GET v1 blinded_blocks: the agreed block where it is a blinded one, Bellatrix to Deneb."""
+    kind = request.accepts(JSON, SSZ)
+    fork = api.ports.chain.fork_at_slot(request.integer("slot"))
+    if not fork.at_least(Fork.BELLATRIX) or fork.at_least(Fork.ELECTRA):
+        raise ApiError(404, f"{fork} has no blinded_blocks: use version 3 of blocks")
+    proposal = await _produce(api, request)
+    if not proposal.blinded:
+        raise ApiError(400, "the agreed block is not blinded: use version 3 of blocks")
+    headers = {VERSION_HEADER: fork.value}
+    if kind == SSZ:
+        return ApiAnswer(content_type=SSZ, headers=headers, body=proposal.ssz)
+    data = await api.ports.compute.run(proposal.to_json)
+    return json_answer({"version": fork.value, "data": data}, headers=headers)
+
+
 async def gone(api: ValidatorApi, request: ApiRequest) -> ApiAnswer:
-    """Endpoints that would hand out a block nobody agreed on."""
+    """Versions that none of the known forks has; the beacon node's would be nobody's choice."""
     del api, request
     raise ApiError(404, "not served: ask for blocks at /eth/v3/validator/blocks/{slot}")
 

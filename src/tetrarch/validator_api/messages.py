@@ -82,6 +82,14 @@ class ApiRequest:
             raise ApiError(406, f"the answer is served as {' or '.join(offered)} only")
         return chosen
 
+    def accepts_json_at_all(self) -> str:
+        """JSON for all who take it, whatever they prefer; SSZ for who does not; 406 for neither.
+
+        For answers of which the beacon API has no SSZ, though their types have one.
+        """
+        kind = choose(self.headers.get("Accept", ""), (JSON,))
+        return kind if kind is not None else self.accepts(JSON, SSZ)
+
     def body_type(self) -> str:
         """JSON or SSZ, by Content-Type; JSON without one; raises 415 for anything else."""
         kind = media_type(self.headers.get("Content-Type", JSON))

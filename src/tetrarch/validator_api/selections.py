@@ -6,7 +6,7 @@ it. Every operator's client must ask, or nobody gets an answer.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
 from tetrarch.duties.types import (
@@ -25,7 +25,7 @@ from tetrarch.ssz.container import Container, Record
 from tetrarch.ssz.sequence import List
 from tetrarch.validator_api.api import ValidatorApi
 from tetrarch.validator_api.messages import ApiAnswer, ApiError, ApiRequest, json_answer
-from tetrarch.validator_api.negotiation import JSON
+from tetrarch.validator_api.negotiation import SSZ
 from tetrarch.validator_api.submissions import (
     ITEMS_MAX,
     D,
@@ -73,8 +73,7 @@ async def beacon_committee(api: ValidatorApi, request: ApiRequest) -> ApiAnswer:
         )
 
     with listing_failures():
-        items = await _read(api, request, _BEACON)
-        return await _answer(api, items, await store_items(api, items, judge))
+        return await _exchange(api, request, _BEACON, judge)
 
 
 async def sync_committee(api: ValidatorApi, request: ApiRequest) -> ApiAnswer:
@@ -98,15 +97,23 @@ async def sync_committee(api: ValidatorApi, request: ApiRequest) -> ApiAnswer:
         )
 
     with listing_failures():
-        items = await _read(api, request, _SYNC)
-        return await _answer(api, items, await store_items(api, items, judge))
+        return await _exchange(api, request, _SYNC, judge)
 
 
-async def _read(api: ValidatorApi, request: ApiRequest, kind: Container) -> Items[Record]:
-    request.accepts(JSON)
-    return await read_items(
-        api, request, from_json=kind.from_json, from_ssz=List(kind, ITEMS_MAX).decode
-    )
+async def _exchange(
+    api: ValidatorApi,
+    request: ApiRequest,
+    kind: Container,
+    judge: Callable[[Record], Awaitable[Submission]],
+) -> ApiAnswer:
+    """The selections of the request, stored, and then with the group's proofs, in their order."""
+    kind_wanted = request.accepts_json_at_all()
+    listed = List(kind, ITEMS_MAX)
+    items = await read_items(api, request, from_json=kind.from_json, from_ssz=listed.decode)
+    found = await _answer(api, items, await store_items(api, items, judge))
+    if kind_wanted == SSZ:
+        return ApiAnswer(content_type=SSZ, body=listed.encode(found))
+    return json_answer({"data": [each.to_json() for each in found]})
 
 
 async def _member(
@@ -129,7 +136,7 @@ async def _member(
 
 async def _answer(
     api: ValidatorApi, items: Items[Record], submissions: Sequence[Submission]
-) -> ApiAnswer:
+) -> list[Record]:
     """The selections as they came, with the group's proofs; 408 when not all are there in time."""
     wanted: dict[Duty, list[_Key]] = {}
     for each in submissions:
@@ -141,14 +148,10 @@ async def _answer(
         raise ApiError(
             408, "too few nodes of the cluster have sent their selection proofs"
         ) from None
-    return json_answer(
-        {
-            "data": [
-                selection.replace(selection_proof=proofs[each.duty][_key(each)]).to_json()
-                for (_, selection), each in zip(items.read, submissions, strict=True)
-            ]
-        }
-    )
+    return [
+        selection.replace(selection_proof=proofs[each.duty][_key(each)])
+        for (_, selection), each in zip(items.read, submissions, strict=True)
+    ]
 
 
 async def _proofs(api: ValidatorApi, duty: Duty, keys: Sequence[_Key]) -> dict[_Key, bytes]:

@@ -1,6 +1,7 @@
 """The HTTP listener: turns requests into values, answers into responses, and hands the rest on."""
 
 import asyncio
+import ipaddress
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
@@ -14,6 +15,7 @@ from tetrarch.ethereum.beacon_node.errors import (
 )
 from tetrarch.ethereum.beacon_node.ports import ProxyRequest
 from tetrarch.observability.logs import Log
+from tetrarch.validator_api.access import Access
 from tetrarch.validator_api.api import ValidatorApi
 from tetrarch.validator_api.messages import (
     ApiAnswer,
@@ -27,6 +29,7 @@ from tetrarch.validator_api.routes import PROXIED_SIZE_MAX, ROUTES, Route
 LINE_SIZE_MAX = 64 * 1024  # validators by GET: 64 keys and more in the query
 SHUTDOWN_TIMEOUT_S = 1  # open event streams never end by themselves
 CLIENT_GONE = 499  # no status of HTTP: what nginx logs
+OPEN_MEND = "set validator_api.token_file, or listen on 127.0.0.1 only"
 EVENT_STREAM_PATH = "/eth/v1/events"
 
 # Called after each answer: route (template, "proxy" or "events"), status, seconds, User-Agent
@@ -48,14 +51,17 @@ class ValidatorApiServer:
         host: str,
         port: int,
         log: Log,
+        access: Access | None = None,
         answered: Answered = _ignore,
     ) -> None:
+        """``access``: what is asked of clients, by default nothing."""
         self.bound_port = port  # the real one once listening, where ``port`` is 0
         self.listening = asyncio.Event()
         self._api = api
         self._host = host
         self._port = port
         self._log = log
+        self._access = access or Access()
         self._answered = answered
         self._broken: asyncio.Future[None] | None = None
 
@@ -81,7 +87,7 @@ class ValidatorApiServer:
         )
         await runner.setup()
         try:
-            site = web.TCPSite(runner, self._host, self._port)
+            site = web.TCPSite(runner, self._host, self._port, ssl_context=self._access.tls)
             try:
                 await site.start()
             except OSError as error:
@@ -91,11 +97,18 @@ class ValidatorApiServer:
                     reason=error.strerror,
                 ) from error
             self.bound_port = runner.addresses[0][1]
-            self._log.info("validator_api_listening", address=f"{self._host}:{self.bound_port}")
+            self._tell()
             self.listening.set()
             await self._broken
         finally:
             await runner.cleanup()
+
+    def _tell(self) -> None:
+        has_token, has_tls = self._access.token is not None, self._access.tls is not None
+        address = f"{self._host}:{self.bound_port}"
+        self._log.info("validator_api_listening", address=address, token=has_token, tls=has_tls)
+        if not has_token and not _is_loopback(self._host):
+            self._log.warning("validator_api_open_to_network", address=address, mend=OPEN_MEND)
 
     def _endpoint(
         self, route: Route | None
@@ -150,7 +163,14 @@ class ValidatorApiServer:
             self._broken.set_exception(error)
 
     async def _answer(self, route: Route | None, request: web.Request) -> web.StreamResponse:
-        body = await _read_body(request, PROXIED_SIZE_MAX if route is None else route.body_max)
+        if not self._access.admits(request.headers.get("Authorization", "")):
+            raise ApiError(401, "a bearer token is needed: the one in validator_api.token_file")
+        size_max = PROXIED_SIZE_MAX if route is None else route.body_max
+        try:
+            async with asyncio.timeout(self._api.limits.request_s):
+                body = await _read_body(request, size_max)
+        except TimeoutError:
+            raise ApiError(408, "the request's body has not come in time") from None
         if route is not None:
             api_request = ApiRequest(
                 method=request.method,
@@ -209,8 +229,17 @@ async def _read_body(request: web.Request, size_max: int) -> bytes:
     return b"".join(parts)
 
 
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def _response(answer: ApiAnswer) -> web.Response:
     headers = dict(answer.headers)
+    if answer.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
     if answer.content_type is not None:
         headers["Content-Type"] = answer.content_type
     return web.Response(status=answer.status, headers=headers, body=answer.body)

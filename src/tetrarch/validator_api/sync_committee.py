@@ -26,7 +26,7 @@ from tetrarch.validator_api.messages import (
     bad_request,
     json_answer,
 )
-from tetrarch.validator_api.negotiation import JSON
+from tetrarch.validator_api.negotiation import SSZ
 from tetrarch.validator_api.submissions import (
     Lookups,
     Refused,
@@ -72,7 +72,7 @@ async def produce_contribution(api: ValidatorApi, request: ApiRequest) -> ApiAns
         ApiError: 404, none of them was drawn to aggregate, or our client asks for no selections;
             408, there is no agreement in time.
     """
-    request.accepts(JSON)
+    kind = request.accepts_json_at_all()
     slot, subcommittee = request.integer("slot"), request.integer("subcommittee_index")
     with bad_request():
         text = request.one("beacon_block_root")
@@ -98,7 +98,10 @@ async def produce_contribution(api: ValidatorApi, request: ApiRequest) -> ApiAns
     ):
         raise ApiError(404, f"no validator of this cluster was drawn to aggregate in slot {slot}")
     awaited = api.ports.decided.await_sync_contribution(slot, subcommittee, root)
-    return json_answer({"data": (await api.within(duty, awaited)).to_json()})
+    contribution = await api.within(duty, awaited)
+    if kind == SSZ:
+        return ApiAnswer(content_type=SSZ, body=contribution.to_ssz())
+    return json_answer({"data": contribution.to_json()})
 
 
 async def submit_contributions(api: ValidatorApi, request: ApiRequest) -> ApiAnswer:
