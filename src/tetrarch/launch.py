@@ -162,6 +162,7 @@ class _Launch:
             fee_recipients={v.pubkey: v.fee_recipient for v in self.cluster.validators},
             builder_api=config.builder_api,
             graffiti=config.graffiti.encode()[:32].ljust(32, b"\0"),
+            attest_on_head=config.attest_on_head,
         )
         apis: list[ValidatorApi] = []
 
@@ -192,6 +193,8 @@ class _Launch:
         )
         watch.listen(node)
         mesh.on_connected(node.peer_connected)
+        beacon_node.heads.subscribe(node.components.scheduler.head_seen)
+        beacon_node.reorgs.subscribe(node.components.scheduler.reorganized)
         if signing is not None:
             signing.use(node.components.dutydb)
         with needing_room():

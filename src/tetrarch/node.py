@@ -110,6 +110,7 @@ class NodeShape:
     fee_recipients: Mapping[PubKey, bytes] = field(default_factory=dict)  # zero: none is set
     builder_api: bool = False
     graffiti: bytes = bytes(32)
+    attest_on_head: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -333,6 +334,7 @@ def _components(
         signs_by_itself=signing is not None,
         spawner=ports.spawner,
         log=log.bind(topic="sched"),
+        attest_on_head=shape.attest_on_head,
     )
     partials = ParSigDB(
         storage=ports.storage,

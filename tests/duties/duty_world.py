@@ -43,7 +43,7 @@ from tetrarch.ethereum.beacon_node.ports import (
     ValidatorStatus,
 )
 from tetrarch.ethereum.spec.chain import ChainSpec
-from tetrarch.ethereum.spec.domains import ForkActivation, ForkSchedule
+from tetrarch.ethereum.spec.domains import FAR_FUTURE_EPOCH, ForkActivation, ForkSchedule
 from tetrarch.ethereum.spec.forks import spec_types
 from tetrarch.ethereum.spec.proposals import Proposal
 from tetrarch.ethereum.spec.values import AttestationData, Checkpoint, Fork
@@ -299,6 +299,9 @@ class ScriptedBeaconNode:
         self.aggregates: dict[tuple[bytes, int], Any] = {}  # by data root and committee
         self.contributions: dict[tuple[int, bytes], Any] = {}  # by subcommittee and head
         self.head_root = b"n" * 32
+        self.dependent_root = bytes(32)
+        self.activations: dict[PubKey, int] = {}  # epochs, where the status does not say
+        self.exits: dict[PubKey, int] = {}
         self.data: Callable[[int], AttestationData] = attestation_data
         self.pays: Callable[[bool], bytes] = lambda _prepared: bytes(20)
         self.delay_s = 0.0
@@ -332,7 +335,14 @@ class ScriptedBeaconNode:
         await self._called("validators", pubkeys)
         return tuple(
             ValidatorRecord(
-                index=self.indices[pubkey], pubkey=pubkey, status=status, balance_gwei=32 * 10**9
+                index=self.indices[pubkey],
+                pubkey=pubkey,
+                status=status,
+                balance_gwei=32 * 10**9,
+                activation_epoch=self.activations.get(
+                    pubkey, 0 if status.is_active else FAR_FUTURE_EPOCH
+                ),
+                exit_epoch=self.exits.get(pubkey, FAR_FUTURE_EPOCH),
             )
             for pubkey, status in self.statuses.items()
             if pubkey in pubkeys
@@ -345,7 +355,7 @@ class ScriptedBeaconNode:
             for duty in self.attesters
             if CHAIN.epoch_of(duty.slot) == epoch and duty.validator_index in indices
         )
-        return AttesterDuties(epoch=epoch, dependent_root=bytes(32), duties=found)
+        return AttesterDuties(epoch=epoch, dependent_root=self.dependent_root, duties=found)
 
     async def proposer_duties(self, epoch: int) -> ProposerDuties:
         await self._called("proposer_duties", epoch)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.duties.duty_world import (
@@ -16,7 +17,7 @@ from tests.duties.duty_world import (
 )
 
 from tetrarch.duties.errors import DutyNotFound, DutyNotResolved, DutyTrimmed
-from tetrarch.duties.scheduler import EPOCHS_KEPT, Scheduler
+from tetrarch.duties.scheduler import CORRECTIONS_MAX, EPOCHS_KEPT, Scheduler
 from tetrarch.duties.types import (
     DeprecatedDutyBuilderProposer,
     Duty,
@@ -26,6 +27,7 @@ from tetrarch.duties.types import (
 )
 from tetrarch.ethereum.beacon_node.errors import BeaconNodeUnreachable
 from tetrarch.ethereum.beacon_node.ports import SyncDuty, ValidatorStatus
+from tetrarch.ethereum.beacon_nodes.event_keys import Head, Reorg
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.ethereum.spec.values import Fork
 from tetrarch.sim.loop import SimClock, simulate
@@ -34,13 +36,20 @@ from tetrarch.supervision import Supervisor
 VALIDATORS = Validators(3)
 FIRST, SECOND, THIRD = VALIDATORS.pubkeys
 AWAY = BeaconNodeUnreachable("ask")
+OLD, NEW = bytes(32), b"r" * 32  # on which an epoch's duties depend
 
 
 class World:
     """One scheduler on virtual time, which starts at the beginning of a slot."""
 
     def __init__(
-        self, tasks: Supervisor, *, start_slot: int, signs_by_itself: bool, chain: ChainSpec
+        self,
+        tasks: Supervisor,
+        *,
+        start_slot: int,
+        signs_by_itself: bool,
+        chain: ChainSpec,
+        attest_on_head: bool,
     ) -> None:
         self.clock = SimClock(asyncio.get_running_loop(), offset_s=12.0 * start_slot)
         self.node = ScriptedBeaconNode(VALIDATORS.pubkeys)
@@ -53,10 +62,11 @@ class World:
             signs_by_itself=signs_by_itself,
             spawner=tasks,
             log=self.log,
+            attest_on_head=attest_on_head,
         )
         self.slots = recorded(self.scheduler.slots)
         self.resolved = recorded(self.scheduler.resolved)
-        self.started: list[tuple[Duty, float]] = []  # votes, blocks and reveals
+        self.started: list[tuple[Duty, Any]] = []  # votes, blocks and reveals
         self.others: list[tuple[Duty, float]] = []
         self.scheduler.duties.subscribe(self._on_duty)
         self._tasks = tasks
@@ -67,6 +77,12 @@ class World:
     async def until(self, slot: float) -> None:
         """Sleep until ``slot`` by the wall clock."""
         await sleep_until(slot, self.clock)
+
+    async def head(self, slot: int, *, previous: bytes = OLD, current: bytes = OLD) -> None:
+        """The chain tells of a new head."""
+        head = Head(slot=slot, previous_root=previous, current_root=current)
+        await self.scheduler.head_seen(head)
+        await asyncio.sleep(0.1)
 
     @property
     def duties(self) -> list[Duty]:
@@ -85,11 +101,16 @@ def play(
     start_slot: int = 0,
     signs_by_itself: bool = True,
     chain: ChainSpec = CHAIN,
+    attest_on_head: bool = True,
 ) -> None:
     async def main() -> None:
         async with Supervisor(RecordingLog()) as tasks:
             world = World(
-                tasks, start_slot=start_slot, signs_by_itself=signs_by_itself, chain=chain
+                tasks,
+                start_slot=start_slot,
+                signs_by_itself=signs_by_itself,
+                chain=chain,
+                attest_on_head=attest_on_head,
             )
             await scenario(world)
             tasks.stop()
@@ -227,6 +248,181 @@ def test_validator_that_becomes_active_has_duties_from_the_next_epoch() -> None:
         assert world.duties == [attester(9)]
 
     play(scenario)
+
+
+def test_validator_attests_from_the_first_slot_of_its_activation_epoch_to_its_last() -> None:
+    """What the head says in the epoch before must be enough: the epoch is resolved there."""
+
+    async def scenario(world: World) -> None:
+        world.node.statuses = {
+            FIRST: ValidatorStatus.PENDING_QUEUED,
+            SECOND: ValidatorStatus.ACTIVE_EXITING,
+        }
+        world.node.activations[FIRST] = 1
+        world.node.exits[SECOND] = 2
+        for slot in (7, 8, 16):
+            world.node.attests(FIRST, slot)
+            world.node.attests(SECOND, slot)
+        world.start()
+        await world.until(17)
+        for slot, pubkeys in ((7, {SECOND}), (8, {FIRST, SECOND}), (16, {FIRST})):
+            found = await world.scheduler.get_duty_definition(attester(slot))
+            assert {each.pubkey for each in found.definitions} == pubkeys
+        assert world.duties == [attester(7), attester(8), attester(16)]
+
+    play(scenario)
+
+
+def test_vote_starts_with_the_slots_block_where_that_comes_before_a_third() -> None:
+    async def scenario(world: World) -> None:
+        for slot in (9, 10, 11):
+            world.node.attests(VALIDATORS.pubkeys[slot - 9], slot)
+        world.start()
+        await world.until(9.1)
+        await world.head(9)
+        await world.until(10.1)
+        await world.head(9)  # again: it is not this slot's
+        await world.until(12)
+        assert world.started == [
+            (attester(9), pytest.approx(1.2, abs=0.01)),
+            (attester(10), pytest.approx(4, abs=0.01)),
+            (attester(11), pytest.approx(4, abs=0.01)),
+        ]
+
+    play(scenario, start_slot=8)
+
+
+@pytest.mark.parametrize("slot", [1, 8])
+def test_vote_waits_for_a_third_in_an_epochs_first_slot_or_if_told_to(slot: int) -> None:
+    async def scenario(world: World) -> None:
+        world.node.attests(FIRST, slot)
+        world.node.proposes(SECOND, slot)
+        world.start()
+        await world.until(slot + 0.05)
+        await world.head(slot)
+        await world.until(slot + 1)
+        assert (attester(slot), pytest.approx(4, abs=0.01)) in world.started
+
+    play(scenario, attest_on_head=slot == 8)
+
+
+def test_head_before_its_epoch_is_resolved_starts_the_vote_once_it_is() -> None:
+    async def scenario(world: World) -> None:
+        world.node.attests(FIRST, 9)
+        world.node.delay_s = 1.0
+        world.start()
+        await world.until(9)
+        await world.head(9)
+        await world.until(10)
+        assert world.started == [(attester(9), pytest.approx(3, abs=0.3))]
+
+    play(scenario, start_slot=9)
+
+
+@pytest.mark.parametrize("told_by", ["head", "reorg"])
+def test_reorganized_duties_are_corrected_and_each_starts_once(told_by: str) -> None:
+    async def scenario(world: World) -> None:
+        world.node.attests(FIRST, 10)
+        world.node.attests(SECOND, 11)
+        world.start()
+        await world.until(10.1)
+        world.node.attesters.clear()
+        world.node.dependent_root = NEW
+        world.node.attests(SECOND, 10)  # it moved to this slot
+        world.node.attests(FIRST, 12)  # and this one away from it
+        if told_by == "head":
+            await world.head(10, previous=NEW)
+        else:
+            await world.scheduler.reorganized(Reorg(slot=10, ancestor_slot=7))
+            await asyncio.sleep(0.1)
+        found = await world.scheduler.get_duty_definition(attester(10))
+        assert [each.pubkey for each in found.definitions] == [SECOND]
+        await world.until(14)
+        assert world.duties == [attester(10), attester(12)]
+        assert world.resolved == [1, 1], "who prepares duties hears of the new ones"
+        assert [line["epoch"] for line in world.log.find("duties_corrected")] == [1]
+
+    play(scenario, start_slot=8)
+
+
+def test_duty_that_a_reorg_brings_into_this_slot_starts_in_it() -> None:
+    async def scenario(world: World) -> None:
+        world.node.attests(FIRST, 12)
+        world.start()
+        await world.until(10.1)
+        world.node.attesters.clear()
+        world.node.dependent_root = NEW
+        world.node.attests(FIRST, 10)
+        world.node.proposes(SECOND, 10)
+        await world.scheduler.reorganized(Reorg(slot=10, ancestor_slot=7))
+        await world.until(11)
+        assert set(world.duties) == {attester(10), proposer(10), Duty(10, DutyType.RANDAO)}
+
+    play(scenario, start_slot=8)
+
+
+def test_reorg_that_decided_no_duties_costs_no_question() -> None:
+    async def scenario(world: World) -> None:
+        world.node.attests(FIRST, 12)
+        world.start()
+        await world.until(10.1)
+        world.node.calls.clear()
+        await world.scheduler.reorganized(Reorg(slot=10, ancestor_slot=8))
+        await world.head(10)
+        await world.until(11)
+        assert world.node.called("attester_duties") == []
+
+    play(scenario, start_slot=8)
+
+
+def test_beacon_node_that_names_ever_new_reorgs_is_asked_once_a_slot() -> None:
+    async def scenario(world: World) -> None:
+        world.node.attests(FIRST, 12)
+        world.start()
+        await world.until(10.1)
+        world.node.calls.clear()
+        for number in range(50):
+            await world.scheduler.reorganized(Reorg(slot=10, ancestor_slot=7))
+            await world.head(10, previous=bytes([number]) * 32)
+        await world.until(10.9)
+        assert len(world.node.called("attester_duties")) == 1
+        await world.until(13)
+        assert attester(12) in world.duties
+
+    play(scenario, start_slot=8)
+
+
+def test_root_that_the_beacon_node_never_agrees_with_is_given_up() -> None:
+    async def scenario(world: World) -> None:
+        world.node.attests(FIRST, 15)
+        world.start()
+        await world.until(9)
+        world.node.calls.clear()
+        for slot in range(9, 15):
+            await world.until(slot + 0.2)
+            await world.head(slot, previous=NEW)
+        assert len(world.node.called("attester_duties")) == CORRECTIONS_MAX
+
+    play(scenario, start_slot=8)
+
+
+def test_correction_that_fails_is_tried_again_in_the_next_slot() -> None:
+    async def scenario(world: World) -> None:
+        world.node.attests(FIRST, 10)
+        world.start()
+        await world.until(9.1)
+        world.node.failing["attester_duties"] = AWAY
+        await world.head(9, previous=NEW)
+        found = await world.scheduler.get_duty_definition(attester(10))
+        assert found.definitions, "what was known serves until then"
+        del world.node.failing["attester_duties"]
+        world.node.attesters.clear()
+        world.node.dependent_root = NEW
+        world.node.attests(FIRST, 11)
+        await world.until(12)
+        assert world.duties == [attester(11)]
+
+    play(scenario, start_slot=8)
 
 
 def test_node_that_wakes_late_jumps_to_the_slot_in_progress() -> None:

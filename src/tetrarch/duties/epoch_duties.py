@@ -1,7 +1,8 @@
 """Resolution: asks the beacon node which of the cluster's validators have which duties in an epoch.
 
-Validators that it does not know, or that are not active at its head, are skipped. Only the sync
-committee keeps its members until its end, also those that have left meanwhile.
+Validators that it does not know, or that are not active in that epoch, are skipped; one that
+becomes active in it has its first duties there. Only the sync committee keeps its members until
+its end, also those that have left meanwhile.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,6 +42,7 @@ class EpochDuties:
 
     definitions: dict[Duty, tuple[DutyDefinition, ...]] = field(default_factory=dict)
     has_proposals: bool = True
+    dependent_root: bytes | None = None  # the block that decided who attests; None: nobody does
 
     def of(self, duty: Duty) -> tuple[DutyDefinition, ...]:
         """The definitions of ``duty``, which is no sync committee's; none: it is nobody's."""
@@ -89,7 +91,7 @@ class EpochResolver:
         """
         records = await self._beacon_node.validators(self._pubkeys)
         active = {
-            record.index: PubKey(record.pubkey) for record in records if record.status.is_active
+            record.index: PubKey(record.pubkey) for record in records if record.is_active_in(epoch)
         }
         self._note_skipped(active)
         self._validators.update({record.index: PubKey(record.pubkey) for record in records})
@@ -131,6 +133,7 @@ class EpochResolver:
                 for duty, items in definitions.items()
             },
             has_proposals=with_proposals,
+            dependent_root=attesters.dependent_root,
         )
 
     async def sync_members(self, epoch: int) -> tuple[SyncDuty, ...]:
@@ -159,7 +162,7 @@ class EpochResolver:
         skipped = frozenset(self._pubkeys) - frozenset(active.values())
         if skipped != self._skipped:
             self._log.warning(
-                "validators_skipped", count=len(skipped), reason="unknown or not active at head"
+                "validators_skipped", count=len(skipped), reason="unknown or not active"
             )
             self._skipped = skipped
 

@@ -2,8 +2,10 @@
 
 Slots tick by the wall clock. An epoch is resolved in the last slot of the one before it (and
 at once when that was missed); a failed resolution is tried again every slot (see
-``epoch_duties``). The sync committee is resolved an epoch ahead: its last message of a period is
-the next committee's, and its selection proofs are made some slots before they are needed.
+``epoch_duties``). When the chain was reorganized, epochs whose duties may be others now are
+resolved again, once a slot at most. The sync committee is resolved an epoch ahead: its last
+message of a period is the next committee's, and its selection proofs are made some slots before
+they are needed.
 
 A node that has just started also resolves the epoch before, after the current one: attestations
 live for an epoch, so peers may still vote on some of them, and a validator client still asks for
@@ -15,7 +17,8 @@ from collections.abc import Mapping, Sequence
 
 from tetrarch.clock import Clock
 from tetrarch.duties.epoch_duties import SYNC_TYPES, EpochDuties, EpochResolver, sync_definitions
-from tetrarch.duties.errors import DutyNotFound, DutyNotResolved, DutyTrimmed
+from tetrarch.duties.errors import DutyNotFound, DutyNotResolved, DutyTrimmed, DutyUnavailable
+from tetrarch.duties.head_start import HeadStart
 from tetrarch.duties.ports import Spawner
 from tetrarch.duties.timing import PREPARED_SLOTS_AHEAD, start_s
 from tetrarch.duties.types import (
@@ -29,12 +32,15 @@ from tetrarch.duties.types import (
 from tetrarch.errors import TetrarchError, Transient
 from tetrarch.ethereum.beacon_node.errors import BeaconNodeAnswerInvalid
 from tetrarch.ethereum.beacon_node.ports import BeaconNode, SyncDuty
+from tetrarch.ethereum.beacon_nodes.event_keys import Head, Reorg
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.ethereum.spec.values import Fork
 from tetrarch.observability.logs import Log
 from tetrarch.output import Output
 
 EPOCHS_KEPT = 3
+CORRECTIONS_MAX = 3  # of one epoch, for one root that a head names
+CORRECTIONS_KEPT = 16
 # What begins in a duty's own slot. What a validator client begins (reveals, selection proofs,
 # votes for a head) starts here only where the node signs by itself.
 STARTED_TYPES = (DutyType.ATTESTER, DutyType.PROPOSER, DutyType.AGGREGATOR)
@@ -45,14 +51,15 @@ _PROPOSER_TYPES = frozenset({DutyType.PROPOSER, DutyType.RANDAO})
 
 
 class Scheduler:
-    """Outputs: ``slots`` (every slot, at its start), ``duties`` (each duty, at its offset),
-    ``resolved`` (each epoch once its duties are known, but for one that is over),
-    ``sync_resolved`` (each epoch once its sync committee is known).
+    """Inputs: ``head_seen``, ``reorganized``. Outputs: ``slots`` (every slot, at its start),
+    ``duties`` (each duty, at its offset), ``resolved`` (each epoch when its duties are known, or
+    are others now, but for one that is over), ``sync_resolved`` (each epoch once its sync
+    committee is known).
 
     With ``signs_by_itself`` randao reveals, selection proofs and sync messages start here, too.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a composition of ports
         self,
         *,
         beacon_node: BeaconNode,
@@ -62,6 +69,7 @@ class Scheduler:
         signs_by_itself: bool,
         spawner: Spawner,
         log: Log,
+        attest_on_head: bool = False,
     ) -> None:
         self.slots = Output[int]("slots")
         self.duties = Output[DefinitionSet]("duties")
@@ -79,6 +87,11 @@ class Scheduler:
         self._sync: dict[int, tuple[SyncDuty, ...]] = {}  # the committee's members by epoch
         self._resolving = asyncio.Lock()
         self._prepared_to = -1  # the last slot whose selection proofs were started
+        self._head_start = HeadStart(chain=chain, enabled=attest_on_head)
+        self._stale: dict[int, str] = {}  # epochs whose duties may be others now, and why
+        self._tries: dict[tuple[int, bytes], int] = {}  # corrections, by epoch and root
+        self._corrected_in = -1  # slot
+        self._started: dict[Duty, None] = {}  # of this slot and the one before
 
     async def run(self) -> None:
         """Tick until cancelled. A node that wakes late jumps to the slot in progress."""
@@ -91,6 +104,30 @@ class Scheduler:
             if current > following:
                 self._log.warning("slots_skipped", slot=slot, count=current - following)
             slot = max(following, current)
+
+    async def head_seen(self, head: Head) -> None:
+        """The chain has a new head: votes of its slot may begin, and duties may be others now."""
+        slot_now = self._chain.slot_at(self._clock.wall_s())
+        self._head_start.note(head.slot, slot_now=slot_now)
+        epoch = self._chain.epoch_of(head.slot)
+        for of_epoch, root in ((epoch, head.previous_root), (epoch + 1, head.current_root)):
+            known = self._epochs.get(of_epoch)
+            if known is not None and known.dependent_root not in (None, root):
+                # A beacon node may be behind the head, or mean another block for good.
+                tries = self._tries.get((of_epoch, root), 0)
+                if tries < CORRECTIONS_MAX:
+                    self._tries[of_epoch, root] = tries + 1
+                    self._stale[of_epoch] = "head"
+        while len(self._tries) > CORRECTIONS_KEPT:
+            del self._tries[next(iter(self._tries))]
+        self._correct_soon(slot_now)
+
+    async def reorganized(self, reorg: Reorg) -> None:
+        """Blocks were replaced: duties that they decided may be others now."""
+        for epoch in self._epochs:
+            if reorg.ancestor_slot < self._chain.first_slot(epoch):  # the last say is a proposer's
+                self._stale[epoch] = "reorg"
+        self._correct_soon(self._chain.slot_at(self._clock.wall_s()))
 
     async def get_duty_definition(self, duty: Duty) -> DefinitionSet:
         """The definitions of ``duty``. Waits while its epoch is being resolved.
@@ -171,8 +208,8 @@ class Scheduler:
         await self.slots.emit(slot)
         epoch = self._chain.epoch_of(slot)
         await self._resolve(epoch)
-        by_signer = STARTED_BY_SIGNER_TYPES if self._signs_by_itself else ()
-        self._start_all(slot, STARTED_TYPES + by_signer)
+        await self._correct(slot)
+        self._start_all(slot, self._types_started)
         await self._resolve_sync(epoch)
         await self._resolve_sync(epoch + 1)
         by_signer = STARTED_SYNC_BY_SIGNER_TYPES if self._signs_by_itself else ()
@@ -188,7 +225,11 @@ class Scheduler:
         """Start the duties of ``slot``, each at its time."""
         duties = [duty for duty in (Duty(slot, each) for each in types) if self._known(duty)]
         for duty in sorted(duties, key=lambda duty: (start_s(duty, self._chain), -duty.type)):
-            self._spawner.spawn(self._start(duty), name=f"start-{duty}")
+            if duty not in self._started:  # a corrected epoch's duties come here again
+                self._started[duty] = None
+                self._spawner.spawn(self._start(duty), name=f"start-{duty}")
+        for old in [duty for duty in self._started if duty.slot < slot - 1]:
+            del self._started[old]
 
     def _prepare(self, slot: int) -> None:
         """Start selection proofs of the slots ahead, as far as these are resolved."""
@@ -206,18 +247,55 @@ class Scheduler:
                     self._spawner.spawn(self._start(duty), name=f"start-{duty}")
 
     async def _start(self, duty: Duty) -> None:
-        await self._sleep_until(start_s(duty, self._chain))
+        await self._sleep_until_start(duty)
         try:
             definition_set = await self.get_duty_definition(duty)
-        except Transient as error:
+        except (DutyUnavailable, Transient) as error:
             self._log.warning("duty_not_started", duty=str(duty), reason=str(error))
             return
         await self.duties.emit(definition_set)
 
-    async def _sleep_until(self, wall_s: float) -> None:
+    async def _sleep_until_start(self, duty: Duty) -> None:
         # The wall clock may be set while we sleep, so look again until it is time.
-        while (remaining_s := wall_s - self._clock.wall_s()) > 0:  # noqa: ASYNC110
-            await asyncio.sleep(min(remaining_s, self._chain.slot_duration_ms / 1000))
+        wall_s = start_s(duty, self._chain)
+        while (remaining_s := wall_s - self._clock.wall_s()) > 0:
+            wait_s = min(remaining_s, self._chain.slot_duration_ms / 1000)
+            if await self._head_start.wait(duty, wait_s):
+                return
+
+    def _correct_soon(self, slot: int) -> None:
+        """Now, or in the next slot when there was a correction in this one already."""
+        if self._stale and self._corrected_in != slot:
+            self._corrected_in = slot
+            self._spawner.spawn(self._correct(slot), name=f"correct-{slot}")
+
+    async def _correct(self, slot: int) -> None:
+        """Resolve again what may be otherwise now, and start what this slot has in addition."""
+        if not self._stale:
+            return
+        self._corrected_in = slot
+        for epoch, cause in sorted(self._stale.items()):
+            known = self._epochs.get(epoch)
+            if known is None:
+                self._stale.pop(epoch, None)
+                continue
+            async with self._resolving:
+                found = await self._ask(epoch, is_over=not known.has_proposals)
+                if found is None:
+                    continue  # again in the next slot
+                self._stale.pop(epoch, None)
+                self._epochs[epoch] = found
+            if found.definitions == known.definitions:
+                continue
+            self._log.warning("duties_corrected", epoch=epoch, cause=cause)
+            self._prepared_to = min(self._prepared_to, slot)
+            if known.has_proposals:
+                await self.resolved.emit(epoch)
+        self._start_all(slot, self._types_started)
+
+    @property
+    def _types_started(self) -> tuple[DutyType, ...]:
+        return STARTED_TYPES + (STARTED_BY_SIGNER_TYPES if self._signs_by_itself else ())
 
     async def _resolve(self, epoch: int, *, is_over: bool = False) -> None:
         if epoch in self._epochs:
@@ -225,19 +303,23 @@ class Scheduler:
         async with self._resolving:
             if epoch in self._epochs:
                 return
-            try:
-                found = await self._resolver.duties(epoch, with_proposals=not is_over)
-            except (Transient, BeaconNodeAnswerInvalid) as error:
-                self._log.warning("epoch_not_resolved", epoch=epoch, reason=str(error))
-                return
-            except TetrarchError as error:
-                self._log.error("epoch_not_resolved", epoch=epoch, reason=str(error))
+            found = await self._ask(epoch, is_over=is_over)
+            if found is None:
                 return
             self._epochs[epoch] = found
         for old in [known for known in self._epochs if known <= epoch - EPOCHS_KEPT]:
             del self._epochs[old]
         if not is_over:
             await self.resolved.emit(epoch)
+
+    async def _ask(self, epoch: int, *, is_over: bool) -> EpochDuties | None:
+        try:
+            return await self._resolver.duties(epoch, with_proposals=not is_over)
+        except (Transient, BeaconNodeAnswerInvalid) as error:
+            self._log.warning("epoch_not_resolved", epoch=epoch, reason=str(error))
+        except TetrarchError as error:
+            self._log.error("epoch_not_resolved", epoch=epoch, reason=str(error))
+        return None
 
     async def _resolve_sync(self, epoch: int) -> None:
         """Apart from the rest: what is wrong with it must hold up neither votes nor blocks."""

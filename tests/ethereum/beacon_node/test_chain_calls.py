@@ -73,7 +73,11 @@ def validator(index: int, status: str = "active_ongoing") -> dict[str, object]:
         "index": str(index),
         "balance": "32000000000",
         "status": status,
-        "validator": {"pubkey": "0x" + f"{index:096x}"},
+        "validator": {
+            "pubkey": "0x" + f"{index:096x}",
+            "activation_epoch": str(index),
+            "exit_epoch": str(2**64 - 1),
+        },
     }
 
 

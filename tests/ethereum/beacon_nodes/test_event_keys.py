@@ -28,6 +28,13 @@ def test_what_differs_between_nodes_does_not_make_another_event() -> None:
     assert event_key(one) != event_key(event("block", slot="5", block="0x01"))
 
 
+def test_one_node_cannot_change_on_what_duties_depend_with_the_head_of_another() -> None:
+    roots = {"previous_duty_dependent_root": "0x01", "current_duty_dependent_root": "0x02"}
+    honest = event("head", slot="5", block="0x01", **roots)
+    lie = event("head", slot="5", block="0x01", **{**roots, "current_duty_dependent_root": "0x03"})
+    assert event_key(honest) != event_key(lie)
+
+
 def test_unknown_or_incomplete_events_are_told_apart_by_all_they_say() -> None:
     assert event_key(event("new", a=1, b=2)) == event_key(event("new", b=2, a=1))
     assert event_key(event("new", a=1)) != event_key(event("new", a=2))

@@ -224,11 +224,16 @@ def parse_validator(item: object, *, what: str) -> ValidatorRecord:
         known_status = ValidatorStatus(status)
     except ValueError:
         raise InputInvalid("read JSON", field=f"{what}.status", got=str(status)[:32]) from None
+    epochs = {
+        name: parse_uint64(member(inner, name, what=f"{what}.validator"), what=f"{what}.{name}")
+        for name in ("activation_epoch", "exit_epoch")
+    }
     return ValidatorRecord(
         index=parse_uint64(member(item, "index", what=what), what=f"{what}.index"),
         pubkey=parse_hex(pubkey, size_bytes=48, what=f"{what}.validator.pubkey"),
         status=known_status,
         balance_gwei=parse_uint64(member(item, "balance", what=what), what=f"{what}.balance"),
+        **epochs,
     )
 
 

@@ -17,6 +17,7 @@ from tetrarch.ethereum.spec.aggregates import (
     SyncCommitteeContribution,
 )
 from tetrarch.ethereum.spec.chain import ChainSpec
+from tetrarch.ethereum.spec.domains import FAR_FUTURE_EPOCH
 from tetrarch.ethereum.spec.messages import (
     SignedValidatorRegistration,
     SignedVoluntaryExit,
@@ -64,18 +65,24 @@ class ValidatorStatus(StrEnum):
 
     @property
     def is_active(self) -> bool:
-        """Whether the validator has duties."""
+        """Whether the validator has duties now."""
         return self.value.startswith("active")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidatorRecord:
-    """One validator in one state."""
+    """One validator in one state. Its epochs may lie ahead of the state's."""
 
     index: int
     pubkey: bytes
     status: ValidatorStatus
     balance_gwei: int
+    activation_epoch: int = 0
+    exit_epoch: int = FAR_FUTURE_EPOCH
+
+    def is_active_in(self, epoch: int) -> bool:
+        """Whether it has duties in ``epoch``, as far as the state can know."""
+        return self.activation_epoch <= epoch < self.exit_epoch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

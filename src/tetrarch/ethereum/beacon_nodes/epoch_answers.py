@@ -1,6 +1,7 @@
 """Who has which duty in an epoch: compared between the nodes, and kept until a reorg."""
 
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 from typing import TypeVar, cast
 
 from tetrarch.clock import Clock
@@ -40,7 +41,7 @@ class EpochAnswers:
         call = Call("validators", lambda node: node.validators(pubkeys, state_id=state_id))
 
         def key(records: tuple[ValidatorRecord, ...]) -> Hashable:
-            return frozenset((each.index, each.pubkey, each.status) for each in records)
+            return frozenset(replace(each, balance_gwei=0) for each in records)
 
         if state_id != "head":
             return (await ask_checked(self._pool, call, key))[0]

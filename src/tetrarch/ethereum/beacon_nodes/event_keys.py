@@ -10,7 +10,7 @@ from tetrarch.ethereum.spec.values import parse_hex, parse_uint64
 SEEN_MAX = 4096
 # What names an event; the rest may differ between nodes (optimistic or not, how deep).
 _NAMING = {
-    "head": ("slot", "block"),
+    "head": ("slot", "block", "previous_duty_dependent_root", "current_duty_dependent_root"),
     "block": ("slot", "block"),
     "block_gossip": ("slot", "block"),
     "chain_reorg": ("slot", "old_head_block", "new_head_block"),
@@ -20,9 +20,8 @@ _NAMING = {
 
 def event_key(event: BeaconEvent) -> Hashable:
     """Equal for events that tell the same."""
-    names = _NAMING.get(event.topic)
-    if names is None or any(name not in event.data for name in names):
-        names = tuple(sorted(event.data))
+    naming = _NAMING.get(event.topic, ())
+    names = [name for name in naming if name in event.data] or sorted(event.data)
     return event.topic, tuple((name, repr(event.data[name])) for name in names)
 
 

@@ -41,6 +41,7 @@ from tetrarch.ethereum.beacon_nodes.attesting import AttestationVote
 from tetrarch.ethereum.beacon_nodes.chain_identity import ChainIdentity, OurChain
 from tetrarch.ethereum.beacon_nodes.checking import ask_checked
 from tetrarch.ethereum.beacon_nodes.epoch_answers import EpochAnswers
+from tetrarch.ethereum.beacon_nodes.event_keys import Head, Reorg
 from tetrarch.ethereum.beacon_nodes.member import Call
 from tetrarch.ethereum.beacon_nodes.pool import Pool
 from tetrarch.ethereum.beacon_nodes.ports import Observer, SilentObserver, Spawner
@@ -62,6 +63,7 @@ from tetrarch.ethereum.spec.messages import (
 from tetrarch.ethereum.spec.proposals import Proposal, SignedProposal
 from tetrarch.ethereum.spec.values import AttestationData, Fork
 from tetrarch.observability.logs import Log
+from tetrarch.output import Output
 
 T = TypeVar("T")
 H = TypeVar("H", bound=Hashable)
@@ -70,6 +72,8 @@ WINNERS_MAX = 256  # slots and kinds of data whose source is remembered
 
 class SeveralBeaconNodes:
     """``ports.BeaconNode`` over several. Lives in one loop; shares nothing with another one.
+
+    Outputs, while ``watch`` runs: ``heads`` and ``reorgs`` of the chain, as the nodes tell them.
 
     Args:
         primaries: at least one, in the operator's order.
@@ -94,6 +98,8 @@ class SeveralBeaconNodes:
         settings: Settings | None = None,
         ours: OurChain | None = None,
     ) -> None:
+        self.heads = Output[Head]("heads")
+        self.reorgs = Output[Reorg]("reorgs")
         self._settings = settings or Settings()
         self._pool = Pool(
             primaries,
@@ -139,7 +145,13 @@ class SeveralBeaconNodes:
                 name="poll beacon nodes",
             )
             tasks.create_task(
-                watching.follow_chain(self._pool, self.events, self._answers),
+                watching.follow_chain(
+                    self._pool,
+                    self.events,
+                    self._answers,
+                    heads=self.heads,
+                    reorgs=self.reorgs,
+                ),
                 name="follow the chain",
             )
 

@@ -9,10 +9,11 @@ from tetrarch.ethereum.beacon_node.ports import BeaconEvent
 from tetrarch.ethereum.beacon_nodes.asking import ask_within, successes
 from tetrarch.ethereum.beacon_nodes.chain_identity import ChainIdentity
 from tetrarch.ethereum.beacon_nodes.epoch_answers import EpochAnswers
-from tetrarch.ethereum.beacon_nodes.event_keys import parse_head, parse_reorg
+from tetrarch.ethereum.beacon_nodes.event_keys import Head, Reorg, parse_head, parse_reorg
 from tetrarch.ethereum.beacon_nodes.health import Condition
 from tetrarch.ethereum.beacon_nodes.member import Call
 from tetrarch.ethereum.beacon_nodes.pool import Pool, now_s
+from tetrarch.output import Output
 
 _SYNCING = Call("syncing", lambda node: node.syncing(), timed=True)
 PROBE_PAUSE_S = 0.25  # between two probes of a node that answers again
@@ -57,14 +58,21 @@ async def follow_chain(
     pool: Pool,
     stream: Callable[[tuple[str, ...]], AsyncGenerator[BeaconEvent, None]],
     answers: EpochAnswers,
+    *,
+    heads: Output[Head],
+    reorgs: Output[Reorg],
 ) -> None:
-    """Tell ``answers`` of every reorg and head that a node tells of, until cancelled."""
+    """Tell ``answers``, then the others, of every reorg and head, until cancelled."""
     async with aclosing(stream(("chain_reorg", "head"))) as events:
         async for event in events:
             try:
                 if event.topic == "head":
-                    answers.head_seen(parse_head(event))
+                    head = parse_head(event)
+                    answers.head_seen(head)
+                    await heads.emit(head)
                 else:
-                    answers.reorganized(parse_reorg(event))
+                    reorg = parse_reorg(event)
+                    answers.reorganized(reorg)
+                    await reorgs.emit(reorg)
             except InputInvalid as error:
                 pool.log.debug("beacon_node_event_refused", topic=event.topic, reason=str(error))
