@@ -33,6 +33,7 @@ from tetrarch.network.mesh import Mesh, MeshSettings
 from tetrarch.network.peer import PeerIdentity
 from tetrarch.node import SCHEMAS, Node, NodePorts, NodeShape, SubmitterPorts
 from tetrarch.observability.logs import Log
+from tetrarch.operator_files import OperatorFolder
 from tetrarch.signing_source import SourceSetting, signing_source
 from tetrarch.storage.database import Database
 from tetrarch.storage.errors import cannot_create
@@ -154,6 +155,8 @@ class _Launch:
             log=log,
             on_report=self.seen.count_report,
             on_edge=watch.around,
+            operator=OperatorFolder(self.folder, compute, log),
+            count_lasting=self.seen.count_lasting,
         )
         shape = NodeShape(
             chain=chain,
@@ -163,6 +166,7 @@ class _Launch:
             builder_api=config.builder_api,
             graffiti=config.graffiti.encode()[:32].ljust(32, b"\0"),
             attest_on_head=config.attest_on_head,
+            registrations={v.pubkey: v.registration.signed() for v in self.cluster.validators},
         )
         apis: list[ValidatorApi] = []
 

@@ -21,6 +21,7 @@ from tetrarch.duties.broadcaster import Broadcaster
 from tetrarch.duties.deadline import Deadlines
 from tetrarch.duties.dutydb import DutyDB
 from tetrarch.duties.evidence import Sources
+from tetrarch.duties.exits import Exits
 from tetrarch.duties.fetcher import BlockSettings, Fetcher
 from tetrarch.duties.group_crypto import GroupCrypto
 from tetrarch.duties.keys import ClusterKeys
@@ -29,6 +30,8 @@ from tetrarch.duties.parsigex import ParSigEx
 from tetrarch.duties.ports import Compute, Spawner, Storage
 from tetrarch.duties.preparation import Preparation
 from tetrarch.duties.proof_fetcher import ProofFetcher
+from tetrarch.duties.registrations import Registrations
+from tetrarch.duties.requested import Count, LastingPorts, NoOperator, OperatorPort, Requested
 from tetrarch.duties.resume import Resumption
 from tetrarch.duties.retention import kept_epochs
 from tetrarch.duties.retry import Retryer
@@ -46,6 +49,7 @@ from tetrarch.entropy import Entropy
 from tetrarch.errors import Transient
 from tetrarch.ethereum.beacon_node.ports import BeaconNode
 from tetrarch.ethereum.spec.chain import ChainSpec
+from tetrarch.ethereum.spec.messages import SignedValidatorRegistration
 from tetrarch.network.ports import MessageBus
 from tetrarch.network.requests import Requests
 from tetrarch.observability.logs import Log
@@ -60,6 +64,7 @@ BACKGROUND_EDGES = frozenset(
     {
         "scheduler>fetcher.fetch",
         "scheduler>signer.sign_scheduled",
+        "requested>signer.sign_scheduled",
         "fetcher>signer.sign_head",
         "consensus>signer.sign",
         "sigagg>broadcaster.broadcast",
@@ -70,6 +75,7 @@ BACKGROUND_EDGES = frozenset(
 # Which station of a duty each edge marks, for the tracker.
 STEPS = {
     "scheduler>consensus.participate": Step.SCHEDULED,
+    "requested>signer.sign_scheduled": Step.SCHEDULED,
     "fetcher>consensus.propose": Step.FETCHED,
     "fetcher>signer.sign_head": Step.FETCHED,
     "consensus>dutydb.store": Step.DECIDED,
@@ -98,6 +104,8 @@ class NodePorts:
     log: Log
     on_report: Callable[[DutyReport], None] = lambda _report: None
     on_edge: Decorate = plain  # around the work of each edge, each attempt anew: timing, tracing
+    operator: OperatorPort = field(default_factory=NoOperator)
+    count_lasting: Count = lambda _kind, _outcome, _count: None  # exits and registrations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +119,7 @@ class NodeShape:
     builder_api: bool = False
     graffiti: bytes = bytes(32)
     attest_on_head: bool = False
+    registrations: Mapping[PubKey, SignedValidatorRegistration] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +173,10 @@ class Node:
 
     async def load(self) -> None:
         """After a (re)start: take up what is on disk, before any worker runs."""
-        await self.components.parsigdb.load()
+        c = self.components
+        await c.parsigdb.load()
+        await c.exits.load(c.aggsigdb)
+        await c.registrations.load(c.aggsigdb)
 
     def start(self) -> None:
         """Start every worker; they run until the spawner's owner stops them."""
@@ -177,6 +189,8 @@ class Node:
         spawn(self._warm(), name="warm")
         spawn(self._resumption().run(), name="resume")
         spawn(c.scheduler.run(), name="scheduler")
+        if self.shape.registrations or self.shape.builder_api:
+            spawn(c.registrations.run(), name="registrations")
 
     def peer_connected(self, peer: int) -> None:
         """The bus says that ``peer`` is there (again): send it what it may have missed."""
@@ -345,7 +359,15 @@ def _components(
     )
     own = partials if signing is None else None
     proofs = ProofSource(own=own, share_index=keys.own_share_index, log=log.bind(topic="fetcher"))
-    payees = {pubkey: payee for pubkey, payee in shape.fee_recipients.items() if any(payee)}
+    lasting = _lasting(shape, ports)
+    registrations = Registrations(
+        lasting,
+        base=shape.registrations,
+        fee_recipients=shape.fee_recipients,
+        pubkeys=keys.pubkeys,
+        builder_api=shape.builder_api,
+    )
+    payees = registrations.payees
     fetcher = Fetcher(
         beacon_node=ports.beacon_node,
         chain=chain,
@@ -370,6 +392,7 @@ def _components(
             aggregated=signed,
             history=history,
             payees=payees,
+            former_payee=registrations.former_payee,
             builder_api=shape.builder_api,
         ),
         complete_rounds=faulty_max(shape.keys.share_count),
@@ -411,7 +434,24 @@ def _components(
             chain=chain,
             log=log.bind(topic="bcast"),
         ),
+        requested=Requested(lasting, schedule=scheduler, pubkeys=keys.pubkeys),
+        exits=Exits(lasting, signs_by_itself=signing is not None),
+        registrations=registrations,
         deadlines=deadlines,
+    )
+
+
+def _lasting(shape: NodeShape, ports: NodePorts) -> LastingPorts:
+    return LastingPorts(
+        operator=ports.operator,
+        beacon_node=ports.beacon_node,
+        chain=shape.chain,
+        clock=ports.clock,
+        spawner=ports.spawner,
+        compute=ports.compute,
+        crypto=ports.crypto,
+        count=ports.count_lasting,
+        log=ports.log,
     )
 
 

@@ -405,6 +405,9 @@ class ScriptedBeaconNode:
     async def submit_exit(self, signed: Any) -> None:
         await self._called("submit_exit", signed)
 
+    async def register_validators(self, registrations: tuple[Any, ...]) -> None:
+        await self._called("register_validators", registrations)
+
     async def publish_block(self, signed: Any) -> None:
         await self._called("publish_block", signed)
 

@@ -40,7 +40,6 @@ from tetrarch.duties.types import (
     DefinitionSet,
     Duty,
     DutyType,
-    ExitPayload,
     Payload,
     SelectionPayload,
     SignedData,
@@ -49,7 +48,6 @@ from tetrarch.duties.types import (
 )
 from tetrarch.errors import Transient
 from tetrarch.ethereum.beacon_node.errors import BeaconNodeRefused
-from tetrarch.ethereum.spec.messages import VoluntaryExit
 from tetrarch.ethereum.spec.values import Fork
 
 VALIDATORS = Validators(3)
@@ -306,22 +304,7 @@ def test_aggregates_and_contributions_go_out_complete() -> None:
     asyncio.run(main())
 
 
-def test_exit_goes_out_and_a_refused_one_is_tried_a_few_times() -> None:
-    async def main() -> None:
-        world = World()
-        payload = ExitPayload(message=VoluntaryExit(epoch=1, validator_index=100))
-        duty = Duty(8, DutyType.EXIT)
-        await world.broadcaster.broadcast(signed(duty, payload))
-        (((exit_),),) = world.node.called("submit_exit")
-        assert (exit_.message, exit_.signature) == (payload.message, bytes(96))
-        world.node.failing["submit_exit"] = BeaconNodeRefused("submit", status=400, message="no")
-        with pytest.raises(SubmissionRefused):
-            await world.broadcaster.broadcast(signed(duty, payload))
-
-    asyncio.run(main())
-
-
-@pytest.mark.parametrize("kind", [DutyType.RANDAO, DutyType.PREPARE_AGGREGATOR])
+@pytest.mark.parametrize("kind", [DutyType.RANDAO, DutyType.PREPARE_AGGREGATOR, DutyType.EXIT])
 def test_reveals_and_proofs_are_not_submitted(kind: DutyType) -> None:
     async def main() -> None:
         world = World()

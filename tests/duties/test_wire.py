@@ -40,7 +40,12 @@ def test_names_of_edges_are_their_ends() -> None:
     edges, names = wired()
     ends = [f"{source}>{target}.{taken}" for source, _, target, taken in edges]
     assert [end for end in ends if end in names] == names
-    assert set(ends) - set(names) == {"deadline>parsigdb.expire", "scheduler>parsigex.resend"}
+    assert set(ends) - set(names) == {
+        "deadline>parsigdb.expire",
+        "scheduler>parsigex.resend",
+        "scheduler>exits.submit_due",
+        "scheduler>requested.start_due",
+    }
 
 
 def test_decided_data_is_durable_before_it_is_signed() -> None:

@@ -34,6 +34,8 @@ LOADED_ANEW = (  # in the order of their imports
     "duties.sigagg",
     "duties.signer",
     "duties.broadcaster",
+    "duties.requested",
+    "duties.exits",
     "duties.wire",
     "duties.resume",
     "node",
@@ -258,6 +260,18 @@ MUTANTS = (
             ),
         ),
         first_seed=1,
+    ),
+    Mutant(
+        "exits are published unasked",
+        (("duties.exits", "        if not self._signs_by_itself:\n", "        if self._clock:\n"),),
+    ),
+    Mutant(
+        "exits of a former life are forgotten",
+        (("node", "        await c.exits.load(c.aggsigdb)\n", ""),),
+    ),
+    Mutant(
+        "requests wait for ever",
+        (("duties.wire", "        c.scheduler.slots.subscribe(c.requested.start_due)\n", ""),),
     ),
     Mutant(
         "ended duties are kept",

@@ -65,6 +65,8 @@ def test_seeds_cover_every_fault() -> None:
     )
     assert any(p.partitions for p in profiles)
     assert any(p.full_disks for p in profiles)
+    assert any(ask.too_few for p in profiles for ask in p.asks)
+    assert any(ask.broadcast and p.crashes and p.liars for p in profiles for ask in p.asks)
     assert any(p.faults.loss > 0.3 for p in profiles)
     assert any(max(p.offsets_s) > 0.1 for p in profiles)
     for fault in ("forked", "head_lag", "error_rate", "submit_error_rate"):

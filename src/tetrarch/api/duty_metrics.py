@@ -1,6 +1,7 @@
 """Metrics of duties, counted once each, when a duty has ended."""
 
 from tetrarch.duties.tracker import DutyReport, Outcome
+from tetrarch.duties.types import DutyType
 from tetrarch.observability.metrics import Metrics
 from tetrarch.observability.reference_metrics import peer_name
 
@@ -44,3 +45,8 @@ def count_duty_by_reference(metrics: Metrics, node_count: int, report: DutyRepor
         counter("core_tracker_participation_success_total").labels(*labels).inc(there)
         counter("core_tracker_participation_total").labels(*labels).inc(there)
         counter("core_tracker_participation_missed_total").labels(*labels).inc(not there)
+
+
+def count_lasting(metrics: Metrics, kind: DutyType, outcome: str, count: int) -> None:
+    """Add what became of exits or registrations."""
+    metrics.counter("lasting_duties_total").labels(kind.name.lower(), outcome).inc(count)

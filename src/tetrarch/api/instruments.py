@@ -8,7 +8,7 @@ from typing import TextIO
 
 from tetrarch import __version__
 from tetrarch.api.consensus_watch import ConsensusWatch
-from tetrarch.api.duty_metrics import count_duty, count_duty_by_reference
+from tetrarch.api.duty_metrics import count_duty, count_duty_by_reference, count_lasting
 from tetrarch.api.readiness import TEXTS, Readiness
 from tetrarch.api.readiness_watch import ReadinessWatch, Sources
 from tetrarch.api.request_watch import RequestWatch
@@ -19,6 +19,7 @@ from tetrarch.cluster.networks import network_for
 from tetrarch.cluster.types import Cluster
 from tetrarch.config import NodeConfig, SigningSource
 from tetrarch.duties.tracker import DutyReport
+from tetrarch.duties.types import DutyType
 from tetrarch.ethereum.beacon_node.ports import BeaconNode
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.network.mesh import Mesh
@@ -62,6 +63,10 @@ class Instruments:
         """A duty has ended."""
         count_duty(self.metrics, report)
         count_duty_by_reference(self.metrics, self._cluster.node_count, report)
+
+    def count_lasting(self, kind: DutyType, outcome: str, count: int) -> None:
+        """Something became of exits or registrations."""
+        count_lasting(self.metrics, kind, outcome, count)
 
     def start(
         self,

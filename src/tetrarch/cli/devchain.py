@@ -59,6 +59,9 @@ def devchain(
         str,
         typer.Option(help="Who fills the first sync committees, instead of a draw: 64 or 0..7."),
     ] = "",
+    exit_after_epochs: Annotated[
+        int, typer.Option(min=0, help="Epochs that a validator serves before it may leave.")
+    ] = 64,
     slow_ms: Annotated[int, typer.Option(min=0, help="Fault: answer so late.")] = 0,
     error_rate: Annotated[
         float, typer.Option(min=0, max=1, help="Fault: share of 500 answers.")
@@ -93,6 +96,7 @@ def devchain(
         self_run=parse_indices(self_run),
         sync_members=parse_indices(sync_members, option="--sync-members"),
         builder=builder,
+        exit_after_epochs=exit_after_epochs,
         faults=Faults(slow_ms=slow_ms, error_rate=error_rate, wrong_head=wrong_head),
         host=host,
         port=port,

@@ -6,7 +6,16 @@ from typing import Annotated
 import typer
 
 from tetrarch import __version__
-from tetrarch.cli import cluster, demo, devchain, run, signer, slashing_protection
+from tetrarch.cli import (
+    cluster,
+    demo,
+    devchain,
+    exits,
+    fee_recipient,
+    run,
+    signer,
+    slashing_protection,
+)
 from tetrarch.cli.errors import run_command
 
 app = typer.Typer(
@@ -18,6 +27,8 @@ app = typer.Typer(
 )
 app.add_typer(cluster.app, name="cluster")
 app.add_typer(slashing_protection.app, name="slashing-protection")
+app.add_typer(exits.app, name="exit")
+app.add_typer(fee_recipient.app, name="fee-recipient")
 app.command(name="run")(run.run)
 app.command(name="signer")(signer.signer)
 app.command(name="config")(run.show_config)

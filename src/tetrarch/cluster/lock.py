@@ -14,6 +14,7 @@ from tetrarch.cluster.definition import (
     definition_hash,
 )
 from tetrarch.cluster.hashing import bytes_root, container_root, list_root, uint64_root
+from tetrarch.ethereum.spec.messages import SignedValidatorRegistration, ValidatorRegistration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,16 @@ class Registration:
     timestamp_s: int
     pubkey: bytes  # 48 bytes, the root key
     signature: bytes  # 96 bytes, of the root key
+
+    def signed(self) -> SignedValidatorRegistration:
+        """As beacon nodes take it."""
+        message = ValidatorRegistration(
+            fee_recipient=self.fee_recipient,
+            gas_limit=self.gas_limit,
+            timestamp=self.timestamp_s,
+            pubkey=self.pubkey,
+        )
+        return SignedValidatorRegistration(message=message, signature=self.signature)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

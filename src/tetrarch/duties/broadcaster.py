@@ -14,10 +14,10 @@ from tetrarch.duties.types import (
     ContributionPayload,
     Duty,
     DutyType,
-    ExitPayload,
     ProposalPayload,
     SignedData,
     SignedDataSet,
+    SyncCommitteeDefinition,
     SyncMessagePayload,
     UnsignedAttestation,
     UnsignedProposal,
@@ -28,7 +28,7 @@ from tetrarch.ethereum.beacon_node.errors import BeaconNodeRefused
 from tetrarch.ethereum.beacon_node.ports import AttestationSubmission, BeaconNode
 from tetrarch.ethereum.spec.aggregates import SignedAggregateAndProof, SignedContributionAndProof
 from tetrarch.ethereum.spec.chain import ChainSpec
-from tetrarch.ethereum.spec.messages import SignedVoluntaryExit, SyncCommitteeMessage
+from tetrarch.ethereum.spec.messages import SyncCommitteeMessage
 from tetrarch.ethereum.spec.proposals import sign_proposal
 from tetrarch.observability.logs import Log
 from tetrarch.output import Output
@@ -92,10 +92,8 @@ class Broadcaster:
                 items = await self._aggregates(signed_set)
             case DutyType.SYNC_CONTRIBUTION:
                 items = await self._contributions(signed_set)
-            case DutyType.EXIT:
-                items = await self._exits(signed_set)
             case _:
-                return  # a reveal goes into a block, a proof into an aggregate
+                return  # a reveal goes into a block; exits and registrations wait for their time
         await self.submitted.emit(replace(signed_set, items=items))
 
     async def _attestations(self, signed_set: SignedDataSet) -> tuple[SignedData, ...]:
@@ -140,7 +138,11 @@ class Broadcaster:
 
     async def _sync_messages(self, signed_set: SignedDataSet) -> tuple[SignedData, ...]:
         definitions = (await self._definitions.get_duty_definition(signed_set.duty)).definitions
-        indices = {each.pubkey: each.validator_index for each in definitions}
+        indices = {
+            each.pubkey: each.validator_index
+            for each in definitions
+            if isinstance(each, SyncCommitteeDefinition)
+        }
         messages, items = [], []
         for signed in signed_set.items:
             if signed.pubkey in indices and isinstance(signed.payload, SyncMessagePayload):
@@ -175,14 +177,6 @@ class Broadcaster:
             if isinstance(signed.payload, ContributionPayload)
         )
         await _taken(signed_set.duty, self._beacon_node.submit_contributions(contributions))
-        return signed_set.items
-
-    async def _exits(self, signed_set: SignedDataSet) -> tuple[SignedData, ...]:
-        for signed in signed_set.items:
-            if isinstance(signed.payload, ExitPayload):
-                message = signed.payload.message
-                whole = SignedVoluntaryExit(message=message, signature=signed.signature)
-                await _taken(signed_set.duty, self._beacon_node.submit_exit(whole))
         return signed_set.items
 
 

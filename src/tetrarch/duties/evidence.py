@@ -50,6 +50,7 @@ class Sources:
     aggregated: AggSigDB
     history: History
     payees: Mapping[PubKey, bytes] = field(default_factory=dict)  # where blocks pay their fees
+    former_payee: Callable[[PubKey], bytes | None] = lambda _pubkey: None  # and may pay for a while
     builder_api: bool = True
 
 
@@ -89,6 +90,7 @@ class Evidence:
             facts,
             randao=await self._valid_randao(data_set),
             payee=self._sources.payees.get(item.pubkey),
+            former_payee=self._sources.former_payee(item.pubkey),
             builder_api=self._sources.builder_api,
         )
 

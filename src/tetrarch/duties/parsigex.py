@@ -14,7 +14,7 @@ from tetrarch.duties.partials_codec import decode_partials, encode_partials
 from tetrarch.duties.payload_codec import PartialsInvalid
 from tetrarch.duties.plausible import belongs, names_another
 from tetrarch.duties.ports import GroupKeys
-from tetrarch.duties.timing import may_speak_of, start_slot
+from tetrarch.duties.timing import LASTING_TYPES, may_speak_of, start_slot
 from tetrarch.duties.types import Duty, PartialSet, ShareIndex
 from tetrarch.errors import PeerFault
 from tetrarch.ethereum.spec.chain import ChainSpec
@@ -62,8 +62,14 @@ class ParSigEx:
         self._bus.broadcast(Topic.PARTIAL_SIGNATURES, encode_partials(partial_set, answer=False))
 
     async def resend(self, slot: int) -> None:
-        """Every slot: send again what peers may still need for duties of earlier slots."""
+        """Every slot: send again what peers may still need for duties of earlier slots.
+
+        Exits and registrations may wait for other operators for days: once an epoch will do.
+        """
+        epoch_begins = slot % self._chain.slots_per_epoch == 0
         for duty in self._own.open_duties(aggregated=False):
+            if duty.type in LASTING_TYPES and not epoch_begins:
+                continue
             mine = self._mine(duty)
             if start_slot(duty) < slot and mine is not None:
                 await self.broadcast(mine)

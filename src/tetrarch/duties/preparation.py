@@ -64,8 +64,9 @@ class Preparation:
         chain: ChainSpec,
         log: Log,
     ) -> None:
+        """``fee_recipients`` is looked up each epoch: registrations change it."""
         self._beacon_node = beacon_node
-        self._fee_recipients = dict(fee_recipients)
+        self._fee_recipients = fee_recipients
         self._chain = chain
         self._log = log
 

@@ -132,7 +132,11 @@ class ProofFetcher:
         heads = await sync_heads(self.aggregated, duty.slot)
         known: dict[tuple[int, bytes], SyncCommitteeContribution | None] = {}
         items: list[UnsignedData] = []
-        members = {d.pubkey: d for d in definition_set.definitions}
+        members = {
+            each.pubkey: each
+            for each in definition_set.definitions
+            if isinstance(each, SyncCommitteeDefinition)
+        }
         for (pubkey, subcommittee_index), proof in sorted(selected.drawn.items()):
             head = heads.get(pubkey)
             if head is None:

@@ -19,7 +19,6 @@ from tetrarch.output import Handler
 SUBMITTED_TYPES = (
     DutyType.PROPOSER,
     DutyType.ATTESTER,
-    DutyType.EXIT,
     DutyType.AGGREGATOR,
     DutyType.SYNC_MESSAGE,
     DutyType.SYNC_CONTRIBUTION,

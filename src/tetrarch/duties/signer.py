@@ -15,12 +15,16 @@ from tetrarch.duties.types import (
     Duty,
     DutyDefinition,
     DutyType,
+    ExitDefinition,
+    ExitPayload,
     PartialSet,
     PartialSignature,
     Payload,
     ProposalPayload,
     PubKey,
     RandaoPayload,
+    RegistrationDefinition,
+    RegistrationPayload,
     SelectionPayload,
     SyncCommitteeDefinition,
     SyncHead,
@@ -37,6 +41,7 @@ from tetrarch.duties.types import (
 from tetrarch.enclave.ports import Approved
 from tetrarch.errors import Transient, invariant
 from tetrarch.ethereum.spec.chain import ChainSpec
+from tetrarch.ethereum.spec.messages import VoluntaryExit
 from tetrarch.ethereum.spec.selection import subcommittees_of
 from tetrarch.observability.logs import Log
 from tetrarch.output import Output
@@ -98,6 +103,17 @@ def _scheduled(definition: DutyDefinition, duty: Duty, chain: ChainSpec) -> tupl
                 for index in subcommittees
             )
         case _:
+            return _asked_for(definition)
+
+
+def _asked_for(definition: DutyDefinition) -> tuple[Payload, ...]:
+    """What this node's operator asked for, whole as it is."""
+    match definition:
+        case ExitDefinition(epoch=epoch, validator_index=index):
+            return (ExitPayload(message=VoluntaryExit(epoch=epoch, validator_index=index)),)
+        case RegistrationDefinition(message=message):
+            return (RegistrationPayload(message=message),)
+        case _:
             return ()
 
 
@@ -130,7 +146,10 @@ class Signer:
         await self._sign(data_set.duty, wanted)
 
     async def sign_scheduled(self, definition_set: DefinitionSet) -> None:
-        """Sign what needs no data: randao reveals and selection proofs. Other duties pass by."""
+        """Sign what needs no data: randao reveals, selection proofs, what the operator asked for.
+
+        Other duties pass by.
+        """
         duty = definition_set.duty
         wanted = tuple(
             (each.pubkey, payload)

@@ -63,14 +63,21 @@ _UNDECIDED = frozenset(
     {
         DutyType.RANDAO,
         DutyType.EXIT,
+        DutyType.BUILDER_REGISTRATION,
         DutyType.PREPARE_AGGREGATOR,
         DutyType.SYNC_MESSAGE,
         DutyType.PREPARE_SYNC_CONTRIBUTION,
     }
 )
-# A randao reveal and its like end in AggSigDB: nothing is submitted.
+# A randao reveal and its like end in AggSigDB: nothing is submitted, or at another time.
 _ENDS_AT_AGGREGATED = frozenset(
-    {DutyType.RANDAO, DutyType.PREPARE_AGGREGATOR, DutyType.PREPARE_SYNC_CONTRIBUTION}
+    {
+        DutyType.RANDAO,
+        DutyType.EXIT,
+        DutyType.BUILDER_REGISTRATION,
+        DutyType.PREPARE_AGGREGATOR,
+        DutyType.PREPARE_SYNC_CONTRIBUTION,
+    }
 )
 
 

@@ -33,6 +33,7 @@ from tetrarch.duties.payloads import (
 )
 from tetrarch.errors import InputInvalid
 from tetrarch.ethereum.spec.aggregates import AggregateAndProof, ContributionAndProof
+from tetrarch.ethereum.spec.messages import ValidatorRegistration
 from tetrarch.ethereum.spec.proposals import Proposal
 from tetrarch.ethereum.spec.values import AttestationData
 
@@ -48,6 +49,7 @@ __all__ = [
     "Duty",
     "DutyDefinition",
     "DutyType",
+    "ExitDefinition",
     "ExitPayload",
     "MatchedPartials",
     "MatchedSet",
@@ -59,6 +61,7 @@ __all__ = [
     "ProposerDefinition",
     "PubKey",
     "RandaoPayload",
+    "RegistrationDefinition",
     "RegistrationPayload",
     "SelectionPayload",
     "ShareIndex",
@@ -110,7 +113,36 @@ class SyncCommitteeDefinition:
     positions: tuple[int, ...]  # places in the sync committee; a validator can have several
 
 
-DutyDefinition: TypeAlias = AttesterDefinition | ProposerDefinition | SyncCommitteeDefinition
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExitDefinition:
+    """An exit that this node's operator asked for. ``slot`` is the first of its epoch."""
+
+    pubkey: PubKey
+    slot: int
+    validator_index: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrationDefinition:
+    """A builder registration that this node's operator asked for."""
+
+    slot: int  # the one that its timestamp lies in
+    message: ValidatorRegistration
+
+    @property
+    def pubkey(self) -> PubKey:
+        """The validator's root key."""
+        return PubKey(self.message.pubkey)
+
+
+DutyDefinition: TypeAlias = (
+    AttesterDefinition
+    | ProposerDefinition
+    | SyncCommitteeDefinition
+    | ExitDefinition
+    | RegistrationDefinition
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

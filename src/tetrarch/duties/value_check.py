@@ -42,6 +42,7 @@ class Facts:
     ``view``         our own beacon node's attestation data of the slot.
     ``randao``       the group's verified randao reveal (96 bytes) for the slot's proposer.
     ``payee``        where the proposer's block must pay its fees (20 bytes).
+    ``former_payee`` an address that it may pay instead, just after a change.
     ``votes``        what the cluster attests to in the slot, by validator.
     ``heads``        what the cluster's sync committee members vote for in the slot, 32 bytes.
     ``proofs``       of which (validator, sub-index) the value's selection proof is the group's.
@@ -54,6 +55,7 @@ class Facts:
     view: AttestationData | None = None
     randao: bytes | None = None
     payee: bytes | None = None
+    former_payee: bytes | None = None
     builder_api: bool = True
     votes: Mapping[PubKey, AttestationData] = field(default_factory=dict)
     heads: Mapping[PubKey, bytes] = field(default_factory=dict)
@@ -173,7 +175,7 @@ def _proposal_refusal(
             "block carries another randao reveal",
         ),
         (proposal.blinded and not facts.builder_api, "block is blinded, and no builder is asked"),
-        (pays_another(proposal, facts.payee), "block pays its fees to another address"),
+        (_pays_neither(proposal, facts), "block pays its fees to another address"),
     )
 
 
@@ -227,6 +229,12 @@ def _contribution_refusal(
         (not drawn, "validator was not drawn to aggregate"),
         ((item.pubkey, item.sub_index) not in facts.proofs, "selection proof is not the group's"),
     )
+
+
+def _pays_neither(proposal: Proposal, facts: Facts) -> bool:
+    if not pays_another(proposal, facts.payee):
+        return False
+    return facts.former_payee is None or pays_another(proposal, facts.former_payee)
 
 
 def pays_another(proposal: Proposal, payee: bytes | None) -> bool:

@@ -12,9 +12,12 @@ from tetrarch.duties.agreement import Agreement
 from tetrarch.duties.broadcaster import Broadcaster
 from tetrarch.duties.deadline import Deadlines
 from tetrarch.duties.dutydb import DutyDB
+from tetrarch.duties.exits import Exits
 from tetrarch.duties.fetcher import Fetcher
 from tetrarch.duties.parsigdb import ParSigDB
 from tetrarch.duties.parsigex import ParSigEx
+from tetrarch.duties.registrations import Registrations
+from tetrarch.duties.requested import Requested
 from tetrarch.duties.scheduler import Scheduler
 from tetrarch.duties.sigagg import SigAgg
 from tetrarch.duties.signer import Signer
@@ -66,6 +69,9 @@ class Components:
     sigagg: SigAgg
     aggsigdb: AggSigDB
     broadcaster: Broadcaster
+    requested: Requested
+    exits: Exits
+    registrations: Registrations
     deadlines: Deadlines
 
 
@@ -84,6 +90,7 @@ def wire(c: Components, *, on: Decorate = plain) -> None:
     c.agreement.decided.subscribe(on("consensus>dutydb.store", c.dutydb.store))  # durable first
     if c.signer is not None:
         c.scheduler.duties.subscribe(on("scheduler>signer.sign_scheduled", c.signer.sign_scheduled))
+        c.requested.duties.subscribe(on("requested>signer.sign_scheduled", c.signer.sign_scheduled))
         c.fetcher.heads.subscribe(on("fetcher>signer.sign_head", c.signer.sign_head))
         c.agreement.decided.subscribe(on("consensus>signer.sign", c.signer.sign))
         c.signer.signed.subscribe(on("signer>parsigdb.store_internal", c.parsigdb.store_internal))
@@ -100,9 +107,15 @@ def wire(c: Components, *, on: Decorate = plain) -> None:
     c.sigagg.aggregated.subscribe(on("sigagg>broadcaster.broadcast", c.broadcaster.broadcast))
     c.sigagg.aggregated.subscribe(on("sigagg>aggsigdb.store", c.aggsigdb.store))
     c.aggsigdb.stored.subscribe(on("aggsigdb>parsigdb.mark_aggregated", c.parsigdb.mark_aggregated))
+    c.aggsigdb.stored.subscribe(on("aggsigdb>exits.keep", c.exits.keep))
+    c.aggsigdb.stored.subscribe(on("aggsigdb>registrations.adopt", c.registrations.adopt))
     c.broadcaster.submitted.subscribe(
         on("broadcaster>aggsigdb.note_submitted", c.aggsigdb.note_submitted)
     )
+    c.exits.submitted.subscribe(on("exits>aggsigdb.note_submitted", c.aggsigdb.note_submitted))
     c.sigagg.rejected.subscribe(on("sigagg>parsigdb.reject", c.parsigdb.reject))
     c.deadlines.expired.subscribe(c.parsigdb.expire)
     c.scheduler.slots.subscribe(c.parsigex.resend)
+    c.scheduler.slots.subscribe(c.exits.submit_due)
+    if c.signer is not None:
+        c.scheduler.slots.subscribe(c.requested.start_due)

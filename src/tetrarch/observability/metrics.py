@@ -80,6 +80,12 @@ METRICS: tuple[MetricDeclaration, ...] = (
         ("type", "outcome", "reason"),
     ),
     MetricDeclaration(
+        "lasting_duties_total",
+        _C,
+        "Exits and builder registrations, by what became of them.",
+        ("type", "outcome"),
+    ),
+    MetricDeclaration(
         "duty_step_seconds",
         _H,
         "From a duty's start to each of its steps.",

@@ -97,6 +97,7 @@ class SimBeaconNode:
         self._node = node
         self._label = label
         self._blocks = 0
+        self._recipients: dict[int, bytes] = {}
         self._clock = clock
         self._rng = rng
 
@@ -240,7 +241,8 @@ class SimBeaconNode:
             raise BeaconNodeUnreachable("produce block", node=self._node, slot=request.slot)
         self._blocks += 1  # no two are equal: the mempool changes
         text = f"{self._label} number {self._blocks}"
-        return self._chain.block(request, position=position, text=text)
+        pays = self._recipients.get(FIRST_INDEX + position, bytes(20))
+        return self._chain.block(request, position=position, text=text, pays=pays)
 
     async def submit_attestations(
         self, fork: Fork, submissions: tuple[AttestationSubmission, ...]
@@ -292,8 +294,8 @@ class SimBeaconNode:
         self, registrations: tuple[SignedValidatorRegistration, ...]
     ) -> None:
         """See ``BeaconNode``."""
-        del registrations
-        await self._answer()
+        await self._answer(error_rate=self.faults.submit_error_rate)
+        self._chain.registered += ((self._node, each) for each in registrations)
 
     async def publish_block(self, signed: SignedProposal) -> None:
         """See ``BeaconNode``."""
@@ -326,8 +328,8 @@ class SimBeaconNode:
 
     async def prepare_beacon_proposer(self, preparations: tuple[ProposerPreparation, ...]) -> None:
         """See ``BeaconNode``."""
-        del preparations
         await self._answer()
+        self._recipients.update((each.validator_index, each.fee_recipient) for each in preparations)
 
     async def subscribe_committees(self, subscriptions: tuple[CommitteeSubscription, ...]) -> None:
         """See ``BeaconNode``."""

@@ -23,6 +23,7 @@ from tetrarch.ethereum.beacon_node.ports import (
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.ethereum.spec.domains import ForkActivation, ForkSchedule
 from tetrarch.ethereum.spec.forks import spec_types
+from tetrarch.ethereum.spec.messages import SignedValidatorRegistration
 from tetrarch.ethereum.spec.proposals import Proposal
 from tetrarch.ethereum.spec.values import AttestationData, Checkpoint, Fork
 from tetrarch.sim.loop import EPOCH_S
@@ -57,6 +58,9 @@ class SimChain:
     seed: int
     pubkeys: tuple[PubKey, ...]
     submissions: list[Submission] = field(default_factory=list)
+    registered: list[tuple[int, SignedValidatorRegistration]] = field(
+        default_factory=list
+    )  # by node
     taps: list[Callable[[Submission], None]] = field(default_factory=list)  # see each at once
 
     @property
@@ -165,13 +169,16 @@ class SimChain:
             target=Checkpoint(epoch=epoch, root=self.root(first, branch=branch)),
         )
 
-    def block(self, request: BlockRequest, *, position: int, text: str) -> Proposal:
+    def block(
+        self, request: BlockRequest, *, position: int, text: str, pays: bytes = bytes(20)
+    ) -> Proposal:
         """A block as a node would make it; ``text`` makes every node's differ."""
         types = spec_types(Fork.ELECTRA, "minimal")
         contents = types.BlockContents.default()
         body = contents.block.body.replace(
             randao_reveal=request.randao_reveal,
             graffiti=text.encode()[:32].ljust(32, b"\0"),
+            execution_payload=contents.block.body.execution_payload.replace(fee_recipient=pays),
         )
         block = contents.block.replace(
             slot=request.slot,

@@ -22,11 +22,13 @@ from tetrarch.duties.types import (
     AttestationPayload,
     Duty,
     DutyType,
+    ExitPayload,
     PartialSet,
     Payload,
     ProposalPayload,
     PubKey,
     RandaoPayload,
+    RegistrationPayload,
     SelectionPayload,
     ShareIndex,
     SignedDataSet,
@@ -47,6 +49,7 @@ from tetrarch.ethereum.spec.values import AttestationData
 from tetrarch.sim.chain import FIRST_INDEX, GENESIS_S, MAIN, SLOTS_PER_EPOCH, SimChain, Submission
 from tetrarch.sim.checkers import require
 from tetrarch.sim.sync_chain import COMMITTEE_LENGTH
+from tetrarch.sim.workflow_operator import was_asked
 from tetrarch.sim.workflow_profile import FIRST_SLOT, SLOT_S, Profile
 from tetrarch.storage.inline import InlineDatabase
 
@@ -133,6 +136,9 @@ class WorkflowCheckers:
 
     def note_signed(self, node: int, pubkey: PubKey, payload: Payload) -> None:
         """An honest node's enclave approved."""
+        if isinstance(payload, ExitPayload | RegistrationPayload):
+            asked = was_asked(self.profile, node, self.chain.pubkeys, pubkey, payload)
+            require(asked, "a node signs an exit only when its own operator asked", node=node)
         ledger = self.by_share.setdefault(node, NoSlashing(f"share of {node}"))
         ledger.note(pubkey, payload)
 
@@ -229,7 +235,16 @@ class WorkflowCheckers:
     # Liveness
 
     def is_calm(self, duty: Duty) -> bool:
-        """Whether all of ``duty`` lies after the heal, with a slot in between."""
+        """Whether all of ``duty`` lies after the heal, with a slot in between.
+
+        While nodes learn of a new fee recipient, in the epoch after the heal, leaders can differ
+        in whom a block pays: it takes more rounds than a block has.
+        """
+        if duty.type is DutyType.PROPOSER and self.profile.asks:
+            return (
+                GENESIS_S + duty.slot * SLOT_S
+                >= self.profile.heal_s + (SLOTS_PER_EPOCH + 1) * SLOT_S
+            )
         return GENESIS_S + duty.slot * SLOT_S >= self.profile.heal_s + SLOT_S
 
     def note_heal(self, databases: Mapping[int, InlineDatabase]) -> None:
@@ -256,6 +271,8 @@ class WorkflowCheckers:
         """After the heal every honest node has submitted every duty in time."""
         in_time: set[tuple[int, Duty, PubKey]] = set()  # looked up only
         for submission in self.chain.submissions:
+            if submission.duty.type is DutyType.EXIT:
+                continue  # see ``workflow_asked``
             start_s = GENESIS_S + submission.duty.slot * SLOT_S
             if submission.at_s <= start_s + IN_TIME_S[submission.duty.type]:
                 in_time.add((submission.node, submission.duty, submission.pubkey))

@@ -25,6 +25,7 @@ from tetrarch.sim.model_crypto import DealtKeys, SimCompute
 from tetrarch.sim.qbft_world import CLUSTER_ID, Blames
 from tetrarch.sim.trace import Trace
 from tetrarch.sim.workflow_checkers import WorkflowCheckers
+from tetrarch.sim.workflow_operator import OLD_RECIPIENT, SimOperator
 from tetrarch.sim.workflow_profile import Profile
 from tetrarch.storage.inline import InlineDatabase
 from tetrarch.supervision import Supervisor
@@ -71,6 +72,9 @@ class SimNode:
             rng=Random(f"{setting.seed}/beacon/{label}"),
         )
         self.beacon_node.faults = profile.beacon[index]
+        self.operator = SimOperator(
+            tuple(ask for ask in profile.asks if ask.node == index), setting.chain.pubkeys
+        )
         self._lives = 0
         self._crashed = False
 
@@ -141,8 +145,13 @@ class SimNode:
 
     def _build(self, bus: MessageBus, tasks: Supervisor, enclave: InlineEnclave) -> Node:
         setting, index = self._setting, self.index
+        asked = bool(setting.profile.asks)
         shape = NodeShape(
-            chain=setting.chain.spec, keys=setting.keys.public[index], cluster_id=CLUSTER_ID
+            chain=setting.chain.spec,
+            keys=setting.keys.public[index],
+            cluster_id=CLUSTER_ID,
+            fee_recipients=dict.fromkeys(setting.chain.pubkeys, OLD_RECIPIENT) if asked else {},
+            builder_api=asked,
         )
         ports = NodePorts(
             beacon_node=self.beacon_node,
@@ -157,6 +166,7 @@ class SimNode:
             observer=Blames(index, setting.profile.honest),
             log=_TraceLog(self),
             on_report=self._note_report,
+            operator=self.operator,
         )
         node = setting.build(shape, ports, signing=_Signing(self, enclave))
         if self._honest:

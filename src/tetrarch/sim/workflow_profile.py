@@ -1,6 +1,6 @@
 """What a seed decides before a run of the whole workflow: its size, its faults, its liars."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 
@@ -28,6 +28,7 @@ SELECTIVE_SHARE = 0.15  # of the seeds with liars
 SELECTIVE_VALIDATORS = 12  # so that many slots have several
 DEAF_SHARE = 0.15  # of the seeds: beacon nodes that hardly take anything until the heal
 DEAF_ERROR_RATE = 0.95
+ASKING_SHARE = 0.3  # of the seeds: operators ask for an exit and a registration
 _KINDS = (Kind.LIAR, Kind.LIAR, Kind.TAMPER, Kind.TAMPER, Kind.TWINS, Kind.SILENT)
 
 
@@ -56,6 +57,23 @@ class FullDisk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """The operator of ``node`` asks at ``at_s`` for an exit or a registration.
+
+    ``epoch`` is the exit's, and ``timestamp_s`` (of the run) the registration's, None for the other.
+    ``too_few`` says that fewer than a threshold of operators ever ask for it.
+    """
+
+    node: int
+    at_s: float
+    position: int  # which validator
+    epoch: int | None = None
+    broadcast: bool = False
+    timestamp_s: int | None = None
+    too_few: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """All that a seed draws before a run. Times are seconds of the run."""
 
@@ -70,6 +88,7 @@ class Profile:
     crashes: tuple[Crash, ...]
     partitions: tuple[tuple[int, int, float], ...]  # source, target, from when until the heal
     full_disks: tuple[FullDisk, ...]
+    asks: tuple[Ask, ...]
 
     @property
     def threshold(self) -> int:
@@ -121,7 +140,34 @@ def draw(seed: int) -> Profile:
         crashes=_crashes(rng, honest, heal_s),
         partitions=_partitions(rng, node_count, heal_s),
         full_disks=_full_disks(rng, honest, heal_s),
+        asks=_asks(seed, node_count, honest, validator_count, heal_s),
     )
+
+
+def _asks(
+    seed: int, node_count: int, honest: list[int], validator_count: int, heal_s: float
+) -> tuple[Ask, ...]:
+    """An exit and a registration that all ask for, and an exit that too few ask for.
+
+    Drawn apart, so that the other seeds' runs do not depend on it.
+    """
+    rng = Random(f"{seed}/asks")
+    if rng.random() >= ASKING_SHARE:
+        return ()
+    position, epoch = rng.randrange(validator_count), FIRST_EPOCH - rng.choice([0, 0, 50])
+    timestamp_s = int(rng.uniform(2, heal_s / 2))
+    asks: list[Ask] = []
+    for node in range(node_count):
+        at_s = rng.uniform(0, heal_s)
+        broadcast = rng.random() < 0.6
+        asks.append(Ask(node=node, at_s=at_s, position=position, epoch=epoch, broadcast=broadcast))
+        at_s = rng.uniform(timestamp_s, heal_s)
+        asks.append(Ask(node=node, at_s=at_s, position=position, timestamp_s=timestamp_s))
+    few = quorum(node_count) - 1 - (node_count - len(honest))
+    for node in honest[: max(few, 0)]:
+        lonely = Ask(node=node, at_s=1, position=position, epoch=epoch - 1, broadcast=True)
+        asks.append(replace(lonely, too_few=True))
+    return tuple(asks)
 
 
 def _beacon_faults(

@@ -26,6 +26,7 @@ from tetrarch.sim.model_crypto import deal
 from tetrarch.sim.network import SimNetwork
 from tetrarch.sim.qbft_world import CLUSTER_ID
 from tetrarch.sim.trace import Trace
+from tetrarch.sim.workflow_asked import check_asked
 from tetrarch.sim.workflow_checkers import RESUMED_SLOTS, WorkflowCheckers
 from tetrarch.sim.workflow_liars import SpoilingBus, WorkflowLiar, split
 from tetrarch.sim.workflow_node import BuildNode, Setting, SimNode
@@ -36,6 +37,7 @@ INSTANCES_MAX = 2 * (SLOTS_PER_EPOCH + 4)  # attestations and aggregates live fo
 # Attestations and their aggregates live for an epoch, selection proofs for two and are made ahead.
 OPEN_DUTIES_MAX = 2 * (SLOTS_PER_EPOCH + 4) + 2 * (2 * SLOTS_PER_EPOCH + PREPARED_SLOTS_AHEAD + 2)
 LYING_INSTANCES_MAX = 16
+ASKED_DUTIES_MAX = 3  # exits and registrations that operators ask for
 # Liars may speak of duties of nine kinds, up to two epochs ahead.
 LYING_DUTIES_MAX = 3 * 9 * SLOTS_PER_EPOCH
 WAITERS_MAX = 24  # selection proofs that never come, for each slot and validator
@@ -109,6 +111,8 @@ class WorkflowWorld:
             self.checkers.check_resumed(databases)
             await asyncio.sleep(self.profile.end_s - asyncio.get_running_loop().time())
             self.checkers.check_liveness()
+            operators = {index: node.operator for index, node in self._nodes.items()}
+            check_asked(self.checkers, operators)
             self._check_memory()
             work.cancel()
 
@@ -145,7 +149,7 @@ class WorkflowWorld:
                 (
                     "open duties are bounded",
                     open_count,
-                    OPEN_DUTIES_MAX + bool(liars) * LYING_DUTIES_MAX,
+                    OPEN_DUTIES_MAX + ASKED_DUTIES_MAX + bool(liars) * LYING_DUTIES_MAX,
                 ),
                 ("waiters are bounded", parts.aggsigdb.waiting_count, WAITERS_MAX),
             ):

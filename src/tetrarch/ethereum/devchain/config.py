@@ -14,6 +14,7 @@ GWEI_PER_ETH = 10**9
 FORKS = (Fork.ALTAIR, Fork.DENEB, Fork.ELECTRA, Fork.FULU)
 VALIDATORS_MAX = 65_536
 SLOT_MS_MAX = 600_000
+EPOCHS_MAX = 1 << 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +99,7 @@ class DevChainConfig:
     self_run: tuple[int, ...] = ()
     sync_members: tuple[int, ...] = ()
     builder: bool = False
+    exit_after_epochs: int = 64  # the specification's SHARD_COMMITTEE_PERIOD
     faults: Faults = field(default_factory=Faults)
     host: str = "127.0.0.1"
     port: int = 0  # 0: any free one
@@ -109,6 +111,8 @@ class DevChainConfig:
             raise ConfigInvalid("configure chain", field="validators", maximum=VALIDATORS_MAX)
         if not 100 <= self.slot_duration_ms <= SLOT_MS_MAX:
             raise ConfigInvalid("configure chain", field="slot duration", maximum_ms=SLOT_MS_MAX)
+        if not 0 <= self.exit_after_epochs <= EPOCHS_MAX:
+            raise ConfigInvalid("configure chain", field="exit after", maximum=EPOCHS_MAX)
         for name in ("self_run", "sync_members"):
             outside = [each for each in getattr(self, name) if not 0 <= each < self.validators]
             if outside:
@@ -116,4 +120,7 @@ class DevChainConfig:
 
     def constants(self) -> ChainConstants:
         """The chain's run-time constants."""
-        return ChainConstants(slot_duration_ms=self.slot_duration_ms)
+        return ChainConstants(
+            slot_duration_ms=self.slot_duration_ms,
+            shard_committee_period=self.exit_after_epochs,
+        )
