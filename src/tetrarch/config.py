@@ -145,6 +145,7 @@ class NodeConfig(_Section, frozen=True):
     signing: SigningSource = SigningSource.ENCLAVE
     builder_api: bool = False
     attest_on_head: bool = True  # once the slot's block is there, not only after a third of it
+    nickname: Annotated[str, msgspec.Meta(max_length=32)] = ""  # what peers see
     graffiti: Annotated[str, msgspec.Meta(max_length=32)] = "tetrarch"
     beacon_node: BeaconNodeConfig = BeaconNodeConfig()
     mesh: MeshConfig = MeshConfig()

@@ -16,6 +16,7 @@ from pathlib import Path
 from tetrarch import __version__
 from tetrarch.api.instruments import Instruments
 from tetrarch.beacon_access import await_chain, open_beacon_nodes
+from tetrarch.build_info import git_commit
 from tetrarch.clock import Clock, SystemClock
 from tetrarch.cluster.load import load_cluster, load_identity
 from tetrarch.cluster.types import Cluster, ClusterOperator
@@ -31,7 +32,14 @@ from tetrarch.errors import ConfigInvalid
 from tetrarch.ethereum.beacon_nodes.chain_identity import OurChain
 from tetrarch.network.mesh import Mesh, MeshSettings
 from tetrarch.network.peer import PeerIdentity
-from tetrarch.node import SCHEMAS, Node, NodePorts, NodeShape, SubmitterPorts
+from tetrarch.node import (
+    SCHEMAS,
+    Node,
+    NodeDescription,
+    NodePorts,
+    NodeShape,
+    SubmitterPorts,
+)
 from tetrarch.observability.logs import Log
 from tetrarch.operator_files import OperatorFolder
 from tetrarch.signing_source import SourceSetting, signing_source
@@ -154,6 +162,8 @@ class _Launch:
             observer=self.seen.consensus,
             log=log,
             on_report=self.seen.count_report,
+            on_peer_info=self.seen.peers.note,
+            on_agreement=self.seen.peers.note_agreement,
             on_edge=watch.around,
             operator=OperatorFolder(self.folder, compute, log),
             count_lasting=self.seen.count_lasting,
@@ -164,6 +174,12 @@ class _Launch:
             cluster_id=self.cluster.lock_hash,
             fee_recipients={v.pubkey: v.fee_recipient for v in self.cluster.validators},
             builder_api=config.builder_api,
+            description=NodeDescription(
+                version=f"tetrarch/{__version__}",
+                git_commit=git_commit(),
+                nickname=config.nickname,
+                signing=config.signing.value,
+            ),
             graffiti=config.graffiti.encode()[:32].ljust(32, b"\0"),
             attest_on_head=config.attest_on_head,
             registrations={v.pubkey: v.registration.signed() for v in self.cluster.validators},
@@ -271,6 +287,7 @@ class _Launch:
             listen_port=config.mesh.listen_port or own_port,
             builder_api=config.builder_api,
             version=f"tetrarch/{__version__}",
+            nickname=config.nickname,
             clock_offset_max_s=config.mesh.clock_offset_ms_max / 1000,
         )
         return Mesh(

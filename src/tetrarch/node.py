@@ -11,10 +11,11 @@ from functools import partial
 from tetrarch.clock import Clock
 from tetrarch.consensus.codec import Codec, Identity
 from tetrarch.consensus.driver import Consensus
-from tetrarch.consensus.messages import faulty_max
+from tetrarch.consensus.messages import faulty_max, quorum
 from tetrarch.consensus.ports import ConsensusPorts, Decided, DutyTimes, Observer, Undecided
+from tetrarch.consensus.priority import PriorityCodec
 from tetrarch.consensus.timers import RoundTimes
-from tetrarch.duties import aggsigdb, dutydb, parsigdb, slashing, votelog
+from tetrarch.duties import aggsigdb, dutydb, info_sync, parsigdb, slashing, votelog
 from tetrarch.duties.aggsigdb import AggSigDB
 from tetrarch.duties.agreement import DECIDED_TYPES, Agreement
 from tetrarch.duties.broadcaster import Broadcaster
@@ -22,8 +23,10 @@ from tetrarch.duties.deadline import Deadlines
 from tetrarch.duties.dutydb import DutyDB
 from tetrarch.duties.evidence import Sources
 from tetrarch.duties.exits import Exits
+from tetrarch.duties.features import Agreed
 from tetrarch.duties.fetcher import BlockSettings, Fetcher
 from tetrarch.duties.group_crypto import GroupCrypto
+from tetrarch.duties.info_sync import Agenda, InfoSync, OwnAbilities
 from tetrarch.duties.keys import ClusterKeys
 from tetrarch.duties.parsigdb import ParSigDB
 from tetrarch.duties.parsigex import ParSigEx
@@ -50,12 +53,21 @@ from tetrarch.errors import Transient
 from tetrarch.ethereum.beacon_node.ports import BeaconNode
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.ethereum.spec.messages import SignedValidatorRegistration
+from tetrarch.network.peer_info import PeerInfo, PeerInfos
 from tetrarch.network.ports import MessageBus
 from tetrarch.network.requests import Requests
+from tetrarch.network.versions import CURRENT, Versions
 from tetrarch.observability.logs import Log
 from tetrarch.output import Handler
 
-SCHEMAS = (dutydb.SCHEMA, parsigdb.SCHEMA, aggsigdb.SCHEMA, votelog.SCHEMA, slashing.SCHEMA)
+SCHEMAS = (
+    dutydb.SCHEMA,
+    parsigdb.SCHEMA,
+    aggsigdb.SCHEMA,
+    votelog.SCHEMA,
+    slashing.SCHEMA,
+    info_sync.SCHEMA,
+)
 
 WARMED_AT_ONCE = 16
 
@@ -63,6 +75,7 @@ WARMED_AT_ONCE = 16
 BACKGROUND_EDGES = frozenset(
     {
         "scheduler>fetcher.fetch",
+        "scheduler>info_sync.negotiate",
         "scheduler>signer.sign_scheduled",
         "requested>signer.sign_scheduled",
         "fetcher>signer.sign_head",
@@ -78,7 +91,9 @@ STEPS = {
     "requested>signer.sign_scheduled": Step.SCHEDULED,
     "fetcher>consensus.propose": Step.FETCHED,
     "fetcher>signer.sign_head": Step.FETCHED,
+    "info_sync>consensus.propose_ballot": Step.FETCHED,
     "consensus>dutydb.store": Step.DECIDED,
+    "consensus>info_sync.store": Step.DECIDED,
     "signer>parsigdb.store_internal": Step.SIGNED,
     "validator_api>parsigdb.store_internal": Step.SIGNED,
     "parsigex>parsigdb.store_external": Step.EXCHANGED,
@@ -103,9 +118,21 @@ class NodePorts:
     observer: Observer
     log: Log
     on_report: Callable[[DutyReport], None] = lambda _report: None
+    on_agreement: Callable[[Agreed], None] = lambda _agreed: None
+    on_peer_info: Callable[[int, PeerInfo], None] = lambda _peer, _info: None
     on_edge: Decorate = plain  # around the work of each edge, each attempt anew: timing, tracing
     operator: OperatorPort = field(default_factory=NoOperator)
     count_lasting: Count = lambda _kind, _outcome, _count: None  # exits and registrations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeDescription:
+    """What the node tells its peers of itself, for people to read."""
+
+    version: str = ""
+    git_commit: str = ""
+    nickname: str = ""
+    signing: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,10 +143,12 @@ class NodeShape:
     keys: ClusterKeys
     cluster_id: bytes  # the lock hash, 32 bytes
     fee_recipients: Mapping[PubKey, bytes] = field(default_factory=dict)  # zero: none is set
-    builder_api: bool = False
+    builder_api: bool = False  # what this node wants; builders are asked if all do
     graffiti: bytes = bytes(32)
     attest_on_head: bool = False
     registrations: Mapping[PubKey, SignedValidatorRegistration] = field(default_factory=dict)
+    versions: Versions = CURRENT
+    description: NodeDescription = NodeDescription()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,14 +178,16 @@ class Node:
         self._log = ports.log
         chain, clock = shape.chain, ports.clock
         self.tracker = Tracker(chain=chain, clock=clock, log=ports.log.bind(topic="tracker"))
-        self.components = _components(shape, ports, signing, build_submitter)
+        self.requests = Requests(ports.bus, entropy=ports.entropy, log=ports.log)
+        self.peer_infos = _peer_infos(shape, ports, self.requests)
+        features = _info_sync(shape, ports, self.requests, self.peer_infos)
+        self.components = _components(shape, ports, features, signing, build_submitter)
         self._preparation = Preparation(
             beacon_node=ports.beacon_node,
             fee_recipients=shape.fee_recipients,
             chain=chain,
             log=ports.log,
         )
-        self.requests = Requests(ports.bus, entropy=ports.entropy, log=ports.log)
         self.votes = DurableVoteLog(storage=ports.storage)
         self.consensus = Consensus(self._consensus_ports())
         self.components.agreement.use(self.consensus)
@@ -171,12 +202,19 @@ class Node:
         wire(self.components, on=self._decorate)
         self._connect()
 
+    @property
+    def features(self) -> InfoSync:
+        """What the cluster has agreed on."""
+        return self.components.info_sync
+
     async def load(self) -> None:
         """After a (re)start: take up what is on disk, before any worker runs."""
         c = self.components
         await c.parsigdb.load()
         await c.exits.load(c.aggsigdb)
         await c.registrations.load(c.aggsigdb)
+        await self.features.load()
+        self._ports.on_agreement(self.features.agreed)
 
     def start(self) -> None:
         """Start every worker; they run until the spawner's owner stops them."""
@@ -191,10 +229,12 @@ class Node:
         spawn(c.scheduler.run(), name="scheduler")
         if self.shape.registrations or self.shape.builder_api:
             spawn(c.registrations.run(), name="registrations")
+        spawn(self.peer_infos.run(), name="peer-info")
 
     def peer_connected(self, peer: int) -> None:
         """The bus says that ``peer`` is there (again): send it what it may have missed."""
         self.components.parsigex.greet(peer)
+        self._ports.spawner.spawn(self.peer_infos.ask(peer), name=f"peer-info-{peer}")
 
     # --- inside ------------------------------------------------------------------------------
 
@@ -205,7 +245,8 @@ class Node:
             starts_s=lambda duty: start_s(duty, chain),
             ends_s=lambda duty: deadline_s(duty, chain),
             may_speak_of=lambda duty: (
-                duty.type in DECIDED_TYPES and may_speak_of(duty, chain, now_s=clock.wall_s())
+                (duty.type in DECIDED_TYPES and may_speak_of(duty, chain, now_s=clock.wall_s()))
+                or self.components.info_sync.is_due(duty)
             ),
             rounds=RoundTimes.for_slot(chain.slot_duration_ms / 1000),
         )
@@ -261,6 +302,7 @@ class Node:
         self.consensus.undecided.subscribe(self._on_undecided)
         c.agreement.decision.subscribe(self._on_decision)
         c.dutydb.stored.subscribe(self._tracks(Step.STORED))
+        c.info_sync.agreements.subscribe(self._on_agreement)
         c.broadcaster.submitted.subscribe(self._tracks(Step.SUBMITTED))
         c.parsigdb.accepted.subscribe(self._on_accepted)
         c.sigagg.verified.subscribe(self._on_accepted)  # late ones, once they are verified
@@ -278,6 +320,10 @@ class Node:
 
     async def _on_decision(self, decided: Decided) -> None:
         self.tracker.decision(decided.duty, round_number=decided.round, leader=decided.leader)
+
+    async def _on_agreement(self, agreed: Agreed) -> None:
+        self.tracker.passed(Duty(agreed.slot, DutyType.INFO_SYNC), Step.STORED)
+        self._ports.on_agreement(self.features.agreed)
 
     async def _on_idle(self, duty: Duty) -> None:
         self.tracker.nothing_due(duty)
@@ -318,6 +364,7 @@ class Node:
             "parsigdb": c.parsigdb.delete_before,
             "aggsigdb": c.aggsigdb.delete_before,
             "votes": self.votes.delete_before,
+            "info_sync": c.info_sync.delete_before,
         }
         try:
             for name, delete_before in stores.items():
@@ -329,9 +376,52 @@ class Node:
             self._log.warning("retention_postponed", reason=str(error))
 
 
+def _peer_infos(shape: NodeShape, ports: NodePorts, requests: Requests) -> PeerInfos:
+    described, versions = shape.description, shape.versions
+    own = PeerInfo(
+        version=described.version,
+        git_commit=described.git_commit,
+        started_s=max(int(ports.clock.wall_s()), 0),
+        lock_hash=shape.cluster_id,
+        builder_api=shape.builder_api,
+        signing=described.signing,
+        nickname=described.nickname,
+        protocol_min=versions.protocol_min,
+        protocol=versions.protocol,
+        features=versions.features,
+    )
+    log = ports.log.bind(topic="peerinfo")
+    return PeerInfos(own, requests, peers=ports.bus.peers, log=log, on_info=ports.on_peer_info)
+
+
+def _info_sync(
+    shape: NodeShape, ports: NodePorts, requests: Requests, peer_infos: PeerInfos
+) -> InfoSync:
+    node_count = shape.keys.share_count
+    return InfoSync(
+        own=OwnAbilities(
+            versions=shape.versions,
+            builder_api=shape.builder_api,
+            own_index=ports.bus.own_index,
+            node_count=node_count,
+            needed=quorum(node_count),
+            complete_rounds=faulty_max(node_count),
+        ),
+        codec=PriorityCodec(
+            identity=ports.identity, cluster_id=shape.cluster_id, node_count=node_count
+        ),
+        requests=requests,
+        storage=ports.storage,
+        agenda=Agenda(chain=shape.chain, clock=ports.clock),
+        log=ports.log.bind(topic="infosync"),
+        lacks=peer_infos.lacking,
+    )
+
+
 def _components(
     shape: NodeShape,
     ports: NodePorts,
+    features: InfoSync,
     signing: SigningService | None,
     build_submitter: Callable[[SubmitterPorts], Submitter] | None,
 ) -> Components:
@@ -372,13 +462,14 @@ def _components(
         beacon_node=ports.beacon_node,
         chain=chain,
         aggregated=signed,
-        blocks=BlockSettings(builder_api=shape.builder_api, graffiti=shape.graffiti, payees=payees),
+        blocks=BlockSettings(features=features, graffiti=shape.graffiti, payees=payees),
         proofs=ProofFetcher(
             beacon_node=ports.beacon_node,
             chain=chain,
             decided=store,
             aggregated=signed,
             source=proofs,
+            features=features,
             attests=scheduler.attests,
             log=log.bind(topic="fetcher").bind(topic="fetcher"),
         ),
@@ -391,10 +482,11 @@ def _components(
             decided=store,
             aggregated=signed,
             history=history,
+            features=features,
             payees=payees,
             former_payee=registrations.former_payee,
-            builder_api=shape.builder_api,
         ),
+        ballots=features,
         complete_rounds=faulty_max(shape.keys.share_count),
         chain=chain,
         compute=ports.compute,
@@ -406,6 +498,7 @@ def _components(
         fetcher=fetcher,
         agreement=agreement,
         dutydb=store,
+        info_sync=features,
         signer=None
         if signing is None
         else Signer(service=signing, keys=keys, chain=chain, log=log.bind(topic="signer")),

@@ -38,6 +38,7 @@ from tetrarch.duties.dutydb import DutyDB
 from tetrarch.duties.errors import DutyNotFound, DutyNotResolved, DutyTrimmed
 from tetrarch.duties.evidence import Sources
 from tetrarch.duties.group_crypto import BlsGroupCrypto
+from tetrarch.duties.info_sync import Ballot
 from tetrarch.duties.plausible import signing_root
 from tetrarch.duties.types import (
     DefinitionSet,
@@ -50,12 +51,14 @@ from tetrarch.duties.types import (
     SignedData,
     SignedDataSet,
     SyncMessagePayload,
+    SyncSelectionPayload,
     UnsignedAggregate,
     UnsignedDataSet,
 )
 from tetrarch.entropy import system_entropy
 from tetrarch.ethereum.beacon_node.errors import BeaconNodeUnreachable
 from tetrarch.ethereum.spec.values import AttestationData
+from tetrarch.network.versions import PLURAL_CONTRIBUTIONS
 from tetrarch.sim.loop import simulate
 
 VALIDATORS = Validators(2)
@@ -80,6 +83,15 @@ class ConsensusLog:
         self.calls.append(("participate", duty))
 
 
+class Ballots:
+    def __init__(self) -> None:
+        self.asked: list[tuple[Duty, bytes, int]] = []
+
+    async def check(self, duty: Duty, value: bytes, round_: int) -> Verdict:
+        self.asked.append((duty, value, round_))
+        return Verdict.OK
+
+
 class World:
     """An agreement whose sources answer from fields; a view may be an error or a delay."""
 
@@ -95,6 +107,10 @@ class World:
         self.aggregated = AggSigDB(storage=database())
         self.decided = DutyDB(storage=database(), preset="minimal")
         self.log = RecordingLog()
+        self.ballots = Ballots()
+        self.known_features: tuple[str, ...] = (PLURAL_CONTRIBUTIONS,)
+        self.sent_features: tuple[str, ...] = (PLURAL_CONTRIBUTIONS,)
+        self.builder_api = False
         self.agreement = Agreement(
             sources=Sources(
                 definitions=self,
@@ -103,12 +119,13 @@ class World:
                 aggregated=self.aggregated,
                 history=self,
                 payees={PUBKEY: PAYEE},
-                builder_api=False,
+                features=self,
             ),
             chain=CHAIN,
             compute=InlineCompute(),
             crypto=BlsGroupCrypto(keys=VALIDATORS.keys, entropy=system_entropy),
             complete_rounds=1,
+            ballots=self.ballots,
             log=self.log,
         )
         self.consensus = ConsensusLog()
@@ -119,6 +136,12 @@ class World:
         if isinstance(self.definitions, Exception):
             raise self.definitions
         return self.definitions
+
+    def takes(self, feature: str) -> bool:
+        return feature in self.known_features
+
+    def may_send(self, feature: str) -> bool:
+        return feature in self.sent_features
 
     async def view(self, slot: int, *, fresh: bool = False) -> AttestationData:
         assert slot == 9
@@ -506,5 +529,101 @@ def test_instance_of_aggregators_is_joined_only_when_somebody_is_drawn() -> None
         assert world.consensus.calls == []
         await world.agreement.join(aggregator_definitions())
         assert world.consensus.calls == [("participate", AGGREGATOR)]
+
+    play(scenario)
+
+
+# --- features ---------------------------------------------------------------------------------
+
+
+async def in_sync_committee(world: World) -> None:
+    """Validators 0 and 1 are drawn, 0 for two subcommittees, and have voted for a head."""
+    world.definitions = sync_definitions()
+    keys = other_duties.VALIDATORS.pubkeys
+    payload = SyncMessagePayload(slot=9, beacon_block_root=b"h" * 32)
+    items = tuple(SignedData(pubkey=k, payload=payload, signature=bytes(96)) for k in keys)
+    await world.aggregated.store(
+        SignedDataSet(duty=Duty(9, DutyType.SYNC_MESSAGE), items=items),
+    )
+    proofs = tuple(
+        SignedData(
+            pubkey=keys[number],
+            payload=SyncSelectionPayload(slot=9, subcommittee_index=index),
+            signature=group_signature(
+                number, SyncSelectionPayload(slot=9, subcommittee_index=index)
+            ),
+        )
+        for number, index in ((0, 0), (0, 2), (1, 0))
+    )
+    prepared = Duty(9, DutyType.PREPARE_SYNC_CONTRIBUTION)
+    await world.aggregated.store(SignedDataSet(duty=prepared, items=proofs))
+
+
+def test_program_that_knows_one_contribution_for_each_validator_refuses_several() -> None:
+    async def scenario(world: World) -> None:
+        await in_sync_committee(world)
+        world.known_features = world.sent_features = ()
+        several = encode_unsigned(contributions())
+        assert await world.agreement.check(CONTRIBUTION, several, 9) is Verdict.REFUSED
+        decided = Decided(
+            duty=CONTRIBUTION, value=several, round=1, leader=0, started_s=0.0, decided_s=0.0
+        )
+        with pytest.raises(ValueInvalid):
+            await world.agreement.on_decided(decided)
+        single = encode_unsigned(contributions((0, 0), (1, 0)))
+        assert await world.agreement.check(CONTRIBUTION, single, 1) is Verdict.OK
+
+    play(scenario)
+
+
+def test_several_contributions_are_taken_before_all_nodes_may_send_them() -> None:
+    """Whoever heard of the agreement first sends them first."""
+
+    async def scenario(world: World) -> None:
+        await in_sync_committee(world)
+        several = encode_unsigned(contributions())
+        single = encode_unsigned(contributions((0, 0), (1, 0)))
+        world.sent_features = ()
+        assert await world.agreement.check(CONTRIBUTION, several, 1) is Verdict.OK
+        assert await world.agreement.check(CONTRIBUTION, single, 1) is Verdict.OK
+        without = encode_unsigned(contributions((0, 0), (0, 2)))
+        assert await world.agreement.check(CONTRIBUTION, without, 1) is Verdict.UNKNOWN
+        world.sent_features = world.known_features
+        assert await world.agreement.check(CONTRIBUTION, single, 1) is Verdict.UNKNOWN
+        assert await world.agreement.check(CONTRIBUTION, single, 2) is Verdict.OK
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(("agreed", "verdict"), [(True, Verdict.OK), (False, Verdict.REFUSED)])
+def test_blinded_block_is_voted_for_if_the_cluster_agreed_on_builders(
+    agreed: bool, verdict: Verdict
+) -> None:
+    async def scenario(world: World) -> None:
+        world.builder_api = agreed
+        definition = ProposerDefinition(pubkey=PUBKEY, slot=9, validator_index=100)
+        world.definitions = DefinitionSet(duty=PROPOSAL, definitions=(definition,))
+        await world.aggregated.store(signed_randao(PUBKEY))
+        reveal = signed_randao(PUBKEY).items[0].signature
+        blinded = proposal_set(PUBKEY, block(randao=reveal, blinded=True))
+        assert await world.agreement.check(PROPOSAL, encode_unsigned(blinded), 1) is verdict
+
+    play(scenario)
+
+
+def test_clusters_own_agreement_goes_through_consensus_and_never_to_the_signer() -> None:
+    async def scenario(world: World) -> None:
+        duty = Duty(15, DutyType.INFO_SYNC)
+        await world.agreement.propose_ballot(Ballot(duty=duty, value=b"ballot"))
+        assert world.consensus.calls == [("propose", duty, b"ballot")]
+        assert await world.agreement.check(duty, b"ballot", 2) is Verdict.OK
+        assert world.ballots.asked == [(duty, b"ballot", 2)]
+        data, agreed = recorded(world.agreement.decided), recorded(world.agreement.agreed)
+        decision = recorded(world.agreement.decision)
+        decided = Decided(
+            duty=duty, value=b"ballot", round=1, leader=0, started_s=0.0, decided_s=0.0
+        )
+        await world.agreement.on_decided(decided)
+        assert (data, agreed, decision) == ([], [decided], [decided])
 
     play(scenario)

@@ -19,6 +19,7 @@ from tests.duties.duty_world import (
 from tetrarch.duties.aggsigdb import AggSigDB
 from tetrarch.duties.dutydb import DutyDB
 from tetrarch.duties.errors import FeeRecipientWrong
+from tetrarch.duties.features import FixedFeatures
 from tetrarch.duties.fetcher import VIEWS_MAX, BlockSettings, Fetcher
 from tetrarch.duties.proof_fetcher import ProofFetcher
 from tetrarch.duties.selections import ProofSource
@@ -53,7 +54,9 @@ class World:
             chain=chain_of(fork),
             aggregated=self.aggregated,
             blocks=BlockSettings(
-                builder_api=builder_api, graffiti=b"g" * 32, payees={PUBKEY: PAYEE}
+                features=FixedFeatures(builder_api=builder_api),
+                graffiti=b"g" * 32,
+                payees={PUBKEY: PAYEE},
             ),
             proofs=ProofFetcher(
                 beacon_node=self.node,  # type: ignore[arg-type]  # only what is asked
@@ -61,6 +64,7 @@ class World:
                 decided=DutyDB(storage=database(), preset="minimal"),
                 aggregated=self.aggregated,
                 source=ProofSource(own=None, share_index=ShareIndex(1), log=self.log),
+                features=FixedFeatures(),
                 attests=lambda _slot: False,
                 log=self.log,
             ),

@@ -28,6 +28,7 @@ from tests.duties.other_duties import (
 
 from tetrarch.duties.aggsigdb import AggSigDB
 from tetrarch.duties.dutydb import DutyDB
+from tetrarch.duties.features import FixedFeatures
 from tetrarch.duties.fetcher import BlockSettings, Fetcher
 from tetrarch.duties.proof_fetcher import NothingToAggregate, ProofFetcher, SelectionsMissing
 from tetrarch.duties.selections import PROVEN_BY, ProofSource
@@ -58,7 +59,8 @@ ROOT = aggregate().data.hash_tree_root()
 class World:
     """A fetcher over real stores, on virtual time."""
 
-    def __init__(self) -> None:
+    def __init__(self, features: FixedFeatures = FixedFeatures()) -> None:  # noqa: B008 - frozen
+        self.features = features
         self.node = ScriptedBeaconNode()
         self.node.aggregates = {(ROOT, 0): aggregate(0), (ROOT, 1): aggregate(1)}
         self.log = RecordingLog()
@@ -73,13 +75,14 @@ class World:
             beacon_node=self.node,  # type: ignore[arg-type]  # only what a fetcher calls
             chain=CHAIN,
             aggregated=self.aggregated,
-            blocks=BlockSettings(builder_api=False),
+            blocks=BlockSettings(features=FixedFeatures()),
             proofs=ProofFetcher(
                 beacon_node=self.node,  # type: ignore[arg-type]  # only what is asked
                 chain=CHAIN,
                 decided=self.decided,
                 aggregated=self.aggregated,
                 source=ProofSource(own=self, share_index=OWN, log=self.log),
+                features=self.features,
                 attests=lambda _slot: self.has_attesters,
                 log=self.log,
             ),
@@ -231,6 +234,28 @@ def test_contributions_follow_the_clusters_own_messages() -> None:
         assert world.node.called("sync_contribution") == [(SLOT, 0, HEAD), (SLOT, 2, HEAD)]
 
     play(scenario)
+
+
+def test_only_one_contribution_of_each_validator_is_fetched_until_all_nodes_take_several() -> None:
+    async def scenario() -> None:
+        world = World(FixedFeatures(features=()))
+        for index, numbers in ((0, (0, 1)), (2, (0,))):
+            payload = SyncSelectionPayload(slot=SLOT, subcommittee_index=index)
+            await world.sign(payload, *numbers)
+            world.node.contributions[index, HEAD] = contribution(index)
+        await world.sign(SyncMessagePayload(slot=SLOT, beacon_block_root=HEAD), 0, 1)
+        await world.fetcher.fetch(sync_definitions())
+        assert world.fetched == [other_duties.contributions((0, 0), (1, 0))]
+        world = World(FixedFeatures(features=()))
+        for index, numbers in ((0, (0, 1)), (2, (0,))):
+            payload = SyncSelectionPayload(slot=SLOT, subcommittee_index=index)
+            await world.sign(payload, *numbers)
+        world.node.contributions[2, HEAD] = contribution(2)  # of the first there is nothing
+        await world.sign(SyncMessagePayload(slot=SLOT, beacon_block_root=HEAD), 0, 1)
+        await world.fetcher.fetch(sync_definitions())
+        assert world.fetched == [other_duties.contributions((0, 2))]
+
+    simulate(scenario, seed="proofs")
 
 
 def sync_message_definitions() -> Any:

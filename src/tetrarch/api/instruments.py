@@ -9,6 +9,7 @@ from typing import TextIO
 from tetrarch import __version__
 from tetrarch.api.consensus_watch import ConsensusWatch
 from tetrarch.api.duty_metrics import count_duty, count_duty_by_reference, count_lasting
+from tetrarch.api.peer_watch import PeerWatch, refused_versions
 from tetrarch.api.readiness import TEXTS, Readiness
 from tetrarch.api.readiness_watch import ReadinessWatch, Sources
 from tetrarch.api.request_watch import RequestWatch
@@ -23,6 +24,7 @@ from tetrarch.duties.types import DutyType
 from tetrarch.ethereum.beacon_node.ports import BeaconNode
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.network.mesh import Mesh
+from tetrarch.network.versions import CURRENT
 from tetrarch.node import Node
 from tetrarch.observability.health_watch import HealthWatch
 from tetrarch.observability.logs import LogFormat, LogLevel, build_log
@@ -42,7 +44,7 @@ class Instruments:
         self._cluster = cluster
         self._config = config
         self._clock = clock
-        self.metrics = Metrics(constant_labels=_constant_labels(cluster))
+        self.metrics = Metrics(constant_labels=_constant_labels(cluster, config.nickname))
         self.metrics.watch_process()
         log = build_log(
             stream,
@@ -54,6 +56,7 @@ class Instruments:
         self.log = log.bind(node=cluster.peer_index)
         self.consensus = ConsensusWatch(self.metrics, self.log)
         self.requests = RequestWatch(self.metrics, self.log, clock)
+        self.peers = PeerWatch(self.metrics, CURRENT)
 
     def workflow(self, chain: ChainSpec) -> WorkflowWatch:
         """What times the workflow's edges; let it listen to the node, too."""
@@ -108,9 +111,14 @@ class Instruments:
             metrics=self.metrics,
             reasons=lambda: (
                 *(f"{cause.name.lower()}: {TEXTS[cause]}" for cause in readiness.causes()),
+                *refused_versions(mesh.status(), needed=self._cluster.threshold - 1),
                 *(f"signing: {trouble}" for trouble in (signing_trouble(),) if trouble),
             ),
-            views={"duties": duties_view(node), "peers": peers_view(mesh), "health": health.view},
+            views={
+                "duties": duties_view(node),
+                "peers": peers_view(mesh, node),
+                "health": health.view,
+            },
             log=self.log,
         )
         tasks.spawn(monitoring.run(), name="monitoring")
@@ -133,12 +141,12 @@ class Instruments:
         gauge("cluster_validators").set(len(cluster.validators))
 
 
-def _constant_labels(cluster: Cluster) -> dict[str, str]:
+def _constant_labels(cluster: Cluster, nickname: str) -> dict[str, str]:
     """Who the node is, on every metric. The peer's name is the one that other nodes know it by."""
     return {
         "cluster_hash": cluster.lock_hash.hex()[:7],
         "cluster_name": cluster.name,
         "cluster_network": network_for(cluster.fork_version).name,
         "cluster_peer": peer_name(int(cluster.peer_index)),
-        "nickname": "",
+        "nickname": nickname,
     }

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+import msgspec
+
 from tetrarch.network.mesh import Mesh
+from tetrarch.network.peer_info import PeerInfo
 from tetrarch.node import Node
 from tetrarch.observability.monitoring import View
 
@@ -23,14 +26,25 @@ def duties_view(node: Node) -> View:
     return view
 
 
-def peers_view(mesh: Mesh) -> View:
-    """``/peers``: who is connected, how far away, and whose settings differ."""
+def peers_view(mesh: Mesh, node: Node) -> View:
+    """``/peers``: who is connected, how far away, what they say of themselves, what is agreed."""
 
     def view(_query: Mapping[str, str]) -> dict[str, Any]:
+        infos, agreed = node.peer_infos.newest, node.features.agreed
         return {
             "own_index": mesh.own_index,
             "own_clock_offset_s": mesh.own_clock_offset_s,
-            "peers": [asdict(status) for status in mesh.status()],
+            "own": _described(node.peer_infos.own),
+            "agreed": asdict(agreed) if agreed.slot >= 0 else None,
+            "peers": [
+                asdict(status)
+                | {"info": _described(infos[status.index]) if status.index in infos else None}
+                for status in mesh.status()
+            ],
         }
 
     return view
+
+
+def _described(info: PeerInfo) -> dict[str, Any]:
+    return msgspec.structs.asdict(info) | {"lock_hash": info.lock_hash.hex()}

@@ -13,6 +13,7 @@ from tetrarch.duties.codec import ValueInvalid, decode_unsigned, encode_unsigned
 from tetrarch.duties.errors import DutyNotFound, DutyUnavailable
 from tetrarch.duties.evidence import Evidence, Sources
 from tetrarch.duties.group_crypto import GroupCrypto
+from tetrarch.duties.info_sync import Ballot
 from tetrarch.duties.ports import Compute
 from tetrarch.duties.types import (
     DefinitionSet,
@@ -23,11 +24,12 @@ from tetrarch.duties.types import (
 )
 from tetrarch.duties.value_check import Facts, left_out, misplaced, refusal
 from tetrarch.ethereum.spec.chain import ChainSpec
+from tetrarch.network.versions import PLURAL_CONTRIBUTIONS
 from tetrarch.observability.logs import Log
 from tetrarch.output import Output
 
 STARTED_TYPES = frozenset({DutyType.ATTESTER, DutyType.PROPOSER})  # always something to decide
-DECIDED_TYPES = STARTED_TYPES | {DutyType.AGGREGATOR, DutyType.SYNC_CONTRIBUTION}
+DECIDED_TYPES = STARTED_TYPES | {DutyType.AGGREGATOR, DutyType.SYNC_CONTRIBUTION}  # data to sign
 DECODED_MAX = 16
 
 
@@ -51,8 +53,19 @@ def _unknown() -> NoReturn:
     raise _Unknown
 
 
+class BallotChecker(Protocol):
+    """``info_sync``: judges what is proposed for the cluster's own agreement."""
+
+    async def check(self, duty: Duty, value: bytes, round_: int) -> Verdict:
+        """Whether this node may vote PREPARE for ``value``."""
+        ...
+
+
 class Agreement:
-    """Inputs: ``participate``, ``propose``, ``on_decided``. Output: ``decided``."""
+    """Inputs: ``participate``, ``propose``, ``propose_ballot``, ``on_decided``.
+
+    Outputs: ``decided`` (data to sign), ``agreed`` (an INFO_SYNC ballot), ``decision`` (any).
+    """
 
     def __init__(
         self,
@@ -62,10 +75,12 @@ class Agreement:
         compute: Compute,
         crypto: GroupCrypto,
         complete_rounds: int,
+        ballots: BallotChecker,
         log: Log,
     ) -> None:
         """``complete_rounds``: rounds from the first in which a set must be complete; f of them."""
         self.decided = Output[UnsignedDataSet]("decided")
+        self.agreed = Output[Decided]("agreed")
         self.decision = Output[Decided]("decision")
         self._sources = sources
         self._evidence = Evidence(
@@ -74,6 +89,7 @@ class Agreement:
         self._chain = chain
         self._compute = compute
         self._complete_rounds = complete_rounds
+        self._ballots = ballots
         self._log = log
         self._consensus: ConsensusPort | None = None
         self._decoded: dict[bytes, UnsignedDataSet] = {}  # own and checked values, to decode once
@@ -105,14 +121,29 @@ class Agreement:
             self._remember(value, permitted)
             await self._consensus.propose(permitted.duty, value)
 
+    async def propose_ballot(self, ballot: Ballot) -> None:
+        """Propose what the nodes have said of themselves."""
+        if self._consensus is not None:
+            await self._consensus.propose(ballot.duty, ballot.value)
+
     async def on_decided(self, decided: Decided) -> None:
         """Consensus has decided: hand the set on. Nothing is signed before DutyDB has it."""
+        if decided.duty.type is DutyType.INFO_SYNC:
+            await self.decision.emit(decided)
+            await self.agreed.emit(decided)
+            return
         data_set = await self._decode(decided.value)
         await self.decision.emit(decided)
         await self.decided.emit(data_set)
 
     async def check(self, duty: Duty, value: bytes, round_: int) -> Verdict:
-        """Whether this node may vote PREPARE for ``value`` in ``round_``; see ``value_check``.
+        """Whether this node may vote PREPARE for ``value`` in ``round_``."""
+        if duty.type is DutyType.INFO_SYNC:
+            return await self._ballots.check(duty, value, round_)
+        return await self._check_data(duty, value, round_)
+
+    async def _check_data(self, duty: Duty, value: bytes, round_: int) -> Verdict:
+        """Judge what is to be signed; see ``value_check``.
 
         A set that leaves validators out gets no vote in the first f rounds. Of the leaders of
         f + 1 rounds one is honest and proposes all whose history permits it, so that while
@@ -189,8 +220,16 @@ class Agreement:
             known = await self._compute.run(
                 lambda: decode_unsigned(value, preset=preset), cost_ms=len(value) / 10_000
             )
+            self._require_known_form(known)
             self._remember(value, known)
         return known
+
+    def _require_known_form(self, data_set: UnsignedDataSet) -> None:
+        """A node that does not take a feature knows no set that has it, like the older program."""
+        pubkeys = [item.pubkey for item in data_set.items]
+        plural = len(set(pubkeys)) < len(pubkeys)
+        if plural and not self._sources.features.takes(PLURAL_CONTRIBUTIONS):
+            raise ValueInvalid("decode value", reason="several contributions of one validator")
 
     def _remember(self, value: bytes, data_set: UnsignedDataSet) -> None:
         self._decoded[value] = data_set

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from tetrarch.duties.aggsigdb import AggSigDB
 from tetrarch.duties.dutydb import DutyDB
+from tetrarch.duties.features import ClusterFeatures
 from tetrarch.duties.group_crypto import GroupCrypto
 from tetrarch.duties.plausible import signing_root
 from tetrarch.duties.ports import Compute, Definitions, History
@@ -33,6 +34,7 @@ from tetrarch.duties.value_check import Facts
 from tetrarch.errors import TetrarchError
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.ethereum.spec.values import AttestationData
+from tetrarch.network.versions import PLURAL_CONTRIBUTIONS
 from tetrarch.observability.logs import Log
 
 WAIT_DIVISOR = 24  # of a slot: how long a check waits for what is not here yet
@@ -49,9 +51,9 @@ class Sources:
     decided: DutyDB
     aggregated: AggSigDB
     history: History
+    features: ClusterFeatures
     payees: Mapping[PubKey, bytes] = field(default_factory=dict)  # where blocks pay their fees
     former_payee: Callable[[PubKey], bytes | None] = lambda _pubkey: None  # and may pay for a while
-    builder_api: bool = True
 
 
 class Evidence:
@@ -91,7 +93,7 @@ class Evidence:
             randao=await self._valid_randao(data_set),
             payee=self._sources.payees.get(item.pubkey),
             former_payee=self._sources.former_payee(item.pubkey),
-            builder_api=self._sources.builder_api,
+            builder_api=self._sources.features.builder_api,
         )
 
     async def of_aggregates(self, data_set: UnsignedDataSet, facts: Facts) -> Facts | None:
@@ -118,6 +120,9 @@ class Evidence:
     async def left_out(self, data_set: UnsignedDataSet, definitions: DefinitionSet) -> int:
         """How many validators were drawn, as far as we know, and are not in the set."""
         selected = await self._selections.selected(definitions)
+        if not self._sources.features.may_send(PLURAL_CONTRIBUTIONS):
+            present = {item.pubkey for item in data_set.items}
+            return len({pubkey for pubkey, _ in selected.drawn} - present)
         proposed = {(item.pubkey, item.sub_index) for item in data_set.items}
         return sum(key not in proposed for key in selected.drawn)
 

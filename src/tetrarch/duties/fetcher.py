@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from tetrarch.duties.errors import FeeRecipientWrong
+from tetrarch.duties.features import ClusterFeatures
 from tetrarch.duties.ports import AggregatedSignatures
 from tetrarch.duties.proof_fetcher import ProofFetcher
 from tetrarch.duties.types import (
@@ -44,7 +45,7 @@ VIEWS_MAX = 64  # slots; an instance may be decided as late as an epoch after it
 class BlockSettings:
     """What blocks are asked for. ``payees``: where they must pay their fees, where that is set."""
 
-    builder_api: bool
+    features: ClusterFeatures
     graffiti: bytes = bytes(32)
     payees: Mapping[PubKey, bytes] = field(default_factory=dict)
 
@@ -78,8 +79,7 @@ class Fetcher:
         self._beacon_node = beacon_node
         self._chain = chain
         self._aggregated = aggregated
-        # Seed 001: the validator client's factor is overridden from the Builder API flag alone.
-        self._boost = BUILDER_BOOST_ALWAYS if blocks.builder_api else BUILDER_BOOST_NEVER
+        self._features = blocks.features
         self._graffiti = blocks.graffiti
         self._payees = blocks.payees
         self._log = log
@@ -171,7 +171,10 @@ class Fetcher:
             slot=definition.slot,
             randao_reveal=randao.signature,
             graffiti=self._graffiti,
-            builder_boost_factor=self._boost,
+            # Seed 001: the validator client's factor is overridden from the cluster's flag alone.
+            builder_boost_factor=BUILDER_BOOST_ALWAYS
+            if self._features.builder_api
+            else BUILDER_BOOST_NEVER,
         )
         proposal = await self._block(request, definition)
         item = UnsignedProposal(definition=definition, proposal=proposal)

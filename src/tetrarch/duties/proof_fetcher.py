@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from tetrarch.duties.aggsigdb import AggSigDB
 from tetrarch.duties.dutydb import DutyDB
+from tetrarch.duties.features import ClusterFeatures
 from tetrarch.duties.selections import ProofSource, Selected, Selections, sync_heads
 from tetrarch.duties.types import (
     AttesterDefinition,
@@ -34,6 +35,7 @@ from tetrarch.ethereum.spec.aggregates import (
     SyncCommitteeContribution,
 )
 from tetrarch.ethereum.spec.chain import ChainSpec
+from tetrarch.network.versions import PLURAL_CONTRIBUTIONS
 from tetrarch.observability.logs import Log
 
 PROOF_WAIT_DIVISOR = 12  # of a slot: how long late selection proofs are waited for
@@ -61,6 +63,7 @@ class ProofFetcher:
     decided: DutyDB
     aggregated: AggSigDB
     source: ProofSource
+    features: ClusterFeatures
     attests: Callable[[int], bool]  # whether the cluster has attesters in a slot
     log: Log
 
@@ -124,6 +127,8 @@ class ProofFetcher:
     ) -> UnsignedDataSet:
         """A contribution for each drawn validator and subcommittee.
 
+        Until all nodes take several for one validator, only its first.
+
         Raises:
             NothingToAggregate: the cluster's own messages are not there yet, or the beacon node
                 has none.
@@ -137,9 +142,10 @@ class ProofFetcher:
             for each in definition_set.definitions
             if isinstance(each, SyncCommitteeDefinition)
         }
+        one_each = not self.features.may_send(PLURAL_CONTRIBUTIONS)
         for (pubkey, subcommittee_index), proof in sorted(selected.drawn.items()):
             head = heads.get(pubkey)
-            if head is None:
+            if head is None or (one_each and items and items[-1].pubkey == pubkey):
                 continue
             key = subcommittee_index, head
             if key not in known:

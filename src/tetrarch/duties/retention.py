@@ -67,6 +67,12 @@ RETENTION: tuple[Retention, ...] = (
         reason="a restarted node must not vote differently in an open instance",
     ),
     Retention(
+        database="info_sync",
+        duty_types=(DutyType.INFO_SYNC,),
+        epochs=100,
+        reason="to look back; the newest holds, and stays however old it is",
+    ),
+    Retention(
         database="slashing_history",
         duty_types=(DutyType.ATTESTER, DutyType.PROPOSER),
         epochs=None,

@@ -56,6 +56,7 @@ class Scheduler:
     are others now, but for one that is over), ``sync_resolved`` (each epoch once its sync
     committee is known).
 
+    The cluster's own INFO_SYNC starts with the last slot of each epoch, and has no definitions.
     With ``signs_by_itself`` randao reveals, selection proofs and sync messages start here, too.
     """
 
@@ -207,6 +208,9 @@ class Scheduler:
     async def _tick(self, slot: int) -> None:
         await self.slots.emit(slot)
         epoch = self._chain.epoch_of(slot)
+        if self._chain.epoch_of(slot + 1) != epoch:  # needs nothing of the beacon node
+            syncing = DefinitionSet(duty=Duty(slot, DutyType.INFO_SYNC), definitions=())
+            self._spawner.spawn(self.duties.emit(syncing), name=f"start-{syncing.duty}")
         await self._resolve(epoch)
         await self._correct(slot)
         self._start_all(slot, self._types_started)

@@ -59,6 +59,11 @@ _UNDECIDED_REASONS = REASONS | {
     Step.SCHEDULED: "no_local_signature",
     Step.FETCHED: "no_local_signature",
 }
+# Nothing is fetched for the cluster's own agreement: the nodes tell each other of themselves.
+_INFO_SYNC_REASONS = REASONS | {
+    Step.SCHEDULED: "too_few_statements",
+    Step.DECIDED: "agreement_not_stored",
+}
 _UNDECIDED = frozenset(
     {
         DutyType.RANDAO,
@@ -159,6 +164,8 @@ class Tracker:
             if Step.SCHEDULED not in record.at_ms:
                 record.outcome = Outcome.NOT_OURS
             reasons = _UNDECIDED_REASONS if duty.type in _UNDECIDED else REASONS
+            if duty.type is DutyType.INFO_SYNC:
+                reasons = _INFO_SYNC_REASONS
             record.reason = reasons[self._furthest(record)]
         report = self._report(duty, record)
         write = self._log.info if record.outcome is not Outcome.FAILED else self._log.warning
@@ -191,6 +198,8 @@ class Tracker:
 
     @staticmethod
     def _last_step(duty: Duty) -> Step:
+        if duty.type is DutyType.INFO_SYNC:
+            return Step.STORED  # the cluster's own agreement: nothing is signed or submitted
         return Step.AGGREGATED if duty.type in _ENDS_AT_AGGREGATED else Step.SUBMITTED
 
     @staticmethod

@@ -14,6 +14,7 @@ from tetrarch.duties.deadline import Deadlines
 from tetrarch.duties.dutydb import DutyDB
 from tetrarch.duties.exits import Exits
 from tetrarch.duties.fetcher import Fetcher
+from tetrarch.duties.info_sync import InfoSync
 from tetrarch.duties.parsigdb import ParSigDB
 from tetrarch.duties.parsigex import ParSigEx
 from tetrarch.duties.registrations import Registrations
@@ -62,6 +63,7 @@ class Components:
     fetcher: Fetcher
     agreement: Agreement
     dutydb: DutyDB
+    info_sync: InfoSync
     signer: Signer | None
     validator_api: Submitter | None
     parsigdb: ParSigDB
@@ -88,6 +90,11 @@ def wire(c: Components, *, on: Decorate = plain) -> None:
     c.fetcher.needed.subscribe(on("fetcher>consensus.join", c.agreement.join))
     c.fetcher.fetched.subscribe(on("fetcher>consensus.propose", c.agreement.propose))
     c.agreement.decided.subscribe(on("consensus>dutydb.store", c.dutydb.store))  # durable first
+    c.scheduler.duties.subscribe(on("scheduler>info_sync.negotiate", c.info_sync.negotiate))
+    c.info_sync.proposed.subscribe(
+        on("info_sync>consensus.propose_ballot", c.agreement.propose_ballot)
+    )
+    c.agreement.agreed.subscribe(on("consensus>info_sync.store", c.info_sync.store))
     if c.signer is not None:
         c.scheduler.duties.subscribe(on("scheduler>signer.sign_scheduled", c.signer.sign_scheduled))
         c.requested.duties.subscribe(on("requested>signer.sign_scheduled", c.signer.sign_scheduled))

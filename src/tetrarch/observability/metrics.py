@@ -37,6 +37,26 @@ METRICS: tuple[MetricDeclaration, ...] = (
         "1 when the peer speaks a version of the protocol that we do, 0 while it is refused.",
         ("peer",),
     ),
+    MetricDeclaration(
+        "peer_info",
+        _G,
+        "1; what the peer says of itself each minute.",
+        ("peer", "version", "git_commit", "signing", "nickname"),
+    ),
+    MetricDeclaration(
+        "peer_version_supported",
+        _G,
+        "1 when the peer says that it speaks a version of the protocol that we do.",
+        ("peer",),
+    ),
+    MetricDeclaration(
+        "peer_start_time_seconds", _G, "When the peer started, Unix time.", ("peer",)
+    ),
+    MetricDeclaration(
+        "agreed_feature", _G, "1 while the cluster uses the feature, as agreed.", ("feature",)
+    ),
+    MetricDeclaration("agreed_builder_api", _G, "1 while the cluster asks builders, as agreed."),
+    MetricDeclaration("agreed_slot", _G, "The slot of the newest agreement, -1 without one."),
     MetricDeclaration("mesh_connections_total", _C, "Streams opened.", ("peer",)),
     MetricDeclaration("mesh_dial_failures_total", _C, "Failed dials.", ("peer", "reason")),
     MetricDeclaration(

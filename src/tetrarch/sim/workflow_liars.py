@@ -46,7 +46,7 @@ from tetrarch.sim.chain import FIRST_INDEX, MAIN, SLOTS_PER_EPOCH, SimChain
 KEPT_MAX = 32
 WELL_FORMED = ("one", "left", "right", "other", "forged")
 FORGED_REVEALS = 0.5  # of a liar's blocks
-TOPICS = (Topic.CONSENSUS, Topic.PARTIAL_SIGNATURES)
+TOPICS = (Topic.CONSENSUS, Topic.PARTIAL_SIGNATURES, Topic.REQUESTS, Topic.ANSWERS)
 
 
 class SpoilingBus:
