@@ -11,11 +11,16 @@ from pathlib import Path
 from tetrarch.cluster.load import share_keystores
 from tetrarch.cluster.types import Cluster
 from tetrarch.enclave.errors import ShareSwapped
-from tetrarch.enclave.protocol import ShareFile
+from tetrarch.enclave.messages import ShareFile
 
 
-def share_files(folder: Path, cluster: Cluster) -> tuple[ShareFile, ...]:
-    """The files of this node's shares, each with the public share it must hold; opens none."""
+def share_files(
+    folder: Path, cluster: Cluster, *, only_present: bool = False
+) -> tuple[ShareFile, ...]:
+    """The files of this node's shares, each with the public share it must hold; opens none.
+
+    ``only_present``: leave out shares that have no keystore; a keymanager may bring them.
+    """
     return tuple(
         ShareFile(
             pubkey=validator.pubkey,
@@ -26,6 +31,7 @@ def share_files(folder: Path, cluster: Cluster) -> tuple[ShareFile, ...]:
         for validator, path in zip(
             cluster.validators, share_keystores(folder, cluster), strict=True
         )
+        if not only_present or path.exists()
     )
 
 

@@ -125,12 +125,13 @@ async def signing_source(
 
 @asynccontextmanager
 async def enclave_of(
-    folder: Path, cluster: Cluster, chain: ChainSpec
+    folder: Path, cluster: Cluster, chain: ChainSpec, *, only_present: bool = False
 ) -> AsyncIterator[EnclaveClient]:
-    """The enclave process of ``folder``, with all its shares, for ``chain``."""
+    """The enclave process of ``folder``, with all its shares (or those there), for ``chain``."""
     with naming_holders(cluster):
         enclave = await EnclaveClient.start(
-            database=folder / ENCLAVE_DATABASE_FILE, shares=share_files(folder, cluster)
+            database=folder / ENCLAVE_DATABASE_FILE,
+            shares=share_files(folder, cluster, only_present=only_present),
         )
     try:
         with needing_room():

@@ -9,8 +9,8 @@ from pathlib import Path
 from tetrarch.crypto.bls import SecretKey
 from tetrarch.crypto.keystore import KeystoreCost, encrypt_keystore
 from tetrarch.enclave.client import EnclaveClient
+from tetrarch.enclave.messages import ShareFile
 from tetrarch.enclave.ports import SignAttestation, SignBlock
-from tetrarch.enclave.protocol import ShareFile
 from tetrarch.entropy import Entropy
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.ethereum.spec.domains import ForkActivation, ForkSchedule

@@ -10,6 +10,14 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 from tetrarch.cli.errors import run_command
+from tetrarch.cli.keymanager import (
+    KeymanagerCa,
+    KeymanagerTokenFiles,
+    KeymanagerUrls,
+    keymanagers_of,
+    upload_shares,
+    uploading,
+)
 from tetrarch.cli.progress import progress_bar
 from tetrarch.clock import Clock, SystemClock
 from tetrarch.cluster.addresses import ZERO_ADDRESS, parse_address
@@ -45,6 +53,8 @@ app = typer.Typer(
 )
 _NETWORK_NAMES = ", ".join(network.name for network in NETWORKS)
 
+
+app.command(name="upload-shares")(upload_shares)
 
 # The options of ``create``, in the order of its help.
 Folder: TypeAlias = Annotated[Path, typer.Argument(metavar="DIR", help="New folder.")]
@@ -107,6 +117,9 @@ def create(
     insecure_keystores: Insecure = False,
     host: Host = "127.0.0.1",
     base_port: BasePort = None,
+    keymanager_url: KeymanagerUrls = None,
+    keymanager_token_file: KeymanagerTokenFiles = None,
+    keymanager_ca_file: KeymanagerCa = None,
     as_json: AsJson = False,
 ) -> None:
     """Split validator keys among nodes and write a folder for each node.
@@ -117,7 +130,7 @@ def create(
     \b
     Example: tetrarch cluster create --nodes 4 --validators 8 my-cluster
     Exit codes: 0 done, 2 usage, 65 a keystore is wrong, 66 a file is missing,
-      73 the folder exists or cannot be written, 78 options do not fit together.
+      69 a keymanager failed, 73 the folder exists or cannot be written, 78 options do not fit together.
     """  # noqa: D301 - \b keeps the help's lines
     clock: Clock = SystemClock()
     source = _key_source(from_keystores, interop, validators)
@@ -137,9 +150,18 @@ def create(
         insecure_keystores=insecure_keystores,
     )
     check_target(folder)
+    keymanagers = keymanagers_of(
+        keymanager_url, keymanager_token_file, keymanager_ca_file, nodes=nodes
+    )
     dealt = deal_cluster(plan, _root_keys(source), entropy=system_entropy)
     with progress_bar("encrypting keystores") as report:
-        write_cluster(dealt, folder, entropy=system_entropy, progress=report)
+        write_cluster(
+            dealt,
+            folder,
+            entropy=system_entropy,
+            progress=report,
+            upload=uploading(keymanagers),
+        )
     _print_created(dealt, folder, as_json=as_json)
 
 

@@ -32,13 +32,13 @@ from tetrarch.cli.histories import (
 from tetrarch.cli.histories import prune as prune_history
 from tetrarch.cli.progress import progress_bar
 from tetrarch.cluster.files import sync_folder
-from tetrarch.cluster.load import load_cluster
 from tetrarch.cluster.types import Cluster
 from tetrarch.duties.types import PubKey
 from tetrarch.enclave import history, interchange
 from tetrarch.enclave.errors import InterchangeInvalid
 from tetrarch.enclave.interchange import Imported, Interchange
 from tetrarch.errors import OperatorError
+from tetrarch.signer_api.holder import load_holder
 
 app = typer.Typer(
     name="slashing-protection",
@@ -119,7 +119,7 @@ def import_(
     Exit codes: 0 done, 65 not such a file or foreign keys, 66 a file is missing,
       73 the node runs or its folder is not writable, 74 disk, 78 another chain.
     """  # noqa: D301 - \b keeps the help's lines
-    cluster = load_cluster(folder)
+    cluster = load_holder(folder)
     with _naming(file):
         document = Interchange.parse(_read(file))
         keys = _sort_keys(document, cluster)
@@ -155,7 +155,7 @@ def export(
     Exit codes: 0 done, 66 no history or a file is missing, 73 the node runs, or FILE exists
       or cannot be written, 74 disk, 78 the chain is not known yet.
     """  # noqa: D301 - \b keeps the help's lines
-    cluster = load_cluster(folder)
+    cluster = load_holder(folder)
     left_out: list[str] = []
     by_root = {v.pubkey: v.public_share(cluster.share_index) for v in cluster.validators}
 
@@ -226,7 +226,7 @@ def prune(
     Exit codes: 0 done, 66 no history or a file is missing, 73 the node runs or its folder is
       not writable, 74 disk.
     """  # noqa: D301 - \b keeps the help's lines
-    cluster = load_cluster(folder)
+    cluster = load_holder(folder)
     slots, told = slots_per_epoch(cluster), {}
     with opened(folder, create=False) as histories:
         for each in histories:

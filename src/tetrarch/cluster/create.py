@@ -2,9 +2,10 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 from tetrarch.cluster.deal import DealtCluster, NodeSecrets
 from tetrarch.cluster.deposits import deposit_document, deposit_file_name
@@ -23,7 +24,13 @@ from tetrarch.cluster.files import (
     sync_folder,
     write_file,
 )
-from tetrarch.cluster.keystore_files import Progress, in_threads, keystore_path, write_keystore
+from tetrarch.cluster.keystore_files import (
+    Progress,
+    in_threads,
+    keystore_path,
+    make_keystore,
+    write_keystore,
+)
 from tetrarch.crypto.bls import SecretKey
 from tetrarch.crypto.keystore import KeystoreCost
 from tetrarch.entropy import Entropy
@@ -50,8 +57,17 @@ def check_target(folder: Path) -> None:
         raise ClusterFolderExists("create cluster", folder=folder)
 
 
+# Called once for each node with its number, keystores (JSON) and their passwords.
+Upload: TypeAlias = Callable[[int, tuple[str, ...], tuple[str, ...]], None]
+
+
 def write_cluster(
-    dealt: DealtCluster, folder: Path, *, entropy: Entropy, progress: Progress | None = None
+    dealt: DealtCluster,
+    folder: Path,
+    *,
+    entropy: Entropy,
+    progress: Progress | None = None,
+    upload: Upload | None = None,
 ) -> None:
     """Write the folders ``node0`` ... of ``dealt`` below ``folder``.
 
@@ -60,6 +76,8 @@ def write_cluster(
         folder: absent or empty; its parent folder must allow writing.
         entropy: for passwords, salts and the temporary name.
         progress: told about every keystore.
+        upload: takes the validators' shares, which are then not written to disk. What it raises
+            leaves no folder behind; shares that it took already are not called back.
 
     Raises:
         ClusterFolderExists: ``folder`` has content.
@@ -82,7 +100,7 @@ def write_cluster(
             write_file(here / EXTENSION_FILE, extension)
             for name, data in deposit_files:
                 write_file(here / name, data)
-            keystores += _keystores(here, index, node, dealt)
+            keystores += _keystores(here, index, node, dealt, uploaded=upload is not None)
         insecure = dealt.plan.insecure_keystores
         cost = KeystoreCost.INSECURE if insecure else KeystoreCost.STANDARD
 
@@ -91,6 +109,8 @@ def write_cluster(
             write_keystore(path, secret, description=description, cost=cost, entropy=entropy)
 
         in_threads(write, keystores, progress=progress)
+        if upload is not None:
+            _upload(dealt, upload, cost=cost, entropy=entropy)
         for parent, _, _ in os.walk(temporary):
             sync_folder(Path(parent))
 
@@ -124,15 +144,33 @@ def _write_node(here: Path, node: NodeSecrets) -> None:
 
 
 def _keystores(
-    here: Path, node_index: int, node: NodeSecrets, dealt: DealtCluster
+    here: Path, node_index: int, node: NodeSecrets, dealt: DealtCluster, *, uploaded: bool
 ) -> Iterator[tuple[Path, SecretKey, str]]:
-    """(path, secret, description) of every keystore of a node."""
-    pairs = zip(dealt.lock.validators, node.shares, strict=True)
-    for position, (validator, secret) in enumerate(pairs):
-        path = keystore_path(here / VALIDATOR_KEYS_FOLDER, position)
-        yield path, secret, f"share {node_index + 1} of validator 0x{validator.pubkey.hex()}"
+    """(path, secret, description) of every keystore of a node that is written."""
+    for position, (secret, description) in enumerate(_shares(node_index, node, dealt)):
+        if not uploaded:
+            path = keystore_path(here / VALIDATOR_KEYS_FOLDER, position)
+            yield path, secret, description
     path = keystore_path(here / CLUSTER_KEY_FOLDER, 0)
     yield path, node.cluster_share, f"share {node_index + 1} of the cluster key"
+
+
+def _shares(
+    node_index: int, node: NodeSecrets, dealt: DealtCluster
+) -> Iterator[tuple[SecretKey, str]]:
+    """(secret, description) of a node's share of every validator."""
+    for validator, secret in zip(dealt.lock.validators, node.shares, strict=True):
+        yield secret, f"share {node_index + 1} of validator 0x{validator.pubkey.hex()}"
+
+
+def _upload(dealt: DealtCluster, upload: Upload, *, cost: KeystoreCost, entropy: Entropy) -> None:
+    """Hand each node's shares to ``upload``, encrypted as they would be on disk."""
+    for index, node in enumerate(dealt.nodes):
+        made = in_threads(
+            lambda share: make_keystore(share[0], description=share[1], cost=cost, entropy=entropy),
+            list(_shares(index, node, dealt)),
+        )
+        upload(index, tuple(text for text, _ in made), tuple(password for _, password in made))
 
 
 def _deposit_files(dealt: DealtCluster) -> Iterator[tuple[str, bytes]]:

@@ -59,12 +59,20 @@ def write_keystore(
     path: Path, secret: SecretKey, *, description: str, cost: KeystoreCost, entropy: Entropy
 ) -> None:
     """Encrypt ``secret`` under a fresh password and write both files."""
+    keystore, password = make_keystore(secret, description=description, cost=cost, entropy=entropy)
+    write_file(path.with_suffix(".txt"), password.encode(), mode=READ_ONLY_SECRET_MODE)
+    write_file(path, keystore.encode(), mode=PUBLIC_MODE)
+
+
+def make_keystore(
+    secret: SecretKey, *, description: str, cost: KeystoreCost, entropy: Entropy
+) -> tuple[str, str]:
+    """The keystore of ``secret`` as JSON, and the fresh password that it is encrypted with."""
     password = entropy(PASSWORD_ENTROPY_BYTES).hex()
     keystore = encrypt_keystore(
         secret, password, entropy=entropy, path=KEY_PATH, description=description, cost=cost
     )
-    write_file(path.with_suffix(".txt"), password.encode(), mode=READ_ONLY_SECRET_MODE)
-    write_file(path, json.dumps(keystore, indent=1).encode(), mode=PUBLIC_MODE)
+    return json.dumps(keystore, indent=1), password
 
 
 def open_keystore(path: Path) -> SecretKey:

@@ -12,6 +12,8 @@ from tetrarch.enclave import errors as enclave_errors
 from tetrarch.enclave import protocol
 from tetrarch.enclave.approval import REQUESTS_MAX
 from tetrarch.enclave.errors import EnclaveGone, EnclaveRefused, EnclaveSlow, FrameInvalid
+from tetrarch.enclave.key_messages import Exported, ExportHistory, KeyCall
+from tetrarch.enclave.messages import ShareFile
 from tetrarch.enclave.ports import EnclaveStatus, SignRequest, SignResult
 from tetrarch.errors import TetrarchError, invariant
 from tetrarch.ethereum.spec.chain import ChainSpec
@@ -19,15 +21,16 @@ from tetrarch.storage import errors as storage_errors
 
 OPEN_TIMEOUT_S = 900.0  # thousands of keystores at a second each, on two threads
 ANSWER_TIMEOUT_S = 8.0
+KEY_TIMEOUT_S = 120.0  # a keystore may ask for half a gigabyte of scrypt
 END_TIMEOUT_S = 5.0
 _WAITING_MAX = 256
 # Isolated: neither the environment nor the working folder can put other code in its place.
 COMMAND = (sys.executable, "-I", "-m", "tetrarch.enclave")
 
-Body: TypeAlias = protocol.Open | protocol.Configure | protocol.Sign | protocol.AskStatus
-Answer: TypeAlias = protocol.Done | protocol.Signed | protocol.Status | protocol.Refusal
+Body: TypeAlias = protocol.Open | protocol.Configure | protocol.Sign | protocol.AskStatus | KeyCall
+Answer: TypeAlias = protocol.Done | protocol.Signed | protocol.Status | Exported | protocol.Refusal
 
-A = TypeVar("A", protocol.Done, protocol.Signed, protocol.Status)
+A = TypeVar("A", protocol.Done, protocol.Signed, protocol.Status, Exported)
 
 # The enclave's own errors, raised again here as what they are.
 _RAISED_AGAIN: dict[str, type[TetrarchError]] = {
@@ -38,6 +41,7 @@ _RAISED_AGAIN: dict[str, type[TetrarchError]] = {
         enclave_errors.PasswordWrong,
         enclave_errors.ShareSwapped,
         enclave_errors.WrongChain,
+        enclave_errors.InterchangeInvalid,
         storage_errors.FolderNotWritable,
         storage_errors.StorageInUse,
         storage_errors.StorageCorrupt,
@@ -68,7 +72,7 @@ class EnclaveClient:
         cls,
         *,
         database: Path,
-        shares: Sequence[protocol.ShareFile],
+        shares: Sequence[ShareFile],
         answer_timeout_s: float = ANSWER_TIMEOUT_S,
         open_timeout_s: float = OPEN_TIMEOUT_S,
         command: Sequence[str] = COMMAND,
@@ -142,6 +146,22 @@ class EnclaveClient:
             votes_recorded=reply.votes_recorded,
             protections=reply.protections,
         )
+
+    async def keep(self, call: KeyCall) -> bytes:
+        """Add or remove shares, import or export history; see ``key_keeping.keep``.
+
+        Returns:
+            the interchange file of ``ExportHistory``, else nothing.
+
+        Raises:
+            OperatorError: what is wrong with the keystore, its password or the file.
+            EnclaveGone, EnclaveSlow: as ``sign``.
+        """
+        answer = await self._channel.ask(call, timeout_s=KEY_TIMEOUT_S)
+        if isinstance(call, ExportHistory):
+            return _expect(Exported, answer).document
+        _expect(protocol.Done, answer)
+        return b""
 
     async def watch(self) -> None:
         """Return once ``close`` was called; raise ``EnclaveGone`` as soon as the enclave dies.

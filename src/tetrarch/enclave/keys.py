@@ -1,6 +1,6 @@
 """The share keys in memory, and signing many at once."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NoReturn, Protocol
@@ -40,7 +40,6 @@ class BlsKeyRing:
     """
 
     def __init__(self, shares: Mapping[bytes, SecretKey], *, threads: int = 1) -> None:
-        self._pubkeys = tuple(sorted(shares))
         self._scalars = {pubkey: _scalar(share) for pubkey, share in shares.items()}
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="sign") if threads > 1 else None
@@ -48,7 +47,20 @@ class BlsKeyRing:
     @property
     def pubkeys(self) -> tuple[bytes, ...]:
         """As ``KeyRing``."""
-        return self._pubkeys
+        return tuple(sorted(self._scalars))
+
+    @property
+    def held(self) -> Container[bytes]:
+        """The root keys, to be asked for one."""
+        return self._scalars.keys()
+
+    def add(self, pubkey: bytes, share: SecretKey) -> None:
+        """Sign for ``pubkey`` from now on. Not while a batch is being signed."""
+        self._scalars[pubkey] = _scalar(share)
+
+    def remove(self, pubkey: bytes) -> None:
+        """Sign for ``pubkey`` no more. Not while a batch is being signed."""
+        self._scalars.pop(pubkey, None)
 
     def sign(self, wanted: Sequence[tuple[bytes, bytes]]) -> list[Approved]:
         """As ``KeyRing``."""
@@ -79,7 +91,7 @@ class BlsKeyRing:
             self._pool.shutdown()
 
     def __repr__(self) -> str:
-        return f"BlsKeyRing({len(self._pubkeys)} keys)"
+        return f"BlsKeyRing({len(self._scalars)} keys)"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a key ring is not pickled")

@@ -1,5 +1,10 @@
-"""Reads the share keystores and holds each against the public share it must have."""
+"""Reads the share keystores and holds each against the public share it must have.
 
+``store_share`` and ``delete_share`` are what the keymanager changes: a keystore and its password
+appear whole or not at all, the keystore last, for it is what a start looks for.
+"""
+
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,10 +14,11 @@ import msgspec
 from tetrarch.crypto.bls import SecretKey
 from tetrarch.crypto.keystore import KeystoreInvalid, KeystorePasswordWrong, decrypt_keystore
 from tetrarch.enclave.errors import PasswordWrong, ShareFileMissing, ShareInvalid, ShareSwapped
-from tetrarch.enclave.protocol import ShareFile
+from tetrarch.enclave.key_messages import KEYSTORE_MAX_BYTES, PASSWORD_MAX_BYTES
+from tetrarch.enclave.messages import ShareFile
+from tetrarch.storage.errors import cannot_create
 
-_KEYSTORE_MAX_BYTES = 1 << 16
-_PASSWORD_MAX_BYTES = 1 << 12
+_SECRET_MODE = 0o600
 
 
 def open_shares(files: Sequence[ShareFile], *, threads: int = 2) -> dict[bytes, SecretKey]:
@@ -28,10 +34,19 @@ def open_shares(files: Sequence[ShareFile], *, threads: int = 2) -> dict[bytes, 
 
 
 def _open(file: ShareFile) -> SecretKey:
-    keystore, password = Path(file.keystore), Path(file.password)
-    content = _read(keystore, _KEYSTORE_MAX_BYTES)
+    content = _read(Path(file.keystore), KEYSTORE_MAX_BYTES)
     # The line end that editors add belongs to no password.
-    secret = _read(password, _PASSWORD_MAX_BYTES).rstrip(b"\r\n")
+    secret = _read(Path(file.password), PASSWORD_MAX_BYTES).rstrip(b"\r\n")
+    return decrypt_share(file, content, secret)
+
+
+def decrypt_share(file: ShareFile, content: bytes, secret: bytes) -> SecretKey:
+    """The share in the keystore ``content`` under the password ``secret``.
+
+    Raises:
+        ShareInvalid, PasswordWrong, ShareSwapped: names the file.
+    """
+    keystore, password = Path(file.keystore), Path(file.password)
     try:
         opened = decrypt_keystore(msgspec.json.decode(content), secret.decode())
     except KeystorePasswordWrong:
@@ -63,3 +78,53 @@ def _read(path: Path, size_max: int) -> bytes:
     if len(content) > size_max:
         raise ShareInvalid("open share", path=path, reason="too large", maximum_bytes=size_max)
     return content
+
+
+def store_share(file: ShareFile, content: bytes, secret: bytes) -> None:
+    """Write keystore and password where ``file`` says, durable on return.
+
+    Raises:
+        OperatorError: the folder cannot be written; nothing new will be opened at a start.
+    """
+    keystore = Path(file.keystore)
+    try:
+        keystore.parent.mkdir(mode=0o700, exist_ok=True)
+        _replace(Path(file.password), secret)
+        _replace(keystore, content)
+        _sync_folder(keystore.parent)
+    except OSError as error:
+        raise cannot_create("store share", keystore, error) from None
+
+
+def delete_share(file: ShareFile) -> None:
+    """Delete keystore and password, durable on return; what is not there is no error.
+
+    Raises:
+        OperatorError: the folder cannot be written.
+    """
+    keystore = Path(file.keystore)
+    try:
+        keystore.unlink(missing_ok=True)
+        Path(file.password).unlink(missing_ok=True)
+        _sync_folder(keystore.parent)
+    except OSError as error:
+        raise cannot_create("delete share", keystore, error) from None
+
+
+def _replace(path: Path, content: bytes) -> None:
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _SECRET_MODE)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(descriptor)
+    temporary.replace(path)
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

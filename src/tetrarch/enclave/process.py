@@ -14,7 +14,10 @@ from typing import TypeAlias, TypeVar
 from tetrarch.clock import Clock
 from tetrarch.enclave import approval, history, protocol, sandbox
 from tetrarch.enclave.errors import FrameInvalid
+from tetrarch.enclave.key_keeping import keep
+from tetrarch.enclave.key_messages import Exported, KeyCall
 from tetrarch.enclave.keys import BlsKeyRing
+from tetrarch.enclave.messages import ShareFile
 from tetrarch.enclave.opening import open_shares
 from tetrarch.enclave.ports import SignAttestation, SignResult
 from tetrarch.errors import InputInvalid, TetrarchError, Transient
@@ -27,7 +30,7 @@ _CHUNK_BYTES = 1 << 16
 _SIGNING_THREADS = 2
 
 R = TypeVar("R")
-Answer: TypeAlias = protocol.Done | protocol.Signed | protocol.Status | protocol.Refusal
+Answer: TypeAlias = protocol.Done | protocol.Signed | protocol.Status | Exported | protocol.Refusal
 
 
 class EnclaveProcess:
@@ -86,7 +89,7 @@ class EnclaveProcess:
 
     def _dispatch(
         self,
-        body: protocol.Open | protocol.Configure | protocol.Sign | protocol.AskStatus,
+        body: protocol.Open | protocol.Configure | protocol.Sign | protocol.AskStatus | KeyCall,
     ) -> Answer:
         match body:
             case protocol.Open():
@@ -97,6 +100,10 @@ class EnclaveProcess:
                 return self._sign(body)
             case protocol.AskStatus():
                 return self._status()
+            case _:
+                exported = keep(self._require_open(), body)
+                sandbox.lock_memory()  # a new key lies in new pages
+                return exported or protocol.Done()
 
     def _open(self, call: protocol.Open) -> protocol.Done:
         if self._opened is not None:
@@ -114,7 +121,8 @@ class EnclaveProcess:
             database.close()
             lock.release()
             raise
-        self._opened = _Opened(path=path, lock=lock, database=database, keys=keys)
+        files = {file.pubkey: file for file in call.shares}
+        self._opened = _Opened(path=path, lock=lock, database=database, keys=keys, files=files)
         self._protections += sandbox.lock_memory()
         return protocol.Done()
 
@@ -130,7 +138,7 @@ class EnclaveProcess:
         plans = approval.plan(
             protocol.requests_of(call),
             chain=self._chain,
-            held=opened.held,
+            held=opened.keys.held,
             wall_s=self._clock.wall_s(),
         )
         wishes = approval.wishes_of(plans)
@@ -183,12 +191,18 @@ class _Opened:
     """The files and keys of an open enclave."""
 
     def __init__(
-        self, *, path: Path, lock: OwnerLock, database: sqlite3.Connection, keys: BlsKeyRing
+        self,
+        *,
+        path: Path,
+        lock: OwnerLock,
+        database: sqlite3.Connection,
+        keys: BlsKeyRing,
+        files: dict[bytes, ShareFile],
     ) -> None:
         self.path = path
         self.database = database
         self.keys = keys
-        self.held = frozenset(keys.pubkeys)
+        self.files = files
         self._lock = lock
 
     def write(self, function: Callable[[sqlite3.Connection], R]) -> R:

@@ -12,6 +12,8 @@ import msgspec
 
 from tetrarch.enclave.approval import REQUESTS_MAX, Unslashable
 from tetrarch.enclave.errors import FrameInvalid
+from tetrarch.enclave.key_messages import Exported, KeyCall
+from tetrarch.enclave.messages import Message, Path, PubKeyBytes, Root, ShareFile
 from tetrarch.enclave.ports import (
     Approved,
     Denied,
@@ -48,11 +50,8 @@ SHARES_MAX = 10_000
 _LENGTH_BYTES = 4
 _FORKS_MAX = 32
 
-PubKeyBytes: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=48, max_length=48)]
-Root: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 Version: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=4, max_length=4)]
 Signature: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=96, max_length=96)]
-Path: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
 Text: TypeAlias = Annotated[str, msgspec.Meta(max_length=4096)]
 Uint: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 Vote: TypeAlias = Annotated[
@@ -63,19 +62,6 @@ Bounded: TypeAlias = Annotated[bytes, msgspec.Meta(max_length=MESSAGE_MAX_BYTES)
 Header: TypeAlias = Annotated[
     bytes, msgspec.Meta(min_length=HEADER_SIZE_BYTES, max_length=HEADER_SIZE_BYTES)
 ]
-
-
-class Message(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """A value of the protocol: positional, immutable, with nothing extra."""
-
-
-class ShareFile(Message, frozen=True):
-    """Where one share lies, and which public share the cluster's lock says it must have."""
-
-    pubkey: PubKeyBytes
-    public_share: PubKeyBytes
-    keystore: Path
-    password: Path
 
 
 class Open(Message, frozen=True, tag="open"):
@@ -210,7 +196,7 @@ class Call(Message, frozen=True):
     """From the node."""
 
     id: Uint
-    body: Open | Configure | Sign | AskStatus
+    body: Open | Configure | Sign | AskStatus | KeyCall
 
 
 class Done(Message, frozen=True, tag="done"):
@@ -266,7 +252,7 @@ class Reply(Message, frozen=True):
     """From the enclave."""
 
     id: Uint
-    body: Done | Signed | Status | Refusal
+    body: Done | Signed | Status | Exported | Refusal
 
 
 _ENCODER = msgspec.msgpack.Encoder()

@@ -14,9 +14,13 @@ from tetrarch.cluster.types import Cluster
 from tetrarch.config import NodeConfig, SignerApiConfig
 from tetrarch.duties.types import PubKey
 from tetrarch.enclave.client import EnclaveClient
+from tetrarch.entropy import system_entropy
 from tetrarch.errors import OperatorError
 from tetrarch.ethereum.beacon_node.client import connect_beacon_node
 from tetrarch.ethereum.spec.chain import ChainSpec
+from tetrarch.keymanager.keeper import KeyKeeper
+from tetrarch.keymanager.open import keymanager_listen
+from tetrarch.keymanager.server import KeymanagerServer
 from tetrarch.observability.logs import Log, LogFormat, LogLevel, build_log
 from tetrarch.observability.metrics import Metrics
 from tetrarch.observability.monitoring import Monitoring
@@ -96,9 +100,16 @@ class _Launch:
     async def run(self, stack: AsyncExitStack) -> None:
         """Bring everything up in order, run, bring it down in reverse."""
         listen = signer_listen(self.folder, self.config.signer_api)
+        managing = (
+            keymanager_listen(self.folder, self.config.keymanager, entropy=system_entropy)
+            if self.config.keymanager.enabled
+            else None
+        )
         self._make_database_folder()
         chain = await self._chain()
-        enclave = await stack.enter_async_context(enclave_of(self.folder, self.cluster, chain))
+        enclave = await stack.enter_async_context(
+            enclave_of(self.folder, self.cluster, chain, only_present=managing is not None)
+        )
         status = await enclave.status()
         by_root = {
             v.pubkey: v.public_share(self.cluster.share_index) for v in self.cluster.validators
@@ -114,7 +125,19 @@ class _Launch:
             tasks.spawn(self._monitoring().run(), name="monitoring")
             tasks.spawn(server.run(), name="signer-api")
             await server.listening.wait()
+            if managing is not None:
+                keymanager = self._keymanager(enclave, keys, managing)
+                tasks.spawn(keymanager.run(), name="keymanager")
+                await keymanager.listening.wait()
             self._tell_started(keys, enclave)
+
+    def _keymanager(
+        self, enclave: EnclaveClient, keys: HeldKeys, listen: Listen
+    ) -> KeymanagerServer:
+        keeper = KeyKeeper(
+            folder=self.folder, cluster=self.cluster, enclave=enclave, held=keys, log=self.log
+        )
+        return KeymanagerServer(keeper, listen=listen, graffiti=self.config.graffiti, log=self.log)
 
     def _make_database_folder(self) -> None:
         path = self.folder / "database"

@@ -1,0 +1,22 @@
+"""What all messages between a node and its enclave are made of: a base, and bounded fields."""
+
+from typing import Annotated, TypeAlias
+
+import msgspec
+
+PubKeyBytes: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=48, max_length=48)]
+Root: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+Path: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
+
+
+class Message(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A value of the protocol: positional, immutable, with nothing extra."""
+
+
+class ShareFile(Message, frozen=True):
+    """Where one share lies, and which public share the cluster's lock says it must have."""
+
+    pubkey: PubKeyBytes
+    public_share: PubKeyBytes
+    keystore: Path
+    password: Path
