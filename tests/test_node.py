@@ -25,8 +25,8 @@ from tetrarch.duties.dutydb import RECENT_MAX, DutyDB
 from tetrarch.duties.group_crypto import BlsGroupCrypto
 from tetrarch.duties.partials_codec import decode_partials, encode_partials
 from tetrarch.duties.plausible import signing_root
+from tetrarch.duties.report import DutyReport
 from tetrarch.duties.retry import REFUSALS_MAX
-from tetrarch.duties.tracker import DutyReport
 from tetrarch.duties.types import Duty, DutyType, PartialSet, Payload, PubKey, ShareIndex
 from tetrarch.enclave.ports import Approved
 from tetrarch.entropy import system_entropy
@@ -89,6 +89,7 @@ class World:
                     spawner=tasks,
                     observer=SilentObserver(),
                     log=self.log,
+                    looks_on_chain=False,
                     on_report=self.reports.append,
                 ),
                 signing=self.signing,
@@ -332,7 +333,7 @@ def test_refused_submission_is_given_up_after_a_few_tries_with_the_reason() -> N
         ]
         assert "unknown head block" in line["reason"]
         (report,) = (r for r in world.reports if r.slot == SLOT and r.type == "attester")
-        assert (report.reason, report.outcome) == ("broadcast_bn_error", "not_ours")
+        assert (report.reason, report.outcome) == ("broadcast_bn_error", "failed")
 
     play(scenario)
 

@@ -11,9 +11,11 @@ import signal
 import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tetrarch import __version__
+from tetrarch.api.duty_views import display_name, note_inclusion
 from tetrarch.api.instruments import Instruments
 from tetrarch.beacon_access import await_chain, open_beacon_nodes
 from tetrarch.build_info import git_commit
@@ -161,9 +163,11 @@ class _Launch:
             spawner=tasks,
             observer=self.seen.consensus,
             log=log,
+            name_of=partial(display_name, mesh),
             on_report=self.seen.count_report,
             on_peer_info=self.seen.peers.note,
             on_agreement=self.seen.peers.note_agreement,
+            on_fault=self.seen.count_fault,
             on_edge=watch.around,
             operator=OperatorFolder(self.folder, compute, log),
             count_lasting=self.seen.count_lasting,
@@ -212,6 +216,8 @@ class _Launch:
             build_submitter=build_submitter if by_client else None,
         )
         watch.listen(node)
+        stack.push_async_callback(node.close)
+        node.tracking.inclusion_settled(partial(note_inclusion, beacon_node))
         mesh.on_connected(node.peer_connected)
         beacon_node.heads.subscribe(node.components.scheduler.head_seen)
         beacon_node.reorgs.subscribe(node.components.scheduler.reorganized)

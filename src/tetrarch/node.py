@@ -12,10 +12,10 @@ from tetrarch.clock import Clock
 from tetrarch.consensus.codec import Codec, Identity
 from tetrarch.consensus.driver import Consensus
 from tetrarch.consensus.messages import faulty_max, quorum
-from tetrarch.consensus.ports import ConsensusPorts, Decided, DutyTimes, Observer, Undecided
+from tetrarch.consensus.ports import ConsensusPorts, DutyTimes, Observer
 from tetrarch.consensus.priority import PriorityCodec
 from tetrarch.consensus.timers import RoundTimes
-from tetrarch.duties import aggsigdb, dutydb, info_sync, parsigdb, slashing, votelog
+from tetrarch.duties import aggsigdb, dutydb, info_sync, parsigdb, report_store, slashing, votelog
 from tetrarch.duties.aggsigdb import AggSigDB
 from tetrarch.duties.agreement import DECIDED_TYPES, Agreement
 from tetrarch.duties.broadcaster import Broadcaster
@@ -34,6 +34,7 @@ from tetrarch.duties.ports import Compute, Spawner, Storage
 from tetrarch.duties.preparation import Preparation
 from tetrarch.duties.proof_fetcher import ProofFetcher
 from tetrarch.duties.registrations import Registrations
+from tetrarch.duties.report import DutyReport, Step
 from tetrarch.duties.requested import Count, LastingPorts, NoOperator, OperatorPort, Requested
 from tetrarch.duties.resume import Resumption
 from tetrarch.duties.retention import kept_epochs
@@ -44,8 +45,8 @@ from tetrarch.duties.sigagg import SigAgg
 from tetrarch.duties.signer import Signer, SigningService
 from tetrarch.duties.slashing import GroupHistory
 from tetrarch.duties.timing import deadline_s, may_speak_of, start_s
-from tetrarch.duties.tracker import DutyReport, Step, Tracker
-from tetrarch.duties.types import Duty, DutyType, PartialSet, PubKey, SignedDataSet
+from tetrarch.duties.tracking import STEPS, Tracking, TrackingPorts
+from tetrarch.duties.types import Duty, DutyType, PubKey, SignedDataSet
 from tetrarch.duties.votelog import DurableVoteLog
 from tetrarch.duties.wire import Components, Decorate, HasDuty, Submitter, V, plain, wire
 from tetrarch.entropy import Entropy
@@ -67,6 +68,7 @@ SCHEMAS = (
     votelog.SCHEMA,
     slashing.SCHEMA,
     info_sync.SCHEMA,
+    report_store.SCHEMA,
 )
 
 WARMED_AT_ONCE = 16
@@ -85,21 +87,6 @@ BACKGROUND_EDGES = frozenset(
         "broadcaster>aggsigdb.note_submitted",
     }
 )
-# Which station of a duty each edge marks, for the tracker.
-STEPS = {
-    "scheduler>consensus.participate": Step.SCHEDULED,
-    "requested>signer.sign_scheduled": Step.SCHEDULED,
-    "fetcher>consensus.propose": Step.FETCHED,
-    "fetcher>signer.sign_head": Step.FETCHED,
-    "info_sync>consensus.propose_ballot": Step.FETCHED,
-    "consensus>dutydb.store": Step.DECIDED,
-    "consensus>info_sync.store": Step.DECIDED,
-    "signer>parsigdb.store_internal": Step.SIGNED,
-    "validator_api>parsigdb.store_internal": Step.SIGNED,
-    "parsigex>parsigdb.store_external": Step.EXCHANGED,
-    "parsigdb>sigagg.aggregate": Step.THRESHOLD,
-    "sigagg>aggsigdb.store": Step.AGGREGATED,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,9 +104,12 @@ class NodePorts:
     spawner: Spawner
     observer: Observer
     log: Log
+    looks_on_chain: bool = True  # for what became of its duties
+    name_of: Callable[[int], str] = "node{}".format  # a node, for people
     on_report: Callable[[DutyReport], None] = lambda _report: None
     on_agreement: Callable[[Agreed], None] = lambda _agreed: None
     on_peer_info: Callable[[int, PeerInfo], None] = lambda _peer, _info: None
+    on_fault: Callable[[int, str], None] = lambda _peer, _kind: None
     on_edge: Decorate = plain  # around the work of each edge, each attempt anew: timing, tracing
     operator: OperatorPort = field(default_factory=NoOperator)
     count_lasting: Count = lambda _kind, _outcome, _count: None  # exits and registrations
@@ -177,8 +167,24 @@ class Node:
         self._ports = ports
         self._log = ports.log
         chain, clock = shape.chain, ports.clock
-        self.tracker = Tracker(chain=chain, clock=clock, log=ports.log.bind(topic="tracker"))
         self.requests = Requests(ports.bus, entropy=ports.entropy, log=ports.log)
+        self.tracking = Tracking(
+            TrackingPorts(
+                chain=chain,
+                clock=clock,
+                storage=ports.storage,
+                spawner=ports.spawner,
+                requests=self.requests,
+                beacon_node=ports.beacon_node if ports.looks_on_chain else None,
+                own_index=ports.bus.own_index,
+                peers=ports.bus.peers,
+                name_of=ports.name_of,
+                on_report=ports.on_report,
+                on_fault=ports.on_fault,
+                log=ports.log,
+            )
+        )
+        self.tracker = self.tracking.tracker
         self.peer_infos = _peer_infos(shape, ports, self.requests)
         features = _info_sync(shape, ports, self.requests, self.peer_infos)
         self.components = _components(shape, ports, features, signing, build_submitter)
@@ -224,12 +230,17 @@ class Node:
         spawn(c.parsigdb.run_aggregator(), name="parsigdb-aggregator")
         spawn(c.parsigdb.run_storer(), name="parsigdb-storer")
         spawn(c.deadlines.run(), name="deadlines")
+        self.tracking.start()
         spawn(self._warm(), name="warm")
         spawn(self._resumption().run(), name="resume")
         spawn(c.scheduler.run(), name="scheduler")
         if self.shape.registrations or self.shape.builder_api:
             spawn(c.registrations.run(), name="registrations")
         spawn(self.peer_infos.run(), name="peer-info")
+
+    async def close(self) -> None:
+        """Every worker has ended: keep what is known of open duties."""
+        await self.tracking.close()
 
     def peer_connected(self, peer: int) -> None:
         """The bus says that ``peer`` is there (again): send it what it may have missed."""
@@ -261,7 +272,7 @@ class Node:
             votes=self.votes,
             clock=clock,
             node_count=node_count,
-            observer=ports.observer,
+            observer=self.tracking.observer(ports.observer),
         )
 
     def _resumption(self) -> Resumption:
@@ -279,19 +290,18 @@ class Node:
         return self._retryer.asynchronous(edge, _duty_of, handler)
 
     def _decorate(self, edge: str, handler: Handler[V], /) -> Handler[V]:
-        step = STEPS.get(edge)
         handler = self._ports.on_edge(edge, handler)
         if edge in BACKGROUND_EDGES:
             handler = self._in_background(edge, handler)
-        if step is None:
+        if edge not in STEPS:
             return handler
+        handler = self.tracking.around(edge, handler)
 
-        async def tracked(value: V) -> None:
-            self.tracker.passed(value.duty, step, validators=_size(value))
+        async def watched(value: V) -> None:
             self.components.deadlines.watch(value.duty)
             await handler(value)
 
-        return tracked
+        return watched
 
     def _connect(self) -> None:
         """Edges that are not the data's way: consensus itself, tracking, deadlines, retention."""
@@ -299,34 +309,15 @@ class Node:
         self.consensus.decided.subscribe(
             self._retryer.asynchronous("consensus.decided", _duty_of, c.agreement.on_decided)
         )
-        self.consensus.undecided.subscribe(self._on_undecided)
-        c.agreement.decision.subscribe(self._on_decision)
-        c.dutydb.stored.subscribe(self._tracks(Step.STORED))
+        self.tracking.connect(c, undecided=self.consensus.undecided)
         c.info_sync.agreements.subscribe(self._on_agreement)
-        c.broadcaster.submitted.subscribe(self._tracks(Step.SUBMITTED))
-        c.parsigdb.accepted.subscribe(self._on_accepted)
-        c.sigagg.verified.subscribe(self._on_accepted)  # late ones, once they are verified
-        c.deadlines.expired.subscribe(self._on_expired)
         c.scheduler.resolved.subscribe(self._on_epoch)
         c.scheduler.sync_resolved.subscribe(self._on_sync_resolved)
-        c.fetcher.idle.subscribe(self._on_idle)
         c.sigagg.aggregated.subscribe(self._on_aggregated)
-
-    def _tracks(self, step: Step) -> Handler[V]:
-        async def note(value: V) -> None:
-            self.tracker.passed(value.duty, step)
-
-        return note
-
-    async def _on_decision(self, decided: Decided) -> None:
-        self.tracker.decision(decided.duty, round_number=decided.round, leader=decided.leader)
 
     async def _on_agreement(self, agreed: Agreed) -> None:
         self.tracker.passed(Duty(agreed.slot, DutyType.INFO_SYNC), Step.STORED)
         self._ports.on_agreement(self.features.agreed)
-
-    async def _on_idle(self, duty: Duty) -> None:
-        self.tracker.nothing_due(duty)
 
     async def _on_aggregated(self, signed_set: SignedDataSet) -> None:
         """Selection proofs are made: the beacon node must join the aggregators' subnets."""
@@ -337,15 +328,6 @@ class Node:
     async def _on_sync_resolved(self, epoch: int) -> None:
         prepared = self._preparation.prepare_sync(epoch, self.components.scheduler)
         self._ports.spawner.spawn(prepared, name=f"prepare-sync-{epoch}")
-
-    async def _on_undecided(self, undecided: Undecided) -> None:
-        self.tracker.failed("consensus", undecided.duty, undecided.reason)
-
-    async def _on_accepted(self, partial_set: PartialSet) -> None:
-        self.tracker.participated(partial_set)
-
-    async def _on_expired(self, duty: Duty) -> None:
-        self._ports.on_report(self.tracker.finish(duty))
 
     async def _warm(self) -> None:
         """Parse public keys ahead of the first duties, a few at a time beside other work."""
@@ -365,6 +347,7 @@ class Node:
             "aggsigdb": c.aggsigdb.delete_before,
             "votes": self.votes.delete_before,
             "info_sync": c.info_sync.delete_before,
+            "duty_reports": self.tracking.reports.delete_before,
         }
         try:
             for name, delete_before in stores.items():
@@ -550,12 +533,3 @@ def _lasting(shape: NodeShape, ports: NodePorts) -> LastingPorts:
 
 def _duty_of(value: HasDuty) -> Duty:
     return value.duty
-
-
-def _size(value: object) -> int:
-    """How many validators a set is about."""
-    for name in ("definitions", "items", "partials", "matches"):
-        members = getattr(value, name, None)
-        if members is not None:
-            return len(members)
-    return 0

@@ -3,7 +3,7 @@
 import pytest
 
 from tetrarch.api.duty_metrics import count_duty, count_duty_by_reference
-from tetrarch.duties.tracker import DutyReport, Outcome
+from tetrarch.duties.report import DutyReport, Outcome, PeerPart, Standing, Step
 from tetrarch.observability.metrics import Metrics
 
 
@@ -11,13 +11,15 @@ def report(outcome: Outcome, *, shares: tuple[int, ...] = (), reason: str = "") 
     return DutyReport(
         slot=9,
         type="attester",
-        outcome=outcome.value,
+        outcome=outcome,
         reason=reason,
         validators=2,
         round=1,
         leader=3,
-        at_ms={"fetched": 20.0, "submitted": 80.0},
-        partials_by_share=dict.fromkeys(shares, 2),
+        at_ms={Step.FETCHED: 20.0, Step.SUBMITTED: 80.0},
+        parts=tuple(
+            PeerPart(peer=share - 1, standing=Standing.ON_TIME, partials=2) for share in shares
+        ),
     )
 
 

@@ -1,17 +1,20 @@
-"""Writes the generated parts of docs/reference/retention.md and docs/explanation/workflow.md.
+"""Writes the generated parts of retention.md, duty-reasons.md and workflow.md under docs.
 
-Run ``python -m tests.duties.pages`` after a change of ``duties/retention.py`` or ``duties/wire.py``.
+Run ``python -m tests.duties.pages`` after a change of ``duties/retention.py``,
+``duties/failure_reasons.py`` or ``duties/wire.py``.
 """
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from tetrarch.duties.failure_reasons import REASONS
 from tetrarch.duties.retention import RETENTION
 from tetrarch.duties.wire import Components, wire
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 RETENTION_PAGE = DOCS / "reference" / "retention.md"
+REASONS_PAGE = DOCS / "reference" / "duty-reasons.md"
 WORKFLOW_PAGE = DOCS / "explanation" / "workflow.md"
 BEGIN, END = "<!-- generated: begin -->\n", "<!-- generated: end -->\n"
 
@@ -70,6 +73,13 @@ def retention_table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def reasons_table() -> str:
+    """One line per code."""
+    lines = ["| code | what it means | how to mend it |", "|---|---|---|"]
+    lines += [f"| `{code}` | {each.meaning} | {each.mend} |" for code, each in REASONS.items()]
+    return "\n".join(lines) + "\n"
+
+
 def workflow_map() -> str:
     """The diagram, then the list of edges."""
     edges, _ = wired()
@@ -87,7 +97,11 @@ def with_generated(page: str, generated: str) -> str:
     return before + BEGIN + generated + END + after
 
 
-PAGES = ((RETENTION_PAGE, retention_table), (WORKFLOW_PAGE, workflow_map))
+PAGES = (
+    (RETENTION_PAGE, retention_table),
+    (REASONS_PAGE, reasons_table),
+    (WORKFLOW_PAGE, workflow_map),
+)
 
 if __name__ == "__main__":
     for path, generate in PAGES:

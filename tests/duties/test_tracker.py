@@ -1,10 +1,21 @@
 """Reports: how far a duty got, why it failed, who took part."""
 
+from dataclasses import replace
+
 import pytest
 from tests.duties.duty_world import CHAIN, GENESIS_S, FixedClock, RecordingLog, Validators
 
-from tetrarch.duties.tracker import REASONS, REPORTS_KEPT, Outcome, Step, Tracker
-from tetrarch.duties.types import Duty, DutyType
+from tetrarch.duties.duty import PeerIndex
+from tetrarch.duties.report import (
+    InclusionReport,
+    PeerPart,
+    Standing,
+    Verdict,
+    decode_report,
+    encode_report,
+)
+from tetrarch.duties.tracker import REPORTS_KEPT, Cluster, Outcome, Step, Tracker
+from tetrarch.duties.types import Duty, DutyType, PartialSet, SyncMessagePayload
 
 DUTY = Duty(9, DutyType.ATTESTER)
 START_S = GENESIS_S + 12 * 9 + 4
@@ -15,11 +26,27 @@ class World:
     def __init__(self) -> None:
         self.clock = FixedClock(START_S)
         self.log = RecordingLog()
-        self.tracker = Tracker(chain=CHAIN, clock=self.clock, log=self.log)
+        self.finished: list[Duty] = []
+        self.faults: list[tuple[int, str]] = []
+        self.tracker = Tracker(
+            chain=CHAIN,
+            clock=self.clock,
+            cluster=Cluster(4, "node{}".format),
+            log=self.log,
+            on_last_step=self.finished.append,
+            on_fault=lambda peer, kind: self.faults.append((peer, kind)),
+        )
 
     def passes(self, *steps: Step, duty: Duty = DUTY) -> None:
         for step in steps:
             self.tracker.passed(duty, step, validators=2)
+
+    def hears(self, *shares: int, after_s: float = 0.0) -> None:
+        """Partials of ``shares`` come so long after the duty's start, and are accepted."""
+        self.clock.now_s = START_S + after_s
+        for share in shares:
+            self.tracker.arrived(VALIDATORS.partials(share))
+            self.tracker.participated(VALIDATORS.partials(share))
 
 
 def test_times_count_from_the_duty_start_and_the_first_passage_stands() -> None:
@@ -58,24 +85,25 @@ def test_randao_is_done_once_it_is_aggregated() -> None:
     assert world.tracker.finish(duty).outcome == Outcome.DONE
 
 
-@pytest.mark.parametrize(
-    ("last", "reason"), [(step, why) for step, why in REASONS.items() if step is not None]
-)
-def test_reason_names_the_step_at_which_it_got_stuck(last: Step, reason: str) -> None:
+def test_failure_has_its_reason_and_the_words_of_what_failed() -> None:
     world = World()
-    steps = tuple(Step)
-    world.passes(*steps[: steps.index(last) + 1])
-    world.tracker.failed("some>edge", DUTY, "connection refused")
+    world.passes(Step.SCHEDULED)
+    world.tracker.failed("scheduler>fetcher.fetch", DUTY, "connection refused")
     report = world.tracker.finish(DUTY)
-    assert (report.outcome, report.reason) == ("failed", reason)
+    assert (report.outcome, report.reason) == ("failed", "fetch_bn_error")
     (line,) = world.log.find("duty_ended")
-    assert line["detail"] == "some>edge: connection refused"
+    assert line["detail"] == "scheduler>fetcher.fetch: connection refused"
     assert world.log.lines[0][0] == "warning"
 
 
-def test_every_step_but_the_last_has_a_reason_and_reasons_differ() -> None:
-    assert set(REASONS) == {None, *Step} - {Step.SUBMITTED}
-    assert len(set(REASONS.values())) == len(REASONS)
+def test_reason_looks_at_the_duties_that_it_rests_on() -> None:
+    world = World()
+    randao, proposer = Duty(9, DutyType.RANDAO), Duty(9, DutyType.PROPOSER)
+    world.passes(Step.SCHEDULED, Step.SIGNED, duty=randao)
+    world.passes(Step.SCHEDULED, duty=proposer)
+    world.tracker.failed("scheduler>fetcher.fetch", proposer, "deadline passed")
+    assert world.tracker.finish(proposer).reason == "proposer_no_external_randaos"
+    assert world.tracker.finish(randao).reason == "no_peer_signatures"
 
 
 def test_duty_only_heard_of_is_no_failure_of_ours() -> None:
@@ -98,8 +126,142 @@ def test_participation_counts_partials_by_share() -> None:
     world = World()
     for share in (1, 3):
         world.tracker.participated(VALIDATORS.partials(share))
+        world.tracker.arrived(VALIDATORS.partials(share))
     (report,) = world.tracker.reports()
     assert report.partials_by_share == {1: 2, 3: 2}
+
+
+def test_missing_late_and_bad_peers_are_named_with_their_times() -> None:
+    world = World()
+    world.passes(Step.SCHEDULED, Step.SIGNED)
+    world.hears(1, 2, after_s=0.1)
+    world.hears(3, after_s=0.2)
+    world.passes(Step.THRESHOLD)
+    world.hears(4, after_s=0.2 + 1.1)  # more than a twelfth of a slot later
+    world.tracker.rejected(VALIDATORS.partials(3))
+    report = world.tracker.finish(DUTY)
+    assert report.parts == (
+        PeerPart(peer=0, standing=Standing.ON_TIME, partials=2, first_ms=100.0),
+        PeerPart(peer=1, standing=Standing.ON_TIME, partials=2, first_ms=100.0),
+        PeerPart(peer=2, standing=Standing.BAD, partials=2, bad=2, first_ms=200.0),
+        PeerPart(peer=3, standing=Standing.LATE, partials=2, first_ms=1300.0),
+    )
+    (line,) = world.log.find("duty_ended")
+    assert (line["late"], line["bad"]) == ("node3", "node2")
+    assert "missing" not in line
+    assert world.faults == [(2, "false_partial")]
+
+
+def test_last_of_many_is_not_late_for_coming_last() -> None:
+    world = World()
+    world.passes(Step.SCHEDULED, Step.SIGNED)
+    world.hears(1, 2, 3, after_s=0.1)
+    world.passes(Step.THRESHOLD)
+    world.hears(4, after_s=0.4)
+    assert world.tracker.finish(DUTY).peers_that_are(Standing.LATE) == ()
+
+
+def test_silent_peer_is_named_missing() -> None:
+    world = World()
+    world.passes(*Step)
+    world.hears(1, 2, 4)
+    report = world.tracker.finish(DUTY)
+    assert report.peers_that_are(Standing.MISSING) == (2,)
+    (line,) = world.log.find("duty_ended")
+    assert line["missing"] == "node2"
+
+
+@pytest.mark.parametrize("ours", [False, True])
+def test_nobody_is_missed_in_a_duty_that_nobody_had_or_began(ours: bool) -> None:
+    world = World()
+    if ours:
+        world.passes(Step.SCHEDULED)
+    else:
+        world.hears(2)
+        world.passes(Step.EXCHANGED)
+    assert world.tracker.finish(DUTY).peers_that_are(Standing.MISSING) == ()
+
+
+def test_shares_that_sign_different_heads_are_told_apart() -> None:
+    world = World()
+    duty = Duty(9, DutyType.SYNC_MESSAGE)
+    for share, head in ((1, b"a"), (2, b"b"), (3, b"a"), (4, b"a")):
+        (first, *_) = VALIDATORS.partials(share).partials
+        payload = SyncMessagePayload(slot=9, beacon_block_root=head * 32)
+        partial = replace(first, payload=payload)
+        world.tracker.arrived(PartialSet(duty=duty, partials=(partial,)))
+    world.tracker.passed(duty, Step.SCHEDULED)
+    world.tracker.passed(duty, Step.SIGNED)
+    world.tracker.passed(duty, Step.EXCHANGED)
+    report = world.tracker.finish(duty)
+    assert report.reason == "par_sig_db_inconsistent_sync"
+    assert [(each.said, each.peers) for each in report.cohorts] == [
+        ("0x6161616161616161", (0, 2, 3)),
+        ("0x6262626262626262", (1,)),
+    ]
+    (line,) = world.log.find("duty_ended")
+    assert line["disagreement"] == "node0, node2, node3 against node1"
+
+
+def test_round_changes_say_who_led_and_what_lacked() -> None:
+    world = World()
+    world.tracker.round_changed(DUTY, 2, "no_pre_prepare", PeerIndex(3))
+    (report,) = world.tracker.reports()
+    (change,) = report.round_changes
+    assert (change.round, change.lacked, change.leader) == (2, "no_pre_prepare", 3)
+
+
+def test_faults_are_of_a_duty_or_of_the_slot_they_came_in() -> None:
+    world = World()
+    world.passes(Step.SCHEDULED)
+    world.tracker.fault(1, "equivocation", DUTY)
+    world.tracker.fault(2, "flood: inbox_full")
+    world.tracker.fault(2, "flood: inbox_full")
+    found = [(f.peer, f.kind, f.count, f.of_duty) for f in world.tracker.finish(DUTY).faults]
+    assert found == [(1, "equivocation", 1, True), (2, "flood: inbox_full", 2, False)]
+    world.clock.now_s += 12  # the next slot
+    world.passes(Step.SCHEDULED, duty=Duty(10, DutyType.ATTESTER))
+    assert world.tracker.finish(Duty(10, DutyType.ATTESTER)).faults == ()
+    assert len(world.faults) == 3
+
+
+def test_faults_without_end_take_bounded_memory() -> None:
+    world = World()
+    world.passes(Step.SCHEDULED)
+    for number in range(1000):
+        world.tracker.fault(1, f"kind{number}", DUTY)
+        world.tracker.fault(1, f"kind{number}")
+        world.tracker.round_changed(DUTY, number, "x" * 1000, PeerIndex(0))
+    assert len(decode_report(encode_report(world.tracker.finish(DUTY))).faults) == 32
+
+
+def test_vote_that_the_chain_did_not_take_up_is_a_failure_with_that_reason() -> None:
+    world = World()
+    world.passes(*Step)
+    missed = InclusionReport(
+        slot=9, type="attester", verdict=Verdict.NOT_INCLUDED, due=2, included=1, distance=1
+    )
+    world.tracker.included(missed)
+    report = world.tracker.finish(DUTY)
+    assert (report.outcome, report.reason) == ("failed", "not_included_onchain")
+    assert report.inclusion == missed
+    (line,) = world.log.find("duty_ended")
+    assert (line["included"], line["inclusion"]) == ("1/2", "not_included")
+
+
+@pytest.mark.parametrize("verdict", [Verdict.INCLUDED, Verdict.NO_BLOCK, Verdict.UNKNOWN])
+def test_other_answers_of_the_chain_leave_a_duty_done(verdict: Verdict) -> None:
+    world = World()
+    world.passes(*Step)
+    answer = InclusionReport(slot=9, type="attester", verdict=verdict, due=2, included=0)
+    world.tracker.included(answer)
+    assert world.tracker.finish(DUTY).outcome == Outcome.DONE
+
+
+def test_last_step_is_told_once() -> None:
+    world = World()
+    world.passes(*Step, Step.SUBMITTED)
+    assert world.finished == [DUTY]
 
 
 def test_reports_are_in_order_and_since_a_slot() -> None:
@@ -133,8 +295,8 @@ def test_duty_for_which_nobody_was_drawn_is_idle_and_no_failure() -> None:
 @pytest.mark.parametrize(
     ("duty_type", "last", "reason"),
     [
-        (DutyType.SYNC_MESSAGE, Step.FETCHED, "no_local_signature"),
-        (DutyType.PREPARE_AGGREGATOR, Step.SCHEDULED, "no_local_signature"),
+        (DutyType.SYNC_MESSAGE, Step.FETCHED, "no_local_vc_signature"),
+        (DutyType.PREPARE_AGGREGATOR, Step.SCHEDULED, "no_local_vc_signature"),
         (DutyType.AGGREGATOR, Step.FETCHED, "no_consensus"),
     ],
 )

@@ -2,7 +2,8 @@
 
 from tests.duties.pages import WORKFLOW_PAGE, wired, workflow_map
 
-from tetrarch.node import BACKGROUND_EDGES, STEPS
+from tetrarch.duties.tracking import STEPS
+from tetrarch.node import BACKGROUND_EDGES
 
 # The seed's order, word for word.
 SEED = (

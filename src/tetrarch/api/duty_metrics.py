@@ -1,6 +1,6 @@
 """Metrics of duties, counted once each, when a duty has ended."""
 
-from tetrarch.duties.tracker import DutyReport, Outcome
+from tetrarch.duties.report import DutyReport, InclusionReport, Outcome, Verdict
 from tetrarch.duties.types import DutyType
 from tetrarch.observability.metrics import Metrics
 from tetrarch.observability.reference_metrics import peer_name
@@ -17,6 +17,29 @@ def count_duty(metrics: Metrics, report: DutyReport) -> None:
     partials = metrics.counter("partials_total")
     for share, count in report.partials_by_share.items():
         partials.labels(report.type, str(share)).inc(count)
+    if report.outcome in (Outcome.DONE, Outcome.FAILED):
+        standings = metrics.counter("duty_participation_total")
+        for part in report.parts:
+            standings.labels(report.type, peer_name(part.peer), part.standing.value).inc()
+    if report.inclusion is not None:
+        _count_inclusion(metrics, report.inclusion)
+
+
+def _count_inclusion(metrics: Metrics, inclusion: InclusionReport) -> None:
+    counter = metrics.counter("duty_inclusion_total")
+    if inclusion.included:
+        counter.labels(inclusion.type, Verdict.INCLUDED.value).inc(inclusion.included)
+    if inclusion.included < inclusion.due:
+        left = inclusion.due - inclusion.included
+        counter.labels(inclusion.type, inclusion.verdict.value).inc(left)
+    if inclusion.distance is not None:
+        distances = metrics.histogram("duty_inclusion_distance_slots")
+        distances.labels(inclusion.type).observe(inclusion.distance)
+
+
+def count_peer_fault(metrics: Metrics, peer: int, kind: str) -> None:
+    """A peer broke the protocol in a duty."""
+    metrics.counter("peer_faults_total").labels(peer_name(peer), kind).inc()
 
 
 def count_duty_by_reference(metrics: Metrics, node_count: int, report: DutyReport) -> None:

@@ -8,18 +8,24 @@ from typing import TextIO
 
 from tetrarch import __version__
 from tetrarch.api.consensus_watch import ConsensusWatch
-from tetrarch.api.duty_metrics import count_duty, count_duty_by_reference, count_lasting
+from tetrarch.api.duty_metrics import (
+    count_duty,
+    count_duty_by_reference,
+    count_lasting,
+    count_peer_fault,
+)
+from tetrarch.api.duty_views import duties_view, explain_view, list_view
 from tetrarch.api.peer_watch import PeerWatch, refused_versions
 from tetrarch.api.readiness import TEXTS, Readiness
 from tetrarch.api.readiness_watch import ReadinessWatch, Sources
 from tetrarch.api.request_watch import RequestWatch
-from tetrarch.api.views import duties_view, peers_view
+from tetrarch.api.views import peers_view
 from tetrarch.api.workflow_watch import WorkflowWatch
 from tetrarch.clock import Clock
 from tetrarch.cluster.networks import network_for
 from tetrarch.cluster.types import Cluster
 from tetrarch.config import NodeConfig, SigningSource
-from tetrarch.duties.tracker import DutyReport
+from tetrarch.duties.report import DutyReport
 from tetrarch.duties.types import DutyType
 from tetrarch.ethereum.beacon_node.ports import BeaconNode
 from tetrarch.ethereum.spec.chain import ChainSpec
@@ -71,6 +77,10 @@ class Instruments:
         """Something became of exits or registrations."""
         count_lasting(self.metrics, kind, outcome, count)
 
+    def count_fault(self, peer: int, kind: str) -> None:
+        """A peer broke the protocol of a duty."""
+        count_peer_fault(self.metrics, peer, kind)
+
     def start(
         self,
         tasks: Supervisor,
@@ -117,6 +127,8 @@ class Instruments:
             views={
                 "duties": duties_view(node),
                 "peers": peers_view(mesh, node),
+                "duty/explain": explain_view(node),
+                "duty/list": list_view(node),
                 "health": health.view,
             },
             log=self.log,

@@ -1,4 +1,4 @@
-"""JSON views of a running node: its duties, its peers. They change nothing and hold no secret."""
+"""JSON views of a running node: its peers. They change nothing and hold no secret."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -10,20 +10,6 @@ from tetrarch.network.mesh import Mesh
 from tetrarch.network.peer_info import PeerInfo
 from tetrarch.node import Node
 from tetrarch.observability.monitoring import View
-
-REPORTS_MAX = 512
-
-
-def duties_view(node: Node) -> View:
-    """``/duties?since_slot=N``: the tracker's reports, by slot and type."""
-
-    def view(query: Mapping[str, str]) -> dict[str, Any]:
-        since = query.get("since_slot", "0")
-        since_slot = int(since) if since.isascii() and since.isdigit() and len(since) < 20 else 0
-        reports = node.tracker.reports(since_slot=since_slot)[-REPORTS_MAX:]
-        return {"duties": reports}
-
-    return view
 
 
 def peers_view(mesh: Mesh, node: Node) -> View:

@@ -204,6 +204,7 @@ class Instance:
 
     def _count_fault(self, peer: int, fault: PeerFault) -> bool:
         self._faults[peer] = self._faults.get(peer, 0) + 1
+        fault.fields["duty"] = self._duty
         self._ports.observer.fault(peer, fault)
         return False
 

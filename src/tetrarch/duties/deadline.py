@@ -44,6 +44,10 @@ class Deadlines:
         self.watch(duty)
         return True
 
+    def has_ended(self, duty: Duty) -> bool:
+        """Whether ``duty`` was emitted, as far as that is remembered."""
+        return duty in self._ended
+
     async def run(self) -> None:
         """Emit ended duties until cancelled."""
         while True:

@@ -70,7 +70,8 @@ class ParSigDB:
 
     Outputs: ``internal_stored`` (to the peers), ``threshold_reached`` (to SigAgg),
     ``needed`` (SigAgg will combine them soon), ``late`` (verify and count), ``accepted`` (our
-    own partials, and peers' that were not late, for the tracker).
+    own partials, and peers' that were not late, for the tracker), ``conflicting`` (a share's
+    second word).
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class ParSigDB:
         self.needed = Output[PartialSet]("needed")
         self.late = Output[LatePartials]("late")
         self.accepted = Output[PartialSet]("accepted")
+        self.conflicting = Output[PartialSet]("conflicting")
         self._storage = storage
         self._threshold = threshold
         self._clock = clock
@@ -124,7 +126,7 @@ class ParSigDB:
         self._refuse_equivocation(partial_set)  # another may have been quicker
         self._bound_lasting(partial_set)
         complete = self._complete(partial_set.duty)
-        fresh = self._add(partial_set) if self._is_open(partial_set.duty) else None
+        fresh = self._add(partial_set)[0] if self._is_open(partial_set.duty) else None
         if fresh is None:
             return
         self._to_broadcast.append(fresh)
@@ -147,7 +149,9 @@ class ParSigDB:
             return
         self._bound_lasting(partial_set)
         complete = self._complete(duty)
-        fresh = self._add(partial_set)
+        fresh, conflicts = self._add(partial_set)
+        if conflicts:
+            await self.conflicting.emit(PartialSet(duty=duty, partials=conflicts))
         if fresh is None:
             return
         self._disk.store(fresh)
@@ -306,8 +310,10 @@ class ParSigDB:
 
     # --- inside ------------------------------------------------------------------------------
 
-    def _add(self, partial_set: PartialSet) -> PartialSet | None:
-        """Mirror what is new in memory. None when nothing is."""
+    def _add(
+        self, partial_set: PartialSet
+    ) -> tuple[PartialSet | None, tuple[PartialSignature, ...]]:
+        """Mirror in memory what is new (None: nothing is); also what contradicts a first word."""
         duty = partial_set.duty
         fresh, conflicts = [], []
         for partial in partial_set.partials:
@@ -325,9 +331,8 @@ class ParSigDB:
                 share_index=conflicts[0].share_index,
                 count=len(conflicts),
             )
-        if not fresh:
-            return None
-        return PartialSet(duty=duty, partials=tuple(fresh))
+        new = PartialSet(duty=duty, partials=tuple(fresh)) if fresh else None
+        return new, tuple(conflicts)
 
     def _bound_lasting(self, partial_set: PartialSet) -> None:
         """Exits and their like never end: a share keeps its newest few for each validator."""

@@ -73,6 +73,12 @@ RETENTION: tuple[Retention, ...] = (
         reason="to look back; the newest holds, and stays however old it is",
     ),
     Retention(
+        database="duty_reports",
+        duty_types=(*_DECIDED, *_SIGNED_ONLY, *_LASTING, DutyType.INFO_SYNC),
+        epochs=225,
+        reason="a day on mainnet to explain what became of a duty; nothing else reads them",
+    ),
+    Retention(
         database="slashing_history",
         duty_types=(DutyType.ATTESTER, DutyType.PROPOSER),
         epochs=None,

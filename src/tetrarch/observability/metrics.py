@@ -113,6 +113,31 @@ METRICS: tuple[MetricDeclaration, ...] = (
         (0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.2, 0.4, 0.7, 1, 1.5, 2, 3, 5, 8, 12),
     ),
     MetricDeclaration(
+        "duty_participation_total",
+        _C,
+        "Ended duties, by what a node's share did: on_time, late, missing, bad.",
+        ("type", "peer", "standing"),
+    ),
+    MetricDeclaration(
+        "duty_inclusion_total",
+        _C,
+        "Validators' votes, blocks and sync messages, by what the chain says of them.",
+        ("type", "verdict"),
+    ),
+    MetricDeclaration(
+        "duty_inclusion_distance_slots",
+        _H,
+        "From a duty's slot to the block that took up the last of its messages.",
+        ("type",),
+        (0, 1, 2, 3, 4, 6, 8, 16, 32),
+    ),
+    MetricDeclaration(
+        "peer_faults_total",
+        _C,
+        "Times a peer broke the protocol of a duty: lied, contradicted itself, flooded.",
+        ("peer", "kind"),
+    ),
+    MetricDeclaration(
         "consensus_rounds_total", _C, "Duties decided, by the round it took.", ("type", "round")
     ),
     MetricDeclaration(

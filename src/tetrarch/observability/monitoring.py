@@ -1,6 +1,7 @@
 """The monitoring listener: /metrics for Prometheus, /livez and /readyz for whoever restarts us."""
 
 import asyncio
+import inspect
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
@@ -9,14 +10,15 @@ import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from tetrarch.errors import ListenFailed
+from tetrarch.errors import InputInvalid, ListenFailed
 from tetrarch.observability.logs import Log
 from tetrarch.observability.metrics import Metrics
 
 # Why the node is not ready, each as "cause: what an operator reads"; empty when it is.
 Reasons: TypeAlias = Callable[[], tuple[str, ...]]
 
-# A part of the node's state as JSON, asked with the query's parameters.
+# A part of the node's state as JSON, or what becomes one, asked with the query's parameters.
+# Raises InputInvalid for parameters that are none.
 View: TypeAlias = Callable[[Mapping[str, str]], object]
 
 
@@ -98,7 +100,15 @@ class Monitoring:
 
 def _serve_view(view: View) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def serve(request: web.Request) -> web.Response:
-        body = msgspec.json.encode(view(request.query))
-        return web.Response(body=body, content_type="application/json")
+        status = 200
+        try:
+            seen = view(request.query)
+            if inspect.isawaitable(seen):
+                seen = await seen
+        except InputInvalid as error:
+            status, seen = 400, {"code": 400, "message": str(error)}
+        return web.Response(
+            body=msgspec.json.encode(seen), status=status, content_type="application/json"
+        )
 
     return serve

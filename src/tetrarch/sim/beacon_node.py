@@ -20,6 +20,7 @@ from tetrarch.duties.types import (
     SyncMessagePayload,
 )
 from tetrarch.errors import InvariantBroken, invariant
+from tetrarch.ethereum.beacon_node.content import BlockContent
 from tetrarch.ethereum.beacon_node.errors import BeaconNodeUnreachable
 from tetrarch.ethereum.beacon_node.ports import (
     AttestationSubmission,
@@ -360,6 +361,15 @@ class SimBeaconNode:
     async def block_root(self, slot: int) -> bytes | None:
         """See ``BeaconNode``."""
         return self._chain.root(slot) if self._chain.has_block(slot) else None
+
+    async def block_content(self, root: bytes) -> BlockContent | None:
+        """See ``BeaconNode``: the checkers see all that is submitted, and nodes do not look."""
+        del root
+        return None
+
+    async def committee_lengths(self, slot: int) -> tuple[int, ...]:
+        """See ``BeaconNode``."""
+        raise BeaconNodeUnreachable("ask committees", node=self._node, slot=slot)
 
     async def finality_checkpoints(self, state_id: str = "head") -> FinalityCheckpoints:
         """See ``BeaconNode``."""

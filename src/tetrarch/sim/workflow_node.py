@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 
 from tetrarch.consensus.codec import Identity
 from tetrarch.duties.enclave_signing import EnclaveSigning
-from tetrarch.duties.tracker import DutyReport
+from tetrarch.duties.report import DutyReport
 from tetrarch.duties.types import PartialSet, Payload, PubKey, SignedDataSet, UnsignedDataSet
 from tetrarch.enclave.history import SCHEMA as ENCLAVE_SCHEMA
 from tetrarch.enclave.inline import InlineEnclave
@@ -165,6 +165,7 @@ class SimNode:
             spawner=tasks,
             observer=Blames(index, setting.profile.honest),
             log=_TraceLog(self),
+            looks_on_chain=False,
             on_report=self._note_report,
             operator=self.operator,
         )

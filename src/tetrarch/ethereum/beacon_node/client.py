@@ -13,11 +13,13 @@ from tetrarch.ethereum.beacon_node import (
     aggregate_calls,
     block_calls,
     chain_calls,
+    content_calls,
     duty_calls,
     streams,
     sync_calls,
     validator_calls,
 )
+from tetrarch.ethereum.beacon_node.content import BlockContent
 from tetrarch.ethereum.beacon_node.errors import BeaconNodeAnswerInvalid
 from tetrarch.ethereum.beacon_node.http import Address, Exchange, Timeouts
 from tetrarch.ethereum.beacon_node.ports import (
@@ -203,6 +205,15 @@ class BeaconNodeClient:
         """Root of the canonical block in ``slot`` itself, or None."""
         found = await chain_calls.block(self._exchange, str(slot))
         return found.root if found is not None and found.slot == slot else None
+
+    async def block_content(self, root: bytes) -> BlockContent | None:
+        """See ``content.BlockContents``."""
+        return await content_calls.block_content(self._exchange, root)
+
+    async def committee_lengths(self, slot: int) -> tuple[int, ...]:
+        """See ``content.BlockContents``."""
+        epoch = (await self.chain_spec()).epoch_of(slot)
+        return await content_calls.committee_lengths(self._exchange, slot, epoch)
 
     async def finality_checkpoints(self, state_id: str = "head") -> FinalityCheckpoints:
         """What a state holds for justified and final."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from tetrarch.ethereum.beacon_node.content import BlockContents
 from tetrarch.ethereum.spec.aggregates import (
     Aggregate,
     SignedAggregateAndProof,
@@ -251,7 +252,7 @@ class ProxyResponse(Protocol):
         ...
 
 
-class BeaconNode(Protocol):
+class BeaconNode(BlockContents, Protocol):
     """One beacon node.
 
     Raises (all methods):

@@ -17,6 +17,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TypeVar
 
 from tetrarch.clock import Clock
+from tetrarch.ethereum.beacon_node.content import BlockContent
 from tetrarch.ethereum.beacon_node.ports import (
     AttestationSubmission,
     AttesterDuties,
@@ -213,6 +214,14 @@ class SeveralBeaconNodes:
     async def block_root(self, slot: int) -> bytes | None:
         """See ``BeaconNode``; compared."""
         return await self._compare("block_root", lambda node: node.block_root(slot))
+
+    async def block_content(self, root: bytes) -> BlockContent | None:
+        """See ``content.BlockContents``; any node that knows the root has the same block."""
+        return await self._read("block_content", lambda node: node.block_content(root))
+
+    async def committee_lengths(self, slot: int) -> tuple[int, ...]:
+        """See ``content.BlockContents``; compared."""
+        return await self._compare("committee_lengths", lambda node: node.committee_lengths(slot))
 
     async def finality_checkpoints(self, state_id: str = "head") -> FinalityCheckpoints:
         """See ``BeaconNode``; compared."""
