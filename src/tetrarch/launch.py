@@ -217,10 +217,7 @@ class _Launch:
         )
         watch.listen(node)
         stack.push_async_callback(node.close)
-        node.tracking.inclusion_settled(partial(note_inclusion, beacon_node))
-        mesh.on_connected(node.peer_connected)
-        beacon_node.heads.subscribe(node.components.scheduler.head_seen)
-        beacon_node.reorgs.subscribe(node.components.scheduler.reorganized)
+        _connect(node, mesh, beacon_node)
         if signing is not None:
             signing.use(node.components.dutydb)
         with needing_room():
@@ -329,6 +326,14 @@ class _Launch:
     def _stop(self, tasks: Supervisor, number: int) -> None:
         self.log.info("node_stopping", signal=signal.Signals(number).name)
         tasks.stop()
+
+
+def _connect(node: Node, mesh: Mesh, beacon_node: SeveralBeaconNodes) -> None:
+    """What the node's surroundings tell it, and it them."""
+    mesh.on_connected(node.peer_connected)
+    beacon_node.heads.subscribe(node.components.scheduler.head_seen)
+    beacon_node.reorgs.subscribe(node.components.scheduler.reorganized)
+    node.tracking.inclusion_settled(partial(note_inclusion, beacon_node))
 
 
 def _freeze_start() -> None:
