@@ -32,6 +32,7 @@ from tetrarch.enclave.history import chain as bound_chain
 from tetrarch.entropy import Entropy, system_entropy
 from tetrarch.errors import ConfigInvalid
 from tetrarch.ethereum.beacon_nodes.chain_identity import OurChain
+from tetrarch.ethereum.beacon_nodes.several import SeveralBeaconNodes
 from tetrarch.network.mesh import Mesh, MeshSettings
 from tetrarch.network.peer import PeerIdentity
 from tetrarch.node import (

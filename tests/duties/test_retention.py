@@ -20,7 +20,7 @@ def test_nothing_is_deleted_while_its_duty_is_open(row) -> None:
     for duty_type in row.duty_types:
         last_slot = CHAIN.slots_per_epoch - 1  # the one whose duty ends last in its epoch
         ends_s = deadline_s(Duty(last_slot, duty_type), CHAIN)
-        if row.epochs is not None:
+        if row.epochs is not None and row.database != "duty_reports":  # no duty needs a report
             assert ends_s is not None, "what never ends is never deleted"
             # Rows of epoch 0 go once epoch ``epochs`` + 1 is resolved, in the slot before it.
             deleted_s = CHAIN.slot_start_s(CHAIN.first_slot(row.epochs + 1) - 1)
