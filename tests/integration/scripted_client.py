@@ -3,15 +3,15 @@
 What is asked, in which form and when, follows a recording of Lodestar 1.23 and Vero 1.1.3: the
 first asks for SSZ and sends blocks in SSZ (all bodies, when told so), the second speaks JSON only
 and puts a Content-Type on GETs. Unlike the recorded Vero, all ask for selections: a client that
-holds shares must.
+holds shares must. Each does all duties: votes, blocks, aggregates, and the sync committee's.
 """
 
 import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import aiohttp
@@ -21,19 +21,30 @@ from tests.validator_api.test_selections import in_ssz as selections_in_ssz
 from tetrarch.crypto.bls import SecretKey
 from tetrarch.ethereum.spec.aggregates import (
     AggregateAndProof,
+    ContributionAndProof,
     SignedAggregateAndProof,
+    SignedContributionAndProof,
+    SyncCommitteeContribution,
     aggregate_from_json,
     aggregate_from_ssz,
 )
 from tetrarch.ethereum.spec.attestations import (
     SingleAttestation,
+    SubmittedAttestation,
+    build_attestation,
     submissions_to_json,
     submissions_to_ssz,
 )
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.ethereum.spec.domains import DomainType
+from tetrarch.ethereum.spec.messages import SyncCommitteeMessage
 from tetrarch.ethereum.spec.proposals import Proposal, SignedProposal, sign_proposal
-from tetrarch.ethereum.spec.selection import is_aggregator
+from tetrarch.ethereum.spec.selection import (
+    is_aggregator,
+    is_sync_aggregator,
+    subcommittees_of,
+    sync_selection_root,
+)
 from tetrarch.ethereum.spec.values import AttestationData, Checkpoint, Fork
 
 JSON, SSZ = "application/json", "application/octet-stream"
@@ -51,11 +62,14 @@ class Form:
     ssz_bodies: bool = False
     ssz_blocks: bool = False
     json_on_get: bool = False
+    old_versions: bool = False  # version 1 of what has it, before Electra
     topics: str = "head"
 
 
-LODESTAR = Form("lodestar", SSZ_FIRST, ssz_blocks=True)
-LODESTAR_SSZ = Form("lodestar, SSZ requests", SSZ_FIRST, ssz_blocks=True, ssz_bodies=True)
+LODESTAR = Form("lodestar", SSZ_FIRST, ssz_blocks=True, old_versions=True)
+LODESTAR_SSZ = Form(
+    "lodestar, SSZ requests", SSZ_FIRST, ssz_blocks=True, ssz_bodies=True, old_versions=True
+)
 VERO = Form(
     "vero",
     JSON,
@@ -81,6 +95,15 @@ class Got:
         return json.loads(self.body)["data"]
 
 
+@dataclass(frozen=True, slots=True)
+class SyncMember:
+    """A validator of ours in one subcommittee of the sync committee."""
+
+    index: int
+    pubkey: bytes
+    place: int
+
+
 class ScriptedClient:
     """One client on the validator API at ``url``, with share keys by their public keys."""
 
@@ -100,6 +123,7 @@ class ScriptedClient:
         self._chain = chain
         self._session = session
         self._indices: dict[int, bytes] = {}
+        self._members: list[dict[str, Any]] = []  # ours of the epoch's sync committee
 
     async def run(self, *, until_slot: int) -> None:
         """Make every call of the table, slot by slot."""
@@ -116,6 +140,7 @@ class ScriptedClient:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._propose(slot))
                     tasks.create_task(self._attest(slot, duties))
+                    tasks.create_task(self._serve_in_sync_committee(slot))
                 slot += 1
         finally:
             events.cancel()
@@ -160,7 +185,7 @@ class ScriptedClient:
         assert {int(duty["validator_index"]) for duty in duties} == set(indices)
         for duty in duties:
             assert bytes.fromhex(duty["pubkey"][2:]) == self._indices[int(duty["validator_index"])]
-        await self._post(f"{VALIDATOR}/duties/sync/{epoch}", body)
+        self._members = (await self._post(f"{VALIDATOR}/duties/sync/{epoch}", body)).data
         preparations = [
             {"validator_index": str(index), "fee_recipient": "0x" + "22" * 20} for index in indices
         ]
@@ -226,28 +251,47 @@ class ScriptedClient:
         else:
             assert self.form.accept == JSON
             data = attestation_data(got.data)
-        epoch, root = data.target.epoch, data.hash_tree_root()
-        attestations = tuple(
-            SingleAttestation(
+        by_index: dict[int, AttestationData] = {}
+        attestations: list[SubmittedAttestation] = []
+        for duty in mine:
+            committee = int(duty["committee_index"])
+            # One question for all committees of the slot, as the real ones do.
+            own = data if self._is_electra(slot) else replace(data, index=committee)
+            by_index[committee] = own
+            pubkey = self._indices[int(duty["validator_index"])]
+            signature = self._sign(
+                pubkey, DomainType.BEACON_ATTESTER, data.target.epoch, own.hash_tree_root()
+            )
+            attestations.append(self._attestation(duty, own, signature))
+        body: object = submissions_to_json(tuple(attestations))
+        if self.form.ssz_bodies:
+            body = submissions_to_ssz(self._chain.fork_at_slot(slot), tuple(attestations))
+        await self._post(f"/eth/{self._version(slot)}/beacon/pool/attestations", body)
+        await self._sleep_until(self._chain.slot_start_s(slot) + 2 * third_s)
+        await self._aggregate(slot, by_index, mine, proofs)
+
+    def _attestation(
+        self, duty: dict[str, Any], data: AttestationData, signature: bytes
+    ) -> SubmittedAttestation:
+        if self._is_electra(data.slot):
+            return SingleAttestation(
                 committee_index=int(duty["committee_index"]),
                 attester_index=int(duty["validator_index"]),
                 data=data,
-                signature=self._sign(
-                    self._indices[int(duty["validator_index"])],
-                    DomainType.BEACON_ATTESTER,
-                    epoch,
-                    root,
-                ),
+                signature=signature,
             )
-            for duty in mine
+        return build_attestation(
+            data,
+            committee_length=int(duty["committee_length"]),
+            validator_committee_index=int(duty["validator_committee_index"]),
+            signature=signature,
         )
-        body: object = submissions_to_json(attestations)
-        if self.form.ssz_bodies:
-            body = submissions_to_ssz(self._chain.fork_at_slot(slot), attestations)
-        await self._post("/eth/v2/beacon/pool/attestations", body)
-        await self._sleep_until(self._chain.slot_start_s(slot) + 2 * third_s)
-        await self._aggregate(slot, root, mine, proofs)
-        await self._empty_lists()
+
+    def _is_electra(self, slot: int) -> bool:
+        return self._chain.fork_at_slot(slot).at_least(Fork.ELECTRA)
+
+    def _version(self, slot: int) -> str:
+        return "v1" if self.form.old_versions and not self._is_electra(slot) else "v2"
 
     async def _selected(self, slot: int, mine: list[dict[str, Any]]) -> list[bytes]:
         """The group's selection proofs. All clients of the cluster ask at the slot's start."""
@@ -268,15 +312,23 @@ class ScriptedClient:
         return [bytes.fromhex(each["selection_proof"][2:]) for each in got.data]
 
     async def _aggregate(
-        self, slot: int, root: bytes, mine: list[dict[str, Any]], proofs: list[bytes]
+        self,
+        slot: int,
+        votes: Mapping[int, AttestationData],
+        mine: list[dict[str, Any]],
+        proofs: list[bytes],
     ) -> None:
         fork, preset = self._chain.fork_at_slot(slot), self._chain.preset
+        version = self._version(slot)
         signed = []
         for duty, proof in zip(mine, proofs, strict=True):
             assert is_aggregator(int(duty["committee_length"]), proof)  # small committees: all are
+            committee = int(duty["committee_index"])
+            root = votes[committee].hash_tree_root()
             query = f"attestation_data_root=0x{root.hex()}&slot={slot}"
-            query += f"&committee_index={duty['committee_index']}"
-            got = await self._get(f"{VALIDATOR.replace('v1', 'v2')}/aggregate_attestation?{query}")
+            if version == "v2":
+                query += f"&committee_index={committee}"
+            got = await self._get(f"/eth/{version}/validator/aggregate_attestation?{query}")
             aggregate = (
                 aggregate_from_ssz(fork, got.body, preset=preset)
                 if got.is_ssz
@@ -296,15 +348,89 @@ class ScriptedClient:
         body: object = [each.to_json() for each in signed]
         if self.form.ssz_bodies:
             body = aggregates_in_ssz(signed)
-        await self._post("/eth/v2/validator/aggregate_and_proofs", body)
+        await self._post(f"/eth/{version}/validator/aggregate_and_proofs", body)
 
-    async def _empty_lists(self) -> None:
-        """Without a validator in the sync committee, some clients send these."""
-        for path in (
-            "/eth/v1/beacon/pool/sync_committees",
-            f"{VALIDATOR}/contribution_and_proofs",
-        ):
-            await self._post(path, b"" if self.form.ssz_bodies else [])
+    async def _serve_in_sync_committee(self, slot: int) -> None:
+        """Proofs at the slot's start, the head at a third of it, contributions at two thirds."""
+        members = [
+            SyncMember(int(each["validator_index"]), self._indices[int(each["validator_index"])], p)
+            for each in self._members
+            for p in self._places(each)
+        ]
+        proofs = await self._sync_selected(slot, members)
+        start_s, third_s = self._chain.slot_start_s(slot), self._chain.slot_duration_ms / 3000
+        await self._sleep_until(start_s + third_s)
+        got = await self._get("/eth/v1/beacon/blocks/head/root", accept=JSON)
+        head, epoch = bytes.fromhex(got.data["root"][2:]), self._chain.epoch_of(slot)
+        votes = [
+            SyncCommitteeMessage(
+                slot=slot,
+                beacon_block_root=head,
+                validator_index=index,
+                signature=self._sign(pubkey, DomainType.SYNC_COMMITTEE, epoch, head),
+            )
+            for index, pubkey in {each.index: each.pubkey for each in members}.items()
+        ]
+        await self._post_fixed("/eth/v1/beacon/pool/sync_committees", votes)
+        await self._sleep_until(start_s + 2 * third_s)
+        places = sorted({each.place for each in members})  # one question for each, as real ones
+        found = {place: await self._contribution(slot, place, head) for place in places}
+        signed = [
+            self._signed_contribution(member, found[member.place], proof)
+            for member, proof in zip(members, proofs, strict=True)
+        ]
+        await self._post_fixed(f"{VALIDATOR}/contribution_and_proofs", signed)
+
+    def _places(self, duty: dict[str, Any]) -> tuple[int, ...]:
+        positions = tuple(map(int, duty["validator_sync_committee_indices"]))
+        return subcommittees_of(positions, preset=self._chain.preset)
+
+    async def _sync_selected(self, slot: int, members: list[SyncMember]) -> list[bytes]:
+        epoch, domain = self._chain.epoch_of(slot), DomainType.SYNC_COMMITTEE_SELECTION_PROOF
+        selections = [
+            {
+                "validator_index": str(each.index),
+                "slot": str(slot),
+                "subcommittee_index": str(each.place),
+                "selection_proof": "0x"
+                + self._sign(
+                    each.pubkey, domain, epoch, sync_selection_root(slot, each.place)
+                ).hex(),
+            }
+            for each in members
+        ]
+        body: object = selections_in_ssz(selections) if self.form.ssz_bodies else selections
+        got = await self._post(f"{VALIDATOR}/sync_committee_selections", body)
+        told = [{**each, "selection_proof": ""} for each in got.data]
+        assert told == [{**each, "selection_proof": ""} for each in selections], "their order"
+        return [bytes.fromhex(each["selection_proof"][2:]) for each in got.data]
+
+    async def _contribution(self, slot: int, place: int, head: bytes) -> SyncCommitteeContribution:
+        query = f"slot={slot}&subcommittee_index={place}&beacon_block_root=0x{head.hex()}"
+        got = await self._get(f"{VALIDATOR}/sync_committee_contribution?{query}")
+        return SyncCommitteeContribution.from_json(got.data, preset=self._chain.preset)
+
+    def _signed_contribution(
+        self, member: SyncMember, contribution: SyncCommitteeContribution, proof: bytes
+    ) -> SignedContributionAndProof:
+        assert is_sync_aggregator(proof, preset=self._chain.preset)  # small committees: all are
+        message = ContributionAndProof(
+            aggregator_index=member.index, contribution=contribution, selection_proof=proof
+        )
+        domain = DomainType.CONTRIBUTION_AND_PROOF
+        epoch = self._chain.epoch_of(contribution.slot)
+        signature = self._sign(member.pubkey, domain, epoch, message.hash_tree_root())
+        return SignedContributionAndProof(message=message, signature=signature)
+
+    async def _post_fixed(
+        self,
+        path: str,
+        items: Sequence[SyncCommitteeMessage] | Sequence[SignedContributionAndProof],
+    ) -> None:
+        body: object = [each.to_json() for each in items]
+        if self.form.ssz_bodies:
+            body = b"".join(each.to_ssz() for each in items)
+        await self._post(path, body)
 
     def _sign(self, pubkey: bytes, domain: DomainType, epoch: int, root: bytes) -> bytes:
         return self._keys[pubkey].sign(self._chain.forks.signing_root(domain, epoch, root))
@@ -317,7 +443,7 @@ class ScriptedClient:
 
     async def _post(self, path: str, value: object, *, as_json: bool = False) -> Got:
         headers = {"Accept": JSON if as_json else self.form.accept}
-        headers["Eth-Consensus-Version"] = self._chain.fork_at_slot(0).value
+        headers["Eth-Consensus-Version"] = self._chain.fork_at_slot(0).value  # one fork for all
         if isinstance(value, bytes):
             return await self._ask("POST", path, {**headers, "Content-Type": SSZ}, value)
         body = json.dumps(value).encode()

@@ -1,18 +1,19 @@
-"""Goal: on newer forks than the real client knows, what real clients send and accept works too.
+"""Goal: all duties, in every fork, in the forms in which real distributed clients speak.
 
-Method: four nodes as processes over an Electra chain, each with a scripted client that holds its
+Method: four nodes as processes over a development chain, each with a scripted client that holds its
 share keystores and replays the recorded call table: two in SSZ, two in JSON. Three of
 the four must agree to sign anything, so a form that a node reads wrongly shows as a missed duty.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
 import pytest
 from tests.integration.lodestar import free_ports
-from tests.integration.processes import Devchain, NodeProcess, create_cluster, running
+from tests.integration.processes import Devchain, NodeProcess, create_cluster, get_json, running
 from tests.integration.scripted_client import LODESTAR, LODESTAR_SSZ, VERO, Form, ScriptedClient
 
 from tetrarch.cluster.files import VALIDATOR_KEYS_FOLDER
@@ -23,29 +24,38 @@ from tetrarch.ethereum.beacon_node.client import connect_beacon_node
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(200)]
 
 KEYS = range(16)
+FIRST_SLOT = 2  # before, everybody is still finding each other
 UNTIL_SLOT = 11
+# Duties of nodes beside those that the chain reports; all of them end in a submission or a proof.
+OTHERS = (
+    "prepare_aggregator",
+    "aggregator",
+    "sync_message",
+    "prepare_sync_contribution",
+    "sync_contribution",
+)
 # Answers in SSZ to those who prefer it.
-SSZ_CALLS = {
-    "GET /eth/v1/validator/attestation_data",
-    "GET /eth/v3/validator/blocks/N",
-    "GET /eth/v2/validator/aggregate_attestation",
-}
+SSZ_CALLS = {"GET /eth/v1/validator/attestation_data", "GET /eth/v3/validator/blocks/N"}
+CLIENTS = (LODESTAR, LODESTAR_SSZ, VERO, VERO)
 
 
 @pytest.mark.parametrize(
-    "forms",
+    ("fork", "forms"),
     [
-        pytest.param((LODESTAR, LODESTAR_SSZ, VERO, VERO), id="clients"),
+        pytest.param("altair", CLIENTS, id="altair"),
+        pytest.param("deneb", CLIENTS, id="deneb"),
+        pytest.param("electra", CLIENTS, id="electra"),
+        pytest.param("fulu", CLIENTS, id="fulu"),
         # Two enclaves and two clients: neither kind is enough without the other.
-        pytest.param((LODESTAR_SSZ, None, VERO, None), id="mixed"),
+        pytest.param("electra", (LODESTAR_SSZ, None, VERO, None), id="mixed"),
     ],
 )
 def test_recorded_calls(
-    tmp_path: Path, tell: Callable[[object], None], forms: tuple[Form | None, ...]
+    tmp_path: Path, tell: Callable[[object], None], fork: str, forms: tuple[Form | None, ...]
 ) -> None:
     """``forms``: how each node's client speaks; None where the node signs by itself."""
     cluster = create_cluster(tmp_path, KEYS)
-    chain = Devchain(tmp_path, validators=len(KEYS), start_s=14)
+    chain = Devchain(tmp_path, validators=len(KEYS), start_s=14, fork=fork, slot_s=3)
     ports = free_ports(4)
     mode = ("--signing", "validator_client", "--validator-api-port")
     nodes = [
@@ -61,17 +71,47 @@ def test_recorded_calls(
         clients = asyncio.run(_run_clients(homes, chain.url))
         report = chain.report()
         told = "\n".join(node.tail(50) for node in nodes)
-        due = [duty for duty in report["duties"] if 2 <= duty["slot"] < UNTIL_SLOT - 1]
+        slots = range(FIRST_SLOT, UNTIL_SLOT - 1)
+        due = [duty for duty in report["duties"] if duty["slot"] in slots]
         assert report["slashable"] == []
         assert {duty["status"] for duty in due} <= {"in_time", "late"}, f"{due}\n{told}"
         assert {duty["type"] for duty in due} == {"attester", "proposer"}
+        done = _done(nodes, slots)
+        for node, counted in done.items():
+            assert counted == dict.fromkeys(OTHERS, len(slots)), f"{node}: {counted}\n{told}"
+        bits = _sync_bits(chain, slots)
+        assert set(bits) == {32}, f"sync messages in the blocks: {bits}\n{told}"
         for client in clients:
             assert client.heads > 0, client.form.name
             in_ssz = {call for call, _, ssz in client.calls if ssz}
             assert (in_ssz >= SSZ_CALLS) == (client.form.accept != VERO.accept), client.calls
         late = sum(duty["status"] == "late" for duty in due)
         calls = sum(sum(client.calls.values()) for client in clients)
-        tell(f"{len(due)} duties, none missed, {late} late; {calls} calls, all answered 200")
+        others = sum(sum(counted.values()) for counted in done.values())
+        tell(
+            f"{fork}: {len(due)} votes and blocks, none missed, {late} late; {others} others,"
+            f" none missed; {calls} calls, all answered 200"
+        )
+
+
+def _done(nodes: list[NodeProcess], slots: range) -> dict[str, dict[str, int]]:
+    """How many slots' duties of the other kinds each node has brought to their end."""
+    found = {}
+    for node in nodes:
+        duties = [duty for duty in node.duties() if duty["slot"] in slots]
+        done = Counter(duty["type"] for duty in duties if duty["outcome"] == "done")
+        found[node.name] = {kind: done[kind] for kind in OTHERS}
+    return found
+
+
+def _sync_bits(chain: Devchain, slots: range) -> list[int]:
+    """How many of the sync committee's messages each block of ``slots`` carries."""
+    counts = []
+    for slot in slots:
+        block = get_json(f"{chain.url}/eth/v2/beacon/blocks/{slot + 1}")["data"]["message"]
+        bits = bytes.fromhex(block["body"]["sync_aggregate"]["sync_committee_bits"][2:])
+        counts.append(sum(byte.bit_count() for byte in bits))
+    return counts
 
 
 async def _run_clients(homes: list[tuple[Form, str, Path]], chain_url: str) -> list[ScriptedClient]:

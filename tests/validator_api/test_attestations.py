@@ -14,6 +14,7 @@ from tests.validator_api.world import (
     OWN,
     SLOT,
     SSZ,
+    Got,
     World,
     root_key,
     run_world,
@@ -62,7 +63,7 @@ def attest(
     return SingleAttestation(**values)
 
 
-async def submit(world: World, *attestations: SubmittedAttestation, ssz: bool = False) -> Any:
+async def submit(world: World, *attestations: SubmittedAttestation, ssz: bool = False) -> Got:
     value: object = submissions_to_json(attestations)
     if ssz:
         value = submissions_to_ssz(world.fork, attestations)

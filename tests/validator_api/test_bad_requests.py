@@ -533,6 +533,16 @@ ENDPOINTS["GET", _V4 + "/{slot}"] = Endpoint(
 )
 
 
+for _path in ("/teku_proposer_config", "/proposer_config"):
+    ENDPOINTS["GET", _path] = Endpoint(
+        sends("/eth/v1/node/version"),
+        {
+            Fault.BODY_SIZE: Expected(sends(_path, b"x"), 413),
+            Fault.ACCEPT: Expected(sends(_path, Accept="text/html"), 404, "the cluster's"),
+        },
+    )
+
+
 # --- duties, validators, the rest ------------------------------------------------------------
 
 

@@ -147,6 +147,11 @@ class MemoryDecided:
         self._waiters = Waiters[DutyType, Any]()
         self.asked = asyncio.Event()
 
+    @property
+    def waiting(self) -> int:
+        """How many kinds of data somebody waits for."""
+        return len(self._waiters.keys)
+
     def decide_block(self, proposal: Proposal) -> None:
         self._decide(DutyType.PROPOSER, (root_key(3), proposal))
 

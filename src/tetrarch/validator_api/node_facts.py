@@ -19,6 +19,12 @@ async def version(api: ValidatorApi, request: ApiRequest) -> ApiAnswer:
     return json_answer({"data": {"version": api.version}})
 
 
+async def no_proposer_config(api: ValidatorApi, request: ApiRequest) -> ApiAnswer:
+    """GET proposer_config: Teku and others poll it. No beacon node has it, and neither have we."""
+    del api, request
+    raise ApiError(404, "there is no proposer configuration: fee recipients are the cluster's")
+
+
 async def prepare_proposer(api: ValidatorApi, request: ApiRequest) -> ApiAnswer:
     """POST prepare_beacon_proposer: read and let go, for fee recipients are the cluster's."""
     items = await read_items(

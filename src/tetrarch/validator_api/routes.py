@@ -70,6 +70,8 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", _STATES, validators.list_by_post, 8 * MIB),
     Route("GET", _STATES + "/{validator_id}", validators.one),
     Route("GET", "/eth/v1/node/version", node_facts.version),
+    Route("GET", "/teku_proposer_config", node_facts.no_proposer_config),
+    Route("GET", "/proposer_config", node_facts.no_proposer_config),
     Route("POST", "/eth/v1/validator/prepare_beacon_proposer", node_facts.prepare_proposer, 16 * MIB),
     Route("POST", "/eth/v1/validator/register_validator", registrations.submit, 16 * MIB),
     Route("POST", "/eth/v1/beacon/pool/voluntary_exits", exits.submit, 4 * KIB),
