@@ -24,8 +24,8 @@ from tetrarch.ethereum.beacon_node.client import connect_beacon_node
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(200)]
 
 KEYS = range(16)
-FIRST_SLOT = 2  # before, everybody is still finding each other
-UNTIL_SLOT = 11
+FIRST_SLOT = 3  # before, everybody is still finding each other
+UNTIL_SLOT = 10
 # Duties of nodes beside those that the chain reports; all of them end in a submission or a proof.
 OTHERS = (
     "prepare_aggregator",
@@ -55,7 +55,7 @@ def test_recorded_calls(
 ) -> None:
     """``forms``: how each node's client speaks; None where the node signs by itself."""
     cluster = create_cluster(tmp_path, KEYS)
-    chain = Devchain(tmp_path, validators=len(KEYS), start_s=14, fork=fork, slot_s=3)
+    chain = Devchain(tmp_path, validators=len(KEYS), start_s=14, fork=fork, slot_s=4)
     ports = free_ports(4)
     mode = ("--signing", "validator_client", "--validator-api-port")
     nodes = [
@@ -125,7 +125,7 @@ async def _run_clients(homes: list[tuple[Form, str, Path]], chain_url: str) -> l
         ]
         async with asyncio.TaskGroup() as tasks:
             for client in clients:
-                tasks.create_task(client.run(until_slot=UNTIL_SLOT))
+                tasks.create_task(client.run(strict_from_slot=FIRST_SLOT, until_slot=UNTIL_SLOT))
     return clients
 
 

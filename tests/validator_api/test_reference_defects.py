@@ -23,7 +23,7 @@ from tests.validator_api.world import (
 )
 
 from tetrarch.duties.parsigdb import LASTING_MAX
-from tetrarch.duties.types import Duty, DutyType
+from tetrarch.duties.types import AttesterDefinition, Duty, DutyType
 from tetrarch.validator_api.api import Limits
 from tetrarch.validator_api.routes import ROUTES
 
@@ -169,6 +169,7 @@ def test_freshly_active_validator_is_known_by_its_duty() -> None:
     async def scenario(world: World) -> None:
         assert (await world.post(BEACON, [beacon(world, 3)])).status == 400  # no duty: not drawn
         attesters = world.duties.known[Duty(SLOT, DutyType.PREPARE_AGGREGATOR)]
+        assert isinstance(attesters[0], AttesterDefinition)
         fresh = replace(attesters[0], pubkey=root_key(3), validator_index=103)
         world.duties.known[Duty(SLOT, DutyType.PREPARE_AGGREGATOR)] = (*attesters, fresh)
         world.aggregated.is_complete.set()
