@@ -126,10 +126,14 @@ class KeymanagerConfig(_Section, frozen=True):
 
 
 class MonitoringConfig(_Section, frozen=True):
-    """The listener for metrics, health and the duties' reports."""
+    """The listener for metrics, health and the duties' reports.
+
+    ``debug`` keeps the newest consensus messages in memory and serves them.
+    """
 
     listen_host: str = "127.0.0.1"
     listen_port: Port = 3620
+    debug: bool = False
 
 
 class LogConfig(_Section, frozen=True):

@@ -154,7 +154,7 @@ class _Launch:
         watch = self.seen.workflow(chain)
         ports = NodePorts(
             beacon_node=beacon_node,
-            bus=mesh,
+            bus=self.seen.bus(mesh),
             storage=RoomWatch(database, self._tell_room),
             identity=self._identity(),
             clock=self.clock,

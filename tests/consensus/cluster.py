@@ -16,7 +16,7 @@ from tetrarch.consensus.timers import RoundTimes
 from tetrarch.consensus.votes import MemoryVoteLog, VoteLog
 from tetrarch.duties.types import Duty
 from tetrarch.errors import PeerFault
-from tetrarch.network.ports import Topic
+from tetrarch.network.ports import MessageBus, Topic
 from tetrarch.sim.identities import ModelIdentity
 from tetrarch.sim.loop import EPOCH_S, SimClock, simulate
 from tetrarch.sim.network import Faults, SimBus, SimNetwork
@@ -89,11 +89,18 @@ class Cluster:
             node_count=self.node_count,
         )
 
-    def start(self, index: int, *, checker: Checker = agree, votes: VoteLog | None = None) -> Node:
+    def start(
+        self,
+        index: int,
+        *,
+        checker: Checker = agree,
+        votes: VoteLog | None = None,
+        wrap: Callable[[MessageBus], MessageBus] = lambda bus: bus,
+    ) -> Node:
         bus = self.network.bus(index)
         notes = Notes()
         ports = ConsensusPorts(
-            bus=bus,
+            bus=wrap(bus),
             codec=self.codec(index),
             times=DutyTimes(
                 starts_s=lambda duty: EPOCH_S + duty.slot,

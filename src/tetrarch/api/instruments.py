@@ -19,24 +19,26 @@ from tetrarch.api.peer_watch import PeerWatch, refused_versions
 from tetrarch.api.readiness import TEXTS, Readiness
 from tetrarch.api.readiness_watch import ReadinessWatch, Sources
 from tetrarch.api.request_watch import RequestWatch
-from tetrarch.api.views import peers_view
+from tetrarch.api.views import dump_view, peers_view
 from tetrarch.api.workflow_watch import WorkflowWatch
 from tetrarch.clock import Clock
 from tetrarch.cluster.networks import network_for
 from tetrarch.cluster.types import Cluster
 from tetrarch.config import NodeConfig, SigningSource
+from tetrarch.consensus.dump import MessageDump, RecordingBus
 from tetrarch.duties.report import DutyReport
 from tetrarch.duties.types import DutyType
 from tetrarch.ethereum.beacon_node.ports import BeaconNode
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.network.mesh import Mesh
+from tetrarch.network.ports import MessageBus
 from tetrarch.network.versions import CURRENT
 from tetrarch.node import Node
 from tetrarch.observability.health_watch import HealthWatch
 from tetrarch.observability.logs import LogFormat, LogLevel, build_log
 from tetrarch.observability.loop_lag import LoopLag
 from tetrarch.observability.metrics import Metrics
-from tetrarch.observability.monitoring import Monitoring
+from tetrarch.observability.monitoring import Monitoring, View
 from tetrarch.observability.reference_metrics import peer_name
 from tetrarch.supervision import Supervisor
 
@@ -61,8 +63,20 @@ class Instruments:
         )
         self.log = log.bind(node=cluster.peer_index)
         self.consensus = ConsensusWatch(self.metrics, self.log)
+        self._dump: MessageDump | None = None
         self.requests = RequestWatch(self.metrics, self.log, clock)
         self.peers = PeerWatch(self.metrics, CURRENT)
+
+    def bus(self, mesh: Mesh) -> MessageBus:
+        """The mesh as the workflow sees it; with ``monitoring.debug`` its consensus is kept."""
+        if not self._config.monitoring.debug:
+            return mesh
+        self._dump = MessageDump(
+            cluster_hash=self._cluster.lock_hash.hex()[:7],
+            node_count=self._cluster.node_count,
+            own_index=self._cluster.peer_index,
+        )
+        return RecordingBus(mesh, self._dump, self._clock)
 
     def workflow(self, chain: ChainSpec) -> WorkflowWatch:
         """What times the workflow's edges; let it listen to the node, too."""
@@ -115,6 +129,15 @@ class Instruments:
             peers_needed=self._cluster.threshold - 1,
             log=self.log,
         )
+        views: dict[str, View] = {
+            "duties": duties_view(node),
+            "peers": peers_view(mesh, node),
+            "duty/explain": explain_view(node),
+            "duty/list": list_view(node),
+            "health": health.view,
+        }
+        if self._dump is not None:
+            views["debug/consensus"] = dump_view(self._dump)
         monitoring = Monitoring(
             host=self._config.monitoring.listen_host,
             port=self._config.monitoring.listen_port,
@@ -124,13 +147,7 @@ class Instruments:
                 *refused_versions(mesh.status(), needed=self._cluster.threshold - 1),
                 *(f"signing: {trouble}" for trouble in (signing_trouble(),) if trouble),
             ),
-            views={
-                "duties": duties_view(node),
-                "peers": peers_view(mesh, node),
-                "duty/explain": explain_view(node),
-                "duty/list": list_view(node),
-                "health": health.view,
-            },
+            views=views,
             log=self.log,
         )
         tasks.spawn(monitoring.run(), name="monitoring")

@@ -6,10 +6,20 @@ from typing import Any
 
 import msgspec
 
+from tetrarch.consensus.dump import Dump, MessageDump
 from tetrarch.network.mesh import Mesh
 from tetrarch.network.peer_info import PeerInfo
 from tetrarch.node import Node
 from tetrarch.observability.monitoring import View
+
+
+def dump_view(dump: MessageDump) -> View:
+    """``/debug/consensus``: the newest consensus messages, for ``tetrarch consensus replay``."""
+
+    def view(_query: Mapping[str, str]) -> Dump:
+        return dump.snapshot()
+
+    return view
 
 
 def peers_view(mesh: Mesh, node: Node) -> View:

@@ -8,6 +8,7 @@ import typer
 from tetrarch import __version__
 from tetrarch.cli import (
     cluster,
+    consensus,
     demo,
     devchain,
     exits,
@@ -26,6 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cluster.app, name="cluster")
+app.add_typer(consensus.app, name="consensus")
 app.add_typer(slashing_protection.app, name="slashing-protection")
 app.add_typer(exits.app, name="exit")
 app.add_typer(fee_recipient.app, name="fee-recipient")
