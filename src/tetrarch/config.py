@@ -136,6 +136,12 @@ class MonitoringConfig(_Section, frozen=True):
     debug: bool = False
 
 
+class TracingConfig(_Section, frozen=True):
+    """Where traces go: an OpenTelemetry collector's OTLP/HTTP address. Empty: nowhere."""
+
+    endpoint: str = ""
+
+
 class LogConfig(_Section, frozen=True):
     """How log lines look, and how many there are."""
 
@@ -159,6 +165,7 @@ class NodeConfig(_Section, frozen=True):
     keymanager: KeymanagerConfig = KeymanagerConfig()
     monitoring: MonitoringConfig = MonitoringConfig()
     log: LogConfig = LogConfig()
+    tracing: TracingConfig = TracingConfig()
 
 
 def load_config(

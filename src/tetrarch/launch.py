@@ -83,7 +83,7 @@ async def run_node(folder: Path, config: NodeConfig, *, clock: Clock | None = No
     # signatures were measured at 900 ms beside a busy event loop, at 0.1 ms at 25 ms.
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     clock, cluster = clock or SystemClock(), load_cluster(folder)
-    seen = Instruments(cluster, config, clock=clock, stream=sys.stderr)
+    seen = Instruments(cluster, config, clock=clock, entropy=system_entropy, stream=sys.stderr)
     launch = _Launch(
         folder=folder,
         config=config,

@@ -1,5 +1,6 @@
 """Consensus, as its operator sees it: metrics and log lines of rounds, faults and drops."""
 
+from tetrarch.api.duty_traces import DutyTraces
 from tetrarch.api.workflow_watch import PROTOCOL, TIMER, type_name
 from tetrarch.consensus.ports import SilentObserver
 from tetrarch.duties.types import Duty
@@ -15,7 +16,8 @@ class ConsensusWatch(SilentObserver):
     and the log leaves out warnings that repeat one another.
     """
 
-    def __init__(self, metrics: Metrics, log: Log) -> None:
+    def __init__(self, metrics: Metrics, log: Log, *, traces: DutyTraces | None = None) -> None:
+        self._traces = traces
         self._rounds = metrics.counter("consensus_round_changes_total")
         self._faults = metrics.counter("consensus_faults_total")
         self._dropped = metrics.counter("consensus_dropped_messages_total")
@@ -31,6 +33,8 @@ class ConsensusWatch(SilentObserver):
         self._timeouts.labels(PROTOCOL, name, TIMER).inc()
         if reason == "too_few_round_changes":
             self._insufficient.labels(PROTOCOL, name, TIMER, "round_changed").inc()
+        if self._traces is not None:
+            self._traces.round_changed(duty, round_, reason)
         self._log.info("round_changed", duty=str(duty), round=round_, reason=reason)
 
     def fault(self, peer: int, fault: PeerFault) -> None:

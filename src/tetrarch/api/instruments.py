@@ -14,6 +14,7 @@ from tetrarch.api.duty_metrics import (
     count_lasting,
     count_peer_fault,
 )
+from tetrarch.api.duty_traces import DutyTraces
 from tetrarch.api.duty_views import duties_view, explain_view, list_view
 from tetrarch.api.peer_watch import PeerWatch, refused_versions
 from tetrarch.api.readiness import TEXTS, Readiness
@@ -28,6 +29,7 @@ from tetrarch.config import NodeConfig, SigningSource
 from tetrarch.consensus.dump import MessageDump, RecordingBus
 from tetrarch.duties.report import DutyReport
 from tetrarch.duties.types import DutyType
+from tetrarch.entropy import Entropy
 from tetrarch.ethereum.beacon_node.ports import BeaconNode
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.network.mesh import Mesh
@@ -39,6 +41,7 @@ from tetrarch.observability.logs import LogFormat, LogLevel, build_log
 from tetrarch.observability.loop_lag import LoopLag
 from tetrarch.observability.metrics import Metrics
 from tetrarch.observability.monitoring import Monitoring, View
+from tetrarch.observability.otlp import SpanExporter
 from tetrarch.observability.reference_metrics import peer_name
 from tetrarch.supervision import Supervisor
 
@@ -47,7 +50,13 @@ class Instruments:
     """One node's. ``metrics`` and ``log`` are there at once, the rest needs the chain or the node."""
 
     def __init__(
-        self, cluster: Cluster, config: NodeConfig, *, clock: Clock, stream: TextIO
+        self,
+        cluster: Cluster,
+        config: NodeConfig,
+        *,
+        clock: Clock,
+        entropy: Entropy,
+        stream: TextIO,
     ) -> None:
         self._cluster = cluster
         self._config = config
@@ -62,7 +71,11 @@ class Instruments:
             on_line=self.metrics.count_log_line,
         )
         self.log = log.bind(node=cluster.peer_index)
-        self.consensus = ConsensusWatch(self.metrics, self.log)
+        self._exporter: SpanExporter | None = None
+        self._traces: DutyTraces | None = None
+        if config.tracing.endpoint:
+            self._trace_to(config.tracing.endpoint, entropy)
+        self.consensus = ConsensusWatch(self.metrics, self.log, traces=self._traces)
         self._dump: MessageDump | None = None
         self.requests = RequestWatch(self.metrics, self.log, clock)
         self.peers = PeerWatch(self.metrics, CURRENT)
@@ -80,12 +93,14 @@ class Instruments:
 
     def workflow(self, chain: ChainSpec) -> WorkflowWatch:
         """What times the workflow's edges; let it listen to the node, too."""
-        return WorkflowWatch(self.metrics, chain=chain, clock=self._clock)
+        return WorkflowWatch(self.metrics, chain=chain, clock=self._clock, traces=self._traces)
 
     def count_report(self, report: DutyReport) -> None:
         """A duty has ended."""
         count_duty(self.metrics, report)
         count_duty_by_reference(self.metrics, self._cluster.node_count, report)
+        if self._traces is not None:
+            self._traces.ended(report)
 
     def count_lasting(self, kind: DutyType, outcome: str, count: int) -> None:
         """Something became of exits or registrations."""
@@ -153,7 +168,23 @@ class Instruments:
         tasks.spawn(monitoring.run(), name="monitoring")
         tasks.spawn(watch.run(), name="readiness")
         tasks.spawn(health.run(), name="health")
+        if self._exporter is not None:
+            tasks.spawn(self._exporter.run(), name="traces")
         tasks.spawn(LoopLag(self.metrics, self.log).run(), name="loop-lag")
+
+    def _trace_to(self, endpoint: str, entropy: Entropy) -> None:
+        labels = _constant_labels(self._cluster, self._config.nickname)
+        resource: dict[str, str] = {
+            "service.name": "tetrarch",
+            "service.version": __version__,
+            "service.instance.id": f"{labels['cluster_hash']}/{labels['cluster_peer']}",
+            **labels,
+        }
+        self._exporter = SpanExporter(endpoint, resource, metrics=self.metrics, log=self.log)
+        self._traces = DutyTraces(
+            self._cluster.lock_hash, clock=self._clock, entropy=entropy, export=self._exporter.add
+        )
+        self._exporter.on_last(self._traces.leave_all)
 
     def _describe_node(self) -> None:
         cluster, gauge, now_s = self._cluster, self.metrics.gauge, self._clock.wall_s()

@@ -6,6 +6,7 @@ What is told when a duty has ended stands in ``duty_metrics``; this is what is t
 import asyncio
 from collections.abc import Iterable
 
+from tetrarch.api.duty_traces import DutyTraces
 from tetrarch.clock import Clock
 from tetrarch.consensus.ports import Decided
 from tetrarch.duties.errors import FeeRecipientWrong
@@ -36,7 +37,15 @@ _TIMED = {
 class WorkflowWatch:
     """Give ``around`` to the node as ``on_edge``, then ``listen`` to it before it starts."""
 
-    def __init__(self, metrics: Metrics, *, chain: ChainSpec, clock: Clock) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        *,
+        chain: ChainSpec,
+        clock: Clock,
+        traces: DutyTraces | None = None,
+    ) -> None:
+        self._traces = traces
         self._metrics = metrics
         self._chain = chain
         self._clock = clock
@@ -45,7 +54,9 @@ class WorkflowWatch:
         metrics.gauge("core_scheduler_validators_active").set(float("nan"))
 
     def around(self, edge: str, handler: Handler[V], /) -> Handler[V]:
-        """Time ``handler`` where somebody wants to know; see ``wire.Decorate``."""
+        """Time ``handler`` where somebody wants to know, and trace it; see ``wire.Decorate``."""
+        if self._traces is not None:
+            handler = self._traces.around(edge, handler)
         if edge == "scheduler>fetcher.fetch":
             return self._fetching(handler)
         if edge not in _TIMED:
@@ -67,6 +78,8 @@ class WorkflowWatch:
         c.scheduler.duties.subscribe(self.duty_started)
         c.fetcher.fetched.subscribe(self.fetched)
         c.agreement.decision.subscribe(self.decided)
+        if self._traces is not None:
+            c.agreement.decision.subscribe(self._traces.decided)
         c.parsigdb.accepted.subscribe(self.partials_accepted)
         c.broadcaster.submitted.subscribe(self.submitted)
 

@@ -7,7 +7,12 @@ false ones named and combined around (see ``group_crypto`` and ``crypto.slot``).
 
 from collections.abc import Sequence
 
-from tetrarch.duties.group_crypto import GroupCrypto, PartialClaim, PartialsFor
+from tetrarch.duties.group_crypto import (
+    GroupCrypto,
+    GroupSignatures,
+    PartialClaim,
+    PartialsFor,
+)
 from tetrarch.duties.parsigdb import LatePartials
 from tetrarch.duties.plausible import signing_root
 from tetrarch.duties.ports import Compute
@@ -29,7 +34,8 @@ from tetrarch.output import Output
 
 ARRIVED_COST_MS = 0.08  # per partial
 COMBINE_COST_MS = 0.07  # per validator, and
-COMBINE_BASE_MS = 1.5  # for the batch's pairings
+COMBINE_BASE_MS = 1.5  # for the batch's pairings, and
+PAYLOAD_COST_MS = 0.5  # per message to hash, to pair and to take the root of
 AVOIDED_DUTIES = 256  # for so many duties a share that was false is combined only if need be
 
 
@@ -63,17 +69,22 @@ class SigAgg:
         duty = matched_set.duty
         refuse_deprecated(duty)
         matches = matched_set.matches
-        # The votes of a slot are equal but for the validator.
-        roots = {payload: signing_root(payload, self._chain) for payload in _payloads(matches)}
-        items = [
-            PartialsFor(match.pubkey, roots[match.payload], match.signatures) for match in matches
-        ]
+        # The votes of a slot are equal but for the validator; of aggregates each is another one.
+        payloads = _payloads(matches)
         avoid = frozenset(self._avoided)
         self._avoided = {share: left - 1 for share, left in self._avoided.items() if left > 1}
-        cost_ms = COMBINE_BASE_MS + COMBINE_COST_MS * len(items)
-        result = await self._compute.run(
-            lambda: self._crypto.combine(items, avoid=avoid), cost_ms=cost_ms
-        )
+
+        def combine() -> GroupSignatures:
+            roots = {payload: signing_root(payload, self._chain) for payload in payloads}
+            items = [
+                PartialsFor(match.pubkey, roots[match.payload], match.signatures)
+                for match in matches
+            ]
+            return self._crypto.combine(items, avoid=avoid)
+
+        cost_ms = COMBINE_BASE_MS + COMBINE_COST_MS * len(matches)
+        cost_ms += PAYLOAD_COST_MS * len(payloads)
+        result = await self._compute.run(combine, cost_ms=cost_ms)
         signed = tuple(
             SignedData(
                 pubkey=match.pubkey,

@@ -259,6 +259,7 @@ METRICS: tuple[MetricDeclaration, ...] = (
     MetricDeclaration(
         "event_loop_blocked_max_seconds", _G, "The latest it came since the last scrape."
     ),
+    MetricDeclaration("trace_spans_total", _C, "Spans of traces: sent, or dropped.", ("outcome",)),
     *REFERENCE_METRICS,
 )
 
