@@ -9,7 +9,7 @@ from tests.consensus.cluster import LIFE_S, Cluster
 
 from tetrarch.consensus.codec import hash_value
 from tetrarch.consensus.dump import Dump, Entry, MessageDump, RecordingBus, decode_dump, encode_dump
-from tetrarch.consensus.messages import leader
+from tetrarch.consensus.messages import Envelope, Message, MessageType, ValueHash, leader
 from tetrarch.consensus.replay import Story, replay
 from tetrarch.sim.loop import SimClock, simulate
 
@@ -96,6 +96,24 @@ def test_votes_of_the_node_that_nothing_entitles_it_to_are_unexplained() -> None
     (story,) = replay(sent_only)
     assert story.decided_value is None
     assert "prepare round=1" in story.unexplained
+
+
+def test_votes_that_waited_for_the_disk_are_no_contradiction() -> None:
+    dump = play(dead=None, watcher=OTHERS[0]).dump
+    heard_first = sorted(dump.entries, key=lambda entry: entry.sent)
+    (story,) = replay(replace_entries(dump, heard_first))
+    assert story.decided_round == 1
+    assert story.unexplained == ()
+
+
+def test_vote_against_the_decision_is_unexplained_however_late() -> None:
+    watcher = OTHERS[0]
+    dump = play(dead=None, watcher=watcher).dump
+    codec = Cluster().codec(watcher)
+    other = Message(MessageType.COMMIT, DUTY, watcher, 1, ValueHash(b"x" * 32))
+    lie = Entry(dump.entries[-1].at_s, True, None, codec.encode([Envelope(codec.sign(other))]))
+    (story,) = replay(replace_entries(dump, [*dump.entries, lie]))
+    assert story.unexplained == ("commit round=1",)
 
 
 def test_message_that_a_peer_relays_is_shown_and_not_taken() -> None:

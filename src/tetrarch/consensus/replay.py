@@ -3,7 +3,9 @@
 Each duty's messages run through the QBFT machine again, from that node's place. What the node
 did by itself shows in what it sent: a ROUND-CHANGE when its timer fired, a PREPARE when it
 consented, a PRE-PREPARE when it had a value. The machine must then say all that the node said
-(else ``unexplained`` lists it: another version, a restart, or a bug) and decide the same.
+(else ``unexplained`` lists it: another version, a restart, or a bug) and decide the same. What a
+node says waits for its disk, and others are heard meanwhile: what is of a round that is over, or
+agrees with what is decided by then, was on its way and is no contradiction.
 
 A round's *presence* is one character per node for each type of message: ``*`` heard, ``?`` not,
 ``_`` not expected of that node. ``pre_prepare ___*`` reads: node 3 leads, and proposed.
@@ -118,7 +120,7 @@ class _Player:
     lacked: dict[int, str] = field(default_factory=dict)
     lines: list[Line] = field(default_factory=list)
     taken: dict[tuple[MessageType, int], set[int]] = field(default_factory=dict)
-    owns: dict[Message, None] = field(default_factory=dict)
+    doubtful: dict[Message, None] = field(default_factory=dict)  # sent, and not said at once
 
     def __post_init__(self) -> None:
         self.machine = Qbft(
@@ -144,7 +146,7 @@ class _Player:
             lines=tuple(self.lines),
             unexplained=tuple(
                 f"{message.type.name.lower()} round={message.round}"
-                for message in self.owns
+                for message in self.doubtful
                 if message not in self.said
             ),
         )
@@ -157,8 +159,9 @@ class _Player:
         elif not justified(envelope, self.dump.node_count):
             fault = "unjustified"
         elif heard.sent and message.type is not MessageType.DECIDED:
-            self.owns[message] = None
             self.before_own(message)
+            if message not in self.said and not self.was_under_way(message):
+                self.doubtful[message] = None
         self.lines.append(_line(heard, message, at_ms, fault))
         if fault:
             return
@@ -178,6 +181,14 @@ class _Player:
                 self.apply(ValueChecked(message.value_hash, Verdict.OK))
             case _:
                 pass
+
+    def was_under_way(self, message: Message) -> bool:
+        """Whether the node may have said this before it heard what it heard before sending it."""
+        decided = self.machine.decided
+        if decided is not None:
+            votes = message.type in {MessageType.PREPARE, MessageType.COMMIT}
+            return not votes or message.value_hash == decided.value_hash
+        return message.round < self.machine.round
 
     def apply(self, event: Event) -> None:
         events = [event]
