@@ -115,7 +115,7 @@ class SignerApiConfig(_Section, frozen=True):
 
 
 class KeymanagerConfig(_Section, frozen=True):
-    """The keymanager listener of `tetrarch signer`. Callers always need its bearer token."""
+    """The keymanager listener, where there is an enclave. Callers need its bearer token."""
 
     enabled: bool = False
     listen_host: str = "127.0.0.1"

@@ -146,6 +146,7 @@ class _Launch:
                 keys=keys,
                 crypto=crypto,
                 compute=compute,
+                storage=database,
                 clock=self.clock,
                 metrics=self.seen.metrics,
                 log=log,

@@ -19,15 +19,16 @@ from tetrarch.cluster.types import Cluster
 from tetrarch.config import NodeConfig, RemoteSignerConfig, SigningSource
 from tetrarch.duties.enclave_signing import EnclaveSigning
 from tetrarch.duties.group_crypto import GroupCrypto
-from tetrarch.duties.ports import Compute, DecidedData, GroupKeys
+from tetrarch.duties.ports import Compute, DecidedData, GroupKeys, Storage
 from tetrarch.duties.signer import SigningService
 from tetrarch.enclave import history
 from tetrarch.enclave.client import EnclaveClient
 from tetrarch.errors import ConfigInvalid, Transient
 from tetrarch.ethereum.spec.chain import ChainSpec
+from tetrarch.keymanager.of_node import node_keymanager
 from tetrarch.observability.logs import Log
 from tetrarch.observability.metrics import Metrics
-from tetrarch.remote_signer.access import TlsFiles, client_context, read_token
+from tetrarch.remote_signer.access import TlsFiles, client_context, file_of, read_token
 from tetrarch.remote_signer.client import RemoteSigner
 from tetrarch.remote_signer.signers import Signers
 from tetrarch.remote_signer.signing import RemoteSigning, RemoteSigningPorts
@@ -74,12 +75,13 @@ class _Meter:
 
 
 @asynccontextmanager
-async def signing_source(
+async def signing_source(  # noqa: PLR0913 - the ports of all sources
     setting: SourceSetting,
     *,
     keys: GroupKeys,
     crypto: GroupCrypto,
     compute: Compute,
+    storage: Storage,
     clock: Clock,
     metrics: Metrics,
     log: Log,
@@ -89,12 +91,22 @@ async def signing_source(
     Raises:
         OperatorError: it cannot be opened; says which file, key or signer.
     """
-    match setting.config.signing:
+    source = setting.config.signing
+    if setting.config.keymanager.enabled and source is not SigningSource.ENCLAVE:
+        raise ConfigInvalid(
+            "open keymanager", setting="keymanager.enabled", reason="this node holds no keys"
+        )
+    match source:
         case SigningSource.VALIDATOR_CLIENT:
             yield None
         case SigningSource.ENCLAVE:
-            async with enclave_of(setting.folder, setting.cluster, setting.chain) as enclave:
-                yield Source(service=EnclaveSigning(enclave), watch=enclave.watch)
+            async with enclave_of(
+                setting.folder,
+                setting.cluster,
+                setting.chain,
+                only_present=setting.config.keymanager.enabled,
+            ) as enclave:
+                yield await _own(enclave, setting, storage=storage, log=log)
         case SigningSource.REMOTE_SIGNER:
             async with _signers(setting, keys=keys, metrics=metrics, log=log) as signers:
                 database = Database.open(setting.folder / ENCLAVE_DATABASE_FILE, (history.SCHEMA,))
@@ -112,15 +124,39 @@ async def signing_source(
                         log=log,
                     )
                     at_once = setting.config.remote_signer.requests_at_once
-                    service = RemoteSigning(ports, setting.chain, at_once=at_once)
+                    remote = RemoteSigning(ports, setting.chain, at_once=at_once)
                     yield Source(
-                        service=service,
+                        service=remote,
                         watch=partial(_watch, signers, records, setting.chain),
                         trouble=signers.trouble,
-                        use=service.use,
+                        use=remote.use,
                     )
                 finally:
                     await database.close()
+
+
+async def _own(
+    enclave: EnclaveClient, setting: SourceSetting, *, storage: Storage, log: Log
+) -> Source:
+    """The node's own enclave, with the keymanager if there is to be one."""
+    service = EnclaveSigning(enclave)
+    if not setting.config.keymanager.enabled:
+        return Source(service=service, watch=enclave.watch)
+    keymanager, keeper = await node_keymanager(
+        setting.folder,
+        setting.config,
+        cluster=setting.cluster,
+        enclave=enclave,
+        storage=storage,
+        log=log,
+    )
+
+    async def watch() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(keymanager.run())
+            await enclave.watch()
+
+    return Source(service=service, watch=watch, trouble=keeper.trouble)
 
 
 @asynccontextmanager
@@ -185,8 +221,3 @@ async def _watch(signers: Signers, records: history.SlashingHistory, chain: Chai
             await asyncio.sleep(PRUNE_INTERVAL_S)
             with contextlib.suppress(Transient, StorageFailed):
                 await records.prune(slots_per_epoch=chain.slots_per_epoch)
-
-
-def file_of(folder: Path, name: str) -> Path | None:
-    """A file that the configuration names, from the node's folder; None where it is empty."""
-    return folder / name if name else None

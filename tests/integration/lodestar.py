@@ -176,7 +176,7 @@ class LodestarBeaconNode(Process):
 
 
 class LodestarValidatorClient(Process):
-    """A validator client that talks to ``url``, with interop keys or with keystores."""
+    """A validator client that talks to ``url``: with interop keys, keystores or a remote signer."""
 
     def __init__(
         self,
@@ -188,8 +188,11 @@ class LodestarValidatorClient(Process):
         interop: range | None = None,
         keystores: Path | None = None,
         password_file: Path | None = None,
+        remote_signer: str | None = None,
     ) -> None:
         keys: list[str] = []
+        if remote_signer is not None:
+            keys = ["--externalSigner.url", remote_signer, "--externalSigner.fetch"]
         if interop is not None:
             # The upper end is inclusive there.
             keys = ["--interopIndexes", f"{interop.start}..{interop.stop - 1}"]

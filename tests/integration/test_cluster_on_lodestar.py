@@ -7,6 +7,7 @@ votes and blocks of three epochs stand in the canonical chain.
 """
 
 import json
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from tests.integration.lodestar import (
     running_clients,
 )
 from tests.integration.processes import Command, NodeProcess, create_cluster, get_json, running
+from tests.integration.test_remote_signers import signer_folder
 
 from tetrarch.cluster.files import VALIDATOR_KEYS_FOLDER
 from tetrarch.cluster.keystore_files import keystore_paths, open_keystore
@@ -93,6 +95,45 @@ def test_cluster_signs_with_real_validator_clients(tmp_path: Path, tell: Tell) -
         plain = LodestarValidatorClient("plain", tmp_path, beacon.url, options, interop=THEIRS)
         with running_clients(plain), running(*nodes), running_clients(*clients):
             judge(beacon, tell, beacon, *nodes, *clients)
+
+
+def test_real_client_signs_through_our_signer(tmp_path: Path, tell: Tell) -> None:
+    """Three of four nodes run, so nothing is signed without the one whose client asks the signer."""
+    options = ChainOptions(validators=32, genesis_delay_s=45)
+    with running_beacon_node(tmp_path, options) as beacon:
+        cluster = create_cluster(tmp_path, OURS, fork_version=genesis_fork_version(beacon))
+        api_port, signer_port, monitoring_port = free_ports(3)
+        by_client = ("--signing", "validator_client", "--validator-api-port", api_port)
+        nodes = [
+            NodeProcess(1, cluster, beacon.url),
+            NodeProcess(2, cluster, beacon.url),
+            NodeProcess(3, cluster, beacon.url, *by_client),
+        ]
+        folder = signer_folder(cluster / "node3", tmp_path / "keys3")
+        ports = ("--listen-port", signer_port, "--monitoring-port", monitoring_port)
+        signer = Command(
+            "signer3", ("signer", folder, "--beacon-node", beacon.url, *ports), tmp_path
+        )
+        client = LodestarValidatorClient(
+            "remote",
+            tmp_path,
+            f"http://127.0.0.1:{api_port}",
+            options,
+            remote_signer=f"http://127.0.0.1:{signer_port}",
+        )
+        plain = LodestarValidatorClient("plain", tmp_path, beacon.url, options, interop=THEIRS)
+        with running_clients(plain), running(signer, *nodes), running_clients(client):
+            judge(beacon, tell, beacon, signer, client, *nodes)
+            with urllib.request.urlopen(f"http://127.0.0.1:{monitoring_port}/metrics") as answer:
+                metrics = answer.read().decode()
+            name = "tetrarch_signer_api_requests_total"
+            counted = [line for line in metrics.splitlines() if line.startswith(name)]
+            tell("; ".join(line.removeprefix(name) for line in counted))
+            kinds = ("ATTESTATION", "BLOCK_V2", "RANDAO_REVEAL", "AGGREGATION_SLOT")
+            for kind in kinds:
+                assert any(f'type="{kind}"' in line for line in counted), counted
+            refused = [line for line in counted if 'status="200"' not in line]
+            assert [line for line in refused if 'status="4' in line] == [], refused
 
 
 def share_client(

@@ -5,9 +5,9 @@ keeps neither; only the enclave decrypts. Only this node's shares of the cluster
 taken: a share of another node would give one operator two votes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
@@ -33,6 +33,10 @@ from tetrarch.observability.logs import Log
 
 EXPORTED_AT_ONCE = 50  # a key's history has some 50 kB
 _NOT_OF_ONE_KEY = ("enclave_gone", "enclave_slow")
+
+
+# Adds the records of an interchange file, by root key and the names that it has there.
+AlsoImport: TypeAlias = Callable[[Interchange, Mapping[bytes, tuple[bytes, ...]]], Awaitable[None]]
 
 
 class EnclaveKeys(Protocol):
@@ -67,9 +71,18 @@ class KeyKeeper:
     """One node's keys."""
 
     def __init__(
-        self, *, folder: Path, cluster: Cluster, enclave: EnclaveKeys, held: Held, log: Log
+        self,
+        *,
+        folder: Path,
+        cluster: Cluster,
+        enclave: EnclaveKeys,
+        held: Held,
+        log: Log,
+        also_import: AlsoImport | None = None,
     ) -> None:
+        """``also_import``: another history that learns what the enclave's learns: a node's own."""
         self._cluster = cluster
+        self._also_import = also_import
         self._enclave = enclave
         self._held = held
         self._log = log
@@ -88,6 +101,11 @@ class KeyKeeper:
     def shares(self) -> tuple[bytes, ...]:
         """The public shares that are held."""
         return self._held.shares()
+
+    def trouble(self) -> str | None:
+        """Why this node cannot sign for all validators, or None."""
+        lacking = len(self._own) - len(self._held.shares())
+        return f"{lacking} of {len(self._own)} shares are not in the enclave" if lacking else None
 
     def validator_of(self, share: bytes) -> ClusterValidator | None:
         """The validator of which ``share`` is this node's, held or not."""
@@ -179,12 +197,15 @@ class KeyKeeper:
                 "import history", bytes=len(document), maximum_bytes=DOCUMENT_MAX_BYTES
             )
         names: dict[bytes, tuple[bytes, ...]] = {}
-        for key in Interchange.parse(document).keys:
+        parsed = Interchange.parse(document)
+        for key in parsed.keys:
             validator = self._own.get(key) or self._cluster.by_pubkey.get(PubKey(key))
             if validator is not None:
                 names[validator.pubkey] = (*names.get(validator.pubkey, ()), key)
         owners = tuple(Named(root, keys) for root, keys in sorted(names.items()))
         await self._enclave.keep(ImportHistory(document, owners))
+        if self._also_import is not None:
+            await self._also_import(parsed, names)
 
     async def _export(self, shares: Sequence[bytes]) -> dict[str, Any]:
         """The interchange of ``shares``, each under its public share; asked for in pieces."""

@@ -6,10 +6,9 @@ from pathlib import Path
 from tetrarch.config import KeymanagerConfig
 from tetrarch.entropy import Entropy
 from tetrarch.errors import ConfigInvalid
-from tetrarch.remote_signer.access import TlsFiles, read_token, server_context
+from tetrarch.remote_signer.access import TlsFiles, file_of, read_token, server_context
 from tetrarch.signer_api.guard import Guard, check_listener
 from tetrarch.signer_api.server import Listen
-from tetrarch.signing_source import file_of
 from tetrarch.storage.errors import cannot_create
 
 TOKEN_ENTROPY_BYTES = 32

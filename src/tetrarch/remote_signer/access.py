@@ -96,3 +96,8 @@ def read_token(path: Path) -> str:
     if not fits or not all("!" <= character <= "~" for character in token):
         raise TokenFileUnusable("read token", file=path, reason="no token, or another form")
     return token
+
+
+def file_of(folder: Path, name: str) -> Path | None:
+    """A file that the configuration names, from the node's folder; None where it is empty."""
+    return folder / name if name else None

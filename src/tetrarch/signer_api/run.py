@@ -12,26 +12,26 @@ from tetrarch import __version__
 from tetrarch.clock import Clock, SystemClock
 from tetrarch.cluster.types import Cluster
 from tetrarch.config import NodeConfig, SignerApiConfig
-from tetrarch.duties.types import PubKey
 from tetrarch.enclave.client import EnclaveClient
 from tetrarch.entropy import system_entropy
 from tetrarch.errors import OperatorError
 from tetrarch.ethereum.beacon_node.client import connect_beacon_node
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.keymanager.keeper import KeyKeeper
+from tetrarch.keymanager.of_node import held_keys
 from tetrarch.keymanager.open import keymanager_listen
 from tetrarch.keymanager.server import KeymanagerServer
 from tetrarch.observability.logs import Log, LogFormat, LogLevel, build_log
 from tetrarch.observability.metrics import Metrics
 from tetrarch.observability.monitoring import Monitoring
-from tetrarch.remote_signer.access import TlsFiles, read_token, server_context
+from tetrarch.remote_signer.access import TlsFiles, file_of, read_token, server_context
 from tetrarch.signer_api.api import HeldKeys, SignerApi
 from tetrarch.signer_api.batches import Batches
 from tetrarch.signer_api.chain_memory import learn_chain
 from tetrarch.signer_api.guard import Guard, check_listener
 from tetrarch.signer_api.holder import load_holder
 from tetrarch.signer_api.server import Listen, SignerServer
-from tetrarch.signing_source import enclave_of, file_of
+from tetrarch.signing_source import enclave_of
 from tetrarch.storage.errors import cannot_create
 from tetrarch.supervision import Supervisor, sole_cause
 
@@ -110,11 +110,7 @@ class _Launch:
         enclave = await stack.enter_async_context(
             enclave_of(self.folder, self.cluster, chain, only_present=managing is not None)
         )
-        status = await enclave.status()
-        by_root = {
-            v.pubkey: v.public_share(self.cluster.share_index) for v in self.cluster.validators
-        }
-        keys = HeldKeys({by_root[PubKey(root)]: root for root in status.pubkeys})
+        keys = await held_keys(enclave, self.cluster)
         batches = Batches(enclave)
         api = SignerApi(sign=batches.sign, keys=keys, chain=chain)
         server = SignerServer(api, listen=listen, log=self.log, meter=_Meter(metrics=self.metrics))
