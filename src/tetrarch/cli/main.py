@@ -11,6 +11,7 @@ from tetrarch.cli import (
     consensus,
     demo,
     devchain,
+    duty,
     exits,
     fee_recipient,
     run,
@@ -31,6 +32,7 @@ app.add_typer(consensus.app, name="consensus")
 app.add_typer(slashing_protection.app, name="slashing-protection")
 app.add_typer(exits.app, name="exit")
 app.add_typer(fee_recipient.app, name="fee-recipient")
+app.add_typer(duty.app, name="duty")
 app.command(name="run")(run.run)
 app.command(name="signer")(signer.signer)
 app.command(name="config")(run.show_config)

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import msgspec
 
-from tetrarch.duties.duty import Duty, duty_from
+from tetrarch.duties.duty import SLOTS_MAX, Duty, duty_from
 from tetrarch.duties.failure_reasons import RESTS_ON
 from tetrarch.duties.report import (
     PEERS_MAX,
@@ -71,7 +71,10 @@ def decode_question(body: bytes) -> Duty:
     """The duty that a peer asks about; raises InputInvalid."""
     if len(body) != _QUESTION.size:
         raise InputInvalid("decode question", size=len(body))
-    return duty_from(*_QUESTION.unpack(body))
+    slot, number = _QUESTION.unpack(body)
+    if slot >= SLOTS_MAX:
+        raise InputInvalid("decode question", slot=slot)
+    return duty_from(slot, number)
 
 
 def encode_answer(reports: tuple[DutyReport, ...]) -> bytes:
