@@ -258,6 +258,33 @@ def test_only_one_contribution_of_each_validator_is_fetched_until_all_nodes_take
     simulate(scenario, seed="proofs")
 
 
+def test_contributions_are_asked_for_once_the_messages_are_submitted() -> None:
+    """A beacon node that has seen one of them so far would know some subcommittees only."""
+
+    async def scenario(world: World) -> None:
+        message = SyncMessagePayload(slot=SLOT, beacon_block_root=HEAD)
+        await world.sign(message, 0, 1)
+        await world.sign(SyncSelectionPayload(slot=SLOT, subcommittee_index=0), 0, 1)
+        asked_after: list[bool] = []
+
+        async def submit() -> None:
+            await asyncio.sleep(0.3)
+            asked_after.append(world.node.called("sync_contribution") == [])
+            world.node.contributions[0, HEAD] = contribution(0)
+            signed = await world.aggregated.submissions(Duty(SLOT, DutyType.SYNC_MESSAGE))
+            await world.aggregated.note_submitted(
+                SignedDataSet(duty=Duty(SLOT, DutyType.SYNC_MESSAGE), items=signed.left)
+            )
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(submit())
+            tasks.create_task(world.fetcher.fetch(sync_definitions()))
+        assert asked_after == [True]
+        assert len(world.fetched) == 1
+
+    play(scenario)
+
+
 def sync_message_definitions() -> Any:
     return replace(sync_definitions(), duty=Duty(SLOT, DutyType.SYNC_MESSAGE))
 

@@ -23,7 +23,7 @@ from tetrarch.ethereum.beacon_node.client import connect_beacon_node
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(200)]
 
-KEYS = range(16)
+KEYS = range(8)
 FIRST_SLOT = 3  # before, everybody is still finding each other
 UNTIL_SLOT = 10
 # Duties of nodes beside those that the chain reports; all of them end in a submission or a proof.
@@ -55,7 +55,7 @@ def test_recorded_calls(
 ) -> None:
     """``forms``: how each node's client speaks; None where the node signs by itself."""
     cluster = create_cluster(tmp_path, KEYS)
-    chain = Devchain(tmp_path, validators=len(KEYS), start_s=14, fork=fork, slot_s=4)
+    chain = Devchain(tmp_path, validators=len(KEYS), start_s=20, fork=fork, slot_s=3)
     ports = free_ports(4)
     mode = ("--signing", "validator_client", "--validator-api-port")
     nodes = [

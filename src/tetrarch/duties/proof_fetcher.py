@@ -39,7 +39,7 @@ from tetrarch.network.versions import PLURAL_CONTRIBUTIONS
 from tetrarch.observability.logs import Log
 
 PROOF_WAIT_DIVISOR = 12  # of a slot: how long late selection proofs are waited for
-HEAD_WAIT_DIVISOR = 12  # of a slot: how long the slot's votes are waited for
+SUBMITTED_WAIT_DIVISOR = 12  # of a slot: how long the slot's votes and messages are waited for
 
 
 class SelectionsMissing(Transient):
@@ -134,6 +134,8 @@ class ProofFetcher:
                 has none.
         """
         duty = definition_set.duty
+        # The beacon node makes contributions of what it was given: nothing is to be had before.
+        await self._await_submitted(Duty(duty.slot, DutyType.SYNC_MESSAGE))
         heads = await sync_heads(self.aggregated, duty.slot)
         known: dict[tuple[int, bytes], SyncCommitteeContribution | None] = {}
         items: list[UnsignedData] = []
@@ -180,13 +182,10 @@ class ProofFetcher:
         )
 
     async def _agreed_head(self, slot: int) -> bytes | None:
-        wait_s = self.chain.slot_duration_ms / 1000 / HEAD_WAIT_DIVISOR
         if not self.attests(slot):
             return None
         voted = Duty(slot, DutyType.ATTESTER)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(wait_s):
-                await self.aggregated.await_submitted(voted)
+        await self._await_submitted(voted)
         votes = await self.decided.decided(voted)
         if votes is None:
             return None
@@ -194,6 +193,13 @@ class ProofFetcher:
             v.data.beacon_block_root for v in votes.items if isinstance(v, UnsignedAttestation)
         }
         return heads.pop() if len(heads) == 1 else None
+
+    async def _await_submitted(self, duty: Duty) -> None:
+        """Wait a little for what should be submitted by now."""
+        wait_s = self.chain.slot_duration_ms / 1000 / SUBMITTED_WAIT_DIVISOR
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self.aggregated.await_submitted(duty)
 
     def _made(self, duty: Duty, items: list[UnsignedData], selected: Selected) -> UnsignedDataSet:
         if not items:
