@@ -108,7 +108,9 @@ async def await_chain(
                 raise BeaconNodeAway(
                     "ask beacon node", beacon_node=nodes.name, reason=error
                 ) from error
-            log.warning("beacon_node_away", beacon_node=nodes.name, reason=str(error))
+            log.warning(
+                "beacon_node_away", beacon_node=nodes.name, reason=str(error), code=error.code
+            )
             await asyncio.sleep(RETRY_S)
         else:
             return chain

@@ -356,7 +356,7 @@ class Node:
                     if epochs is not None and epoch > epochs:
                         await delete_before(duty_type, self.shape.chain.first_slot(epoch - epochs))
         except Transient as error:
-            self._log.warning("retention_postponed", reason=str(error))
+            self._log.warning("retention_postponed", reason=str(error), code=error.code)
 
 
 def _peer_infos(shape: NodeShape, ports: NodePorts, requests: Requests) -> PeerInfos:

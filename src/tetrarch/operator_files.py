@@ -227,7 +227,7 @@ class OperatorFolder:
         except OSError as error:
             self.log.warning("request_unreadable", file=name, reason=error.strerror)
         except InputInvalid as error:
-            self.log.warning("request_unreadable", file=name, reason=str(error))
+            self.log.warning("request_unreadable", file=name, reason=str(error), code=error.code)
         return None
 
     def _warn_once(self, key: str, file: str, reason: object) -> None:

@@ -164,6 +164,7 @@ def _check_metrics(node: NodeProcess) -> None:
 
 
 def _check_dump(node: NodeProcess, folder: Path) -> None:
+    decided = [duty for duty in node.duties() if duty["round"] is not None]
     with urllib.request.urlopen(f"{node.url}/debug/consensus", timeout=20) as answer:
         file = folder / f"{node.name}.dump.json"
         file.write_bytes(answer.read())
@@ -172,7 +173,6 @@ def _check_dump(node: NodeProcess, folder: Path) -> None:
     stories = {
         (story["slot"], story["type"]): story for story in json.loads(ended.stdout)["duties"]
     }
-    decided = [duty for duty in node.duties() if duty["round"] is not None]
     assert len(decided) >= LAST_SLOT
     for duty in decided:
         story = stories[duty["slot"], duty["type"]]

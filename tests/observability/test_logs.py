@@ -1,5 +1,8 @@
+import ast
 import io
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -118,3 +121,32 @@ def test_a_line_that_cannot_be_written_harms_nobody() -> None:
             raise OSError(28, "No space left on device")
 
     build_log(FullDisk(), clock=FixedClock()).error("disk_full")
+
+
+def test_every_warning_and_error_has_a_code_to_group_it_by() -> None:
+    stream = io.StringIO()
+    log = build_log(stream, clock=FixedClock(), log_format=LogFormat.JSON)
+    log.info("peer_connected")
+    log.warning("slots_skipped", count=2)
+    log.error("aggregation_failed", code="storage_full")
+    codes = [json.loads(line).get("code") for line in stream.getvalue().splitlines()]
+    assert codes == [None, "slots_skipped", "storage_full"]
+
+
+def test_lines_that_tell_an_error_tell_its_code_and_events_are_plain_names() -> None:
+    untold, odd = [], []
+    for path in sorted((Path(__file__).parents[2] / "src").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                continue
+            if node.func.attr not in {"warning", "error", "critical"} or not node.args:
+                continue
+            event = node.args[0]
+            where = f"{path.name}:{node.lineno}"
+            if isinstance(event, ast.Constant) and not re.fullmatch(r"[a-z_]+", str(event.value)):
+                odd.append(where)
+            given = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+            if given.get("reason") == "str(error)" and "code" not in given:
+                untold.append(where)
+    assert untold == []
+    assert odd == []

@@ -86,7 +86,7 @@ class Exits:
                 del self._unkept[key]
             await self._submit()
         except Transient as error:
-            self._log.warning("exits_postponed", reason=str(error))
+            self._log.warning("exits_postponed", reason=str(error), code=error.code)
         finally:
             self._busy = False
 

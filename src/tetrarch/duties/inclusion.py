@@ -155,7 +155,7 @@ class Inclusion:
                     return Canonical(links=tuple(links), reaches_down_to=oldest)
                 root = content.parent_root
         except _TROUBLE as error:
-            self._log.warning("inclusion_not_checked", reason=str(error))
+            self._log.warning("inclusion_not_checked", reason=str(error), code=error.code)
         lowest = links[-1].content.slot if links else oldest + 2**62
         return Canonical(links=tuple(links), reaches_down_to=lowest)
 
@@ -163,7 +163,9 @@ class Inclusion:
         try:
             self._lengths[slot] = await self._beacon_node.committee_lengths(slot)
         except _TROUBLE as error:
-            self._log.warning("inclusion_not_checked", slot=slot, reason=str(error))
+            self._log.warning(
+                "inclusion_not_checked", slot=slot, reason=str(error), code=error.code
+            )
         return self._lengths.get(slot)
 
     def _forget(self) -> None:

@@ -134,7 +134,7 @@ class InfoSync:
         try:
             self._agreed = self._count(Duty(slot, DutyType.INFO_SYNC), value)
         except BallotInvalid as error:
-            self._log.warning("agreement_unreadable", slot=slot, reason=str(error))
+            self._log.warning("agreement_unreadable", slot=slot, reason=str(error), code=error.code)
 
     # Queries
 
@@ -250,7 +250,7 @@ class InfoSync:
         try:
             statements = self._codec.decode_ballot(duty, value)
         except BallotInvalid as error:
-            self._log.warning("value_refused", duty=str(duty), reason=str(error))
+            self._log.warning("value_refused", duty=str(duty), reason=str(error), code=error.code)
             return Verdict.REFUSED
         sources = {signed.statement.source for signed in statements}
         left_out = [node for node in sorted(self._heard.get(duty, {})) if node not in sources]

@@ -47,7 +47,7 @@ class PartialWriter:
         try:
             await self.flush()
         except Transient as error:
-            self._log.warning("partials_not_written", reason=str(error))
+            self._log.warning("partials_not_written", reason=str(error), code=error.code)
 
     async def flush(self) -> None:
         """Write in one transaction all that waits, except partials of duties that ended.

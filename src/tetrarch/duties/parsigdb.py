@@ -46,6 +46,8 @@ from tetrarch.output import Output
 
 # Peers' partials wait that long for each other: one transaction, after the group's signature.
 STORE_PAUSE_S = 0.1
+TOO_LATE_MEND = "look at the beacon node, or at what signs: its signatures come after the deadline"
+EQUIVOCATION_MEND = "ask that node's operator whether two programs sign with its shares"
 LASTING_MAX = 10  # of a share, for each validator and kind of duty that has no deadline
 SCHEMA = rows.SCHEMA
 Status = rows.Status
@@ -113,7 +115,9 @@ class ParSigDB:
         """
         refuse_deprecated(partial_set.duty)
         if not self._is_open(partial_set.duty):
-            self._log.warning("own_partials_too_late", duty=str(partial_set.duty))
+            self._log.warning(
+                "own_partials_too_late", duty=str(partial_set.duty), mend=TOO_LATE_MEND
+            )
             return
         self._refuse_equivocation(partial_set)
         if self._holds(partial_set):
@@ -187,7 +191,9 @@ class ParSigDB:
         try:
             await self._storage.write(lambda connection: rows.expire(connection, duty, now_s=now_s))
         except Transient as error:  # the next start does it
-            self._log.warning("duty_not_expired", duty=str(duty), reason=str(error))
+            self._log.warning(
+                "duty_not_expired", duty=str(duty), reason=str(error), code=error.code
+            )
 
     # --- queries -----------------------------------------------------------------------------
 
@@ -270,11 +276,15 @@ class ParSigDB:
                 await self.threshold_reached.emit(matched)
             except Transient as error:
                 self._release(matched)
-                self._log.warning("aggregation_postponed", duty=str(duty), reason=str(error))
+                self._log.warning(
+                    "aggregation_postponed", duty=str(duty), reason=str(error), code=error.code
+                )
             except OperatorError:
                 raise
             except TetrarchError as error:  # it would fail again: left as it is
-                self._log.error("aggregation_failed", duty=str(duty), reason=str(error))
+                self._log.error(
+                    "aggregation_failed", duty=str(duty), reason=str(error), code=error.code
+                )
 
     async def note_aggregated(self, signed_set: SignedDataSet) -> None:
         """Input from SigAgg: the group signatures of these validators are made."""
@@ -330,6 +340,7 @@ class ParSigDB:
                 duty=str(duty),
                 share_index=conflicts[0].share_index,
                 count=len(conflicts),
+                mend=EQUIVOCATION_MEND,
             )
         new = PartialSet(duty=duty, partials=tuple(fresh)) if fresh else None
         return new, tuple(conflicts)

@@ -88,7 +88,7 @@ class ParSigEx:
             self._check(partial_set)
         except (PartialsInvalid, PeerFault) as error:
             fault = error if isinstance(error, PeerFault) else PeerFault("read partials")
-            self._log.warning("partials_refused", peer=peer, reason=str(error))
+            self._log.warning("partials_refused", peer=peer, reason=str(error), code=error.code)
             await self.faults.emit((peer, fault))
             return
         duty = partial_set.duty

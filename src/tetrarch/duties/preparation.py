@@ -126,7 +126,7 @@ class Preparation:
         try:
             await telling
         except Transient as error:
-            self._log.warning("preparation_failed", reason=str(error))
+            self._log.warning("preparation_failed", reason=str(error), code=error.code)
 
 
 def _subscription(

@@ -149,7 +149,7 @@ class Registrations:
                     await self._beacon_node.register_validators(sent)
             except Transient as error:
                 self._count(DutyType.BUILDER_REGISTRATION, "postponed", 1)
-                self._log.warning("registrations_postponed", reason=str(error))
+                self._log.warning("registrations_postponed", reason=str(error), code=error.code)
                 pause_s = backoff_s(attempt, jitter=0)
                 if self._clock.wall_s() + pause_s >= give_up_s:
                     return

@@ -39,6 +39,8 @@ from tetrarch.observability.logs import Log
 from tetrarch.output import Output
 
 EPOCHS_KEPT = 3
+SKIPPED_MEND = "keep the host awake, and give the node more processor time"
+CLOCK_MEND = "set the clock by NTP that slews instead of stepping"
 CORRECTIONS_MAX = 3  # of one epoch, for one root that a head names
 CORRECTIONS_KEPT = 16
 # What begins in a duty's own slot. What a validator client begins (reveals, selection proofs,
@@ -103,7 +105,9 @@ class Scheduler:
             following = slot + 1
             current = self._chain.slot_at(self._clock.wall_s())
             if current > following:
-                self._log.warning("slots_skipped", slot=slot, count=current - following)
+                self._log.warning(
+                    "slots_skipped", slot=slot, count=current - following, mend=SKIPPED_MEND
+                )
             slot = max(following, current)
 
     async def head_seen(self, head: Head) -> None:
@@ -199,7 +203,9 @@ class Scheduler:
         while (ahead_s := self._chain.slot_start_s(slot) - self._clock.wall_s()) > 0:
             current = max(self._chain.slot_at(self._clock.wall_s()), 0)
             if current + 1 < slot:
-                self._log.warning("clock_set_back", slot=current, expected_slot=slot)
+                self._log.warning(
+                    "clock_set_back", slot=current, expected_slot=slot, mend=CLOCK_MEND
+                )
                 slot = current
             else:
                 await asyncio.sleep(min(ahead_s, self._chain.slot_duration_ms / 1000))
@@ -255,7 +261,9 @@ class Scheduler:
         try:
             definition_set = await self.get_duty_definition(duty)
         except (DutyUnavailable, Transient) as error:
-            self._log.warning("duty_not_started", duty=str(duty), reason=str(error))
+            self._log.warning(
+                "duty_not_started", duty=str(duty), reason=str(error), code=error.code
+            )
             return
         await self.duties.emit(definition_set)
 
@@ -320,9 +328,9 @@ class Scheduler:
         try:
             return await self._resolver.duties(epoch, with_proposals=not is_over)
         except (Transient, BeaconNodeAnswerInvalid) as error:
-            self._log.warning("epoch_not_resolved", epoch=epoch, reason=str(error))
+            self._log.warning("epoch_not_resolved", epoch=epoch, reason=str(error), code=error.code)
         except TetrarchError as error:
-            self._log.error("epoch_not_resolved", epoch=epoch, reason=str(error))
+            self._log.error("epoch_not_resolved", epoch=epoch, reason=str(error), code=error.code)
         return None
 
     async def _resolve_sync(self, epoch: int) -> None:
@@ -337,7 +345,9 @@ class Scheduler:
             try:
                 self._sync[epoch] = await self._resolver.sync_members(epoch)
             except TetrarchError as error:
-                self._log.warning("sync_committee_not_resolved", epoch=epoch, reason=str(error))
+                self._log.warning(
+                    "sync_committee_not_resolved", epoch=epoch, reason=str(error), code=error.code
+                )
                 return
         for old in [known for known in self._sync if known <= epoch - EPOCHS_KEPT - 1]:
             del self._sync[old]

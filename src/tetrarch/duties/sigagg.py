@@ -36,6 +36,7 @@ ARRIVED_COST_MS = 0.08  # per partial
 COMBINE_COST_MS = 0.07  # per validator, and
 COMBINE_BASE_MS = 1.5  # for the batch's pairings, and
 PAYLOAD_COST_MS = 0.5  # per message to hash, to pair and to take the root of
+FALSE_MEND = "ask that node's operator whether its shares belong to this cluster's lock"
 AVOIDED_DUTIES = 256  # for so many duties a share that was false is combined only if need be
 
 
@@ -120,7 +121,9 @@ class SigAgg:
         for share in sorted({partial.share_index for partial in false}):
             count = sum(partial.share_index == share for partial in false)
             self._avoided[share] = AVOIDED_DUTIES
-            self._log.warning("false_partials", duty=str(duty), share_index=share, count=count)
+            self._log.warning(
+                "false_partials", duty=str(duty), share_index=share, count=count, mend=FALSE_MEND
+            )
         await self.rejected.emit(PartialSet(duty=duty, partials=tuple(false)))
 
 

@@ -158,7 +158,7 @@ class Tracking:
         try:
             await self.reports.flush()
         except Transient as error:
-            self._ports.log.warning("duty_reports_lost", reason=str(error))
+            self._ports.log.warning("duty_reports_lost", reason=str(error), code=error.code)
 
     # --- inside ------------------------------------------------------------------------------
 

@@ -29,4 +29,6 @@ async def work(
         except OperatorError:
             raise
         except TetrarchError as error:
-            log.warning("worker_step_failed", worker=step.__name__, reason=str(error))
+            log.warning(
+                "worker_step_failed", worker=step.__name__, reason=str(error), code=error.code
+            )

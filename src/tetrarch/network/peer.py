@@ -172,7 +172,12 @@ class Peer:
         """Queue without waiting. False: no stream, or larger than a frame."""
         if not fits(payload):
             self.meters.count_dropped(topic, "oversize")
-            self.log.error("message_oversize", topic=topic, size_bytes=len(payload))
+            self.log.error(
+                "message_oversize",
+                message_topic=topic,
+                size_bytes=len(payload),
+                mend="report it as a bug",
+            )
             return False
         if self._link is None:
             self.meters.count_dropped(topic, "away")

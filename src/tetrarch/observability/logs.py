@@ -2,7 +2,8 @@
 
 Events are snake_case, in the past tense or a state ("peer_connected"); fields carry units in
 their names. Info is an outcome, a warning is something the operator may act on and carries
-``mend`` where there is a way to.
+``mend`` where there is a way to. Warnings and errors always have a ``code`` to group them by: the
+error's where one is behind the line, else the event's name.
 """
 
 import contextlib
@@ -89,7 +90,7 @@ def build_log(
         return event
 
     add_level, repeats = structlog.processors.add_log_level, _Repeats(clock)
-    processors: list[Any] = [_make_plain, repeats, add_level, date, count]
+    processors: list[Any] = [_make_plain, _name_cause, repeats, add_level, date, count]
     if log_format is LogFormat.JSON:
         processors += [
             structlog.processors.format_exc_info,
@@ -181,6 +182,13 @@ def _make_plain(_logger: object, _method: str, event: _EventDict) -> _EventDict:
             event[name] = "<redacted>"
         elif isinstance(value, bytes):
             event[name] = "0x" + value[:_BYTES_SHOWN_MAX].hex()
+    return event
+
+
+def _name_cause(_logger: object, method: str, event: _EventDict) -> _EventDict:
+    """Every warning and error has a ``code``: of the error behind it, else the event itself."""
+    if method in {"warning", "error", "critical"}:
+        event.setdefault("code", event["event"])
     return event
 
 

@@ -54,14 +54,19 @@ async def learn_chain(
             chain = await beacon_node.chain_spec()
         except Transient as error:
             if loop.time() < give_up_s:
-                log.warning("beacon_node_away", beacon_node=beacon_node.name, reason=str(error))
+                log.warning(
+                    "beacon_node_away",
+                    beacon_node=beacon_node.name,
+                    reason=str(error),
+                    code=error.code,
+                )
                 await asyncio.sleep(RETRY_S)
                 continue
             if not remembered:
                 raise ChainUnknown(
                     "learn chain", beacon_node=beacon_node.name, reason=error
                 ) from error
-            log.warning("chain_remembered", file=str(path), reason=str(error))
+            log.warning("chain_remembered", file=str(path), reason=str(error), code=error.code)
             return _read(path)
         _write(path, chain)
         return chain

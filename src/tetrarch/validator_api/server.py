@@ -143,7 +143,9 @@ class ValidatorApiServer:
             self._end(error)
             failure = ApiError(500, str(error))
         except TetrarchError as error:
-            self._log.error("validator_api_failed", path=request.path, reason=str(error))
+            self._log.error(
+                "validator_api_failed", path=request.path, reason=str(error), code=error.code
+            )
             failure = ApiError(500, str(error))
         except InvariantBroken as broken:
             self._end(broken)

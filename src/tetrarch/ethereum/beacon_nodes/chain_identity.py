@@ -119,4 +119,8 @@ class ChainIdentity:
     def _leave_out(self, member: Member) -> None:
         if not member.foreign:
             member.foreign = True
-            self._pool.log.error("beacon_node_on_another_chain", beacon_node=member.name)
+            self._pool.log.error(
+                "beacon_node_on_another_chain",
+                beacon_node=member.name,
+                mend="use a beacon node of the cluster's network",
+            )

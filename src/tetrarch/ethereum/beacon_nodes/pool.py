@@ -154,7 +154,9 @@ class Pool:
         self.observer.fallback_used(used)
         if used:
             names = [member.name for member in tier]
-            self.log.warning("fallback_beacon_nodes_used", beacon_nodes=names)
+            self.log.warning(
+                "fallback_beacon_nodes_used", beacon_nodes=names, mend="look at the primary ones"
+            )
         else:
             self.log.info("primary_beacon_nodes_used")
 
