@@ -247,7 +247,8 @@ class OperatorFolder:
         except FileNotFoundError:
             pass
         except (OSError, InputInvalid) as error:
-            self.log.warning("overrides_unreadable", file=str(path), reason=str(error))
+            code = error.code if isinstance(error, InputInvalid) else "overrides_unreadable"
+            self.log.warning("overrides_unreadable", file=str(path), reason=str(error), code=code)
         return self._overrides
 
     def _keep(self, pubkey: PubKey, signed: SignedVoluntaryExit) -> None:

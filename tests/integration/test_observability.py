@@ -176,7 +176,9 @@ def _check_dump(node: NodeProcess, folder: Path) -> None:
     assert len(decided) >= LAST_SLOT
     for duty in decided:
         story = stories[duty["slot"], duty["type"]]
-        assert story["decided_round"] == duty["round"], story
+        # Earlier where the node had to drop messages unheard: the dump has them all.
+        assert story["decided_round"] is not None, story
+        assert story["decided_round"] <= duty["round"], story
         assert story["unexplained"] == [], story
 
 

@@ -33,6 +33,7 @@ from tetrarch.consensus.messages import (
     ROUND_FIRST,
     SIGNATURE_SIZE_BYTES,
     Envelope,
+    Justification,
     Message,
     MessageType,
     SignedMessage,
@@ -159,7 +160,7 @@ class _Player:
         elif not justified(envelope, self.dump.node_count):
             fault = "unjustified"
         elif heard.sent and message.type is not MessageType.DECIDED:
-            self.before_own(message)
+            self.before_own(message, envelope.justification)
             if message not in self.said and not self.was_under_way(message):
                 self.doubtful[message] = None
         self.lines.append(_line(heard, message, at_ms, fault))
@@ -169,14 +170,14 @@ class _Player:
         if not (heard.sent and message in self.said):  # else the machine has heard itself
             self.apply(Received(envelope))
 
-    def before_own(self, message: Message) -> None:
+    def before_own(self, message: Message, proof: Justification) -> None:
         """Let happen what must have happened before the node said this."""
         machine = self.machine
         match message.type:
             case MessageType.ROUND_CHANGE if machine.round < message.round:
                 self.apply(TimerFired(machine.round))
-            case MessageType.PRE_PREPARE:
-                self.apply(InputArrived(message.value_hash))
+            case MessageType.PRE_PREPARE if not any(p.message.prepared_round for p in proof):
+                self.apply(InputArrived(message.value_hash))  # else it is another's value
             case MessageType.PREPARE if machine.accepted == message.value_hash:
                 self.apply(ValueChecked(message.value_hash, Verdict.OK))
             case _:
@@ -188,7 +189,9 @@ class _Player:
         if decided is not None:
             votes = message.type in {MessageType.PREPARE, MessageType.COMMIT}
             return not votes or message.value_hash == decided.value_hash
-        return message.round < self.machine.round
+        # A round is entered by one's own ROUND-CHANGE, or by the proposal that came before it left.
+        changing = message.type is MessageType.ROUND_CHANGE
+        return message.round < self.machine.round + changing
 
     def apply(self, event: Event) -> None:
         events = [event]
