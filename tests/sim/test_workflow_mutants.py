@@ -34,7 +34,6 @@ LOADED_ANEW = (  # in the order of their imports
     "duties.sigagg",
     "duties.signer",
     "duties.broadcaster",
-    "duties.requested",
     "duties.exits",
     "duties.wire",
     "duties.resume",
@@ -271,7 +270,13 @@ MUTANTS = (
     ),
     Mutant(
         "requests wait for ever",
-        (("duties.wire", "        c.scheduler.slots.subscribe(c.requested.start_due)\n", ""),),
+        (
+            (
+                "duties.wire",
+                "        c.scheduler.slots.subscribe(c.requested.start_due)\n",
+                "        pass\n",
+            ),
+        ),
     ),
     Mutant(
         "ended duties are kept",
