@@ -6,8 +6,10 @@ the four must agree to sign anything, so a form that a node reads wrongly shows 
 """
 
 import asyncio
+import ssl
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import aiohttp
@@ -16,14 +18,17 @@ from tests.integration.lodestar import free_ports
 from tests.integration.processes import Devchain, NodeProcess, create_cluster, get_json, running
 from tests.integration.scripted_client import LODESTAR, LODESTAR_SSZ, VERO, Form, ScriptedClient
 
+from tetrarch.cluster.certificates import make_tls_identity
 from tetrarch.cluster.files import VALIDATOR_KEYS_FOLDER
 from tetrarch.cluster.keystore_files import keystore_paths, open_keystore
 from tetrarch.crypto.bls import SecretKey
+from tetrarch.entropy import system_entropy
 from tetrarch.ethereum.beacon_node.client import connect_beacon_node
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(200)]
 
 KEYS = range(8)
+TOKEN, CERTIFICATE = "a-token-of-some-length", "api.crt"  # of the first node
 FIRST_SLOT = 3  # before, everybody is still finding each other
 UNTIL_SLOT = 10
 # Duties of nodes beside those that the chain reports; all of them end in a submission or a proof.
@@ -62,8 +67,9 @@ def test_recorded_calls(
         NodeProcess(i, cluster, chain.url, *(() if form is None else (*mode, port)))
         for i, (port, form) in enumerate(zip(ports, forms, strict=True))
     ]
+    protect(nodes[0].folder)
     homes = [
-        (form, f"http://127.0.0.1:{port}", node.folder)
+        (form, f"http{'s' * (node is nodes[0])}://127.0.0.1:{port}", node.folder)
         for form, port, node in zip(forms, ports, nodes, strict=True)
         if form is not None
     ]
@@ -117,16 +123,46 @@ def _sync_bits(chain: Devchain, slots: range) -> list[int]:
 async def _run_clients(homes: list[tuple[Form, str, Path]], chain_url: str) -> list[ScriptedClient]:
     async with connect_beacon_node(chain_url) as beacon_node:
         spec = await beacon_node.chain_spec()
-    timeout = aiohttp.ClientTimeout(total=12)
-    async with aiohttp.ClientSession(timeout=timeout) as session:
+    async with AsyncExitStack() as stack:
         clients = [
-            ScriptedClient(form, url, share_keys(folder), spec, session)
+            ScriptedClient(
+                form,
+                url,
+                share_keys(folder),
+                spec,
+                await stack.enter_async_context(_opened(folder)),
+            )
             for form, url, folder in homes
         ]
         async with asyncio.TaskGroup() as tasks:
             for client in clients:
                 tasks.create_task(client.run(strict_from_slot=FIRST_SLOT, until_slot=UNTIL_SLOT))
     return clients
+
+
+def protect(node: Path) -> None:
+    """Have ``node`` ask its client for a token, and speak TLS only."""
+    identity = make_tls_identity(b"\x02" * 33, entropy=system_entropy)
+    (node / CERTIFICATE).write_bytes(identity.certificate_pem)
+    (node / "api.key").write_bytes(identity.private_key_pem)
+    (node / "api.token").write_text(TOKEN)
+    with (node / "tetrarch.toml").open("a") as settings:
+        settings.write(
+            f'[validator_api]\ntoken_file = "api.token"\ntls_certificate_file = "{CERTIFICATE}"\n'
+            'tls_private_key_file = "api.key"\n'
+        )
+
+
+def _opened(node: Path) -> aiohttp.ClientSession:
+    """A session of the client of ``node``, with what the node asks for."""
+    timeout = aiohttp.ClientTimeout(total=12)
+    if not (node / CERTIFICATE).exists():
+        return aiohttp.ClientSession(timeout=timeout)
+    trusting = ssl.create_default_context(cafile=str(node / CERTIFICATE))
+    trusting.check_hostname = False  # the one certificate that is trusted
+    connector = aiohttp.TCPConnector(ssl=trusting)
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    return aiohttp.ClientSession(timeout=timeout, connector=connector, headers=headers)
 
 
 def share_keys(node: Path) -> dict[bytes, SecretKey]:

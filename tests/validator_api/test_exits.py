@@ -1,5 +1,6 @@
 """Voluntary exits are stored when our share signed them; registrations are read and let go."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +16,12 @@ from tests.validator_api.world import (
 )
 
 from tetrarch.duties.types import Duty, DutyType, ExitPayload
-from tetrarch.ethereum.spec.domains import DomainType
+from tetrarch.ethereum.spec.domains import (
+    DomainType,
+    ForkActivation,
+    compute_domain,
+    compute_signing_root,
+)
 from tetrarch.ethereum.spec.messages import (
     SignedValidatorRegistration,
     SignedVoluntaryExit,
@@ -64,6 +70,45 @@ def test_old_epoch_is_taken() -> None:
     async def scenario(world: World) -> None:
         assert (await world.post(EXITS, leave(world, 1, epoch=0).to_json())).status == 200
         assert world.submitted[0].duty == Duty(0, DutyType.EXIT)
+
+    run_world(scenario)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "signed_in", "status"),
+    [
+        (0, Fork.BELLATRIX, 200),  # before Capella: the fork of its epoch
+        (0, Fork.CAPELLA, 400),
+        (1, Fork.CAPELLA, 200),
+        (2, Fork.CAPELLA, 200),  # EIP-7044: Capella's for ever
+        (2, Fork.DENEB, 400),
+        (3, Fork.CAPELLA, 200),
+        (3, Fork.ELECTRA, 400),
+    ],
+)
+def test_exits_are_signed_in_the_domain_of_capella_from_deneb_on(
+    epoch: int, signed_in: Fork, status: int
+) -> None:
+    starts = {Fork.BELLATRIX: 0, Fork.CAPELLA: 1, Fork.DENEB: 2, Fork.ELECTRA: 3}
+
+    def version(fork: Fork) -> bytes:
+        return bytes([fork.order, 0, 0, 1])
+
+    async def scenario(world: World) -> None:
+        activations = tuple(
+            ForkActivation(fork=fork, version=version(fork), epoch=start)
+            for fork, start in starts.items()
+        )
+        forks = replace(world.chain.forks, activations=activations)
+        chain = replace(world.chain, forks=forks)
+        world.api.ports = replace(world.api.ports, chain=chain)
+        message = VoluntaryExit(epoch=epoch, validator_index=103)
+        domain = compute_domain(
+            DomainType.VOLUNTARY_EXIT, version(signed_in), forks.genesis_validators_root
+        )
+        root = compute_signing_root(message.hash_tree_root(), domain)
+        signed = SignedVoluntaryExit(message=message, signature=world.sign_root(root, 3))
+        assert (await world.post(EXITS, signed.to_json())).status == status
 
     run_world(scenario)
 
