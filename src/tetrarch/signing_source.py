@@ -69,6 +69,9 @@ class _Meter:
     def up(self, signer: str, *, up: bool) -> None:
         self.metrics.gauge("remote_signer_up").labels(signer).set(up)
 
+    def lied(self, signer: str) -> None:
+        self.metrics.counter("remote_signer_false_signatures_total").labels(signer).inc()
+
     def answered(self, signer: str, kind: str, result: str, duration_s: float) -> None:
         self.metrics.counter("remote_signer_requests_total").labels(signer, kind, result).inc()
         self.metrics.histogram("remote_signer_request_seconds").labels(signer).observe(duration_s)

@@ -129,9 +129,13 @@ class CountingMeter:
     def __init__(self) -> None:
         self.answers: list[tuple[Any, ...]] = []
         self.states: list[tuple[str, bool]] = []
+        self.liars: list[str] = []
 
     def answered(self, *values: Any) -> None:
         self.answers.append(values[:-1])  # all but the time
+
+    def lied(self, signer: str) -> None:
+        self.liars.append(signer)
 
     def up(self, signer: str, *, up: bool) -> None:
         self.states.append((signer, up))

@@ -201,6 +201,7 @@ def test_false_signature_is_never_used_and_the_next_signer_asked() -> None:
                 assert verify(SHARES[PUBKEY], signing_root(VOTE, CHAIN), answer.signature)
                 told = client.log.find("remote_signature_false")
                 assert [line["signer"] for line in told] == [liar.url]
+                assert client.meter.liars == [liar.url]
                 asked = len(liar.meter.answers)
                 await client.sign(RandaoPayload(epoch=1))
                 assert len(liar.meter.answers) == asked, "a liar is asked last for a while"
@@ -230,6 +231,32 @@ def test_shares_may_be_spread_over_signers() -> None:
             answers = await client.signing.sign(((PUBKEY, VOTE), (OTHER, VOTE)))
             assert all(isinstance(answer, Approved) for answer in answers)
             assert len(first.meter.answers) == len(second.meter.answers) == 1
+
+    asyncio.run(main())
+
+
+def test_signer_that_lost_a_key_is_no_longer_asked_for_it_and_not_taken_for_dead() -> None:
+    async def main() -> None:
+        async with (
+            served_signer() as first,
+            served_signer() as second,
+            client_of(first.url, second.url) as client,
+        ):
+            first.keys.remove(SHARES[PUBKEY])
+            assert isinstance((await client.sign(VOTE))[0], Approved)
+            assert client.log.find("remote_signer_lost_keys")[0]["keys"] == 1
+            assert client.log.find("remote_signer_down") == []
+            asked = len(first.meter.answers)
+            await client.sign(RandaoPayload(epoch=1))
+            assert len(first.meter.answers) == asked
+            second.keys.remove(SHARES[PUBKEY])
+            (said,) = await client.sign(RandaoPayload(epoch=1))
+            assert isinstance(said, NotNow)
+            assert client.signers.trouble() == "1 of 2 shares have no remote signer"
+            first.keys.add(SHARES[PUBKEY], PUBKEY)
+            await client.signers.check()
+            assert client.signers.trouble() is None
+            assert isinstance((await client.sign(RandaoPayload(epoch=1)))[0], Approved)
 
     asyncio.run(main())
 

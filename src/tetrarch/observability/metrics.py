@@ -182,6 +182,12 @@ METRICS: tuple[MetricDeclaration, ...] = (
         ("signer", "type", "result"),
     ),
     MetricDeclaration(
+        "remote_signer_false_signatures_total",
+        _C,
+        "Signatures of the remote signer that were not our share's.",
+        ("signer",),
+    ),
+    MetricDeclaration(
         "remote_signer_request_seconds",
         _H,
         "From a request to a remote signer to its answer.",

@@ -39,10 +39,15 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Unfit:
-    """The signer cannot do it now; ``final``: asking it the same again is of no use."""
+    """The signer cannot do it now.
+
+    ``final``: asking it the same again is of no use. ``key_unknown``: it is well, but has not got
+    the key.
+    """
 
     reason: str
     final: bool = False
+    key_unknown: bool = False
 
 
 Answer: TypeAlias = Signature | Refused | Unfit
@@ -88,7 +93,7 @@ class RemoteSigner:
         if status == 412:
             return Refused(reason)
         if status == 404:
-            return Unfit("key unknown to the signer")
+            return Unfit("key unknown to the signer", key_unknown=True)
         return Unfit(reason, final=status == 400)
 
     async def public_keys(self) -> frozenset[bytes]:

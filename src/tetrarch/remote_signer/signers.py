@@ -48,7 +48,11 @@ class SignerMeter(Protocol):
         ...
 
     def answered(self, signer: str, kind: str, result: str, duration_s: float) -> None:
-        """One request ended: signed, refused, failed or false."""
+        """One request ended: signature, refused or unfit."""
+        ...
+
+    def lied(self, signer: str) -> None:
+        """A signature of it was false."""
         ...
 
 
@@ -161,7 +165,9 @@ class Signers:
                 self._note(state, None)
                 return last
             final = final and answer.final
-            if not answer.final:
+            if answer.key_unknown:
+                self._lose(state, frozenset({share}))
+            elif not answer.final:
                 self._note(state, answer.reason)
         answer, name = last
         if isinstance(answer, Unfit) and answer.final and not final:
@@ -170,6 +176,7 @@ class Signers:
 
     def distrust(self, name: str) -> None:
         """It gave a false signature: ask it last for a while."""
+        self._meter.lied(name)
         for state in self._states:
             if state.signer.name == name:
                 state.aside_until_s = asyncio.get_running_loop().time() + ASIDE_S
@@ -185,11 +192,16 @@ class Signers:
         except RemoteSignerFailed as error:
             self._note(state, str(error.fields["reason"]))
             return
-        lost = (state.keys - keys) & self._shares
-        if lost:
-            self._log.warning("remote_signer_lost_keys", signer=state.signer.name, keys=len(lost))
+        self._lose(state, state.keys - keys)
         state.keys = keys
         self._note(state, None)
+
+    def _lose(self, state: _State, keys: frozenset[bytes]) -> None:
+        """It has ``keys`` no longer; the next check may find them again."""
+        lost = keys & state.keys & self._shares
+        state.keys -= keys
+        if lost:
+            self._log.warning("remote_signer_lost_keys", signer=state.signer.name, keys=len(lost))
 
     def _note(self, state: _State, trouble: str | None) -> None:
         """Remember whether the signer is up; tell when that changes."""
