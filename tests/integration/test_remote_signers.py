@@ -29,10 +29,10 @@ from tetrarch.cluster.files import EXTENSION_FILE, LOCK_FILE, VALIDATOR_KEYS_FOL
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(200)]
 
-KEYS = range(8)
+KEYS = range(4)
 SYNC_KINDS = ("MESSAGE", "SELECTION_PROOF", "CONTRIBUTION_AND_PROOF")
-KILL_SLOT = 5
-UNTIL_SLOT = 11
+KILL_SLOT = 4
+UNTIL_SLOT = 9
 
 
 class SignerProcess(Command):
@@ -94,7 +94,7 @@ def test_nodes_sign_through_signers(
     tmp_path: Path, tell: Callable[[object], None], fork: str
 ) -> None:
     cluster = create_cluster(tmp_path, KEYS)
-    chain = Devchain(tmp_path, validators=len(KEYS), fork=fork, slot_s=3, start_s=55)
+    chain = Devchain(tmp_path, validators=len(KEYS), fork=fork, slot_s=4, start_s=50)
     (tmp_path / "tls").mkdir()
     certificates(tmp_path / "tls")
     nodes: list[NodeProcess] = []

@@ -50,7 +50,7 @@ async def signs(signer: Managed, request: Any, validator: int) -> bool:
         if answer.status != 200:
             return False
     public, root = bytes.fromhex(signer.share(validator)[2:]), signing_root_of(request, CHAIN)
-    assert verify(public, root, bytes.fromhex(text[2:]))
+    assert verify(public, root, bytes.fromhex(msgspec.json.decode(text)["signature"][2:]))
     return True
 
 

@@ -65,9 +65,9 @@ class Beacon:
         return self.chain
 
 
-def learn(folder: Path, beacon: Beacon, *, wait_s: float = 0) -> Any:
+def learn(folder: Path, *beacons: Beacon, wait_s: float = 0) -> Any:
     log = RecordingLog()
-    chain = asyncio.run(learn_chain(folder, beacon, wait_s=wait_s, log=log))  # type: ignore[arg-type]  # only ``chain_spec`` is asked
+    chain = asyncio.run(learn_chain(folder, beacons, wait_s=wait_s, log=log))  # type: ignore[arg-type]  # only ``chain_spec`` is asked
     return chain, [event for _, event, _ in log.lines]
 
 
@@ -77,7 +77,8 @@ def test_chain_is_learnt_once_and_known_when_the_beacon_node_is_away(tmp_path: P
     assert exit_code_of(caught.value) == 69
     assert learn(tmp_path, Beacon(OLD_CHAIN, failures=1), wait_s=30)[0] == OLD_CHAIN
     chain, told = learn(tmp_path, Beacon(), wait_s=30)
-    assert (chain, told) == (OLD_CHAIN, ["chain_remembered"])
+    assert (chain, told) == (OLD_CHAIN, ["beacon_node_away", "chain_remembered"])
+    assert learn(tmp_path, Beacon(), Beacon(OLD_CHAIN))[1] == ["beacon_node_away"], "the second"
     (tmp_path / FILE_NAME).write_text("{")
     with pytest.raises(ChainMemoryInvalid):
         learn(tmp_path, Beacon())
@@ -126,9 +127,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def signer_process(folder: Path, *options: object) -> Iterator[subprocess.Popen[str]]:
+def signer_process(
+    folder: Path, *options: object, beacon_node: str | None = "http://127.0.0.1:9"
+) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "tetrarch", "signer", folder, "--monitoring-port", 0]
-    command += ["--beacon-node", "http://127.0.0.1:9", *options]
+    command += ["--beacon-node", beacon_node, *options] if beacon_node else options
     process = subprocess.Popen([str(part) for part in command], stderr=subprocess.PIPE, text=True)
     try:
         yield process
@@ -182,7 +185,7 @@ def test_command_refuses_to_be_open_and_other_chains_in_one_line(world: Folders)
         (("--tls-certificate", "none.pem"), 78, "tls_file_unusable"),
         ((), 78, "signer_chain_differs"),
     ):
-        with signer_process(folder, *options) as process:
+        with signer_process(folder, *options, beacon_node=None) as process:
             assert process.stderr is not None
             process.wait(60)
             told = process.stderr.read()

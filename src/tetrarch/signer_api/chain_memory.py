@@ -1,6 +1,7 @@
 """What the beacon node said of the chain, kept in the folder: a signer need not reach one again."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -33,15 +34,15 @@ class ChainMemoryInvalid(OperatorError):
 
 
 async def learn_chain(
-    folder: Path, beacon_node: BeaconNode, *, wait_s: float, log: Log
+    folder: Path, beacon_nodes: Sequence[BeaconNode], *, wait_s: float, log: Log
 ) -> ChainSpec:
-    """The chain as the beacon node tells it, or as it was told last.
+    """The chain as the first beacon node that answers tells it, or as it was told last.
 
-    Without a memory the beacon node is waited for, ``wait_s`` at most.
+    Without a memory a beacon node is waited for, ``wait_s`` at most.
 
     Raises:
         ChainUnknown: neither is there.
-        ChainMemoryInvalid: the memory is damaged, and the beacon node away.
+        ChainMemoryInvalid: the memory is damaged, and all beacon nodes are away.
 
     Effects: what the beacon node tells is remembered.
     """
@@ -50,26 +51,26 @@ async def learn_chain(
     loop = asyncio.get_running_loop()
     give_up_s = loop.time() + (0 if remembered else wait_s)
     while True:
-        try:
-            chain = await beacon_node.chain_spec()
-        except Transient as error:
-            if loop.time() < give_up_s:
+        for beacon_node in beacon_nodes:
+            try:
+                chain = await beacon_node.chain_spec()
+            except Transient as error:
                 log.warning(
                     "beacon_node_away",
                     beacon_node=beacon_node.name,
                     reason=str(error),
                     code=error.code,
                 )
-                await asyncio.sleep(RETRY_S)
-                continue
-            if not remembered:
-                raise ChainUnknown(
-                    "learn chain", beacon_node=beacon_node.name, reason=error
-                ) from error
-            log.warning("chain_remembered", file=str(path), reason=str(error), code=error.code)
-            return _read(path)
-        _write(path, chain)
-        return chain
+            else:
+                _write(path, chain)
+                return chain
+        if loop.time() >= give_up_s:
+            break
+        await asyncio.sleep(RETRY_S)
+    if not remembered:
+        raise ChainUnknown("learn chain", asked=",".join(each.name for each in beacon_nodes))
+    log.warning("chain_remembered", file=str(path))
+    return _read(path)
 
 
 def _read(path: Path) -> ChainSpec:

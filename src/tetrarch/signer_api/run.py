@@ -144,9 +144,13 @@ class _Launch:
 
     async def _chain(self) -> ChainSpec:
         config = self.config.beacon_node
-        async with connect_beacon_node(config.url) as beacon_node:
+        async with AsyncExitStack() as stack:
+            beacon_nodes = [
+                await stack.enter_async_context(connect_beacon_node(url))
+                for url in config.primary_urls + config.fallback_urls
+            ]
             wait_s = config.start_wait_ms / 1000
-            chain = await learn_chain(self.folder, beacon_node, wait_s=wait_s, log=self.log)
+            chain = await learn_chain(self.folder, beacon_nodes, wait_s=wait_s, log=self.log)
         if chain.forks.genesis_fork_version != self.cluster.fork_version:
             raise SignerChainDiffers(
                 "check chain",

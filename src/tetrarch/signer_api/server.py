@@ -146,11 +146,12 @@ def refusal(guard: Guard, request: web.Request) -> web.Response | None:
 
 
 def _response(reply: Reply, *, accept: str) -> web.Response:
-    """JSON for who asks for it, else plain text: what Web3Signer does."""
+    """JSON, but plain text for who asks for that alone: what Web3Signer does, and clients take."""
     if reply.signature is None:
         return _json({"message": reply.message}, status=reply.status)
     text = "0x" + reply.signature.hex()
-    return _json({"signature": text}) if "json" in accept else web.Response(text=text)
+    wants_text = "text/plain" in accept and "json" not in accept
+    return web.Response(text=text) if wants_text else _json({"signature": text})
 
 
 def _json(value: object, *, status: int = 200) -> web.Response:
