@@ -1,9 +1,20 @@
 """Ended duties: counted once, under our names and under the reference's."""
 
+import msgspec
 import pytest
 
-from tetrarch.api.duty_metrics import count_duty, count_duty_by_reference
-from tetrarch.duties.report import DutyReport, Outcome, PeerPart, Standing, Step
+from tetrarch.api.duty_metrics import count_duty, count_duty_by_reference, count_lasting
+from tetrarch.duties.report import (
+    Cohort,
+    DutyReport,
+    InclusionReport,
+    Outcome,
+    PeerPart,
+    Standing,
+    Step,
+    Verdict,
+)
+from tetrarch.duties.types import DutyType
 from tetrarch.observability.metrics import Metrics
 
 
@@ -67,9 +78,45 @@ def test_success_and_failure_are_counted_by_the_references_names(
     assert value("core_tracker_attestation_success_total") == (success or 0)
 
 
+def test_disagreement_and_inclusion_are_counted_by_the_references_names() -> None:
+    metrics = Metrics()
+    told = msgspec.structs.replace(
+        report(Outcome.DONE, shares=(1, 2, 3, 4)),
+        cohorts=(Cohort(said="aa", peers=(2,)), Cohort(said="bb", peers=(0, 1, 3))),
+        inclusion=InclusionReport(
+            slot=9,
+            type="attester",
+            verdict=Verdict.NOT_INCLUDED,
+            due=3,
+            included=1,
+            distance=2,
+        ),
+    )
+    count_duty_by_reference(metrics, 4, told)
+    value = metrics.registry.get_sample_value
+    assert value("core_tracker_inconsistent_parsigs_total", {"duty": "attester"}) == 1
+    for share, rank in (("1", "1"), ("2", "1"), ("3", "2"), ("4", "1")):
+        labels = {"duty": "attester", "peer_idx": share, "rank": rank}
+        assert value("core_tracker_parsig_cohort_rank_total", labels) == 1
+    assert value("core_tracker_inclusion_delay") == 2
+    assert value("core_tracker_inclusion_missed_total", {"duty": "attester"}) == 2
+
+
 def test_partials_for_a_duty_that_is_not_ours_are_unexpected() -> None:
     metrics = Metrics()
     count_duty_by_reference(metrics, 4, report(Outcome.NOT_OURS, shares=(4,)))
     value = metrics.registry.get_sample_value
     assert value("core_tracker_unexpected_events_total", {"peer": "node3"}) == 1
     assert value("core_tracker_expect_duties_total", {"duty": "attester"}) is None
+
+
+def test_registrations_are_counted_by_the_references_names_and_exits_are_not() -> None:
+    metrics = Metrics()
+    for outcome, count in (("submitted", 3), ("postponed", 1), ("refused", 1), ("adopted", 9)):
+        count_lasting(metrics, DutyType.BUILDER_REGISTRATION, outcome, count)
+    count_lasting(metrics, DutyType.EXIT, "submitted", 5)
+    value = metrics.registry.get_sample_value
+    assert value("core_scheduler_submit_registration_total") == 3
+    assert value("core_scheduler_submit_registration_errors_total") == 2
+    exits = {"type": "exit", "outcome": "submitted"}
+    assert value("tetrarch_lasting_duties_total", exits) == 5

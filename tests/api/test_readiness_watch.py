@@ -26,9 +26,14 @@ class Answer:
 
 
 class Beacon:
+    name = "http://beacon:5052"
+    version = "client/1"
     down = False
     syncing_now = False
     answer = Answer(200, b'{"data":{"connected":"7","disconnected":"1"}}')
+
+    async def node_version(self) -> str:
+        return self.version
 
     async def syncing(self) -> SyncStatus:
         if self.down:
@@ -85,6 +90,19 @@ def test_changes_are_told_once_each_with_their_reason() -> None:
     reasons = [line["reason"] for line in world.log.find("node_not_ready")]
     assert reasons == ["beacon_node_down", "beacon_node_syncing"]
     assert len(world.log.find("node_ready")) == 1
+
+
+def test_beacon_node_that_comes_back_is_asked_for_its_version_again() -> None:
+    world, shown = World(), "app_beacon_node_version"
+    value, beacon_id = world.metrics.registry.get_sample_value, "http://beacon:5052"
+    world.check()
+    assert value(shown, {"version": "client/1", "beacon_id": beacon_id}) == 1
+    world.beacon.down, world.beacon.version = True, "client/2"
+    world.check()
+    world.beacon.down = False
+    world.check()
+    assert value(shown, {"version": "client/2", "beacon_id": beacon_id}) == 1
+    assert value(shown, {"version": "client/1", "beacon_id": beacon_id}) is None
 
 
 @pytest.mark.parametrize(

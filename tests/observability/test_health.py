@@ -150,6 +150,10 @@ TROUBLES = {
     "high_consensus_rounds": gauge("core_consensus_decided_rounds", 2, 1, *TIMER),
     "high_parsigdb_store_latency": observed("core_parsigdb_store", 2.5, "attester", "3"),
     "high_parsigdb_store_latency_proposer": observed("core_parsigdb_store", 3.5, "proposer", "3"),
+    "high_registration_failures_rate": grown("core_scheduler_submit_registration_errors_total"),
+    "sync_message_head_disagreement": grown(
+        "core_tracker_inconsistent_parsigs_total", "sync_message"
+    ),
     "failed_duties": grown("core_tracker_failed_duties_total", "attester"),
     "event_loop_blocked": observed("event_loop_busy_seconds", 0.03),
     "memory_leak": (leak, release),

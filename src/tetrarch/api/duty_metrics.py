@@ -51,6 +51,7 @@ def count_duty_by_reference(metrics: Metrics, node_count: int, report: DutyRepor
             counter("core_tracker_unexpected_events_total").labels(peer_name(peer)).inc()
     if report.outcome not in (Outcome.DONE, Outcome.FAILED):
         return
+    _count_cohorts(metrics, report)
     done = report.outcome == Outcome.DONE
     counter("core_tracker_expect_duties_total").labels(name).inc()
     if name == "attester":
@@ -70,6 +71,30 @@ def count_duty_by_reference(metrics: Metrics, node_count: int, report: DutyRepor
         counter("core_tracker_participation_missed_total").labels(*labels).inc(not there)
 
 
+def _count_cohorts(metrics: Metrics, report: DutyReport) -> None:
+    """Who signed the same as whom, and what the chain took up."""
+    counter = metrics.counter
+    cohorts = sorted(report.cohorts, key=lambda cohort: -len(cohort.peers))
+    if len(cohorts) > 1:
+        counter("core_tracker_inconsistent_parsigs_total").labels(report.type).inc()
+    for rank, cohort in enumerate(cohorts, start=1):
+        for peer in cohort.peers:
+            labels = (report.type, str(peer + 1), str(rank))
+            counter("core_tracker_parsig_cohort_rank_total").labels(*labels).inc()
+    inclusion = report.inclusion
+    if inclusion is None:
+        return
+    if inclusion.distance is not None:
+        metrics.gauge("core_tracker_inclusion_delay").set(inclusion.distance)
+    if inclusion.verdict is Verdict.NOT_INCLUDED:
+        left = inclusion.due - inclusion.included
+        counter("core_tracker_inclusion_missed_total").labels(inclusion.type).inc(left)
+
+
 def count_lasting(metrics: Metrics, kind: DutyType, outcome: str, count: int) -> None:
     """Add what became of exits or registrations."""
     metrics.counter("lasting_duties_total").labels(kind.name.lower(), outcome).inc(count)
+    if kind is DutyType.BUILDER_REGISTRATION and outcome == "submitted":
+        metrics.counter("core_scheduler_submit_registration_total").inc(count)
+    elif kind is DutyType.BUILDER_REGISTRATION and outcome in {"postponed", "refused"}:
+        metrics.counter("core_scheduler_submit_registration_errors_total").inc(count)

@@ -1,6 +1,7 @@
 """Asks beacon node, mesh and validator API how they are, and shows the verdict as metrics."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -50,6 +51,7 @@ class ReadinessWatch:
         self._metrics = metrics
         self._log = log.bind(topic="readyz")
         self._started_s = clock.wall_s()
+        self._version: str | None = None  # of the beacon node; asked anew after an outage
         self._told = Cause.UNINITIALISED
         metrics.gauge("app_beacon_node_peers").set(float("nan"))  # 0 would be an alarm
 
@@ -99,12 +101,21 @@ class ReadinessWatch:
             status = await self._beacon_node.syncing()
         except TetrarchError as error:
             self._log.debug("beacon_node_silent", reason=str(error))
+            self._version = None
             return BeaconState(is_down=True)
+        await self._ask_version()
         return BeaconState(
             is_syncing=status.is_syncing,
             sync_distance=status.sync_distance,
             peers=await self._peers(),
         )
+
+    async def _ask_version(self) -> None:
+        if self._version is None:
+            with contextlib.suppress(TetrarchError):
+                self._version = await self._beacon_node.node_version()
+                name = self._beacon_node.name
+                self._metrics.set_only("app_beacon_node_version", self._version[:128], name)
 
     async def _peers(self) -> int | None:
         """None where the beacon node does not tell: no reason to call it lonely."""

@@ -160,6 +160,12 @@ def _pending(history: History) -> bool:
     return active is not None and active < history.validators
 
 
+def _heads_differ(history: History) -> bool:
+    total = history.increase("core_tracker_expect_duties_total", duty="sync_message")
+    different = history.increase("core_tracker_inconsistent_parsigs_total", duty="sync_message")
+    return different > 0.05 * total
+
+
 def _many_rounds(history: History) -> bool:
     rounds = "core_consensus_decided_rounds"
     return any(history.maximum(rounds, duty=duty) >= 2 for duty in ("proposer", "attester"))
@@ -181,8 +187,11 @@ LOOKED_AT = frozenset(
         "core_fetcher_proposal_local_mismatch_fee_recipient",
         "core_parsigdb_store_count",
         "core_parsigdb_store_sum",
+        "core_scheduler_submit_registration_errors_total",
         "core_scheduler_validators_active",
+        "core_tracker_expect_duties_total",
         "core_tracker_failed_duties_total",
+        "core_tracker_inconsistent_parsigs_total",
         "p2p_ping_latency_secs_count",
         "p2p_ping_latency_secs_sum",
         "p2p_ping_success",
@@ -307,6 +316,20 @@ CHECKS: tuple[Check, ...] = (
         "Partials of proposals come later than three seconds on average.",
         "look at the time that producing a block takes",
         lambda history: history.average("core_parsigdb_store", duty="proposer") > 3.0,
+    ),
+    Check(
+        "high_registration_failures_rate",
+        _WARNING,
+        "Registrations with builders were postponed or refused.",
+        "look at the beacon node and its relays: registrations_postponed in the log",
+        lambda history: history.increase("core_scheduler_submit_registration_errors_total") > 0,
+    ),
+    Check(
+        "sync_message_head_disagreement",
+        _WARNING,
+        "In more than 5 % of the sync messages the nodes saw different heads.",
+        "look which node differs in the duty's cohorts, and at its beacon node",
+        _heads_differ,
     ),
     Check(
         "failed_duties",
