@@ -156,6 +156,7 @@ class NodeConfig(_Section, frozen=True):
     builder_api: bool = False
     attest_on_head: bool = True  # once the slot's block is there, not only after a third of it
     nickname: Annotated[str, msgspec.Meta(max_length=32)] = ""  # what peers see
+    doppelganger_detection: bool = False  # sign nothing for two epochs, and look who else does
     graffiti: Annotated[str, msgspec.Meta(max_length=32)] = "tetrarch"
     beacon_node: BeaconNodeConfig = BeaconNodeConfig()
     mesh: MeshConfig = MeshConfig()

@@ -67,13 +67,20 @@ class PeerAddressMissing(ConfigInvalid):
     mend = 'set mesh.peers in tetrarch.toml, as peers = {"2" = "host:port"}'
 
 
-async def run_node(folder: Path, config: NodeConfig, *, clock: Clock | None = None) -> None:
+async def run_node(
+    folder: Path,
+    config: NodeConfig,
+    *,
+    clock: Clock | None = None,
+    trusts_own_history: bool = False,
+) -> None:
     """Run the node of ``folder`` until SIGTERM or SIGINT.
 
     Args:
         folder: as ``tetrarch cluster create`` wrote it.
         config: what the operator set.
         clock: the host's clock by default.
+        trusts_own_history: sign without asking the peers what they saw our share sign.
 
     Raises:
         OperatorError: a person must mend something; nothing was lost.
@@ -91,6 +98,7 @@ async def run_node(folder: Path, config: NodeConfig, *, clock: Clock | None = No
         clock=clock,
         entropy=system_entropy,
         seen=seen,
+        trusts_own_history=trusts_own_history,
     )
     try:
         async with AsyncExitStack() as stack:
@@ -107,6 +115,7 @@ class _Launch:
     clock: Clock
     entropy: Entropy
     seen: Instruments
+    trusts_own_history: bool
 
     @property
     def log(self) -> Log:
@@ -173,6 +182,8 @@ class _Launch:
             on_edge=watch.around,
             operator=OperatorFolder(self.folder, compute, log),
             count_lasting=self.seen.count_lasting,
+            instance=mesh.instance,
+            older_twin_of=mesh.older_twin_of,
         )
         shape = NodeShape(
             chain=chain,
@@ -189,6 +200,8 @@ class _Launch:
             graffiti=config.graffiti.encode()[:32].ljust(32, b"\0"),
             attest_on_head=config.attest_on_head,
             registrations={v.pubkey: v.registration.signed() for v in self.cluster.validators},
+            trusts_own_history=self.trusts_own_history,
+            doppelganger_detection=config.doppelganger_detection,
         )
         apis: list[ValidatorApi] = []
 
@@ -204,6 +217,7 @@ class _Launch:
                 clock=self.clock,
                 compute=compute,
                 entropy=self.entropy,
+                held_reason=lambda: node.safe_start.held_reason(),  # noqa: PLW0108 - built later
             )
             limits = Limits(request_s=config.validator_api.request_timeout_ms / 1000)
             version = f"tetrarch/{__version__}"
@@ -215,6 +229,7 @@ class _Launch:
             shape,
             ports,
             signing=None if signing is None else signing.service,
+            own_history=None if signing is None else signing.history,
             build_submitter=build_submitter if by_client else None,
         )
         watch.listen(node)

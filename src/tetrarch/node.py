@@ -15,22 +15,34 @@ from tetrarch.consensus.messages import faulty_max, quorum
 from tetrarch.consensus.ports import ConsensusPorts, DutyTimes, Observer
 from tetrarch.consensus.priority import PriorityCodec
 from tetrarch.consensus.timers import RoundTimes
-from tetrarch.duties import aggsigdb, dutydb, info_sync, parsigdb, report_store, slashing, votelog
+from tetrarch.duties import (
+    aggsigdb,
+    dutydb,
+    highest_signed,
+    info_sync,
+    parsigdb,
+    report_store,
+    safe_start,
+    slashing,
+    votelog,
+)
 from tetrarch.duties.aggsigdb import AggSigDB
 from tetrarch.duties.agreement import DECIDED_TYPES, Agreement
 from tetrarch.duties.broadcaster import Broadcaster
 from tetrarch.duties.deadline import Deadlines
+from tetrarch.duties.doppelganger import voting_validators
 from tetrarch.duties.dutydb import DutyDB
 from tetrarch.duties.evidence import Sources
 from tetrarch.duties.exits import Exits
 from tetrarch.duties.features import Agreed
 from tetrarch.duties.fetcher import BlockSettings, Fetcher
 from tetrarch.duties.group_crypto import GroupCrypto
+from tetrarch.duties.held import HeldSigning, SilentVotes
 from tetrarch.duties.info_sync import Agenda, InfoSync, OwnAbilities
 from tetrarch.duties.keys import ClusterKeys
 from tetrarch.duties.parsigdb import ParSigDB
 from tetrarch.duties.parsigex import ParSigEx
-from tetrarch.duties.ports import Compute, Spawner, Storage
+from tetrarch.duties.ports import Compute, OwnHistory, Spawner, Storage
 from tetrarch.duties.preparation import Preparation
 from tetrarch.duties.proof_fetcher import ProofFetcher
 from tetrarch.duties.registrations import Registrations
@@ -39,6 +51,7 @@ from tetrarch.duties.requested import Count, LastingPorts, NoOperator, OperatorP
 from tetrarch.duties.resume import Resumption
 from tetrarch.duties.retention import kept_epochs
 from tetrarch.duties.retry import Retryer
+from tetrarch.duties.safe_start import SafeStart, Surroundings
 from tetrarch.duties.scheduler import Scheduler
 from tetrarch.duties.selections import ProofSource
 from tetrarch.duties.sigagg import SigAgg
@@ -49,6 +62,7 @@ from tetrarch.duties.tracking import STEPS, Tracking, TrackingPorts
 from tetrarch.duties.types import Duty, DutyType, PubKey, SignedDataSet
 from tetrarch.duties.votelog import DurableVoteLog
 from tetrarch.duties.wire import Components, Decorate, HasDuty, Submitter, V, plain, wire
+from tetrarch.duties.witnesses import OwnState, Witnesses
 from tetrarch.entropy import Entropy
 from tetrarch.errors import Transient
 from tetrarch.ethereum.beacon_node.ports import BeaconNode
@@ -69,6 +83,8 @@ SCHEMAS = (
     slashing.SCHEMA,
     info_sync.SCHEMA,
     report_store.SCHEMA,
+    highest_signed.SCHEMA,
+    safe_start.SCHEMA,
 )
 
 WARMED_AT_ONCE = 16
@@ -110,6 +126,9 @@ class NodePorts:
     on_agreement: Callable[[Agreed], None] = lambda _agreed: None
     on_peer_info: Callable[[int, PeerInfo], None] = lambda _peer, _info: None
     on_fault: Callable[[int, str], None] = lambda _peer, _kind: None
+    instance: bytes = bytes(8)  # of this process, as the bus introduces it to the peers
+    # Whether an older process (or a newer: False) runs beside a peer's; None: it runs alone.
+    older_twin_of: Callable[[int, bytes], bool | None] = lambda _peer, _instance: None
     on_edge: Decorate = plain  # around the work of each edge, each attempt anew: timing, tracing
     operator: OperatorPort = field(default_factory=NoOperator)
     count_lasting: Count = lambda _kind, _outcome, _count: None  # exits and registrations
@@ -139,6 +158,8 @@ class NodeShape:
     registrations: Mapping[PubKey, SignedValidatorRegistration] = field(default_factory=dict)
     versions: Versions = CURRENT
     description: NodeDescription = NodeDescription()
+    trusts_own_history: bool = False  # signs without asking the peers: see ``safe_start``
+    doppelganger_detection: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,8 +182,12 @@ class Node:
         *,
         signing: SigningService | None,
         build_submitter: Callable[[SubmitterPorts], Submitter] | None = None,
+        own_history: OwnHistory | None = None,
     ) -> None:
-        """Build and wire. Exactly one of ``signing`` and ``build_submitter`` is given."""
+        """Build and wire. Exactly one of ``signing`` and ``build_submitter`` is given.
+
+        ``own_history`` is the signer's own, beside the node's for the group keys, if it has one.
+        """
         self.shape = shape
         self._ports = ports
         self._log = ports.log
@@ -187,7 +212,13 @@ class Node:
         self.tracker = self.tracking.tracker
         self.peer_infos = _peer_infos(shape, ports, self.requests)
         features = _info_sync(shape, ports, self.requests, self.peer_infos)
-        self.components = _components(shape, ports, features, signing, build_submitter)
+        self.history = GroupHistory(storage=ports.storage, chain=chain)
+        self.safe_start = self._build_safe_start(own_history)
+        if signing is not None:
+            signing = HeldSigning(signing, self.safe_start)
+        self.components = _components(
+            shape, ports, (features, self.history), signing, build_submitter
+        )
         self._preparation = Preparation(
             beacon_node=ports.beacon_node,
             fee_recipients=shape.fee_recipients,
@@ -216,6 +247,7 @@ class Node:
     async def load(self) -> None:
         """After a (re)start: take up what is on disk, before any worker runs."""
         c = self.components
+        await self.safe_start.load()
         await c.parsigdb.load()
         await c.exits.load(c.aggsigdb)
         await c.registrations.load(c.aggsigdb)
@@ -225,6 +257,7 @@ class Node:
     def start(self) -> None:
         """Start every worker; they run until the spawner's owner stops them."""
         c, spawn = self.components, self._ports.spawner.spawn
+        spawn(self.safe_start.run(), name="safe-start")
         spawn(self.consensus.run(), name="consensus")
         spawn(c.parsigdb.run_broadcaster(), name="parsigdb-broadcaster")
         spawn(c.parsigdb.run_aggregator(), name="parsigdb-aggregator")
@@ -246,8 +279,44 @@ class Node:
         """The bus says that ``peer`` is there (again): send it what it may have missed."""
         self.components.parsigex.greet(peer)
         self._ports.spawner.spawn(self.peer_infos.ask(peer), name=f"peer-info-{peer}")
+        self.safe_start.peer_connected()
 
     # --- inside ------------------------------------------------------------------------------
+
+    def _build_safe_start(self, own_history: OwnHistory | None) -> SafeStart:
+        ports, shape = self._ports, self.shape
+        epoch = shape.chain.epoch_of(max(shape.chain.slot_at(ports.clock.wall_s()), 0))
+        own = OwnState(
+            held=lambda: self.safe_start.held,
+            first_epoch=epoch,
+            instance=ports.instance,
+            twin_of=ports.older_twin_of,
+        )
+        witnesses = Witnesses(
+            requests=self.requests,
+            storage=ports.storage,
+            keys=shape.keys,
+            chain=shape.chain,
+            own=own,
+        )
+        histories = (self.history, own_history) if own_history else (self.history,)
+        return SafeStart(
+            Surroundings(
+                witnesses=witnesses,
+                histories=histories,
+                storage=ports.storage,
+                keys=shape.keys,
+                chain=shape.chain,
+                crypto=ports.crypto,
+                compute=ports.compute,
+                clock=ports.clock,
+                log=ports.log,
+                trusts_own_history=shape.trusts_own_history,
+                vote_watch=partial(voting_validators, ports.beacon_node, shape.keys)
+                if shape.doppelganger_detection
+                else None,
+            )
+        )
 
     def _consensus_ports(self) -> ConsensusPorts:
         ports, shape = self._ports, self.shape
@@ -269,7 +338,7 @@ class Node:
             ),
             times=times,
             checker=self.components.agreement.check,
-            votes=self.votes,
+            votes=SilentVotes(self.votes, self.safe_start),
             clock=clock,
             node_count=node_count,
             observer=self.tracking.observer(ports.observer),
@@ -355,6 +424,7 @@ class Node:
                     epochs = kept_epochs(name, duty_type)
                     if epochs is not None and epoch > epochs:
                         await delete_before(duty_type, self.shape.chain.first_slot(epoch - epochs))
+            await self.history.prune()
         except Transient as error:
             self._log.warning("retention_postponed", reason=str(error), code=error.code)
 
@@ -404,12 +474,12 @@ def _info_sync(
 def _components(
     shape: NodeShape,
     ports: NodePorts,
-    features: InfoSync,
+    shared: tuple[InfoSync, GroupHistory],
     signing: SigningService | None,
     build_submitter: Callable[[SubmitterPorts], Submitter] | None,
 ) -> Components:
     chain, keys, clock, log = shape.chain, shape.keys, ports.clock, ports.log
-    history = GroupHistory(storage=ports.storage, chain=chain)
+    features, history = shared
     deadlines = Deadlines(chain=chain, clock=clock)
     store = DutyDB(storage=ports.storage, preset=chain.preset, guard=history.guard)
     signed = AggSigDB(storage=ports.storage)

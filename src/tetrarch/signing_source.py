@@ -19,8 +19,9 @@ from tetrarch.cluster.types import Cluster
 from tetrarch.config import NodeConfig, RemoteSignerConfig, SigningSource
 from tetrarch.duties.enclave_signing import EnclaveSigning
 from tetrarch.duties.group_crypto import GroupCrypto
-from tetrarch.duties.ports import Compute, DecidedData, GroupKeys, Storage
+from tetrarch.duties.ports import Compute, DecidedData, GroupKeys, OwnHistory, Storage
 from tetrarch.duties.signer import SigningService
+from tetrarch.duties.slashing import GroupHistory
 from tetrarch.enclave import history
 from tetrarch.enclave.client import EnclaveClient
 from tetrarch.errors import ConfigInvalid, Transient
@@ -48,6 +49,7 @@ class Source:
 
     service: SigningService
     watch: Callable[[], Coroutine[Any, Any, None]]
+    history: OwnHistory  # the share's own
     trouble: Callable[[], str | None] = lambda: None
     use: Callable[[DecidedData], None] = lambda _decided: None
 
@@ -130,6 +132,7 @@ async def signing_source(  # noqa: PLR0913 - the ports of all sources
                     remote = RemoteSigning(ports, setting.chain, at_once=at_once)
                     yield Source(
                         service=remote,
+                        history=GroupHistory(storage=database, chain=setting.chain),
                         watch=partial(_watch, signers, records, setting.chain),
                         trouble=signers.trouble,
                         use=remote.use,
@@ -144,7 +147,7 @@ async def _own(
     """The node's own enclave, with the keymanager if there is to be one."""
     service = EnclaveSigning(enclave)
     if not setting.config.keymanager.enabled:
-        return Source(service=service, watch=enclave.watch)
+        return Source(service=service, watch=enclave.watch, history=service)
     keymanager, keeper = await node_keymanager(
         setting.folder,
         setting.config,
@@ -159,7 +162,7 @@ async def _own(
             tasks.create_task(keymanager.run())
             await enclave.watch()
 
-    return Source(service=service, watch=watch, trouble=keeper.trouble)
+    return Source(service=service, watch=watch, history=service, trouble=keeper.trouble)
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ import pytest
 from tests.duties.duty_world import CHAIN, Validators, block, database, proposal_set
 
 from tetrarch.duties.slashing import GroupHistory, SlashableData
-from tetrarch.duties.types import UnsignedAttestation, UnsignedDataSet
+from tetrarch.duties.types import AttestationPayload, UnsignedAttestation, UnsignedDataSet
 from tetrarch.ethereum.spec.values import Checkpoint
 from tetrarch.storage.inline import InlineDatabase
 
@@ -106,5 +106,41 @@ def test_history_survives_a_crash() -> None:
         world.storage.crash()
         history = GroupHistory(storage=world.storage.reopen(), chain=CHAIN)
         assert await history.refusal(voting(1, 3, head=b"x" * 32)) == "double_vote"
+
+    asyncio.run(main())
+
+
+def test_what_retention_prunes_is_still_refused() -> None:
+    async def main() -> None:
+        world = World()
+        for epoch in range(1, 300, 10):
+            await world.record(voting(epoch - 1, epoch))
+        await world.record(BLOCK)
+        assert await world.history.prune() > 0
+        assert await world.history.prune() == 0
+        for old in (voting(0, 1), voting(0, 11), voting(3, 25), voting(10, 11, head=b"x" * 32)):
+            assert await world.history.refusal(old) is not None
+        assert await world.history.refusal(proposal_set(PUBKEY, block(8))) is not None
+        assert await world.history.refusal(voting(291, 300)) is None
+
+    asyncio.run(main())
+
+
+def test_what_its_share_signed_elsewhere_is_learned() -> None:
+    async def main() -> None:
+        world = World()
+        await world.record(voting(0, 1))
+        (payload,) = {
+            AttestationPayload(data=item.data)
+            for item in voting(3, 7).items
+            if isinstance(item, UnsignedAttestation)
+        }
+        signed = tuple((pubkey, payload) for pubkey in VALIDATORS.pubkeys)
+        assert await world.history.forgotten(signed) == (0, 1)
+        await world.history.learn(signed)
+        assert await world.history.forgotten(signed) == ()
+        for refused in (voting(3, 7, head=b"x" * 32), voting(1, 6), voting(2, 9)):
+            assert await world.history.refusal(refused) is not None
+        assert await world.history.refusal(voting(3, 8)) is None
 
     asyncio.run(main())

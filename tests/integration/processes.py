@@ -48,6 +48,17 @@ def get_json(url: str) -> dict[str, Any]:
         return decoded
 
 
+def get_text(url: str) -> str:
+    """The text at ``url``, whatever the status."""
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            text: bytes = answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            text = error.read()
+    return text.decode()
+
+
 def post_json(url: str, value: object) -> dict[str, Any]:
     """Send ``value``; the JSON object that comes back. An answer other than 2xx raises."""
     request = urllib.request.Request(

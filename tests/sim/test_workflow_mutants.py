@@ -37,6 +37,9 @@ LOADED_ANEW = (  # in the order of their imports
     "duties.exits",
     "duties.wire",
     "duties.resume",
+    "duties.witnesses",
+    "duties.safe_start",
+    "duties.held",
     "node",
 )
 

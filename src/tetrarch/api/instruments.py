@@ -124,6 +124,11 @@ class Instruments:
         ``signing_trouble``: why the node cannot sign with all its shares, or None.
         """
         self._describe_node()
+        self.metrics.gauge("node_runs_twice").set_function(
+            lambda: float(node.safe_start.runs_twice)
+        )
+        self.metrics.gauge("signing_held").set_function(lambda: float(node.safe_start.held))
+        self.metrics.gauge("folder_old").set_function(lambda: float(node.safe_start.found_old))
         readiness = Readiness(peers_needed=self._cluster.threshold - 1)
         by_client = self._config.signing is SigningSource.VALIDATOR_CLIENT
         watch = ReadinessWatch(
@@ -161,6 +166,7 @@ class Instruments:
                 *(f"{cause.name.lower()}: {TEXTS[cause]}" for cause in readiness.causes()),
                 *refused_versions(mesh.status(), needed=self._cluster.threshold - 1),
                 *(f"signing: {trouble}" for trouble in (signing_trouble(),) if trouble),
+                *(f"safe_start: {reason}" for reason in node.safe_start.reasons()),
             ),
             views=views,
             log=self.log,

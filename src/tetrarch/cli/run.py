@@ -44,6 +44,16 @@ LevelOption = Annotated[
     str | None, typer.Option("--log-level", help="debug, info, warning or error.")
 ]
 
+TrustOption = Annotated[
+    bool,
+    typer.Option(
+        "--trust-own-history",
+        help="Sign without asking the peers what they saw this node's share sign. Only while the "
+        "peers needed are gone for good and this folder is certainly the newest: on an older one "
+        "the node can sign something slashable.",
+    ),
+]
+
 
 def _config(
     folder: Path,
@@ -83,6 +93,7 @@ def run(
     monitoring_port: MonitoringPortOption = None,
     as_json: JsonLogOption = False,
     log_level: LevelOption = None,
+    trust_own_history: TrustOption = False,
 ) -> None:
     """Run one node until SIGTERM or Ctrl-C.
 
@@ -106,7 +117,7 @@ def run(
         as_json=as_json,
         log_level=log_level,
     )
-    asyncio.run(run_node(folder, config))
+    asyncio.run(run_node(folder, config, trusts_own_history=trust_own_history))
 
 
 @run_command

@@ -43,7 +43,7 @@ from tetrarch.consensus.ports import ConsensusPorts, Decided
 from tetrarch.consensus.qbft import Qbft
 from tetrarch.consensus.timers import RoundTimer
 from tetrarch.consensus.values import Values, Wanted
-from tetrarch.consensus.votes import Vote
+from tetrarch.consensus.votes import SilenceKept, Vote
 from tetrarch.duties.types import Duty
 from tetrarch.errors import InputInvalid, PeerFault, Transient
 from tetrarch.network.ports import Topic
@@ -57,12 +57,6 @@ class Misbehaviour(PeerFault):
     """A peer signed what no honest node says; the field ``kind`` tells which rule it broke."""
 
     code: ClassVar[str] = "consensus_misbehaviour"
-
-
-class SilenceKept(PeerFault):
-    """The node's own votes forbid it to speak in a duty: it would only contradict itself."""
-
-    code: ClassVar[str] = "consensus_silence_kept"
 
 
 class Instance:

@@ -7,10 +7,11 @@ the same instant are recorded together, so a store commits once for them.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from tetrarch.consensus.messages import MessageType, ValueHash
 from tetrarch.duties.types import Duty
+from tetrarch.errors import PeerFault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,12 @@ class Vote:
     value: bytes = b""  # of a PREPARE: mostly about 30 kB
 
 
+class SilenceKept(PeerFault):
+    """The node's own votes forbid it to speak in a duty: it would only contradict itself."""
+
+    code: ClassVar[str] = "consensus_silence_kept"
+
+
 class VoteLog(Protocol):
     """A durable record, unique by (duty, round, type)."""
 
@@ -38,6 +45,9 @@ class VoteLog(Protocol):
 
         Returns those that may leave: all but such as contradict (same duty, round and type,
         another ``value_hash``) what is stored already. Storing the same again does nothing.
+
+        Raises:
+            SilenceKept: nothing may be said in this duty at all.
         """
         ...
 

@@ -1,5 +1,6 @@
 """Signing through the enclave: payloads become its typed requests, its answers plain results."""
 
+from tetrarch.duties.ports import Signed
 from tetrarch.duties.signer import NotNow
 from tetrarch.duties.types import (
     AggregatePayload,
@@ -15,6 +16,7 @@ from tetrarch.duties.types import (
     SyncMessagePayload,
     SyncSelectionPayload,
 )
+from tetrarch.enclave.approval import REQUESTS_MAX
 from tetrarch.enclave.ports import (
     Approved,
     Denied,
@@ -32,6 +34,7 @@ from tetrarch.enclave.ports import (
     SignSelection,
     SignSyncMessage,
     SignSyncSelection,
+    Slashable,
 )
 from tetrarch.enclave.rules import Reason
 
@@ -48,6 +51,30 @@ class EnclaveSigning:
         """One batch for the enclave: one durable record, results in order."""
         results = await self._enclave.sign(tuple(request_of(*request) for request in requests))
         return tuple(plain(result) for result in results)
+
+    async def forgotten(self, signed: tuple[Signed, ...]) -> tuple[int, ...]:
+        """As ``safe_start.OwnHistory``."""
+        return await self._teach(signed, record=False)
+
+    async def learn(self, signed: tuple[Signed, ...]) -> None:
+        """As ``safe_start.OwnHistory``."""
+        await self._teach(signed, record=True)
+
+    async def _teach(self, signed: tuple[Signed, ...], *, record: bool) -> tuple[int, ...]:
+        forgotten: list[int] = []
+        for start in range(0, len(signed), REQUESTS_MAX):
+            some = tuple(_slashable(*each) for each in signed[start : start + REQUESTS_MAX])
+            found = await self._enclave.learn(some, record=record)
+            forgotten += [start + position for position in found]
+        return tuple(forgotten)
+
+
+def _slashable(pubkey: PubKey, payload: AttestationPayload | ProposalPayload) -> Slashable:
+    match payload:
+        case AttestationPayload(data=data):
+            return SignAttestation(pubkey, data)
+        case ProposalPayload(header=header):
+            return SignBlock(pubkey, header)
 
 
 def request_of(pubkey: PubKey, payload: Payload) -> SignRequest:  # noqa: PLR0911 - one line each

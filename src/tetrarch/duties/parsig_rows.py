@@ -7,6 +7,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TypeAlias
 
+from tetrarch.duties import highest_signed
 from tetrarch.duties.duty import duty_from
 from tetrarch.duties.payload_codec import decode_payload, encode_payload
 from tetrarch.duties.types import (
@@ -158,7 +159,8 @@ def unfinished(connection: Connection) -> tuple[StoredSet, ...]:
 
 
 def delete_before(connection: Connection, duty_type: DutyType, slot: int) -> int:
-    """Delete rows of ``duty_type`` older than ``slot``."""
+    """Delete rows of ``duty_type`` older than ``slot``; what peers may ask for is kept."""
+    highest_signed.keep(connection, duty_type, slot)
     return connection.execute(
         "DELETE FROM parsigdb WHERE duty_type = ? AND slot < ?", (int(duty_type), slot)
     ).rowcount

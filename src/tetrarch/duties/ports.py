@@ -6,11 +6,13 @@ HTTP or a simulated chain; the enclave is a process or inline; the bus is gRPC o
 
 import sqlite3
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from tetrarch.duties.types import (
+    AttestationPayload,
     DefinitionSet,
     Duty,
+    ProposalPayload,
     PubKey,
     ShareIndex,
     SignedData,
@@ -18,6 +20,7 @@ from tetrarch.duties.types import (
 )
 
 R = TypeVar("R")
+Signed: TypeAlias = tuple[PubKey, AttestationPayload | ProposalPayload]  # by one of our shares
 
 
 class Compute(Protocol):
@@ -100,6 +103,18 @@ class DecidedData(Protocol):
 
     async def decided(self, duty: Duty) -> UnsignedDataSet | None:
         """The decided data of ``duty``, or None while there is none."""
+        ...
+
+
+class OwnHistory(Protocol):
+    """A history that our own shares' signatures, or what they are made from, went through."""
+
+    async def forgotten(self, signed: tuple[Signed, ...]) -> tuple[int, ...]:
+        """Positions of what it does not hold, and does not deny as older than it knows."""
+        ...
+
+    async def learn(self, signed: tuple[Signed, ...]) -> None:
+        """Deny all that could clash with ``signed``; durable when this returns."""
         ...
 
 

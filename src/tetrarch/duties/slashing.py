@@ -8,9 +8,18 @@ import sqlite3
 from dataclasses import replace
 
 from tetrarch.duties.plausible import signing_root
-from tetrarch.duties.ports import Storage
+from tetrarch.duties.ports import Signed, Storage
 from tetrarch.duties.signer import payload_of
-from tetrarch.duties.types import Payload, UnsignedAttestation, UnsignedDataSet, UnsignedProposal
+from tetrarch.duties.types import (
+    AttestationPayload,
+    Payload,
+    ProposalPayload,
+    PubKey,
+    UnsignedAttestation,
+    UnsignedDataSet,
+    UnsignedProposal,
+)
+from tetrarch.enclave import history, learning
 from tetrarch.enclave.history import SCHEMA, check, check_and_record
 from tetrarch.enclave.rules import Block, Refused, Verdict, Vote, Wish
 from tetrarch.errors import TetrarchError
@@ -63,6 +72,30 @@ class GroupHistory:
         reason = _first_reason(check_and_record(connection, self._wishes(data_set)))
         if reason is not None:
             raise SlashableData("store decided data", duty=data_set.duty, reason=reason)
+
+    async def forgotten(self, signed: tuple[Signed, ...]) -> tuple[int, ...]:
+        """As ``ports.OwnHistory``: our share signs only what went through this history."""
+        wishes = tuple(self._wish(pubkey, payload) for pubkey, payload in signed)
+        return await self._storage.read(lambda connection: learning.unknown(connection, wishes))
+
+    async def learn(self, signed: tuple[Signed, ...]) -> None:
+        """As ``ports.OwnHistory``."""
+        wishes = tuple(self._wish(pubkey, payload) for pubkey, payload in signed)
+        await self._storage.write(lambda connection: learning.learn(connection, wishes))
+
+    async def prune(self) -> int:
+        """Replace old records by floors; what was denied stays denied. Once per epoch."""
+        slots = self._chain.slots_per_epoch
+        return await self._storage.write(lambda c: history.prune(c, slots_per_epoch=slots))
+
+    def _wish(self, pubkey: PubKey, payload: AttestationPayload | ProposalPayload) -> Wish:
+        root = signing_root(payload, self._chain)
+        match payload:
+            case AttestationPayload(data=data):
+                source, target = data.source.epoch, data.target.epoch
+                return Wish(pubkey, Vote(source=source, target=target, signing_root=root))
+            case ProposalPayload(header=header):
+                return Wish(pubkey, Block(slot=header.slot, signing_root=root))
 
     def _wishes(self, data_set: UnsignedDataSet) -> tuple[Wish, ...]:
         """One for each vote and block. What aggregators sign cannot be slashed."""

@@ -25,6 +25,7 @@ from tetrarch.enclave.ports import (
     SignSelection,
     SignSyncMessage,
     SignSyncSelection,
+    Slashable,
 )
 from tetrarch.enclave.rules import Block, Reason, Refused, Verdict, Vote, Wish, too_far_ahead
 from tetrarch.errors import TetrarchError, invariant
@@ -75,15 +76,10 @@ class Planner:
         """What it takes to grant ``request``."""
         match request:
             case SignAttestation(pubkey=pubkey, data=data):
-                epoch = data.target.epoch
-                root = self._root(DomainType.BEACON_ATTESTER, epoch, data)
-                what: Vote | Block = Vote(source=data.source.epoch, target=epoch, signing_root=root)
-                return self._judged(epoch, pubkey, root, Wish(pubkey, what))
+                return self._judged(data.target.epoch, pubkey, self.wish(request))
             case SignBlock(pubkey=pubkey, header=header):
                 epoch = self._chain.epoch_of(header.slot)
-                root = self._root(DomainType.BEACON_PROPOSER, epoch, header)
-                what = Block(slot=header.slot, signing_root=root)
-                return self._judged(epoch, pubkey, root, Wish(pubkey, what))
+                return self._judged(epoch, pubkey, self.wish(request))
             case SignRegistration(pubkey=pubkey, message=registration) if (
                 registration.pubkey != pubkey
             ):
@@ -93,12 +89,28 @@ class Planner:
                 if not 0 <= epoch <= UINT64_MAX:
                     return Plan(pubkey=request.pubkey, denied=Reason.TOO_FAR_AHEAD)
                 root = self._chain.forks.signing_root(domain, epoch, _object_root(request))
-                return self._judged(epoch, request.pubkey, root, None)
+                return self._judged(epoch, request.pubkey, root)
 
-    def _judged(self, epoch: int, pubkey: bytes, root: bytes, wish: Wish | None) -> Plan:
+    def wish(self, request: Slashable) -> Wish:
+        """What the history records of ``request``."""
+        match request:
+            case SignAttestation(pubkey=pubkey, data=data):
+                epoch = data.target.epoch
+                root = self._root(DomainType.BEACON_ATTESTER, epoch, data)
+                vote = Vote(source=data.source.epoch, target=epoch, signing_root=root)
+                return Wish(pubkey, vote)
+            case SignBlock(pubkey=pubkey, header=header):
+                epoch = self._chain.epoch_of(header.slot)
+                root = self._root(DomainType.BEACON_PROPOSER, epoch, header)
+                return Wish(pubkey, Block(slot=header.slot, signing_root=root))
+
+    def _judged(self, epoch: int, pubkey: bytes, what: Wish | bytes) -> Plan:
+        """``what`` is a wish, or the signing root of what cannot be slashed."""
         if too_far_ahead(epoch, now_epoch=self._now_epoch):
             return Plan(pubkey=pubkey, denied=Reason.TOO_FAR_AHEAD)
-        return Plan(pubkey=pubkey, signing_root=root, wish=wish)
+        if isinstance(what, Wish):
+            return Plan(pubkey=pubkey, signing_root=what.what.signing_root or b"", wish=what)
+        return Plan(pubkey=pubkey, signing_root=what)
 
     def _root(self, domain: DomainType, epoch: int, value: Rooted) -> bytes:
         root = self._roots.get(value)
@@ -177,6 +189,12 @@ def plan(
         else Plan(pubkey=request.pubkey, denied=Reason.KEY_UNKNOWN)
         for request in requests
     )
+
+
+def wishes_for(signed: Sequence[Slashable], *, chain: ChainSpec) -> tuple[Wish, ...]:
+    """What the history would have recorded of things that were signed, whatever the clock says."""
+    planner = Planner(chain, wall_s=chain.genesis_time_s)
+    return tuple(planner.wish(each) for each in signed)
 
 
 def wishes_of(plans: Sequence[Plan]) -> tuple[Wish, ...]:

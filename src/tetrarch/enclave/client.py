@@ -14,7 +14,7 @@ from tetrarch.enclave.approval import REQUESTS_MAX
 from tetrarch.enclave.errors import EnclaveGone, EnclaveRefused, EnclaveSlow, FrameInvalid
 from tetrarch.enclave.key_messages import Exported, ExportHistory, KeyCall
 from tetrarch.enclave.messages import ShareFile
-from tetrarch.enclave.ports import EnclaveStatus, SignRequest, SignResult
+from tetrarch.enclave.ports import EnclaveStatus, SignRequest, SignResult, Slashable
 from tetrarch.errors import TetrarchError, invariant
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.storage import errors as storage_errors
@@ -27,15 +27,30 @@ _WAITING_MAX = 256
 # Isolated: neither the environment nor the working folder can put other code in its place.
 COMMAND = (sys.executable, "-I", "-m", "tetrarch.enclave")
 
-Body: TypeAlias = protocol.Open | protocol.Configure | protocol.Sign | protocol.AskStatus | KeyCall
-Answer: TypeAlias = protocol.Done | protocol.Signed | protocol.Status | Exported | protocol.Refusal
+Body: TypeAlias = (
+    protocol.Open
+    | protocol.Configure
+    | protocol.Sign
+    | protocol.Learn
+    | protocol.AskStatus
+    | KeyCall
+)
+Answer: TypeAlias = (
+    protocol.Done
+    | protocol.Signed
+    | protocol.Forgotten
+    | protocol.Status
+    | Exported
+    | protocol.Refusal
+)
 
-A = TypeVar("A", protocol.Done, protocol.Signed, protocol.Status, Exported)
+A = TypeVar("A", protocol.Done, protocol.Signed, protocol.Forgotten, protocol.Status, Exported)
 
 # The enclave's own errors, raised again here as what they are.
 _RAISED_AGAIN: dict[str, type[TetrarchError]] = {
     error.code: error
     for error in (
+        enclave_errors.NotConfigured,
         enclave_errors.ShareFileMissing,
         enclave_errors.ShareInvalid,
         enclave_errors.PasswordWrong,
@@ -135,6 +150,12 @@ class EnclaveClient:
         results = protocol.results_of(reply)
         invariant(len(results) == len(requests), "one result for each request")
         return results
+
+    async def learn(self, signed: tuple[Slashable, ...], *, record: bool) -> tuple[int, ...]:
+        """As ``ports.Enclave``."""
+        invariant(len(signed) <= REQUESTS_MAX, "a batch is bounded")
+        call = protocol.learn_call(signed, record=record)
+        return _expect(protocol.Forgotten, await self._ask(call)).positions
 
     async def status(self) -> EnclaveStatus:
         """As ``ports.Enclave``."""

@@ -36,6 +36,12 @@ class FrameInvalid(InputInvalid):
     code = "enclave_frame_invalid"
 
 
+class NotConfigured(InputInvalid):
+    """The enclave was asked for something before it was told its chain."""
+
+    code = "enclave_not_configured"
+
+
 class ShareFileMissing(OperatorError):
     """A keystore or its password file is not there or cannot be read."""
 

@@ -1,10 +1,10 @@
 """The simulator's enclave: same rules, history and keys as the process, on the caller's loop."""
 
 from tetrarch.clock import Clock
-from tetrarch.enclave import approval, history
-from tetrarch.enclave.errors import EnclaveGone
+from tetrarch.enclave import approval, history, learning
+from tetrarch.enclave.errors import EnclaveGone, NotConfigured
 from tetrarch.enclave.keys import KeyRing
-from tetrarch.enclave.ports import EnclaveStatus, SignRequest, SignResult
+from tetrarch.enclave.ports import EnclaveStatus, SignRequest, SignResult, Slashable
 from tetrarch.errors import Transient, invariant
 from tetrarch.ethereum.spec.chain import ChainSpec
 
@@ -43,6 +43,18 @@ class InlineEnclave:
         except Transient as error:
             return approval.settle(plans, error, self._keys)
         return approval.settle(plans, verdicts, self._keys)
+
+    async def learn(self, signed: tuple[Slashable, ...], *, record: bool) -> tuple[int, ...]:
+        """As ``ports.Enclave``."""
+        self._refuse_closed()
+        if self._chain is None:
+            raise NotConfigured("teach enclave")
+        wishes = approval.wishes_for(signed, chain=self._chain)
+        forgotten = await self._storage.read(lambda c: learning.unknown(c, wishes))
+        if record and forgotten:
+            news = [wishes[position] for position in forgotten]
+            await self._storage.write(lambda c: learning.learn(c, news))
+        return forgotten
 
     async def status(self) -> EnclaveStatus:
         """As ``ports.Enclave``."""

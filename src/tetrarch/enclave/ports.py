@@ -106,6 +106,9 @@ SignRequest: TypeAlias = (
 )
 
 
+Slashable: TypeAlias = SignAttestation | SignBlock
+
+
 @dataclass(frozen=True, slots=True)
 class Approved:
     """The share's signature, 96 bytes. The same request always gives the same bytes.
@@ -163,6 +166,15 @@ class Enclave(Protocol):
         Raises:
             EnclaveGone: the process ended; stop, or start a new one.
             EnclaveSlow: no answer in time; asking again is safe.
+        """
+        ...
+
+    async def learn(self, signed: tuple[Slashable, ...], *, record: bool) -> tuple[int, ...]:
+        """Tell it what its shares have signed, as others saw; positions of what it had forgotten.
+
+        With ``record``, all that could clash with those is denied from now on, and durably so
+        before this returns. It only ever signs less for it: that the shares did sign is for the
+        caller to verify.
         """
         ...
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from tetrarch.clock import Clock
-from tetrarch.enclave import approval, history, protocol, sandbox
-from tetrarch.enclave.errors import FrameInvalid
+from tetrarch.enclave import approval, history, learning, protocol, sandbox
+from tetrarch.enclave.errors import FrameInvalid, NotConfigured
 from tetrarch.enclave.key_keeping import keep
 from tetrarch.enclave.key_messages import Exported, KeyCall
 from tetrarch.enclave.keys import BlsKeyRing
@@ -30,7 +30,22 @@ _CHUNK_BYTES = 1 << 16
 _SIGNING_THREADS = 2
 
 R = TypeVar("R")
-Answer: TypeAlias = protocol.Done | protocol.Signed | protocol.Status | Exported | protocol.Refusal
+Call: TypeAlias = (
+    protocol.Open
+    | protocol.Configure
+    | protocol.Sign
+    | protocol.Learn
+    | protocol.AskStatus
+    | KeyCall
+)
+Answer: TypeAlias = (
+    protocol.Done
+    | protocol.Signed
+    | protocol.Forgotten
+    | protocol.Status
+    | Exported
+    | protocol.Refusal
+)
 
 
 class EnclaveProcess:
@@ -87,10 +102,7 @@ class EnclaveProcess:
             self._opened.close()
             self._opened = None
 
-    def _dispatch(
-        self,
-        body: protocol.Open | protocol.Configure | protocol.Sign | protocol.AskStatus | KeyCall,
-    ) -> Answer:
+    def _dispatch(self, body: Call) -> Answer:
         match body:
             case protocol.Open():
                 return self._open(body)
@@ -98,6 +110,8 @@ class EnclaveProcess:
                 return self._configure(body)
             case protocol.Sign():
                 return self._sign(body)
+            case protocol.Learn():
+                return self._learn(body)
             case protocol.AskStatus():
                 return self._status()
             case _:
@@ -153,6 +167,22 @@ class EnclaveProcess:
             results = approval.begin(plans, error, opened.keys)
         self._before_answer()
         return protocol.signed(results())
+
+    def _learn(self, call: protocol.Learn) -> protocol.Forgotten:
+        opened = self._require_open()
+        if self._chain is None:
+            raise NotConfigured("teach enclave")
+        wishes = approval.wishes_for(protocol.signed_of(call), chain=self._chain)
+
+        def teach(connection: sqlite3.Connection) -> tuple[int, ...]:
+            forgotten = learning.unknown(connection, wishes)
+            learning.learn(connection, [wishes[position] for position in forgotten])
+            return forgotten
+
+        if call.record:
+            return protocol.Forgotten(opened.write(teach))
+        forgotten = learning.unknown(opened.database, wishes)
+        return protocol.Forgotten(forgotten)
 
     def _status(self) -> protocol.Status:
         opened = self._require_open()

@@ -30,6 +30,7 @@ from tetrarch.enclave.ports import (
     SignSelection,
     SignSyncMessage,
     SignSyncSelection,
+    Slashable,
 )
 from tetrarch.enclave.rules import Reason
 from tetrarch.ethereum.spec.aggregates import AggregateAndProof, ContributionAndProof
@@ -188,6 +189,13 @@ class Sign(Message, frozen=True, tag="sign"):
     items: Annotated[tuple[Item, ...], msgspec.Meta(max_length=REQUESTS_MAX)]
 
 
+class Learn(Message, frozen=True, tag="learn"):
+    """What the shares have signed, as others saw; ``record``: deny what clashes with it."""
+
+    items: Annotated[tuple[VoteItem | BlockItem, ...], msgspec.Meta(max_length=REQUESTS_MAX)]
+    record: bool
+
+
 class AskStatus(Message, frozen=True, tag="status"):
     """What do you hold?"""
 
@@ -196,7 +204,7 @@ class Call(Message, frozen=True):
     """From the node."""
 
     id: Uint
-    body: Open | Configure | Sign | AskStatus | KeyCall
+    body: Open | Configure | Sign | Learn | AskStatus | KeyCall
 
 
 class Done(Message, frozen=True, tag="done"):
@@ -240,6 +248,12 @@ class Status(Message, frozen=True, tag="is"):
     protections: tuple[Text, ...]
 
 
+class Forgotten(Message, frozen=True, tag="forgotten"):
+    """Positions of what the history does not hold."""
+
+    positions: tuple[Uint, ...]
+
+
 class Refusal(Message, frozen=True, tag="refused"):
     """It could not be done: the code, action and fields of a ``TetrarchError``."""
 
@@ -252,7 +266,7 @@ class Reply(Message, frozen=True):
     """From the enclave."""
 
     id: Uint
-    body: Done | Signed | Status | Exported | Refusal
+    body: Done | Signed | Forgotten | Status | Exported | Refusal
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -326,6 +340,19 @@ def sign_call(requests: tuple[SignRequest, ...]) -> Sign:
         else:
             items.append(_item_of(request))
     return Sign(tuple(items))
+
+
+def learn_call(signed: tuple[Slashable, ...], *, record: bool) -> Learn:
+    """The call that teaches the enclave ``signed``."""
+    encoded = sign_call(signed).items
+    items = tuple(item for item in encoded if isinstance(item, VoteItem | BlockItem))
+    return Learn(items, record)
+
+
+def signed_of(call: Learn) -> tuple[Slashable, ...]:
+    """What a call teaches. Raises InputInvalid."""
+    decoded = requests_of(Sign(call.items))
+    return tuple(each for each in decoded if isinstance(each, SignAttestation | SignBlock))
 
 
 def _item_of(request: SignBlock | Unslashable) -> Item:  # noqa: PLR0911 - one line for each kind

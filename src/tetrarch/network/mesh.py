@@ -119,6 +119,15 @@ class Mesh:
         return self._settings.own_index
 
     @property
+    def instance(self) -> bytes:
+        """What tells this process from another with the same certificate."""
+        return self._own.instance
+
+    def older_twin_of(self, peer: int, instance: bytes) -> bool | None:
+        """Whether the process beside ``instance`` of ``peer`` is older; None: there is none."""
+        return self._peers[peer].older_twin_of(instance)
+
+    @property
     def peers(self) -> tuple[int, ...]:
         """The 0-based indices of the other nodes, ascending."""
         return tuple(self._peers)
@@ -234,6 +243,8 @@ class Mesh:
             await asyncio.sleep(WATCH_INTERVAL_S)
             self._watch_clocks()
             self._watch_absent()
+            for peer in self._peers.values():
+                peer.meters.show_runs_twice(twice=peer.runs_twice)
 
     def _watch_clocks(self) -> None:
         """One line when a verdict changes, with who is wrong and how to mend it."""

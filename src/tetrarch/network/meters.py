@@ -94,6 +94,10 @@ class PeerMeters:
         """Whether the peer speaks a version of the protocol that we do."""
         self._metrics.gauge("mesh_peer_version_supported").labels(self._peer).set(supported)
 
+    def show_runs_twice(self, *, twice: bool) -> None:
+        """Whether two processes with the peer's certificate run."""
+        self._metrics.gauge("mesh_peer_runs_twice").labels(self._peer).set(twice)
+
     def show_away(self) -> None:
         """The peer's stream has ended."""
         self._connected.set(0)

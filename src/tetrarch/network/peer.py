@@ -15,6 +15,7 @@ from tetrarch.network.faults import (
     StreamBroken,
 )
 from tetrarch.network.frames import Hello, decode_frame
+from tetrarch.network.instances import Instances
 from tetrarch.network.link import Link, Stream
 from tetrarch.network.meters import PeerMeters
 from tetrarch.network.queues import fits
@@ -130,11 +131,22 @@ class Peer:
         self._connected_handlers: list[Callable[[int], None]] = []
         self._last_fault: str | None = None
         self._version_refused: str | None = None
+        self._instances = Instances()
 
     @property
     def connected(self) -> bool:
         """Whether a stream is open."""
         return self._link is not None
+
+    @property
+    def runs_twice(self) -> bool:
+        """Whether two processes with this peer's certificate run, as far as can be seen."""
+        return self._instances.twins(now_s=asyncio.get_running_loop().time())
+
+    def older_twin_of(self, instance: bytes) -> bool | None:
+        """See ``Instances``."""
+        now_s = asyncio.get_running_loop().time()
+        return self._instances.older_twin_of(instance, now_s=now_s)
 
     @property
     def queued(self) -> int:
@@ -194,6 +206,7 @@ class Peer:
         Returns: the fault that ended it, already counted and logged; None if it just ended.
         """
         self._replace_link(hello)
+        self._note_instance(hello)
         self._hello = hello
         self._window = OffsetWindow()
         link = self._link = Link(
@@ -248,6 +261,15 @@ class Peer:
                 " its operator must stop one",
             )
         self.close("replaced")
+
+    def _note_instance(self, hello: Hello) -> None:
+        known = self.runs_twice
+        returned = self._instances.note(hello.instance, now_s=asyncio.get_running_loop().time())
+        if returned and not known:
+            self.log.error(
+                "peer_runs_twice",
+                mend="its operator must stop one of the two: a copy of its folder runs elsewhere",
+            )
 
     def _greet(self, hello: Hello) -> None:
         differs = hello.builder_api != self._own.builder_api

@@ -29,6 +29,12 @@ METRICS: tuple[MetricDeclaration, ...] = (
     MetricDeclaration("node_info", _G, "1; who this node is.", ("version", "cluster", "index")),
     MetricDeclaration("node_start_time_seconds", _G, "When the node started, Unix time."),
     MetricDeclaration("node_ready", _G, "1 when /readyz answers 200."),
+    MetricDeclaration(
+        "signing_held", _G, "1 while no vote or block is signed: see slashing safety."
+    ),
+    MetricDeclaration(
+        "folder_old", _G, "1 when this start found the folder older than what the peers saw."
+    ),
     MetricDeclaration("log_lines_total", _C, "Log lines written.", ("level",)),
     MetricDeclaration("mesh_peer_connected", _G, "1 while the peer's stream is open.", ("peer",)),
     MetricDeclaration(
@@ -57,6 +63,15 @@ METRICS: tuple[MetricDeclaration, ...] = (
     ),
     MetricDeclaration("agreed_builder_api", _G, "1 while the cluster asks builders, as agreed."),
     MetricDeclaration("agreed_slot", _G, "The slot of the newest agreement, -1 without one."),
+    MetricDeclaration(
+        "mesh_peer_runs_twice",
+        _G,
+        "1 while two processes run with the peer's certificate.",
+        ("peer",),
+    ),
+    MetricDeclaration(
+        "node_runs_twice", _G, "1 while the peers see two processes with this node's certificate."
+    ),
     MetricDeclaration("mesh_connections_total", _C, "Streams opened.", ("peer",)),
     MetricDeclaration("mesh_dial_failures_total", _C, "Failed dials.", ("peer", "reason")),
     MetricDeclaration(

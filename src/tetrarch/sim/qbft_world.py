@@ -102,6 +102,8 @@ class Blames(SilentObserver):
 
     def fault(self, peer: int, fault: PeerFault) -> None:
         """See ``Observer``."""
+        if peer == self._node and fault.fields.get("kind") == "restored_folder":
+            return  # it knows that it has forgotten, and keeps silent
         framed = self._node in self._honest and peer in self._honest
         require(not framed, "no honest node is blamed", by=self._node, peer=peer, fault=fault)
 

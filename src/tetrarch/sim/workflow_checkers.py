@@ -4,11 +4,11 @@ Safety is judged at each signature, decision and message; liveness and memory at
 """
 
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from sqlite3 import Connection
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from tetrarch.duties.agreement import DECIDED_TYPES
 from tetrarch.duties.codec import decode_unsigned
@@ -51,6 +51,7 @@ from tetrarch.sim.checkers import require
 from tetrarch.sim.sync_chain import COMMITTEE_LENGTH
 from tetrarch.sim.workflow_operator import was_asked
 from tetrarch.sim.workflow_profile import FIRST_SLOT, SLOT_S, Profile
+from tetrarch.sim.workflow_restored import Restored, read_now
 from tetrarch.storage.inline import InlineDatabase
 
 R = TypeVar("R")
@@ -116,6 +117,7 @@ class WorkflowCheckers:
     half_done: dict[int, tuple[Duty, ...]] = field(default_factory=dict)  # by node
     made: set[tuple[int, int, Duty, PubKey, int]] = field(default_factory=set)  # looked up only
     proofs: dict[tuple[Duty, PubKey, int], bytes] = field(default_factory=dict)  # selections
+    restored: dict[int, Restored] = field(default_factory=dict)  # by node
     sent: set[tuple[int, bytes]] = field(default_factory=set)  # looked up only
 
     def is_honest(self, node: int) -> bool:
@@ -139,6 +141,8 @@ class WorkflowCheckers:
         if isinstance(payload, ExitPayload | RegistrationPayload):
             asked = was_asked(self.profile, node, self.chain.pubkeys, pubkey, payload)
             require(asked, "a node signs an exit only when its own operator asked", node=node)
+        if node in self.restored:
+            self.restored[node].check(node, pubkey, payload)
         ledger = self.by_share.setdefault(node, NoSlashing(f"share of {node}"))
         ledger.note(pubkey, payload)
 
@@ -256,9 +260,13 @@ class WorkflowCheckers:
 
     def check_resumed(self, databases: Mapping[int, InlineDatabase]) -> None:
         """Some slots after the heal: what was decided is signed, and submitted if enough did."""
-        deciders = Counter(duty for duties in self.half_done.values() for duty in duties)
+        due = {
+            node: [duty for duty in duties if not self._keeps_silent(node, duty)]
+            for node, duties in self.half_done.items()
+        }
+        deciders = Counter(duty for duties in due.values() for duty in duties)
         submitted = {(s.node, s.duty) for s in self.chain.submissions}
-        for node, duties in self.half_done.items():
+        for node, duties in due.items():
             for duty in duties:
                 signed = read_now(databases[node], partial(_rows, duty=duty, share=node + 1))
                 claim = "what a node decided it signs, whatever happened meanwhile"
@@ -266,6 +274,10 @@ class WorkflowCheckers:
                 if deciders[duty] >= self.profile.threshold:
                     done = (node, duty) in submitted
                     require(done, "what enough nodes signed is submitted", node=node, duty=duty)
+
+    def _keeps_silent(self, node: int, duty: Duty) -> bool:
+        """Whether a node that was restored need not sign: it does not know what it has said."""
+        return node in self.restored and duty.slot <= self.restored[node].at_slot + 2
 
     def check_liveness(self) -> None:
         """After the heal every honest node has submitted every duty in time."""
@@ -350,14 +362,3 @@ def _voted(connection: Connection, oldest: int) -> list[int]:
         (int(DutyType.ATTESTER), oldest),
     )
     return [slot for (slot,) in rows]
-
-
-def read_now(database: InlineDatabase, function: Callable[[Connection], R]) -> R:
-    """What is committed, asked outside of any task: an inline read waits for nothing."""
-    reading: Coroutine[Any, Any, R] = database.read(function)
-    try:
-        reading.send(None)
-    except StopIteration as done:
-        result: R = done.value
-        return result
-    raise RuntimeError("an inline read does not wait")

@@ -5,7 +5,7 @@ programs share one node; ``WorkflowLiar`` proposes well-formed sets that nobody 
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from hashlib import sha256
 from random import Random
@@ -44,6 +44,8 @@ from tetrarch.sim.adversary import Liar, Nature, TwinBus
 from tetrarch.sim.chain import FIRST_INDEX, MAIN, SLOTS_PER_EPOCH, SimChain
 
 KEPT_MAX = 32
+ANSWER_HEAD_BYTES = 10  # of ``network.requests``
+STATE_BYTES = 10  # of ``duties.witnesses``
 WELL_FORMED = ("one", "left", "right", "other", "forged")
 FORGED_REVEALS = 0.5  # of a liar's blocks
 TOPICS = (Topic.CONSENSUS, Topic.PARTIAL_SIGNATURES, Topic.REQUESTS, Topic.ANSWERS)
@@ -80,12 +82,28 @@ class SpoilingBus:
 
     def send(self, peer: int, topic: Topic, payload: bytes) -> bool:
         """See ``MessageBus``."""
+        if topic is Topic.ANSWERS:
+            return self._bus.send(peer, topic, self._false_answer(payload))
         if topic is Topic.PARTIAL_SIGNATURES:
             self._old.append(payload)
             for lie in self._lies(payload):
                 self._bus.send(peer, topic, lie)
             return True
         return self._bus.send(peer, topic, payload)
+
+    def _false_answer(self, payload: bytes) -> bytes:
+        """To "what did you see my share sign": less, more, or nonsense."""
+        head, rest = payload[:ANSWER_HEAD_BYTES], payload[ANSWER_HEAD_BYTES:]
+        state, claims = rest[:STATE_BYTES], rest[STATE_BYTES:]
+        match self._rng.choice(["nothing", "nothing", "more", "more", "cut", "truth"]):
+            case "nothing":
+                return head + state
+            case "more":
+                return head + state + b"".join(_raised(claims, self._rng))
+            case "cut":
+                return payload[: self._rng.randrange(len(payload) + 1)]
+            case _:
+                return payload
 
     def _lies(self, payload: bytes) -> list[bytes]:
         rng = self._rng
@@ -129,6 +147,33 @@ class SpoilingBus:
 
     def _read(self, payload: bytes) -> PartialSet:
         return decode_partials(payload, share_index=ShareIndex(self.own_index + 1))[0]
+
+
+def _raised(claims: bytes, rng: Random) -> Iterator[bytes]:
+    """Signatures of the asker's share, for things that it would sign only later, if ever."""
+    while claims:
+        size = int.from_bytes(claims[:4])
+        partial_set, _ = decode_partials(claims[4 : 4 + size], share_index=ShareIndex(1))
+        claims = claims[4 + size :]
+        later = rng.randint(1, 3) * SLOTS_PER_EPOCH
+        partials = tuple(_later(partial, later) for partial in partial_set.partials)
+        duty = replace(partial_set.duty, slot=partial_set.duty.slot + later)
+        encoded = encode_partials(PartialSet(duty=duty, partials=partials), answer=True)
+        yield len(encoded).to_bytes(4) + encoded
+
+
+def _later(partial: PartialSignature, slots: int) -> PartialSignature:
+    match partial.payload:
+        case AttestationPayload(data=data):
+            epoch = data.target.epoch + slots // SLOTS_PER_EPOCH
+            target = replace(data.target, epoch=epoch)
+            later = replace(data, slot=data.slot + slots, target=target)
+            return replace(partial, payload=AttestationPayload(data=later))
+        case ProposalPayload(header=header):
+            later_header = replace(header, slot=header.slot + slots)
+            return replace(partial, payload=replace(partial.payload, header=later_header))
+        case _:
+            return partial
 
 
 def _of_another(partial: PartialSignature) -> PartialSignature:

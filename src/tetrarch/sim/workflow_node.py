@@ -75,8 +75,14 @@ class SimNode:
         self.operator = SimOperator(
             tuple(ask for ask in profile.asks if ask.node == index), setting.chain.pubkeys
         )
+        self._backup: tuple[InlineDatabase, InlineDatabase] | None = None
         self._lives = 0
         self._crashed = False
+
+    @property
+    def histories(self) -> tuple[InlineDatabase, InlineDatabase]:
+        """The node's disk and its enclave's."""
+        return self.database, self._enclave_database
 
     def fill_disk(self, *, full: bool) -> None:
         """From now on no write succeeds, or all do again."""
@@ -90,9 +96,15 @@ class SimNode:
         for database in (self.database, self._enclave_database):
             database.crash(after_commit=after_commit)
 
-    def restart(self) -> None:
-        """The disks are there again; ``live`` may follow."""
+    def back_up(self) -> None:
+        """Copy both disks as they are now."""
+        self._backup = self.database.backup(), self._enclave_database.backup()
+
+    def restart(self, *, from_backup: bool = False) -> None:
+        """The disks are there again, or what ``back_up`` copied; ``live`` may follow."""
         full = self.database.full
+        if from_backup and self._backup is not None:
+            self.database, self._enclave_database = self._backup
         self.database = self.database.reopen(SCHEMAS)
         self._enclave_database = self._enclave_database.reopen((ENCLAVE_SCHEMA,))
         self.fill_disk(full=full)
@@ -169,7 +181,12 @@ class SimNode:
             on_report=self._note_report,
             operator=self.operator,
         )
-        node = setting.build(shape, ports, signing=_Signing(self, enclave))
+        node = setting.build(
+            shape,
+            ports,
+            signing=_Signing(self, enclave),
+            own_history=EnclaveSigning(enclave),
+        )
         if self._honest:
             node.components.dutydb.stored.subscribe(self._note_stored)
             node.components.sigagg.rejected.subscribe(self._note_rejected)

@@ -29,6 +29,7 @@ SELECTIVE_VALIDATORS = 12  # so that many slots have several
 DEAF_SHARE = 0.15  # of the seeds: beacon nodes that hardly take anything until the heal
 DEAF_ERROR_RATE = 0.95
 ASKING_SHARE = 0.3  # of the seeds: operators ask for an exit and a registration
+RESTORED_SHARE = 0.5  # of the seeds with crashes: one node's disks come from a backup
 _KINDS = (Kind.LIAR, Kind.LIAR, Kind.TAMPER, Kind.TAMPER, Kind.TWINS, Kind.SILENT)
 
 
@@ -37,7 +38,8 @@ class Crash:
     """``node`` loses power at ``at_s`` and is back at ``back_s``.
 
     With ``at_write`` > 0 it dies at that write after ``at_s`` (1: the first); ``after_commit``
-    says whether the write still reaches the disk.
+    says whether the write still reaches the disk. With ``backup_s`` it comes back on a backup of
+    its disks from that time, as when an operator restores the node's folder.
     """
 
     node: int
@@ -45,6 +47,7 @@ class Crash:
     back_s: float
     at_write: int
     after_commit: bool
+    backup_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +140,7 @@ def draw(seed: int) -> Profile:
         offsets_s=tuple(rng.uniform(-skew_s, skew_s) for _ in range(node_count)),
         commit_s=rng.choice([0.0, 0.001, 0.02, 0.2]),
         liars=liars,
-        crashes=_crashes(rng, honest, heal_s),
+        crashes=_restored(_crashes(rng, honest, heal_s), Random(f"{seed}/restored")),
         partitions=_partitions(rng, node_count, heal_s),
         full_disks=_full_disks(rng, honest, heal_s),
         asks=_asks(seed, node_count, honest, validator_count, heal_s),
@@ -211,6 +214,17 @@ def _crashes(rng: Random, honest: list[int], heal_s: float) -> tuple[Crash, ...]
             )
             at_s = back_s
     return tuple(crashes)
+
+
+def _restored(crashes: tuple[Crash, ...], rng: Random) -> tuple[Crash, ...]:
+    """After one of the crashes the node's disks are lost, and an older backup is all there is."""
+    if not crashes or rng.random() >= RESTORED_SHARE:
+        return crashes
+    at = rng.randrange(len(crashes))
+    one = crashes[at]
+    age_s = rng.choice([2 * SLOT_S, SLOTS_PER_EPOCH * SLOT_S, one.at_s]) * rng.random()
+    restored = replace(one, backup_s=max(one.at_s - age_s, 0.0))
+    return (*crashes[:at], restored, *crashes[at + 1 :])
 
 
 def _partitions(rng: Random, node_count: int, heal_s: float) -> tuple[tuple[int, int, float], ...]:

@@ -31,6 +31,7 @@ from tetrarch.sim.workflow_checkers import RESUMED_SLOTS, WorkflowCheckers
 from tetrarch.sim.workflow_liars import SpoilingBus, WorkflowLiar, split
 from tetrarch.sim.workflow_node import BuildNode, Setting, SimNode
 from tetrarch.sim.workflow_profile import FIRST_SLOT, SLOT_S, Crash, FullDisk, Kind, Profile, draw
+from tetrarch.sim.workflow_restored import read_restored
 
 MESSAGES_MAX = 200_000
 INSTANCES_MAX = 2 * (SLOTS_PER_EPOCH + 4)  # attestations and aggregates live for an epoch
@@ -173,6 +174,9 @@ class WorkflowWorld:
         """Run ``node``, crash it when the profile says so, and run it again."""
         loop = asyncio.get_running_loop()
         for crash in crashes:
+            if crash.backup_s is not None:
+                loop.call_at(max(crash.backup_s, loop.time()), node.back_up)
+        for crash in crashes:
             async with asyncio.TaskGroup() as tasks:
                 life = tasks.create_task(self._live(node), name=f"life-{node.index}")
                 await asyncio.sleep(max(crash.at_s - loop.time(), 0))
@@ -184,8 +188,18 @@ class WorkflowWorld:
                 life.cancel()
             await asyncio.sleep(max(crash.back_s - loop.time(), 0.01))
             self._setting.trace.note(f"{node.index} restarts")
-            node.restart()
+            node.restart(from_backup=crash.backup_s is not None)
+            if crash.backup_s is not None:
+                self._note_restored(node)
         await self._live(node)
+
+    def _note_restored(self, node: SimNode) -> None:
+        self._setting.trace.note(f"{node.index} has the disks of a backup")
+        # Copies, for those of crashed nodes answer no more.
+        others = [each.database.backup() for each in self._nodes.values() if each is not node]
+        slot = int((asyncio.get_running_loop().time() - GENESIS_S) // SLOT_S)
+        restored = read_restored(node.histories, others, share=node.index + 1, at_slot=slot)
+        self.checkers.restored[node.index] = restored
 
     async def _live(self, node: SimNode) -> None:
         bus = self.network.bus(node.index)

@@ -1,5 +1,6 @@
 """What the validator API asks of the node. Each Protocol is owned here, by its consumer."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -122,3 +123,4 @@ class Ports:
     clock: Clock
     compute: Compute
     entropy: Entropy
+    held_reason: Callable[[], str | None] = lambda: None  # why nothing slashable is signed yet

@@ -17,6 +17,7 @@ from tetrarch.ethereum.beacon_node.ports import ProxyRequest
 from tetrarch.observability.logs import Log
 from tetrarch.validator_api.access import Access
 from tetrarch.validator_api.api import ValidatorApi
+from tetrarch.validator_api.holding import refuse_while_held
 from tetrarch.validator_api.messages import (
     ApiAnswer,
     ApiError,
@@ -182,6 +183,7 @@ class ValidatorApiServer:
                 headers=request.headers,
                 body=body,
             )
+            refuse_while_held(route, self._api.ports)
             answer = await route.handler(self._api, api_request)
             if not isinstance(answer, PassThrough):
                 return _response(answer)

@@ -1,0 +1,400 @@
+"""SafeStart: no vote and no block is signed before the peers said what our share has signed.
+
+A folder restored from an old backup has forgotten signatures, and a node that forgets is as
+dangerous as one that lies. So a started node is *held*: it asks its peers for the newest vote and
+block that they saw our share sign, and needs answers of n - f - 1 of the others. What they prove and
+our histories do not hold is *learned* first, durably: denied is then everything at or below it. Then
+the node is *released*. Peers answer also while they are held, so a whole cluster starts.
+
+Evidence is the partial signature itself, verified against our own public share. So f liars can keep
+back (of n - f - 1 answers at least n - 2f - 1 are honest ones), but not invent: none of them can
+make the node stop signing. Nor can silence: the honest others are as many as it needs.
+
+An old folder has forgotten its votes in consensus, too. It is silent in every duty up to the
+slot in which it was started: what it said there in its former life, its peers remember and it
+does not. Peers that were away are asked until they have answered.
+"""
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from tetrarch.clock import Clock
+from tetrarch.consensus.messages import faulty_max
+from tetrarch.duties.contradictable import contradictable_slot, slashable_slot
+from tetrarch.duties.doppelganger import WATCHED_EPOCHS, AnotherInstanceRuns, cannot_sign
+from tetrarch.duties.group_crypto import GroupCrypto, PartialClaim
+from tetrarch.duties.plausible import signing_root
+from tetrarch.duties.ports import Compute, GroupKeys, OwnHistory, Signed, Storage
+from tetrarch.duties.types import (
+    AttestationPayload,
+    Duty,
+    PartialSignature,
+    Payload,
+    ProposalPayload,
+    PubKey,
+)
+from tetrarch.duties.witnesses import PeerState, Testimony, Witnesses
+from tetrarch.errors import PeerFault, TetrarchError, Transient
+from tetrarch.ethereum.spec.chain import ChainSpec
+from tetrarch.observability.logs import Log, error_fields
+from tetrarch.storage.migrations import Schema
+from tetrarch.supervision import sole_cause
+
+RETRY_S = 1.0
+CLOCK_SLACK_SLOTS = 1
+OLD_MEND = (
+    "if this folder was restored from a backup, nothing more is to be done: the node signs nothing"
+    " that its peers saw signed, and goes on above it; if it was not, look for a second node that"
+    " runs with this folder's keys, and stop it"
+)
+TRUST_RISK = (
+    "no peer is asked what this node's share has signed: if this folder is older than the last"
+    " signature, the node can sign something slashable"
+)
+TWIN_MEND = (
+    "stop one of the two: a copy of this folder runs elsewhere; the newer of them signs nothing"
+)
+SCHEMA = Schema(
+    component="safe_start",
+    steps=(
+        (
+            """CREATE TABLE safe_start (
+                only_row INTEGER NOT NULL PRIMARY KEY CHECK (only_row = 1),
+                silent_to_slot INTEGER NOT NULL)""",
+        ),
+    ),
+)
+
+
+VoteWatch: TypeAlias = Callable[[int], Awaitable[tuple[PubKey, ...]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What SafeStart works with. ``histories``: all that our shares' signatures go through."""
+
+    witnesses: Witnesses
+    histories: tuple[OwnHistory, ...]
+    storage: Storage
+    keys: GroupKeys
+    chain: ChainSpec
+    crypto: GroupCrypto
+    compute: Compute
+    clock: Clock
+    log: Log
+    trusts_own_history: bool = False
+    vote_watch: VoteWatch | None = None  # which validators were seen to vote in an epoch
+
+
+class SafeStart:
+    """``load``, then ``run`` as a worker; ask ``refusal`` and ``held_reason``, await ``released``."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        s = surroundings
+        self._s = s
+        self._log = s.log
+        self._peers = tuple(n for n in range(s.keys.share_count) if n + 1 != s.keys.own_share_index)
+        self._faulty_max = faulty_max(s.keys.share_count)
+        self._needed = s.keys.share_count - self._faulty_max - 1
+        self._slot_s = s.chain.slot_duration_ms / 1000
+        self._started_slot = s.chain.slot_at(s.clock.wall_s())
+        self._answered: set[int] = set()
+        self._released = asyncio.Event()
+        self._peer_came = asyncio.Event()
+        self._trusts = s.trusts_own_history
+        self._watches = s.vote_watch is not None  # for a doppelganger; ends after some epochs
+        self._states: dict[int, PeerState] = {}  # of peers that answered lately
+        self._told_twin = False
+        self._silent_to_slot = -1
+        self._found_old = False
+        self._learning = asyncio.Lock()  # one peer's evidence after the other
+
+    @property
+    def held(self) -> bool:
+        """Whether nothing slashable may be signed yet."""
+        return not self._released.is_set()
+
+    @property
+    def found_old(self) -> bool:
+        """Whether this start found the folder to be older than what the peers saw."""
+        return self._found_old
+
+    def held_reason(self) -> str | None:
+        """Why nothing is signed yet, for operators and validator clients."""
+        if not self.held:
+            return None
+        if self._is_newer_twin:
+            return "another process runs with this node's certificate, and it is the older one"
+        if self._enough_answered:
+            return "watching whether somebody else signs with these keys"
+        answered = f"{len(self._answered)} of {self._needed}"
+        return f"{answered} needed peers have said what this node's share has signed"
+
+    def old_reason(self) -> str | None:
+        """That the folder is old, until a whole epoch after what the node keeps silent about."""
+        now_slot = self._s.chain.slot_at(self._s.clock.wall_s())
+        whole_epoch_after = self._silent_to_slot + self._s.chain.slots_per_epoch
+        if self._silent_to_slot < 0 or now_slot > whole_epoch_after:
+            return None
+        return "this folder was older than what the peers saw this node's share sign"
+
+    def reasons(self) -> tuple[str, ...]:
+        """Why the node does not do all of its duties, for /readyz; empty when it does."""
+        twice = "another process runs with this node's certificate" if self.runs_twice else None
+        found = (self.held_reason(), twice, self.old_reason())
+        return tuple(reason for reason in found if reason is not None)
+
+    def refusal(self, payload: Payload) -> str | None:
+        """Why ``payload`` is not signed by a node that is released."""
+        slot = contradictable_slot(payload)
+        if slot is None or slot > self._silent_to_slot:
+            return None
+        return "denied: restored_folder"
+
+    def must_wait(self, payload: Payload) -> bool:
+        """Whether ``payload`` must not be signed while the node is held."""
+        if slashable_slot(payload) is not None:
+            return self.held
+        slot = contradictable_slot(payload)
+        return slot is not None and self._may_have_forgotten(slot)
+
+    def is_silent_in(self, duty: Duty) -> bool:
+        """Whether an old folder has to keep silent about ``duty`` in consensus."""
+        return duty.slot <= self._silent_to_slot
+
+    def may_have_forgotten(self, duty: Duty) -> bool:
+        """Whether a former life may have said something about ``duty``, as far as is known now."""
+        return self._may_have_forgotten(duty.slot)
+
+    async def released(self) -> None:
+        """Wait until the peers have answered; the caller's deadline ends the wait."""
+        await self._released.wait()
+
+    async def load(self) -> None:
+        """Before anything runs: what an earlier start found out."""
+        row = await self._s.storage.read(
+            lambda c: c.execute("SELECT silent_to_slot FROM safe_start").fetchone()
+        )
+        if row is not None:
+            self._silent_to_slot = int(row[0])
+
+    async def run(self) -> None:
+        """Ask until all peers have answered; release as soon as enough have.
+
+        Raises:
+            AnotherInstanceRuns: the node must not go on.
+        """
+        if self._trusts:
+            self._log.warning("own_history_trusted", risk=TRUST_RISK)
+        self._release_if_right()
+        try:
+            await self._run()
+        except BaseExceptionGroup as group:
+            raise sole_cause(group) from group
+
+    async def _run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            if not self._trusts:
+                tasks.create_task(self._ask_all(), name="safe-start-ask")
+            if self._watches:
+                tasks.create_task(self._watch_votes(), name="safe-start-watch")
+            tasks.create_task(self._watch_twins(), name="safe-start-twins")
+
+    def peer_connected(self) -> None:
+        """A peer is there (again): it need not wait for its turn to be asked."""
+        self._peer_came.set()
+
+    # --- inside ------------------------------------------------------------------------------
+
+    @property
+    def _enough_answered(self) -> bool:
+        return self._trusts or len(self._answered) >= self._needed
+
+    @property
+    def _is_newer_twin(self) -> bool:
+        """More peers than can lie see an older process with our certificate."""
+        claims = sum(state.has_twin and state.twin_is_older for state in self._states.values())
+        return claims > self._faulty_max
+
+    @property
+    def runs_twice(self) -> bool:
+        """Whether more peers than can lie see two processes with our certificate."""
+        return sum(state.has_twin for state in self._states.values()) > self._faulty_max
+
+    async def _ask_all(self) -> None:
+        while left := [peer for peer in self._peers if peer not in self._answered]:
+            self._peer_came.clear()
+            await asyncio.gather(*(self._hear(peer) for peer in left))
+            pause_s = RETRY_S if self.held else self._slot_s
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._peer_came.wait()
+
+    async def _watch_twins(self) -> None:
+        """Every slot: does another process of ours run?"""
+        while True:
+            await asyncio.gather(*(self._ask_state(peer) for peer in self._peers))
+            if self.runs_twice and not self._told_twin:
+                self._log.error("node_runs_twice", newer=self._is_newer_twin, mend=TWIN_MEND)
+            self._told_twin = self.runs_twice
+            self._release_if_right()
+            await asyncio.sleep(self._slot_s)
+
+    async def _ask_state(self, peer: int) -> None:
+        try:
+            self._states[peer] = await self._s.witnesses.ask_state(peer)
+        except (PeerFault, Transient):
+            self._states.pop(peer, None)
+
+    async def _watch_votes(self) -> None:
+        """For whole epochs: does anybody sign with these keys, while we do not?"""
+        chain = self._s.chain
+        first = chain.epoch_of(max(self._started_slot, 0)) + 1
+        for epoch in range(first, first + WATCHED_EPOCHS):
+            self._log.info("watching_for_another_instance", epoch=epoch)
+            half_slot_s = self._slot_s / 2  # the epoch's last votes are included by then
+            ends_s = chain.slot_start_s(chain.first_slot(epoch + 1)) + half_slot_s
+            await asyncio.sleep(max(ends_s - self._s.clock.wall_s(), 0))
+            while not await self._looked(epoch):  # noqa: ASYNC110 - each turn asks anew
+                await asyncio.sleep(self._slot_s)
+        self._watches = False
+        self._release_if_right()
+
+    async def _looked(self, epoch: int) -> bool:
+        """Whether nobody signed in ``epoch``; False: that is not known yet."""
+        states = {}
+        for peer in self._peers:
+            try:
+                testimony = await self._s.witnesses.ask(peer)
+                await self.learn(peer, testimony)
+            except (PeerFault, Transient) as error:
+                self._log.debug("testimony_missing", peer=peer, reason=str(error))
+            else:
+                states[peer] = testimony.state
+        if not cannot_sign(self._s.keys, states.values(), epoch) or self._s.vote_watch is None:
+            return len(states) >= self._needed
+        try:
+            voting = await self._s.vote_watch(epoch)
+        except TetrarchError as error:
+            self._log.warning("liveness_unknown", epoch=epoch, reason=str(error))
+            return False
+        if voting:
+            raise AnotherInstanceRuns(
+                "watch for another instance",
+                epoch=epoch,
+                validators=len(voting),
+                first="0x" + voting[0].hex(),
+            )
+        return True
+
+    def _may_have_forgotten(self, slot: int) -> bool:
+        return self.held and slot <= self._started_slot + CLOCK_SLACK_SLOTS
+
+    async def _hear(self, peer: int) -> None:
+        """Ask one peer, and learn before its answer counts."""
+        try:
+            testimony = await self._s.witnesses.ask(peer)
+            await self.learn(peer, testimony)
+        except PeerFault as fault:
+            self._log.warning("testimony_refused", peer=peer, **error_fields(fault))
+        except Transient as error:  # it is away, or our disk is full: it is asked again
+            self._log.debug("testimony_missing", peer=peer, reason=str(error))
+        else:
+            self._answered.add(peer)
+            self._release_if_right()
+
+    def _release_if_right(self) -> None:
+        right = self._enough_answered and not self._watches and not self._is_newer_twin
+        if right and self.held:
+            self._log.info("released", answered=sorted(self._answered), old=self._found_old)
+            self._released.set()
+        elif not right and not self.held:
+            self._released.clear()
+            self._log.error("held_again", reason=self.held_reason())
+
+    async def learn(self, peer: int, testimony: Testimony) -> None:
+        """Have the histories deny all that could clash with what ``peer`` proves.
+
+        Raises:
+            Transient: not all of it is durable; nothing was lost, repeat it.
+        """
+        async with self._learning:
+            forgotten = await self._forgotten(testimony.partials)
+            proven = await self._proven(peer, forgotten)
+            if not proven:
+                return
+            signed = _signed(proven)
+            self._refuse_another(proven)
+            # Silence first: a crash in between must not leave an old folder that looks new.
+            await self._keep_silent()
+            for history in self._s.histories:
+                await history.learn(signed)
+            self._tell(peer, proven)
+
+    def _refuse_another(self, proven: tuple[PartialSignature, ...]) -> None:
+        """While we watch, and so are held, nobody signs with our share but another instance."""
+        newest = max(slashable_slot(p.payload) or 0 for p in proven)
+        if self._watches and newest > self._started_slot + CLOCK_SLACK_SLOTS:
+            raise AnotherInstanceRuns("watch for another instance", signed_slot=newest)
+
+    async def _forgotten(
+        self, partials: tuple[PartialSignature, ...]
+    ) -> tuple[PartialSignature, ...]:
+        signed = _signed(partials)
+        positions: set[int] = set()
+        for history in self._s.histories:
+            positions |= set(await history.forgotten(signed))
+        return tuple(partials[position] for position in sorted(positions))
+
+    async def _proven(
+        self, peer: int, partials: tuple[PartialSignature, ...]
+    ) -> tuple[PartialSignature, ...]:
+        """Those that our share really signed."""
+        claims = [
+            PartialClaim(p.pubkey, p.share_index, self._root(p.payload), p.signature)
+            for p in partials
+        ]
+        if not claims:
+            return ()
+        false = set(await self._s.compute.run(lambda: self._s.crypto.false_partials(claims)))
+        if false:
+            self._log.warning("testimony_false", peer=peer, count=len(false))
+        return tuple(p for position, p in enumerate(partials) if position not in false)
+
+    def _root(self, payload: Payload) -> bytes:
+        return signing_root(payload, self._s.chain)
+
+    async def _keep_silent(self) -> None:
+        """In every duty that a former life may have spoken in."""
+        slot = max(self._silent_to_slot, self._started_slot + CLOCK_SLACK_SLOTS)
+
+        def transaction(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT OR REPLACE INTO safe_start VALUES (1, ?)", (slot,))
+
+        await self._s.storage.write(transaction)
+        self._silent_to_slot = slot
+
+    def _tell(self, peer: int, proven: tuple[PartialSignature, ...]) -> None:
+        slots = [slot for p in proven if (slot := slashable_slot(p.payload)) is not None]
+        event = "folder_is_old" if not self._found_old else "folder_is_old_further"
+        self._found_old = True
+        self._log.error(
+            event,
+            peer=peer,
+            validators=len({p.pubkey for p in proven}),
+            highest_slot=max(slots),
+            silent_to_slot=self._silent_to_slot,
+            mend=OLD_MEND,
+        )
+
+
+def _signed(partials: tuple[PartialSignature, ...]) -> tuple[Signed, ...]:
+    return tuple(
+        (p.pubkey, p.payload)
+        for p in partials
+        if isinstance(p.payload, AttestationPayload | ProposalPayload)
+    )

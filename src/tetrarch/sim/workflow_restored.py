@@ -1,0 +1,90 @@
+"""A node whose disks come from a backup: what it must not sign any more.
+
+Judged from outside: what every honest peer has on its disk, at the moment of the restart, of the
+node's share. Any quorum of answers then has one that tells of it.
+"""
+
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from functools import partial
+from sqlite3 import Connection
+from typing import Any, TypeVar
+
+from tetrarch.duties.types import AttestationPayload, Payload, ProposalPayload, PubKey
+from tetrarch.sim.chain import SLOTS_PER_EPOCH
+from tetrarch.sim.checkers import require
+from tetrarch.storage.inline import InlineDatabase
+
+R = TypeVar("R")
+Signed = tuple[bytes, str, int]  # root key, "vote" or "block", target epoch or slot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """``highest``: by root key and kind; ``remembered``: what the backup still knows."""
+
+    at_slot: int
+    highest: dict[tuple[bytes, str], int]
+    remembered: frozenset[Signed]  # looked up only
+
+    def check(self, node: int, pubkey: PubKey, payload: Payload) -> None:
+        """The restored node signs ``payload``: nothing at or below what its peers saw."""
+        match payload:
+            case AttestationPayload(data=data):
+                signed = (bytes(pubkey), "vote", data.target.epoch)
+            case ProposalPayload(header=header):
+                signed = (bytes(pubkey), "block", header.slot)
+            case _:
+                return
+        mark = self.highest.get(signed[:2])
+        right = mark is None or signed[2] > mark or signed in self.remembered
+        claim = "a restored node signs nothing at or below what its peers saw"
+        require(right, claim, node=node, signed=signed, mark=mark)
+
+
+def read_restored(
+    own: tuple[InlineDatabase, InlineDatabase],
+    others: Sequence[InlineDatabase],
+    *,
+    share: int,
+    at_slot: int,
+) -> Restored:
+    """What ``own`` (the node's and its enclave's) and the honest peers know at this moment."""
+    seen = [read_now(database, partial(_seen, share=share)) for database in others]
+    highest: dict[tuple[bytes, str], int] = {}
+    if seen:
+        for pubkey, kind, time in sorted(frozenset.intersection(*seen)):
+            highest[pubkey, kind] = max(time, highest.get((pubkey, kind), 0))
+    return Restored(at_slot=at_slot, highest=highest, remembered=read_now(own[1], _remembered))
+
+
+def _seen(connection: Connection, *, share: int) -> frozenset[Signed]:
+    rows = connection.execute(
+        "SELECT pubkey, duty_type, slot FROM parsigdb"
+        " WHERE share_index = :share AND duty_type IN (1, 2)"
+        " UNION SELECT pubkey, duty_type, slot FROM highest_signed WHERE share_index = :share",
+        {"share": share},
+    )
+    return frozenset(
+        (pubkey, "block", slot) if number == 1 else (pubkey, "vote", slot // SLOTS_PER_EPOCH)
+        for pubkey, number, slot in rows
+    )
+
+
+def _remembered(connection: Connection) -> frozenset[Signed]:
+    rows = connection.execute(
+        "SELECT pubkey, 'vote', target FROM slashing_vote"
+        " UNION SELECT pubkey, 'block', slot FROM slashing_block"
+    )
+    return frozenset(rows.fetchall())
+
+
+def read_now(database: InlineDatabase, function: Callable[[Connection], R]) -> R:
+    """What is committed, asked outside of any task: an inline read waits for nothing."""
+    reading: Coroutine[Any, Any, R] = database.read(function)
+    try:
+        reading.send(None)
+    except StopIteration as done:
+        result: R = done.value
+        return result
+    raise RuntimeError("an inline read does not wait")

@@ -1,0 +1,511 @@
+"""Goal: a node signs nothing slashable before enough peers answered, and nothing that they saw.
+
+Method: four nodes' answers over a simulated network. Node 0 is under test, on real BLS shares; its
+peers remember what share 1 signed, or lie about it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from random import Random
+
+import pytest
+from tests.duties.duty_world import (
+    CHAIN,
+    Bus,
+    InlineCompute,
+    RecordingLog,
+    Validators,
+    database,
+    spoilt,
+)
+from tests.duties.test_highest_signed import forget_before
+
+from tetrarch.consensus.messages import MessageType, ValueHash
+from tetrarch.consensus.votes import MemoryVoteLog, SilenceKept, Vote
+from tetrarch.duties import parsig_rows
+from tetrarch.duties.doppelganger import AnotherInstanceRuns
+from tetrarch.duties.group_crypto import BlsGroupCrypto
+from tetrarch.duties.held import HeldSigning, SilentVotes
+from tetrarch.duties.parsig_rows import Status
+from tetrarch.duties.partials_codec import encode_partials
+from tetrarch.duties.safe_start import SafeStart, Surroundings, VoteWatch
+from tetrarch.duties.slashing import GroupHistory, SlashableData
+from tetrarch.duties.types import (
+    AttestationPayload,
+    Duty,
+    DutyType,
+    PartialSet,
+    Payload,
+    PubKey,
+    RandaoPayload,
+    SyncMessagePayload,
+)
+from tetrarch.duties.witnesses import VERSION, OwnState, Witnesses
+from tetrarch.enclave.ports import Approved
+from tetrarch.entropy import system_entropy
+from tetrarch.ethereum.beacon_node.errors import BeaconNodeUnreachable
+from tetrarch.network.requests import Requests, Subject
+from tetrarch.sim.loop import SimClock, simulate
+from tetrarch.sim.network import Faults, SimNetwork
+from tetrarch.sim.trace import Trace
+
+VALIDATORS = Validators(2)
+NOW_SLOT = 42
+SEEN = VALIDATORS.partials(1, 33)  # what peers saw share 1 sign: epoch 4
+RANDAO = RandaoPayload(epoch=5)
+
+
+def vote_of(slot: int) -> AttestationPayload:
+    payload = VALIDATORS.partials(1, slot).partials[0].payload
+    assert isinstance(payload, AttestationPayload)
+    return payload
+
+
+class Signing:
+    def __init__(self) -> None:
+        self.signed: list[Payload] = []
+
+    async def sign(
+        self, requests: tuple[tuple[PubKey, Payload], ...]
+    ) -> tuple[Approved | str, ...]:
+        self.signed += [payload for _, payload in requests]
+        return tuple(Approved(b"s" * 96) for _ in requests)
+
+
+class World:
+    """Node 0 and three peers. ``peers`` are those that answer truly."""
+
+    def __init__(
+        self,
+        *,
+        peers: tuple[int, ...] = (1, 2, 3),
+        trusts: bool = False,
+        held: tuple[int, ...] = (),
+        vote_watch: VoteWatch | None = None,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self.network = SimNetwork(
+            node_count=4, faults=Faults(), rng=Random(1), trace=Trace(), messages_max=99_999
+        )
+        self.clock = SimClock(loop, offset_s=CHAIN.slot_duration_ms / 1000 * NOW_SLOT)
+        self.log = RecordingLog()
+        self.buses = {node: self.network.bus(node) for node in range(4)}
+        self.requests = {
+            node: Requests(bus, entropy=Random(node).randbytes, log=self.log)
+            for node, bus in self.buses.items()
+        }
+        self.storages = {node: database() for node in range(4)}
+        self.group = GroupHistory(storage=self.storages[0], chain=CHAIN)
+        self.older_twin: dict[int, bool] = {}  # what a peer says of node 0
+        for peer in peers:
+            self.witness(peer, held=peer in held)
+        self.safe = self.build(trusts=trusts, vote_watch=vote_watch)
+        self.signing = Signing()
+        self.service = HeldSigning(self.signing, self.safe)
+
+    def witness(self, node: int, *, held: bool = False) -> Witnesses:
+        return Witnesses(
+            requests=self.requests[node],
+            storage=self.storages[node],
+            keys=VALIDATORS.keys,
+            chain=CHAIN,
+            own=OwnState(
+                held=lambda: held,
+                first_epoch=1,
+                twin_of=lambda _peer, _instance: self.older_twin.get(node),
+            ),
+        )
+
+    def build(self, *, trusts: bool = False, vote_watch: VoteWatch | None = None) -> SafeStart:
+        return SafeStart(
+            Surroundings(
+                witnesses=self.witness(0),
+                histories=(self.group,),
+                storage=self.storages[0],
+                keys=VALIDATORS.keys,
+                chain=CHAIN,
+                crypto=BlsGroupCrypto(keys=VALIDATORS.keys, entropy=system_entropy),
+                compute=InlineCompute(),
+                clock=self.clock,
+                log=self.log,
+                trusts_own_history=trusts,
+                vote_watch=vote_watch,
+            )
+        )
+
+    async def saw(self, peer: int, partial_set: PartialSet) -> None:
+        await self.storages[peer].write(
+            lambda c: parsig_rows.insert(c, partial_set, Status.BROADCASTED, now_s=1)
+        )
+
+    def lie(self, peer: int, answer: Callable[[bytes], bytes | None]) -> None:
+        async def answerer(_asker: int, body: bytes) -> bytes | None:
+            return answer(body)
+
+        self.requests[peer].serve(Subject.HIGHEST_SIGNED, answerer)
+
+    async def sign(self, payload: Payload, *, within_s: float = 30) -> Approved | str | None:
+        """The answer, or None while the node is held."""
+        try:
+            async with asyncio.timeout(within_s):
+                (answer,) = await self.service.sign(((VALIDATORS.pubkeys[0], payload),))
+        except TimeoutError:
+            return None
+        return answer
+
+
+def play(scenario: Callable[[World], Awaitable[None]], **options: object) -> None:
+    async def main() -> None:
+        world = World(**options)  # type: ignore[arg-type]  # a test's own keywords
+        await world.safe.load()
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(bus.run()) for bus in world.buses.values()]
+            running.append(tasks.create_task(world.safe.run()))
+            await scenario(world)
+            for task in running:
+                task.cancel()
+
+    simulate(main, seed="safe")
+
+
+def said(*sets: PartialSet, flags: int = 0) -> bytes:
+    parts = [bytes([VERSION, flags]), (1).to_bytes(8)]
+    for each in sets:
+        encoded = encode_partials(each, answer=True)
+        parts += [len(encoded).to_bytes(4), encoded]
+    return b"".join(parts)
+
+
+def test_a_new_cluster_is_released_as_soon_as_enough_peers_answer() -> None:
+    async def scenario(world: World) -> None:
+        assert isinstance(await world.sign(vote_of(NOW_SLOT)), Approved)
+        assert world.safe.reasons() == ()
+        assert not world.safe.found_old
+
+    play(scenario, peers=(1, 3))
+
+
+def test_one_answer_is_not_enough_and_the_reason_says_so() -> None:
+    async def scenario(world: World) -> None:
+        assert await world.sign(vote_of(NOW_SLOT), within_s=60) is None
+        assert world.signing.signed == []
+        assert world.safe.held_reason() == (
+            "1 of 2 needed peers have said what this node's share has signed"
+        )
+        assert isinstance(await world.sign(RANDAO), Approved)  # nobody is slashed for it
+
+    play(scenario, peers=(2,))
+
+
+def test_what_cannot_be_contradicted_later_is_signed_at_once_and_a_message_of_now_is_not() -> None:
+    async def scenario(world: World) -> None:
+        now = SyncMessagePayload(slot=NOW_SLOT, beacon_block_root=bytes(32))
+        assert await world.sign(now, within_s=5) is None
+        assert isinstance(await world.sign(replace(now, slot=NOW_SLOT + 2), within_s=5), Approved)
+
+    play(scenario, peers=())
+
+
+def test_a_peer_that_comes_later_releases_the_node() -> None:
+    async def scenario(world: World) -> None:
+        waiting = asyncio.ensure_future(world.sign(vote_of(NOW_SLOT), within_s=120))
+        await asyncio.sleep(20)
+        assert not waiting.done()
+        world.witness(3)
+        assert isinstance(await waiting, Approved)
+
+    play(scenario, peers=(1,))
+
+
+def test_an_old_folder_signs_nothing_that_a_peer_saw_and_goes_on_above() -> None:
+    async def scenario(world: World) -> None:
+        await world.saw(2, SEEN)
+        assert await world.sign(vote_of(33)) == "denied: restored_folder"
+        assert world.safe.found_old
+        assert "older" in str(world.safe.reasons())
+        assert [fields["highest_slot"] for fields in world.log.find("folder_is_old")] == [33]
+        with pytest.raises(SlashableData):
+            await world.storages[0].write(
+                lambda c: world.group.guard(c, VALIDATORS.unsigned(34, head=b"x" * 32))
+            )
+        await world.storages[0].write(lambda c: world.group.guard(c, VALIDATORS.unsigned(50)))
+        assert isinstance(await world.sign(vote_of(50)), Approved)
+
+    play(scenario)
+
+
+def test_what_left_a_peers_partials_long_ago_is_still_told() -> None:
+    async def scenario(world: World) -> None:
+        await world.saw(2, SEEN)
+        await forget_before(world.storages[2], 99)
+        await world.sign(vote_of(33))
+        assert world.safe.found_old
+
+    play(scenario)
+
+
+def test_an_intact_folder_is_not_called_old() -> None:
+    async def scenario(world: World) -> None:
+        await world.sign(vote_of(NOW_SLOT))
+        assert not world.safe.found_old
+        assert world.safe.refusal(vote_of(33)) is None
+
+    async def main(world: World) -> None:
+        for peer in (1, 2, 3):
+            await world.saw(peer, SEEN)
+        await world.storages[0].write(lambda c: world.group.guard(c, VALIDATORS.unsigned(33)))
+        await scenario(world)
+
+    play(main)
+
+
+def test_the_highest_of_all_answers_counts_and_not_the_first_or_the_lowest() -> None:
+    async def scenario(world: World) -> None:
+        await world.saw(1, VALIDATORS.partials(1, 9))
+        await world.saw(3, SEEN)
+        await world.sign(vote_of(NOW_SLOT))
+        await asyncio.sleep(30)
+        wish = ((VALIDATORS.pubkeys[0], vote_of(33)),)
+        assert await world.group.forgotten(wish) == ()
+
+    play(scenario)
+
+
+def test_a_liar_cannot_invent_a_signature_that_silences_the_node() -> None:
+    async def scenario(world: World) -> None:
+        far = VALIDATORS.partials(1, 700)
+        world.lie(3, lambda _: said(spoilt(far, SEEN)))
+        assert isinstance(await world.sign(vote_of(NOW_SLOT)), Approved)
+        assert not world.safe.found_old
+        assert world.log.find("testimony_false")
+
+    play(scenario, peers=(1, 2))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"\1",
+        bytes([9]) + bytes(9),
+        said(SEEN)[:-1],
+        said() + b"\0\0",
+        said() + (2).to_bytes(4) + b"xx",
+        said(replace(SEEN, duty=Duty(34, DutyType.ATTESTER))),
+        said(replace(SEEN, duty=Duty(33, DutyType.RANDAO))),
+        said(Validators(3).partials(1, 33)),
+        said(flags=1),
+    ],
+    ids=range(10),
+)
+def test_a_malformed_answer_does_not_count(answer: bytes) -> None:
+    async def scenario(world: World) -> None:
+        world.lie(3, lambda _: answer)
+        assert await world.sign(vote_of(NOW_SLOT)) is None
+        assert {fields["code"] for fields in world.log.find("testimony_refused")} == {
+            "testimony_invalid"
+        }
+
+    play(scenario, peers=(1,))
+
+
+def test_evidence_that_the_disk_has_no_room_for_does_not_count_yet() -> None:
+    async def scenario(world: World) -> None:
+        for peer in (1, 2, 3):
+            await world.saw(peer, SEEN)
+        world.storages[0].full = True
+        assert await world.sign(vote_of(50)) is None
+        world.storages[0].full = False
+        assert isinstance(await world.sign(vote_of(50)), Approved)
+        assert world.safe.found_old
+
+    play(scenario)
+
+
+def test_an_old_folder_stays_silent_over_restarts_about_what_it_may_have_said() -> None:
+    async def scenario(world: World) -> None:
+        await world.saw(2, SEEN)
+        await world.sign(vote_of(33))
+        world.requests[0] = Requests(Bus(), entropy=bytes, log=world.log)
+        again = world.build(trusts=True)
+        await again.load()
+        assert again.refusal(vote_of(NOW_SLOT)) == "denied: restored_folder"
+        assert again.refusal(vote_of(NOW_SLOT + 2)) is None
+
+    play(scenario)
+
+
+def vote_in(slot: int) -> Vote:
+    return Vote(
+        duty=Duty(slot, DutyType.ATTESTER),
+        round=1,
+        type=MessageType.PREPARE,
+        value_hash=ValueHash(bytes(32)),
+        content=b"",
+    )
+
+
+def test_an_old_folder_says_nothing_in_consensus_about_duties_of_its_former_life() -> None:
+    async def scenario(world: World) -> None:
+        await world.saw(2, SEEN)
+        votes = SilentVotes(MemoryVoteLog(), world.safe)
+        with pytest.raises(SilenceKept, match="restored_folder"):
+            await votes.record((vote_in(NOW_SLOT),))
+        later = (vote_in(NOW_SLOT + 2),)
+        assert await votes.record(later) == later
+
+    play(scenario)
+
+
+def test_consensus_of_new_duties_does_not_wait_and_of_open_ones_does() -> None:
+    async def scenario(world: World) -> None:
+        votes = SilentVotes(MemoryVoteLog(), world.safe)
+        later = (vote_in(NOW_SLOT + 2),)
+        assert await votes.record(later) == later
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(20):
+                await votes.record((vote_in(NOW_SLOT),))
+
+    play(scenario, peers=())
+
+
+def test_who_trusts_its_own_history_is_warned_and_signs() -> None:
+    async def scenario(world: World) -> None:
+        assert isinstance(await world.sign(vote_of(NOW_SLOT)), Approved)
+        (warning,) = world.log.find("own_history_trusted")
+        assert "slashable" in str(warning["risk"])
+
+    play(scenario, peers=(), trusts=True)
+
+
+def test_evidence_is_learned_by_every_history_that_lacks_it() -> None:
+    """The enclave's database alone can be the old one."""
+
+    class Second:
+        learned: tuple[object, ...] = ()
+
+        async def forgotten(self, signed: tuple[object, ...]) -> tuple[int, ...]:
+            return tuple(range(len(signed))) if not self.learned else ()
+
+        async def learn(self, signed: tuple[object, ...]) -> None:
+            self.learned += signed
+
+    async def scenario(world: World) -> None:
+        second = Second()
+        world.safe._s = replace(world.safe._s, histories=(world.group, second))
+        await world.storages[0].write(lambda c: world.group.guard(c, VALIDATORS.unsigned(33)))
+        for peer in (1, 2, 3):
+            await world.saw(peer, SEEN)
+        await world.sign(vote_of(NOW_SLOT))
+        assert len(second.learned) == len(VALIDATORS.pubkeys)
+        assert world.safe.found_old
+
+    play(scenario)
+
+
+# Two processes with one certificate
+
+
+def test_the_newer_of_two_processes_stops_signing_and_the_older_goes_on() -> None:
+    async def scenario(world: World) -> None:
+        assert isinstance(await world.sign(vote_of(NOW_SLOT)), Approved)
+        world.older_twin = {1: True}  # one may lie
+        await asyncio.sleep(30)
+        assert not world.safe.held
+        world.older_twin = {1: False, 2: False}  # we are the older one
+        await asyncio.sleep(30)
+        assert not world.safe.held
+        assert world.safe.reasons() == ("another process runs with this node's certificate",)
+        world.older_twin = {1: True, 2: True}
+        await asyncio.sleep(30)
+        assert await world.sign(vote_of(NOW_SLOT + 1), within_s=1) is None
+        assert "the older one" in str(world.safe.held_reason())
+        assert "stop one of the two" in str(world.log.find("node_runs_twice"))
+        world.older_twin = {}
+        assert isinstance(await world.sign(vote_of(NOW_SLOT + 1)), Approved)
+
+    play(scenario)
+
+
+# Doppelganger detection
+
+TWO_EPOCHS_S = 3 * 8 * 12.0  # the rest of this one included
+
+
+async def nobody(_epoch: int) -> tuple[PubKey, ...]:
+    return ()
+
+
+async def somebody(_epoch: int) -> tuple[PubKey, ...]:
+    return VALIDATORS.pubkeys
+
+
+def test_watching_node_signs_after_two_whole_epochs_of_silence() -> None:
+    async def scenario(world: World) -> None:
+        assert await world.sign(vote_of(NOW_SLOT), within_s=2 * 8 * 12) is None
+        assert world.safe.held_reason() == "watching whether somebody else signs with these keys"
+        assert isinstance(await world.sign(vote_of(70), within_s=TWO_EPOCHS_S), Approved)
+
+    play(scenario, held=(1, 2, 3), vote_watch=nobody)
+
+
+def stopped(scenario: Callable[[World], Awaitable[None]], **options: object) -> str:
+    """Why the node under test stopped by itself."""
+    with pytest.raises(ExceptionGroup) as raised:
+        play(scenario, **options)
+    (error,) = raised.value.exceptions
+    assert isinstance(error, AnotherInstanceRuns)
+    return str(error)
+
+
+async def wait_long(world: World) -> None:
+    await world.sign(vote_of(NOW_SLOT), within_s=2 * TWO_EPOCHS_S)
+
+
+def test_validators_that_vote_while_the_whole_cluster_is_held_stop_the_node() -> None:
+    reason = stopped(wait_long, held=(1, 2), vote_watch=somebody)
+    assert "another_instance_runs" in reason
+    assert "find the other program" in reason
+
+
+def test_votes_that_the_other_nodes_can_have_signed_are_no_alarm() -> None:
+    async def scenario(world: World) -> None:
+        assert isinstance(await world.sign(vote_of(70), within_s=2 * TWO_EPOCHS_S), Approved)
+
+    play(scenario, held=(1,), vote_watch=somebody)  # one may lie about being held
+
+
+def test_our_share_signing_while_we_watch_is_another_instance_of_us() -> None:
+    async def scenario(world: World) -> None:
+        await asyncio.sleep(60)
+        await world.saw(2, VALIDATORS.partials(1, NOW_SLOT + 4))
+        await wait_long(world)
+
+    assert f"signed_slot={NOW_SLOT + 4}" in stopped(scenario, vote_watch=nobody)
+
+
+def test_without_detection_the_same_is_an_old_folder_at_most() -> None:
+    async def scenario(world: World) -> None:
+        await world.saw(2, VALIDATORS.partials(1, NOW_SLOT + 4))
+        await world.sign(vote_of(70))
+        assert world.safe.found_old
+
+    play(scenario)
+
+
+def test_a_beacon_node_that_does_not_tell_keeps_the_node_held() -> None:
+    told: list[int] = []
+
+    async def away(epoch: int) -> tuple[PubKey, ...]:
+        told.append(epoch)
+        if len(told) < 40:
+            raise BeaconNodeUnreachable("ask liveness")
+        return ()
+
+    async def scenario(world: World) -> None:
+        assert await world.sign(vote_of(70), within_s=TWO_EPOCHS_S) is None
+        assert world.log.find("liveness_unknown")
+        assert isinstance(await world.sign(vote_of(70), within_s=4 * TWO_EPOCHS_S), Approved)
+
+    play(scenario, held=(1, 2, 3), vote_watch=away)
