@@ -40,6 +40,7 @@ from tetrarch.duties.types import (
 from tetrarch.ethereum.beacon_node.ports import BUILDER_BOOST_NEVER, BlockRequest
 from tetrarch.ethereum.spec.values import Checkpoint
 from tetrarch.network.ports import MessageBus, MessageHandler, Topic
+from tetrarch.network.requests import Subject
 from tetrarch.sim.adversary import Liar, Nature, TwinBus
 from tetrarch.sim.chain import FIRST_INDEX, MAIN, SLOTS_PER_EPOCH, SimChain
 
@@ -82,7 +83,7 @@ class SpoilingBus:
 
     def send(self, peer: int, topic: Topic, payload: bytes) -> bool:
         """See ``MessageBus``."""
-        if topic is Topic.ANSWERS:
+        if topic is Topic.ANSWERS and payload[0] == Subject.HIGHEST_SIGNED:
             return self._bus.send(peer, topic, self._false_answer(payload))
         if topic is Topic.PARTIAL_SIGNATURES:
             self._old.append(payload)
