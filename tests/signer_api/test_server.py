@@ -169,6 +169,13 @@ def test_only_who_has_the_token_may_ask() -> None:
     asyncio.run(main())
 
 
+def test_header_that_is_no_text_is_no_token() -> None:
+    guard = Guard(token="t" * 32)
+    for header in (b"Bearer \xff\xfe", b"\xff", b"Bearer " + b"t" * 31 + b"\xff"):
+        assert not guard.permits(header.decode(errors="surrogateescape"))
+    assert guard.permits("bearer " + "t" * 32)
+
+
 def test_only_named_hosts_are_answered() -> None:
     async def main() -> None:
         async with served_signer(guard=Guard(allowed_hosts=("signer.example",))) as signer:
