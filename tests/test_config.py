@@ -169,3 +169,13 @@ def test_configuration_cannot_be_changed() -> None:
 def test_every_setting_has_a_default_that_its_own_rules_allow() -> None:
     plain = msgspec.to_builtins(NodeConfig())
     assert msgspec.convert(plain, type=NodeConfig) == NodeConfig()
+
+
+def test_signers_in_a_variable_are_parted_by_commas(tmp_path: Path) -> None:
+    variables = {
+        "TETRARCH_REMOTE_SIGNER__URLS": "https://a:9000, https://b:9000",
+        "TETRARCH_SIGNER_API__ALLOWED_HOSTS": "signer.example",
+    }
+    config = load_config(tmp_path, environment=variables)
+    assert config.remote_signer.urls == ("https://a:9000", "https://b:9000")
+    assert config.signer_api.allowed_hosts == ("signer.example",)

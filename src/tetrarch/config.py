@@ -21,12 +21,19 @@ ENVIRONMENT_PREFIX = "TETRARCH_"
 
 Milliseconds: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=600_000)]
 Port: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=65_535)]  # 0: any free one
-BeaconNodeUrls: TypeAlias = Annotated[tuple[str, ...], msgspec.Meta(max_length=16)]
+Urls: TypeAlias = Annotated[tuple[str, ...], msgspec.Meta(max_length=16)]
 
 DEFAULT_BEACON_NODE_URL = "http://127.0.0.1:5052"
 # Settings that stand for each other: one that a higher layer sets takes the other's place.
 _ALTERNATIVES = {"beacon_node.url": "beacon_node.urls", "beacon_node.urls": "beacon_node.url"}
-_LISTS = frozenset({"beacon_node.urls", "beacon_node.fallback_urls"})  # commas in a variable
+_LISTS = frozenset(  # commas in a variable
+    {
+        "beacon_node.urls",
+        "beacon_node.fallback_urls",
+        "remote_signer.urls",
+        "signer_api.allowed_hosts",
+    }
+)
 
 
 class SigningSource(StrEnum):
@@ -48,8 +55,8 @@ class BeaconNodeConfig(_Section, frozen=True):
     """
 
     url: str = ""
-    urls: BeaconNodeUrls = ()
-    fallback_urls: BeaconNodeUrls = ()
+    urls: Urls = ()
+    fallback_urls: Urls = ()
     timeout_ms: Milliseconds = 2_000
     production_timeout_ms: Milliseconds = 12_000
     submit_timeout_ms: Milliseconds = 4_000
@@ -92,7 +99,7 @@ class ValidatorApiConfig(_Section, frozen=True):
 class RemoteSignerConfig(_Section, frozen=True):
     """The remote signers, used only when they sign. Files may be named from the node's folder."""
 
-    urls: tuple[str, ...] = ()  # in the order in which they are asked
+    urls: Urls = ()  # in the order in which they are asked
     tls_ca_file: str = ""  # empty: the host's own list
     tls_certificate_file: str = ""  # ours, for signers that want one
     tls_key_file: str = ""
@@ -111,7 +118,7 @@ class SignerApiConfig(_Section, frozen=True):
     tls_key_file: str = ""
     tls_client_ca_file: str = ""  # callers need a certificate of it
     token_file: str = ""  # callers need this bearer token
-    allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "::1")  # "*": any
+    allowed_hosts: Urls = ("localhost", "127.0.0.1", "::1")  # "*": any
 
 
 class KeymanagerConfig(_Section, frozen=True):

@@ -27,6 +27,10 @@ SigningOption = Annotated[
     SigningSource | None,
     typer.Option("--signing", help="Who signs: enclave, validator_client or remote_signer."),
 ]
+RemoteSignerOption = Annotated[
+    list[str] | None,
+    typer.Option("--remote-signer", help="URL of a remote signer. May be repeated."),
+]
 BuilderOption = Annotated[
     bool | None,
     typer.Option(
@@ -61,6 +65,7 @@ def _config(
     beacon_node: list[str] | None,
     fallback_beacon_node: list[str] | None,
     signing: SigningSource | None,
+    remote_signer: list[str] | None,
     builder_api: bool | None,
     validator_api_port: int | None,
     monitoring_port: int | None,
@@ -73,6 +78,7 @@ def _config(
             "beacon_node.urls": beacon_node or None,
             "beacon_node.fallback_urls": fallback_beacon_node or None,
             "signing": None if signing is None else signing.value,
+            "remote_signer.urls": remote_signer or None,
             "builder_api": builder_api,
             "validator_api.listen_port": validator_api_port,
             "monitoring.listen_port": monitoring_port,
@@ -88,6 +94,7 @@ def run(
     beacon_node: BeaconNodeOption = None,
     fallback_beacon_node: FallbackOption = None,
     signing: SigningOption = None,
+    remote_signer: RemoteSignerOption = None,
     builder_api: BuilderOption = None,
     validator_api_port: ApiPortOption = None,
     monitoring_port: MonitoringPortOption = None,
@@ -111,6 +118,7 @@ def run(
         beacon_node=beacon_node,
         fallback_beacon_node=fallback_beacon_node,
         signing=signing,
+        remote_signer=remote_signer,
         builder_api=builder_api,
         validator_api_port=validator_api_port,
         monitoring_port=monitoring_port,
