@@ -144,6 +144,11 @@ class Command:
         """SIGKILL, as when power fails."""
         return self._end(signal.SIGKILL)
 
+    def send(self, number: signal.Signals) -> None:
+        """A signal that does not end it, as SIGSTOP and SIGCONT."""
+        assert self._process is not None, f"{self.name} does not run"
+        self._process.send_signal(number)
+
     def wait(self, timeout_s: float = WAIT_S) -> int:
         """Its exit code once it has ended by itself."""
         assert self._process is not None

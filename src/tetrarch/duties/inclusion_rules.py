@@ -6,10 +6,11 @@ Positive answers wait until ``SETTLED_SLOTS`` lie above the block, negative ones
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from tetrarch.duties.report import InclusionReport, Verdict
 from tetrarch.duties.types import Duty, DutyType, PubKey
-from tetrarch.ethereum.beacon_node.content import BlockContent, BlockVotes
+from tetrarch.ethereum.beacon_node.content import BitField, BlockContent, BlockVotes
 from tetrarch.ethereum.spec.values import AttestationData
 
 SETTLED_SLOTS = 3
@@ -75,6 +76,20 @@ class Canonical:
         return found[::-1]
 
 
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where in an aggregate the bits of each committee begin.
+
+    From Electra on an aggregate is over several committees, whose bits follow one another: of all
+    but the first one must know how long those before it are. ``unclear`` are those that remain.
+    """
+
+    voters: BitField
+    begins: Mapping[int, int]
+    unclear: frozenset[int]
+    length: int | None  # of its one committee, before Electra
+
+
 @dataclass(slots=True, kw_only=True)
 class Watched:
     """A duty whose messages are looked for on chain, by validator."""
@@ -105,8 +120,11 @@ class Watched:
 
     def _taken(self, link: Link, lengths: Sequence[int] | None) -> frozenset[PubKey] | None:
         taken = set()
+        places: dict[AttestationData, list[_Places]] = {}  # votes of a slot are mostly for one
         for pubkey, expected in self.expected.items():
-            included = _includes(link, expected, lengths)
+            if isinstance(expected, Vote) and expected.data not in places:
+                places[expected.data] = _places(link.content.votes, expected.data, lengths)
+            included = _includes(link, expected, places)
             if included is None:
                 return None
             if included:
@@ -114,14 +132,16 @@ class Watched:
         return frozenset(taken)
 
 
-def _includes(link: Link, expected: Expected, lengths: Sequence[int] | None) -> bool | None:
+def _includes(
+    link: Link, expected: Expected, places: Mapping[AttestationData, Sequence[_Places]]
+) -> bool | None:
     match expected:
-        case OwnBlock():
-            return link.root == expected.root
+        case OwnBlock(root):
+            return link.root == root
         case SyncVote():
             return _has_sync_vote(link.content, expected)
-        case Vote():
-            return has_vote(link.content.votes, expected, lengths)
+        case Vote(data=data):
+            return _holds(places[data], expected)
 
 
 def _has_sync_vote(content: BlockContent, vote: SyncVote) -> bool:
@@ -137,41 +157,42 @@ def _has_sync_vote(content: BlockContent, vote: SyncVote) -> bool:
 def has_vote(
     aggregates: Sequence[BlockVotes], vote: Vote, lengths: Sequence[int] | None
 ) -> bool | None:
-    """Whether one of a block's aggregates holds ``vote``; None: without ``lengths`` one cannot say.
+    """Whether one of a block's aggregates holds ``vote``; None: without ``lengths`` one cannot say."""
+    return _holds(_places(aggregates, vote.data, lengths), vote)
 
-    From Electra on an aggregate is over several committees, whose bits follow one another.
-    """
+
+def _places(
+    aggregates: Sequence[BlockVotes], data: AttestationData, lengths: Sequence[int] | None
+) -> list[_Places]:
+    """Of the aggregates of votes for ``data``. Once for a block, whatever the votes."""
+    return [_place(each, lengths) for each in aggregates if each.data == data]
+
+
+def _place(each: BlockVotes, lengths: Sequence[int] | None) -> _Places:
+    if each.committees is None:
+        return _Places(each.voters, {}, frozenset(), each.voters.length)
+    begins = dict.fromkeys(each.committees[:1], 0)
+    if lengths is None:
+        return _Places(each.voters, begins, frozenset(each.committees[1:]), None)
+    if each.committees and each.committees[-1] < len(lengths):
+        ends = list(accumulate(lengths[committee] for committee in each.committees))
+        if ends[-1] == each.voters.length:
+            begins = dict(zip(each.committees, (0, *ends), strict=False))
+    return _Places(each.voters, begins, frozenset(), None)
+
+
+def _holds(aggregates: Sequence[_Places], vote: Vote) -> bool | None:
     unclear = False
     for each in aggregates:
-        if each.data != vote.data:
-            continue
-        offset = _offset(each, vote, lengths)
-        if offset is None:
-            unclear = True
-        elif offset >= 0 and each.voters.is_set(offset + vote.place):
+        # Before Electra the data itself says whose votes these are.
+        begin = each.begins.get(vote.committee_index) if each.length is None else 0
+        if begin is None:
+            unclear = unclear or vote.committee_index in each.unclear
+        elif each.length in (None, vote.committee_length) and each.voters.is_set(
+            begin + vote.place
+        ):
             return True
     return None if unclear else False
-
-
-def _offset(each: BlockVotes, vote: Vote, lengths: Sequence[int] | None) -> int | None:
-    """Where the bits of the vote's committee begin; -1: it is not among them, None: not known."""
-    if each.committees is None:
-        return 0 if each.voters.length == vote.committee_length else -1
-    if vote.committee_index not in each.committees:
-        return -1
-    if each.committees[0] == vote.committee_index:
-        return 0
-    return None if lengths is None else _offset_by_lengths(each, vote, each.committees, lengths)
-
-
-def _offset_by_lengths(
-    each: BlockVotes, vote: Vote, committees: tuple[int, ...], lengths: Sequence[int]
-) -> int:
-    if committees[-1] >= len(lengths):
-        return -1
-    if sum(lengths[committee] for committee in committees) != each.voters.length:
-        return -1
-    return sum(lengths[committee] for committee in committees if committee < vote.committee_index)
 
 
 def judge(

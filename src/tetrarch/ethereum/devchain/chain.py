@@ -230,6 +230,7 @@ class DevChain:
         if wish.fee_recipient == NO_FEE_RECIPIENT:
             known = self.fee_recipients.get(proposer_index(state), NO_FEE_RECIPIENT)
             wish = replace(wish, fee_recipient=known)
+        wish = replace(wish, leaves_out_votes=self.faults.leave_out_votes)
         return self.builder.build(state, wish, verify_reveal=verify_reveal)
 
     def offers_blinded(self, builder_boost_factor: int) -> bool:

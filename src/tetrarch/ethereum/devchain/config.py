@@ -63,7 +63,7 @@ def fork_epoch(fork: Fork, *, of: Fork) -> int:
 class Faults:
     """What a chain does wrong on purpose. All off by default.
 
-    All but ``reorg_depth`` are done by its HTTP face; the chain's own validators never see them.
+    All but the last two are done by its HTTP face; the chain's own validators never see them.
     """
 
     slow_ms: int = 0  # every answer waits that long
@@ -71,6 +71,7 @@ class Faults:
     error_rate: float = 0.0  # share of requests answered with 500
     down: bool = False  # connections are closed without an answer
     reorg_depth: int = 0  # at the next slot, so many head blocks are abandoned
+    leave_out_votes: bool = False  # blocks take up no votes
 
     def __post_init__(self) -> None:
         if not 0 <= self.slow_ms <= 600_000:

@@ -51,6 +51,7 @@ class BlockWish:
     randao_reveal: bytes
     graffiti: bytes = bytes(32)
     fee_recipient: bytes = NO_FEE_RECIPIENT
+    leaves_out_votes: bool = False
 
 
 class BlockBuilder:
@@ -104,7 +105,7 @@ class BlockBuilder:
         choices: list[tuple[str, Callable[[State, Any], None], int]] = [
             ("proposer_slashings", process_proposer_slashing, preset.max_proposer_slashings),
             ("attester_slashings", process_attester_slashing, slashings_max),
-            ("attestations", process_attestation, votes_max),
+            ("attestations", process_attestation, 0 if wish.leaves_out_votes else votes_max),
             ("voluntary_exits", process_voluntary_exit, preset.max_voluntary_exits),
         ]
         if state.rules.has_payload:
