@@ -25,7 +25,8 @@ from tetrarch.duties.dutydb import RECENT_MAX, DutyDB
 from tetrarch.duties.group_crypto import BlsGroupCrypto
 from tetrarch.duties.partials_codec import decode_partials, encode_partials
 from tetrarch.duties.plausible import signing_root
-from tetrarch.duties.report import DutyReport
+from tetrarch.duties.report import DutyReport, Standing
+from tetrarch.duties.report_store import ReportStore
 from tetrarch.duties.retry import REFUSALS_MAX
 from tetrarch.duties.types import Duty, DutyType, PartialSet, Payload, PubKey, ShareIndex
 from tetrarch.enclave.ports import Approved
@@ -379,5 +380,51 @@ def test_beacon_node_that_is_away_stops_nothing_and_its_return_is_noticed() -> N
     async def ended(world: World) -> list[DutyReport]:
         await sleep_until(SLOT + 10, world.clock)
         return world.reports
+
+    play(scenario)
+
+
+def test_hostile_peers_are_named_in_the_duty_s_record_which_outlives_the_node() -> None:
+    async def scenario(world: World) -> None:
+        await world.decide()
+
+        async def attacked(world: World) -> None:
+            await world.bus.deliver(1, Topic.PARTIAL_SIGNATURES, b"\xff")
+            await world.bus.deliver(2, Topic.CONSENSUS, b"\xff")
+            await world.hear(3, spoilt(VALIDATORS.partials(4), VALIDATORS.partials(1)))
+            await world.hear(1, VALIDATORS.partials(2))
+            await world.hear(1, spoilt(VALIDATORS.partials(2), VALIDATORS.partials(1)))
+            await world.hear(2, VALIDATORS.partials(3))
+            await sleep_until(SLOT + 10, world.clock)
+
+        await world.live(attacked)
+        (report,) = (r for r in world.reports if r.slot == SLOT and r.type == "attester")
+        assert report.outcome == "done"
+        assert {(fault.peer, fault.kind, fault.of_duty) for fault in report.faults} >= {
+            (1, "partials_invalid", False),
+            (1, "partial_equivocation", True),
+            (2, "consensus_message_invalid", False),
+            (3, "false_partial", True),
+        }
+        assert set(report.peers_that_are(Standing.BAD)) == {1, 3}
+        stored = ReportStore(storage=world.storage, report_of=lambda _: None, log=world.log)
+        assert await stored.find(DUTY) == report
+
+    play(scenario)
+
+
+def test_silent_peer_is_named_in_the_line_of_every_duty() -> None:
+    async def scenario(world: World) -> None:
+        await world.decide()
+
+        async def one_is_off(world: World) -> None:
+            await world.hear(1, VALIDATORS.partials(2))
+            await world.hear(2, VALIDATORS.partials(3))
+            await sleep_until(SLOT + 10, world.clock)
+
+        await world.live(one_is_off)
+        (line,) = (each for each in world.log.find("duty_ended") if each["duty"] == str(DUTY))
+        assert line["missing"] == "node3"
+        assert "late" not in line
 
     play(scenario)

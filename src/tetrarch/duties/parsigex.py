@@ -87,7 +87,11 @@ class ParSigEx:
             partial_set, is_answer = decode_partials(payload, share_index=ShareIndex(peer + 1))
             self._check(partial_set)
         except (PartialsInvalid, PeerFault) as error:
-            fault = error if isinstance(error, PeerFault) else PeerFault("read partials")
+            fault = (
+                error
+                if isinstance(error, PeerFault)
+                else PeerFault("read partials", kind=error.code)
+            )
             self._log.warning("partials_refused", peer=peer, reason=str(error), code=error.code)
             await self.faults.emit((peer, fault))
             return

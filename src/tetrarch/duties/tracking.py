@@ -224,7 +224,8 @@ class Tracking:
     async def _on_fault(self, blamed: tuple[int, PeerFault]) -> None:
         peer, fault = blamed
         duty = fault.fields.get("duty")
-        self.tracker.fault(peer, fault.code, duty if isinstance(duty, Duty) else None)
+        kind = str(fault.fields.get("kind", fault.code))
+        self.tracker.fault(peer, kind, duty if isinstance(duty, Duty) else None)
 
 
 def _size(value: object) -> int:
