@@ -201,6 +201,7 @@ class Node:
                 spawner=ports.spawner,
                 requests=self.requests,
                 beacon_node=ports.beacon_node if ports.looks_on_chain else None,
+                by_client=signing is None,
                 own_index=ports.bus.own_index,
                 peers=ports.bus.peers,
                 name_of=ports.name_of,

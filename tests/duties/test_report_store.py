@@ -7,7 +7,7 @@ import pytest
 from tests.duties.duty_world import database, log
 from tests.duties.test_report import REPORT
 
-from tetrarch.duties.report import DutyReport, Outcome
+from tetrarch.duties.report import DutyReport, Outcome, Step
 from tetrarch.duties.report_store import LISTED_MAX, WAITING_MAX, ReportStore
 from tetrarch.duties.types import Duty, DutyType
 from tetrarch.errors import Transient
@@ -74,6 +74,21 @@ def test_noted_duty_is_written_as_it_is_by_then_and_its_end_replaces_it() -> Non
         world.store.note(duty)  # does not take the end back
         await world.store.flush()
         assert await world.store.find(duty) == report(9)
+
+    simulate(main, seed="reports")
+
+
+def test_record_of_before_a_restart_is_not_replaced_by_what_was_heard_after_it() -> None:
+    async def main() -> None:
+        world, duty = World(), Duty(9, DutyType.ATTESTER)
+        heard = msgspec.structs.replace(report(9), at_ms={Step.EXCHANGED: 1.0})
+        world.store.add(report(9))
+        await world.store.flush()
+        world.store.add(heard)
+        world.store.add(msgspec.structs.replace(heard, slot=10))
+        await world.store.flush()
+        assert await world.store.find(duty) == report(9)
+        assert await world.store.find(Duty(10, DutyType.ATTESTER)) is not None
 
     simulate(main, seed="reports")
 

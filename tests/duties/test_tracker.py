@@ -23,7 +23,7 @@ VALIDATORS = Validators(2)
 
 
 class World:
-    def __init__(self) -> None:
+    def __init__(self, *, by_client: bool = False) -> None:
         self.clock = FixedClock(START_S)
         self.log = RecordingLog()
         self.finished: list[Duty] = []
@@ -33,6 +33,7 @@ class World:
             clock=self.clock,
             cluster=Cluster(4, "node{}".format),
             log=self.log,
+            by_client=by_client,
             on_last_step=self.finished.append,
             on_fault=lambda peer, kind: self.faults.append((peer, kind)),
         )
@@ -306,3 +307,23 @@ def test_reason_knows_what_is_agreed_on(duty_type: DutyType, last: Step, reason:
     for step in (Step.SCHEDULED, last):
         world.tracker.passed(duty, step)
     assert world.tracker.finish(duty).reason == reason
+
+
+def test_client_that_never_sends_selections_makes_no_failures_until_it_does() -> None:
+    world = World(by_client=True)
+    for slot in (7, 8):
+        duty = Duty(slot, DutyType.AGGREGATOR)
+        world.passes(Step.SCHEDULED, duty=duty)
+        report = world.tracker.finish(duty)
+        assert (report.outcome, report.reason) == ("idle", "zero_aggregator_prepares")
+    assert len(world.log.find("client_sends_no_selections")) == 1
+    world.passes(Step.SIGNED, duty=Duty(9, DutyType.PREPARE_AGGREGATOR))
+    duty = Duty(10, DutyType.AGGREGATOR)
+    world.passes(Step.SCHEDULED, duty=duty)
+    assert world.tracker.finish(duty).outcome == "failed"
+
+
+def test_own_signer_without_selections_is_a_failure() -> None:
+    world, duty = World(), Duty(7, DutyType.AGGREGATOR)
+    world.passes(Step.SCHEDULED, duty=duty)
+    assert world.tracker.finish(duty).outcome == "failed"

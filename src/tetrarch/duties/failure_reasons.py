@@ -215,6 +215,14 @@ _PREPARED: Mapping[DutyType, _Codes] = {
 }
 
 
+# What fails for good where a client never prepares, by the duty with which it would.
+PREPARES: Mapping[DutyType, str] = {
+    DutyType.PREPARE_AGGREGATOR: _PREPARED[DutyType.AGGREGATOR].none,
+    DutyType.PREPARE_SYNC_CONTRIBUTION: _PREPARED[DutyType.SYNC_CONTRIBUTION].none,
+}
+NO_SELECTIONS = frozenset(PREPARES.values())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Related:
     """The progress of the duties that a duty rests on; nothing is known of one that is absent."""

@@ -150,6 +150,11 @@ class DutyReport(_Part, frozen=True):
         return f"{self.slot}/{self.type}"
 
     @property
+    def is_whole(self) -> bool:
+        """Whether the node was there when the duty was done, not only after a restart."""
+        return Step.SCHEDULED in self.at_ms or Step.SIGNED in self.at_ms
+
+    @property
     def partials_by_share(self) -> dict[int, int]:
         """Accepted partials by share index (first is 1)."""
         return {part.peer + 1: part.partials for part in self.parts if part.partials}

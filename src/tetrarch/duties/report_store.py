@@ -67,11 +67,14 @@ class ReportStore:
         """
         waiting, self._waiting = self._waiting, {}
         reports = [report or self._report_of(duty) for duty, report in waiting.items()]
-        rows = [_row(report) for report in reports if report is not None]
-        if not rows:
+        known = [report for report in reports if report is not None]
+        if not known:
             return
+        whole = [_row(report) for report in known if report.is_whole]
+        # Of a duty that was done before a restart, the record of that time says more.
+        rest = [_row(report) for report in known if not report.is_whole]
         try:
-            await self._storage.write(lambda connection: _insert(connection, rows))
+            await self._storage.write(lambda connection: _insert(connection, whole, rest))
         except Transient:
             for duty, report in waiting.items():
                 self._waiting.setdefault(duty, report)
@@ -110,6 +113,7 @@ class ReportStore:
 
 
 _Row = tuple[int, int, bool, bytes]
+_INSERT = "INTO duty_reports VALUES (?, ?, ?, ?)"
 
 
 def _duty_of(report: DutyReport) -> Duty:
@@ -122,8 +126,9 @@ def _row(report: DutyReport) -> _Row:
     return duty.slot, int(duty.type), failed, encode_report(report)
 
 
-def _insert(connection: sqlite3.Connection, rows: list[_Row]) -> None:
-    connection.executemany("INSERT OR REPLACE INTO duty_reports VALUES (?, ?, ?, ?)", rows)
+def _insert(connection: sqlite3.Connection, whole: list[_Row], rest: list[_Row]) -> None:
+    connection.executemany(f"INSERT OR REPLACE {_INSERT}", whole)
+    connection.executemany(f"INSERT OR IGNORE {_INSERT}", rest)
 
 
 def select(connection: sqlite3.Connection, duty: Duty) -> DutyReport | None:

@@ -132,10 +132,14 @@ class DutyStories:
 
     async def own(self, duty: Duty) -> tuple[DutyReport, ...]:
         """The node's own records of ``duty`` and what it rests on: from memory, else from disk."""
-        found = [
-            self._tracker.report_of(each) or await self._store.find(each) for each in related(duty)
-        ]
+        found = [await self._own(each) for each in related(duty)]
         return tuple(report for report in found if report is not None)
+
+    async def _own(self, duty: Duty) -> DutyReport | None:
+        known = self._tracker.report_of(duty)
+        if known is not None and known.is_whole:
+            return known
+        return await self._store.find(duty) or known  # that of before a restart says more
 
     async def explain(self, duty: Duty) -> Story:
         """All nodes' records. Takes ``ASK_TIMEOUT_S`` if one of them is silent."""

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from tetrarch.clock import Clock
 from tetrarch.duties.duty import PeerIndex
 from tetrarch.duties.failure_reasons import (
+    NO_SELECTIONS,
     NOT_INCLUDED,
+    PREPARES,
+    REASONS,
     RESTS_ON,
     STORE_AGGREGATED_EDGE,
     Related,
@@ -63,6 +66,7 @@ class Tracker:
         clock: Clock,
         cluster: Cluster,
         log: Log,
+        by_client: bool = False,
         on_last_step: Callable[[Duty], None] = lambda _duty: None,
         on_fault: Callable[[int, str], None] = lambda _peer, _kind: None,
     ) -> None:
@@ -72,9 +76,13 @@ class Tracker:
         self._log = log
         self._on_last_step = on_last_step
         self._on_fault = on_fault
+        # Validator clients without the option for distributed validators never send a selection
+        # proof: their aggregations are no failures until one came.
+        self._awaits_selections = set(NO_SELECTIONS) if by_client else set[str]()
         self._late_ms = chain.slot_duration_ms / MARGIN_DIVISOR
         self._records: dict[Duty, Record] = {}
         # Faults that say no duty, by the slot in which they came.
+        self._told_of_selections = False
         self._slot_faults: dict[int, dict[tuple[int, str], int]] = {}
 
     def passed(self, duty: Duty, step: Step, *, validators: int = 0) -> None:
@@ -83,6 +91,8 @@ class Tracker:
         if step not in record.at_ms:
             record.at_ms[step] = self._since_start_ms(duty)
         record.validators = max(record.validators, validators)
+        if step is Step.SIGNED and self._awaits_selections and duty.type in PREPARES:
+            self._awaits_selections.discard(PREPARES[duty.type])
         if step is record.last_step and record.outcome is not Outcome.DONE:
             record.outcome = Outcome.DONE
             self._on_last_step(duty)
@@ -205,6 +215,11 @@ class Tracker:
         }
         related = Related(by_type=progresses)
         record.reason = failure_reason(record.duty.type, record.progress, related)
+        if record.reason in self._awaits_selections:
+            record.outcome = Outcome.IDLE
+            if not self._told_of_selections:
+                self._told_of_selections = True
+                self._log.warning("client_sends_no_selections", mend=REASONS[record.reason].mend)
 
     def _since_start_ms(self, duty: Duty) -> float:
         return round((self._clock.wall_s() - start_s(duty, self._chain)) * 1000, 2)

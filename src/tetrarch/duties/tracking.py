@@ -56,6 +56,7 @@ class TrackingPorts:
     spawner: Spawner
     requests: Requests
     beacon_node: BeaconNode | None
+    by_client: bool  # a validator client signs
     own_index: int
     peers: tuple[int, ...]
     name_of: Callable[[int], str]
@@ -74,6 +75,7 @@ class Tracking:
             chain=ports.chain,
             clock=ports.clock,
             cluster=Cluster(self._peer_count, ports.name_of),
+            by_client=ports.by_client,
             log=ports.log.bind(topic="tracker"),
             on_last_step=self._on_last_step,
             on_fault=ports.on_fault,
@@ -146,8 +148,9 @@ class Tracking:
         names = {each.name.lower() for each in types}
         found = {report.name: report for report in stored}
         for report in self.tracker.reports(since_slot=since_slot):
+            stored_says_more = not report.is_whole and report.name in found
             wanted = report.outcome is Outcome.FAILED if failed else bool(report.at_ms)
-            if wanted and (not names or report.type in names):
+            if wanted and not stored_says_more and (not names or report.type in names):
                 found[report.name] = report
         return tuple(sorted(found.values(), key=lambda report: (report.slot, report.type)))
 
