@@ -6,7 +6,6 @@ node asked who it is, listeners, workers. Down: workers, listeners, enclave, dat
 
 import asyncio
 import contextlib
-import gc
 import signal
 import sys
 from contextlib import AsyncExitStack
@@ -33,6 +32,7 @@ from tetrarch.entropy import Entropy, system_entropy
 from tetrarch.errors import ConfigInvalid
 from tetrarch.ethereum.beacon_nodes.chain_identity import OurChain
 from tetrarch.ethereum.beacon_nodes.several import SeveralBeaconNodes
+from tetrarch.garbage import collect_quietly, freeze_start
 from tetrarch.network.mesh import Mesh, MeshSettings
 from tetrarch.network.peer import PeerIdentity
 from tetrarch.node import (
@@ -263,7 +263,8 @@ class _Launch:
                 )
                 tasks.spawn(server.run(), name="validator-api")
             await mesh.listening.wait()
-            _freeze_start()
+            freeze_start()
+            tasks.spawn(collect_quietly(chain, self.clock), name="garbage")
             node.start()
             log.info(
                 "node_started",
@@ -351,15 +352,6 @@ def _connect(node: Node, mesh: Mesh, beacon_node: SeveralBeaconNodes) -> None:
     beacon_node.heads.subscribe(node.components.scheduler.head_seen)
     beacon_node.reorgs.subscribe(node.components.scheduler.reorganized)
     node.tracking.inclusion_settled(partial(note_inclusion, beacon_node))
-
-
-def _freeze_start() -> None:
-    """What the start made lives as long as the node: full collections need not walk it.
-
-    One that walks its 100,000 objects pauses the event loop, and so a duty, for some 60 ms.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 def cluster_keys(cluster: Cluster) -> ClusterKeys:

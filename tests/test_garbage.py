@@ -1,0 +1,75 @@
+"""Full collections come once an epoch, when no duty waits, and at no other time."""
+
+import asyncio
+import gc
+
+import pytest
+from tests.duties.duty_world import CHAIN
+
+from tetrarch.garbage import NEVER, QUIET_MS_SHARE, collect_quietly
+from tetrarch.sim.loop import EPOCH_S, SimClock, simulate
+
+SLOT_S = CHAIN.slot_duration_ms / 1000
+
+
+def test_collects_once_an_epoch_late_in_a_slot() -> None:
+    moments: list[float] = []
+
+    async def scenario() -> None:
+        clock = SimClock(asyncio.get_running_loop(), offset_s=CHAIN.genesis_time_s - EPOCH_S + 1)
+
+        def collect() -> None:
+            moments.append((clock.wall_s() - CHAIN.genesis_time_s) / SLOT_S)
+
+        async with asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(collect_quietly(CHAIN, clock, collect=collect))
+            await asyncio.sleep(3 * CHAIN.slots_per_epoch * SLOT_S)
+            task.cancel()
+
+    simulate(scenario, seed="garbage")
+    gc.unfreeze()
+    middle = CHAIN.slots_per_epoch // 2
+    assert [int(moment) for moment in moments] == [
+        middle + epoch * CHAIN.slots_per_epoch for epoch in range(3)
+    ]
+    assert all(moment % 1 == pytest.approx(QUIET_MS_SHARE, abs=0.01) for moment in moments)
+
+
+def test_what_lives_after_the_first_collection_is_not_walked_again() -> None:
+    frozen: list[int] = []
+
+    async def scenario() -> None:
+        clock = SimClock(asyncio.get_running_loop(), offset_s=CHAIN.genesis_time_s - EPOCH_S)
+
+        async with asyncio.TaskGroup() as tasks:
+            work = collect_quietly(
+                CHAIN, clock, collect=lambda: frozen.append(gc.get_freeze_count())
+            )
+            task = tasks.create_task(work)
+            await asyncio.sleep(2 * CHAIN.slots_per_epoch * SLOT_S)
+            task.cancel()
+
+    gc.unfreeze()
+    try:
+        simulate(scenario, seed="garbage")
+        first, second = frozen
+        assert first == 0
+        assert second > 1_000
+    finally:
+        gc.unfreeze()
+
+
+def test_nothing_else_collects_all_generations_meanwhile() -> None:
+    before, within = gc.get_threshold(), []
+
+    async def scenario() -> None:
+        clock = SimClock(asyncio.get_running_loop())
+        async with asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(collect_quietly(CHAIN, clock, collect=lambda: None))
+            await asyncio.sleep(1)
+            within.append(gc.get_threshold())
+            task.cancel()
+
+    simulate(scenario, seed="garbage")
+    assert within == [(*before[:2], NEVER)]
+    assert gc.get_threshold() == before
