@@ -57,7 +57,7 @@ from tetrarch.duties.selections import ProofSource
 from tetrarch.duties.sigagg import SigAgg
 from tetrarch.duties.signer import Signer, SigningService
 from tetrarch.duties.slashing import GroupHistory
-from tetrarch.duties.timing import deadline_s, may_speak_of, start_s
+from tetrarch.duties.timing import deadline_s, may_speak_of, rounds_start_s
 from tetrarch.duties.tracking import STEPS, Tracking, TrackingPorts
 from tetrarch.duties.types import Duty, DutyType, PubKey, SignedDataSet
 from tetrarch.duties.votelog import DurableVoteLog
@@ -323,7 +323,7 @@ class Node:
         ports, shape = self._ports, self.shape
         chain, clock = shape.chain, ports.clock
         times = DutyTimes(
-            starts_s=lambda duty: start_s(duty, chain),
+            starts_s=lambda duty: rounds_start_s(duty, chain),
             ends_s=lambda duty: deadline_s(duty, chain),
             may_speak_of=lambda duty: (
                 (duty.type in DECIDED_TYPES and may_speak_of(duty, chain, now_s=clock.wall_s()))

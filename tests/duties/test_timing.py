@@ -8,7 +8,9 @@ from tetrarch.duties.timing import (
     PREPARED_SLOTS_AHEAD,
     PREPARED_TYPES,
     deadline_s,
+    exchange_s,
     may_speak_of,
+    rounds_start_s,
     start_offset_ms,
     start_s,
     start_slot,
@@ -85,3 +87,11 @@ def test_what_has_no_deadline_lasts() -> None:
     lasting = {each for each in DutyType if each is not DutyType.BUILDER_PROPOSER}
     lasting = {each for each in lasting if deadline_s(Duty(3, each), CHAIN) is None}
     assert lasting == LASTING_TYPES == {DutyType.EXIT, DutyType.BUILDER_REGISTRATION}
+
+
+def test_rounds_of_an_agreement_begin_when_the_slowest_node_proposes() -> None:
+    agreement = Duty(7, DutyType.INFO_SYNC)
+    assert exchange_s(CHAIN) == 6
+    assert rounds_start_s(agreement, CHAIN) == start_s(agreement, CHAIN) + 6
+    vote = Duty(7, DutyType.ATTESTER)
+    assert rounds_start_s(vote, CHAIN) == start_s(vote, CHAIN)

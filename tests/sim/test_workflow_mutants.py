@@ -20,6 +20,9 @@ SEEDS_MAX = 20
 
 
 LOADED_ANEW = (  # in the order of their imports
+    "duties.features",
+    "duties.info_sync",
+    "duties.proof_fetcher",
     "duties.value_check",
     "duties.dutydb",
     "duties.parsig_group",
@@ -278,6 +281,66 @@ MUTANTS = (
                 "duties.wire",
                 "        c.scheduler.slots.subscribe(c.requested.start_due)\n",
                 "        pass\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "a feature is used before all take it",
+        (
+            (
+                "duties.features",
+                "for name in known if not without[name]",
+                "for name in known if name",
+            ),
+        ),
+    ),
+    Mutant(
+        "several contributions are sent without an agreement",
+        (
+            (
+                "duties.proof_fetcher",
+                "one_each = not self.features.may_send(PLURAL_CONTRIBUTIONS)",
+                "one_each = False",
+            ),
+        ),
+    ),
+    Mutant(
+        "builders are asked against a node's will",
+        (
+            (
+                "duties.features",
+                "len(result.supporters(PROPOSAL, BUILDER)) == len(result.sources)",
+                "len(result.supporters(PROPOSAL, BUILDER)) > 0",
+            ),
+        ),
+    ),
+    Mutant(
+        "any ballot is voted for",
+        (
+            (
+                "duties.info_sync",
+                "            return Verdict.REFUSED\n",
+                "            return Verdict.OK\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "an agreement is forgotten",
+        (
+            (
+                "duties.info_sync",
+                "        if duty.slot > self._agreed.slot:\n",
+                "        if not duty:\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "nobody is asked",
+        (
+            (
+                "duties.info_sync",
+                "                for node in missing:\n",
+                "                for node in ():\n",
             ),
         ),
     ),

@@ -17,7 +17,7 @@ from tetrarch.sim.seeds import (
     seeds,
     uses_real_crypto,
 )
-from tetrarch.sim.workflow_profile import Kind, draw
+from tetrarch.sim.workflow_profile import NEVER_S, Kind, draw
 from tetrarch.sim.workflow_world import run_seed
 
 SOAK_SEEDS = 5_000
@@ -26,6 +26,7 @@ SOAK_SEEDS = 5_000
 REGRESSIONS = {
     2: "a full disk stopped the node at its next vote",
     6: "own partials left the node before they were durable",
+    24: "rounds of an agreement ran out while nodes still waited for a mute peer's statement",
     392: "a node that had waited for its disk sent a payload that no peer reads",
     58: "a group signature that was stored just before a crash was never submitted",
     87: "a group signature made before the node's own decision was forgotten in a crash",
@@ -64,6 +65,10 @@ def test_seeds_cover_every_fault() -> None:
         crash.at_write > 0 and not crash.after_commit for p in profiles for crash in p.crashes
     )
     assert any(p.partitions for p in profiles)
+    updated = [{p.upgrade_s[node] for node in p.honest} for p in profiles]
+    assert any({0.0, NEVER_S} <= moments for moments in updated)  # two versions to the end
+    assert any(max(moments) < NEVER_S and len(moments) > 2 for moments in updated)  # one by one
+    assert any({p.builders[node] for node in p.honest} == {True, False} for p in profiles)
     assert any(p.full_disks for p in profiles)
     assert any(ask.too_few for p in profiles for ask in p.asks)
     assert any(ask.broadcast and p.crashes and p.liars for p in profiles for ask in p.asks)

@@ -25,7 +25,7 @@ from tetrarch.consensus.priority import (
 )
 from tetrarch.duties.features import Agreed, agreed_of, topics_of
 from tetrarch.duties.ports import Storage
-from tetrarch.duties.timing import deadline_s
+from tetrarch.duties.timing import deadline_s, exchange_s
 from tetrarch.duties.types import DefinitionSet, Duty, DutyType
 from tetrarch.errors import PeerFault, Transient, invariant
 from tetrarch.ethereum.spec.chain import ChainSpec
@@ -36,8 +36,7 @@ from tetrarch.output import Output
 from tetrarch.storage.migrations import Schema
 from tetrarch.storage.rows import blob
 
-ASKED_TIMES = 2
-ASK_DIVISOR = 4  # of a slot: how long each question waits; 6 s in all on mainnet
+ASKED_TIMES = 2  # in the time that there is: one question or answer may be lost
 OPEN_MAX = 2  # duties whose statements are kept
 MEND_BUILDER = "set builder_api alike on all nodes; until then no builder is asked"
 
@@ -174,7 +173,7 @@ class InfoSync:
             return
         self._refused.clear()
         own = self._own_statement(duty)
-        wait_s = self._agenda.chain.slot_duration_ms / 1000 / ASK_DIVISOR
+        wait_s = exchange_s(self._agenda.chain) / ASKED_TIMES
         for _ in range(ASKED_TIMES):
             missing = [node for node in self._others() if node not in self._heard.get(duty, {})]
             async with asyncio.TaskGroup() as tasks:
@@ -212,9 +211,11 @@ class InfoSync:
             self._refuse(peer, str(fault))
             return None
         statement = signed.statement
-        if statement.source != peer or not self.is_due(statement.duty):
-            reason = "another node's" if statement.source != peer else "not due"
-            self._refuse(peer, reason)
+        if statement.source != peer:
+            self._refuse(peer, "another node's statement")
+            return None
+        if not self.is_due(statement.duty):  # late, or by another clock: nobody is to blame
+            self._log.debug("priorities_not_due", peer=peer, duty=str(statement.duty))
             return None
         self._keep(signed)
         return statement.duty

@@ -16,6 +16,7 @@ from tetrarch.ethereum.spec.chain import ChainSpec
 MARGIN_DIVISOR = 12  # every deadline has a twelfth of a slot on top
 EPOCHS_AHEAD_MAX = 2  # peers may speak of duties up to two epochs ahead of ours
 PREPARED_SLOTS_AHEAD = 3
+EXCHANGE_DIVISOR = 2  # of a slot
 PREPARED_TYPES = frozenset({DutyType.PREPARE_AGGREGATOR, DutyType.PREPARE_SYNC_CONTRIBUTION})
 
 
@@ -41,9 +42,24 @@ def start_offset_ms(duty_type: DutyType, *, slot_duration_ms: int) -> int:
 
 
 def start_s(duty: Duty, chain: ChainSpec) -> float:
-    """Unix seconds at which work on ``duty`` begins; QBFT's timers are aligned to it."""
+    """Unix seconds at which work on ``duty`` begins."""
     offset_ms = start_offset_ms(duty.type, slot_duration_ms=chain.slot_duration_ms)
     return chain.slot_start_s(start_slot(duty)) + offset_ms / 1000
+
+
+def rounds_start_s(duty: Duty, chain: ChainSpec) -> float:
+    """Unix seconds to which QBFT's timers are aligned: when the slowest honest node proposes.
+
+    That is when work on the duty begins, but for INFO_SYNC: before it proposes a node waits for
+    its peers' statements, and rounds that had run meanwhile would have found nobody.
+    """
+    waited_s = exchange_s(chain) if duty.type is DutyType.INFO_SYNC else 0.0
+    return start_s(duty, chain) + waited_s
+
+
+def exchange_s(chain: ChainSpec) -> float:
+    """How long a node waits for its peers' statements of an INFO_SYNC: 6 s on mainnet."""
+    return chain.slot_duration_ms / EXCHANGE_DIVISOR / 1000
 
 
 @dataclass(frozen=True, slots=True)

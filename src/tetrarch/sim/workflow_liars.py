@@ -1,6 +1,6 @@
 """Byzantine nodes of the whole workflow. None of them can sign for another share or identity.
 
-``SpoilingBus`` spoils an honest program's partials on their way out; ``split`` lets two honest
+``SpoilingBus`` spoils an honest program's partials and statements on their way out; ``split`` lets two honest
 programs share one node; ``WorkflowLiar`` proposes well-formed sets that nobody should sign.
 """
 
@@ -43,6 +43,7 @@ from tetrarch.network.ports import MessageBus, MessageHandler, Topic
 from tetrarch.network.requests import Subject
 from tetrarch.sim.adversary import Liar, Nature, TwinBus
 from tetrarch.sim.chain import FIRST_INDEX, MAIN, SLOTS_PER_EPOCH, SimChain
+from tetrarch.sim.feature_liars import HEADS, FeatureLies, is_about_priority
 
 KEPT_MAX = 32
 ANSWER_HEAD_BYTES = 10  # of ``network.requests``
@@ -53,10 +54,11 @@ TOPICS = (Topic.CONSENSUS, Topic.PARTIAL_SIGNATURES, Topic.REQUESTS, Topic.ANSWE
 
 
 class SpoilingBus:
-    """A bus whose partial signatures are drawn lies; consensus passes by unharmed."""
+    """A bus whose partials and statements of features are drawn lies; consensus is unharmed."""
 
-    def __init__(self, bus: MessageBus, rng: Random) -> None:
+    def __init__(self, bus: MessageBus, rng: Random, features: FeatureLies) -> None:
         self._bus = bus
+        self._features = features
         self._rng = rng
         self._honesty = rng.choice([0.0, 0.3, 0.7])
         self._habit = rng.choice(["", "", "false", "all"])  # one lie for all, or any
@@ -88,6 +90,10 @@ class SpoilingBus:
         if topic is Topic.PARTIAL_SIGNATURES:
             self._old.append(payload)
             for lie in self._lies(payload):
+                self._bus.send(peer, topic, lie)
+            return True
+        if topic in HEADS and is_about_priority(payload):
+            for lie in self._features.spoil(topic, payload):
                 self._bus.send(peer, topic, lie)
             return True
         return self._bus.send(peer, topic, payload)
@@ -233,9 +239,19 @@ class WorkflowLiar(Liar):
     """Its proposals are well-formed sets with one thing wrong, or differing only in the head."""
 
     def __init__(
-        self, bus: MessageBus, codec: Codec, *, rng: Random, chain: SimChain, node_count: int
+        self,
+        bus: MessageBus,
+        speech: tuple[Codec, int],
+        *,
+        rng: Random,
+        chain: SimChain,
+        lies: FeatureLies,
     ) -> None:
+        """``speech``: how to sign as this node, and of how many nodes it is one."""
+        codec, node_count = speech
         super().__init__(bus, codec, rng=rng, nature=Nature.drawn(rng), node_count=node_count)
+        self._lies_of_features = lies
+        bus.subscribe(Topic.REQUESTS, self._hear_request)
         self._chain = chain
         self._values: dict[tuple[Duty, str], bytes] = {}
 
@@ -244,9 +260,20 @@ class WorkflowLiar(Liar):
         if (duty, text) not in self._values:
             items = self._items(duty, text) if text in WELL_FORMED else ()
             plain = super()._value(duty, text)
+            if duty.type is DutyType.INFO_SYNC:
+                plain = self._lies_of_features.ballot(duty)
             value = encode_unsigned(UnsignedDataSet(duty=duty, items=items)) if items else plain
             self._values[duty, text] = value
         return self._values[duty, text]
+
+    async def _hear_request(self, peer: int, payload: bytes) -> None:
+        """Another answer for each peer."""
+        duty = self._lies_of_features.hear(peer, Topic.REQUESTS, payload)
+        if duty is not None:
+            answer = payload[: HEADS[Topic.REQUESTS]] + b"\1"
+            said = self._lies_of_features.statement(duty)
+            for lie in self._lies_of_features.spoil(Topic.ANSWERS, answer + said):
+                self._bus.send(peer, Topic.ANSWERS, lie)
 
     def _items(self, duty: Duty, text: str) -> tuple[UnsignedData, ...]:
         if duty.type is DutyType.PROPOSER:

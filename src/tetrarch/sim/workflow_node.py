@@ -8,25 +8,36 @@ from sqlite3 import Connection
 from typing import Any, Self, TypeVar
 
 from tetrarch.consensus.codec import Identity
+from tetrarch.consensus.ports import Decided
 from tetrarch.duties.enclave_signing import EnclaveSigning
+from tetrarch.duties.features import Agreed
 from tetrarch.duties.report import DutyReport
-from tetrarch.duties.types import PartialSet, Payload, PubKey, SignedDataSet, UnsignedDataSet
+from tetrarch.duties.types import (
+    DutyType,
+    PartialSet,
+    Payload,
+    PubKey,
+    SignedDataSet,
+    UnsignedDataSet,
+)
 from tetrarch.enclave.history import SCHEMA as ENCLAVE_SCHEMA
 from tetrarch.enclave.inline import InlineEnclave
 from tetrarch.enclave.ports import Approved
 from tetrarch.errors import Transient
 from tetrarch.network.ports import MessageBus
+from tetrarch.network.versions import Versions
 from tetrarch.node import SCHEMAS, Node, NodePorts, NodeShape
 from tetrarch.sim.beacon_node import SimBeaconNode
 from tetrarch.sim.chain import SimChain
 from tetrarch.sim.checkers import require
+from tetrarch.sim.feature_checkers import FeatureCheckers
 from tetrarch.sim.loop import SimClock
 from tetrarch.sim.model_crypto import DealtKeys, SimCompute
 from tetrarch.sim.qbft_world import CLUSTER_ID, Blames
 from tetrarch.sim.trace import Trace
 from tetrarch.sim.workflow_checkers import WorkflowCheckers
 from tetrarch.sim.workflow_operator import OLD_RECIPIENT, SimOperator
-from tetrarch.sim.workflow_profile import Profile
+from tetrarch.sim.workflow_profile import NEW, OLD, Profile
 from tetrarch.storage.inline import InlineDatabase
 from tetrarch.supervision import Supervisor
 
@@ -45,6 +56,7 @@ class Setting:
     identity: Callable[[int], Identity]
     trace: Trace
     checkers: WorkflowCheckers
+    features: FeatureCheckers
     build: BuildNode
 
 
@@ -155,6 +167,16 @@ class SimNode:
         await node.load()
         return node
 
+    def _versions(self) -> Versions:
+        """The program that is started now; a second twin's is the other one."""
+        now_s = asyncio.get_running_loop().time()
+        is_new = now_s >= self._setting.profile.upgrade_s[self.index]
+        return NEW if is_new != self.label.endswith("b") else OLD
+
+    @property
+    def _wants_builders(self) -> bool:
+        return self._setting.profile.builders[self.index] != self.label.endswith("b")
+
     def _build(self, bus: MessageBus, tasks: Supervisor, enclave: InlineEnclave) -> Node:
         setting, index = self._setting, self.index
         asked = bool(setting.profile.asks)
@@ -163,7 +185,8 @@ class SimNode:
             keys=setting.keys.public[index],
             cluster_id=CLUSTER_ID,
             fee_recipients=dict.fromkeys(setting.chain.pubkeys, OLD_RECIPIENT) if asked else {},
-            builder_api=asked,
+            builder_api=self._wants_builders,
+            versions=self._versions(),
         )
         ports = NodePorts(
             beacon_node=self.beacon_node,
@@ -189,12 +212,22 @@ class SimNode:
         )
         if self._honest:
             node.components.dutydb.stored.subscribe(self._note_stored)
+            node.components.agreement.decision.subscribe(self._note_decided)
+            node.components.info_sync.agreements.subscribe(self._note_agreed)
             node.components.sigagg.rejected.subscribe(self._note_rejected)
             node.components.sigagg.aggregated.subscribe(self._note_aggregated)
         return node
 
     async def _note_stored(self, data_set: UnsignedDataSet) -> None:
         self._setting.checkers.note_stored(self.index, data_set)
+        self._setting.features.note_stored(self.index, data_set)
+
+    async def _note_decided(self, decided: Decided) -> None:
+        if decided.duty.type is DutyType.INFO_SYNC:
+            self._setting.features.note_decided(self.index, decided)
+
+    async def _note_agreed(self, agreed: Agreed) -> None:
+        self._setting.features.note_agreed(self.index, agreed)
 
     async def _note_aggregated(self, signed_set: SignedDataSet) -> None:
         self._setting.checkers.note_aggregated(self.index, self._lives, signed_set)
@@ -220,6 +253,8 @@ class SimNode:
             return
         accused = {
             "partials_refused": fields.get("peer"),
+            "priorities_refused": fields.get("peer"),
+            "peer_info_refused": fields.get("peer"),
             "partial_equivocation": int(fields.get("share_index", 0)) - 1,
             "false_partials": int(fields.get("share_index", 0)) - 1,
         }.get(event)

@@ -5,6 +5,7 @@ from enum import StrEnum
 from random import Random
 
 from tetrarch.consensus.messages import faulty_max, quorum
+from tetrarch.network.versions import CURRENT
 from tetrarch.sim.beacon_node import BeaconFaults
 from tetrarch.sim.chain import FIRST_EPOCH, GENESIS_S, SLOT_MS, SLOTS_PER_EPOCH
 from tetrarch.sim.network import Faults
@@ -28,6 +29,9 @@ SELECTIVE_SHARE = 0.15  # of the seeds with liars
 SELECTIVE_VALIDATORS = 12  # so that many slots have several
 DEAF_SHARE = 0.15  # of the seeds: beacon nodes that hardly take anything until the heal
 DEAF_ERROR_RATE = 0.95
+NEW = CURRENT
+OLD = replace(CURRENT, features=())  # the program of before it took any feature
+NEVER_S = float("inf")
 ASKING_SHARE = 0.3  # of the seeds: operators ask for an exit and a registration
 RESTORED_SHARE = 0.5  # of the seeds with crashes: one node's disks come from a backup
 _KINDS = (Kind.LIAR, Kind.LIAR, Kind.TAMPER, Kind.TAMPER, Kind.TWINS, Kind.SILENT)
@@ -91,6 +95,8 @@ class Profile:
     crashes: tuple[Crash, ...]
     partitions: tuple[tuple[int, int, float], ...]  # source, target, from when until the heal
     full_disks: tuple[FullDisk, ...]
+    upgrade_s: tuple[float, ...] = ()  # by node: a program that starts from then on is the new one
+    builders: tuple[bool, ...] = ()  # by node: whether it wants builders
     asks: tuple[Ask, ...]
 
     @property
@@ -131,7 +137,7 @@ def draw(seed: int) -> Profile:
     honest = [n for n in range(node_count) if n not in {node for node, _ in liars}]
     is_deaf = Random(f"{seed}/deaf").random() < DEAF_SHARE
     submit_error_rate = DEAF_ERROR_RATE if is_deaf else 0.0
-    return Profile(
+    profile = Profile(
         node_count=node_count,
         validator_count=validator_count,
         heal_s=heal_s,
@@ -145,6 +151,34 @@ def draw(seed: int) -> Profile:
         full_disks=_full_disks(rng, honest, heal_s),
         asks=_asks(seed, node_count, honest, validator_count, heal_s),
     )
+    return _with_versions(profile, Random(f"{seed}/versions"))
+
+
+def _with_versions(profile: Profile, rng: Random) -> Profile:
+    """All nodes run the new program, some the old one, or each is updated at its own time.
+
+    Drawn apart, so that the other seeds' runs do not depend on it.
+    """
+    nodes, crashes = range(profile.node_count), list(profile.crashes)
+    upgrade_s = [0.0 for _ in nodes]
+    mix = rng.choice(["new", "new", "mixed", "rolling"])
+    if mix == "mixed":
+        upgrade_s = [rng.choice([0.0, NEVER_S]) for _ in nodes]
+    if mix == "rolling":
+        for node in profile.honest:
+            own = [crash for crash in crashes if crash.node == node]
+            if not own:
+                own = [_update(node, rng.uniform(1, profile.heal_s - 3))]
+                crashes += own
+            upgrade_s[node] = rng.choice(own).at_s
+    wish = rng.choice([(False,), (False,), (True,), (True, True, False)])
+    # Who asks for a registration wants builders.
+    builders = tuple(bool(profile.asks) or rng.choice(wish) for _ in nodes)
+    return replace(profile, upgrade_s=tuple(upgrade_s), builders=builders, crashes=tuple(crashes))
+
+
+def _update(node: int, at_s: float) -> Crash:
+    return Crash(node=node, at_s=at_s, back_s=at_s + 1, at_write=0, after_commit=True)
 
 
 def _asks(

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
-from tetrarch.consensus.codec import Codec
+from tetrarch.consensus.codec import Codec, Identity
+from tetrarch.consensus.priority import PriorityCodec
 from tetrarch.duties.partials_codec import decode_partials
 from tetrarch.duties.timing import PREPARED_SLOTS_AHEAD
 from tetrarch.duties.types import Duty, DutyType, ShareIndex
@@ -20,6 +21,8 @@ from tetrarch.node import Node
 from tetrarch.sim.beacon_node import BeaconFaults
 from tetrarch.sim.chain import GENESIS_S, SLOTS_PER_EPOCH, SimChain
 from tetrarch.sim.checkers import Honesty, require
+from tetrarch.sim.feature_checkers import FeatureCheckers
+from tetrarch.sim.feature_liars import FeatureLies
 from tetrarch.sim.identities import ModelIdentity, real_identities
 from tetrarch.sim.loop import simulate
 from tetrarch.sim.model_crypto import deal
@@ -34,7 +37,7 @@ from tetrarch.sim.workflow_profile import FIRST_SLOT, SLOT_S, Crash, FullDisk, K
 from tetrarch.sim.workflow_restored import read_restored
 
 MESSAGES_MAX = 200_000
-INSTANCES_MAX = 2 * (SLOTS_PER_EPOCH + 4)  # attestations and aggregates live for an epoch
+INSTANCES_MAX = 1 + 2 * (SLOTS_PER_EPOCH + 4)  # attestations and aggregates live for an epoch
 # Attestations and their aggregates live for an epoch, selection proofs for two and are made ahead.
 OPEN_DUTIES_MAX = 2 * (SLOTS_PER_EPOCH + 4) + 2 * (2 * SLOTS_PER_EPOCH + PREPARED_SLOTS_AHEAD + 2)
 LYING_INSTANCES_MAX = 16
@@ -43,6 +46,7 @@ ASKED_DUTIES_MAX = 3  # exits and registrations that operators ask for
 LYING_DUTIES_MAX = 3 * 9 * SLOTS_PER_EPOCH
 WAITERS_MAX = 24  # selection proofs that never come, for each slot and validator
 CONNECT_S = 0.05
+STATED_S = 0.5  # after an agreement's start: a liar that leads has heard the others' statements
 
 
 class WorkflowWorld:
@@ -64,6 +68,14 @@ class WorkflowWorld:
         self.checkers = WorkflowCheckers(
             profile=profile, chain=self.chain, crypto=keys.crypto[profile.honest[0]]
         )
+        identity = (
+            real_identities(seed, count)
+            if real
+            else (lambda node: ModelIdentity(seed=seed, own_index=node))
+        )
+        self.features = FeatureCheckers(
+            profile=profile, codec=_priority_codec(identity(profile.honest[0]), count)
+        )
         self.network = SimNetwork(
             node_count=count,
             faults=profile.faults,
@@ -77,11 +89,10 @@ class WorkflowWorld:
             profile=profile,
             chain=self.chain,
             keys=keys,
-            identity=real_identities(seed, count)
-            if real
-            else (lambda node: ModelIdentity(seed=seed, own_index=node)),
+            identity=identity,
             trace=trace,
             checkers=self.checkers,
+            features=self.features,
             build=build,
         )
         self._nodes = {
@@ -112,6 +123,7 @@ class WorkflowWorld:
             self.checkers.check_resumed(databases)
             await asyncio.sleep(self.profile.end_s - asyncio.get_running_loop().time())
             self.checkers.check_liveness()
+            self.features.check_liveness()
             operators = {index: node.operator for index, node in self._nodes.items()}
             check_asked(self.checkers, operators)
             self._check_memory()
@@ -236,7 +248,8 @@ class WorkflowWorld:
                     tasks.create_task(program.live(bus, serve=bus.run))
                 case Kind.TAMPER:
                     program = self._program(index, f"{index}")
-                    tasks.create_task(program.live(SpoilingBus(bus, rng), serve=bus.run))
+                    spoiling = SpoilingBus(bus, rng, self._feature_lies(index))
+                    tasks.create_task(program.live(spoiling, serve=bus.run))
                 case Kind.TWINS:
                     for side, half in zip("ab", split(bus, rng), strict=True):
                         tasks.create_task(self._program(index, f"{index}{side}").live(half))
@@ -244,14 +257,22 @@ class WorkflowWorld:
                 case Kind.LIAR:
                     liar = WorkflowLiar(
                         bus,
-                        self.codec(index),
+                        (self.codec(index), self.profile.node_count),
                         rng=rng,
                         chain=self.chain,
-                        node_count=self.profile.node_count,
+                        lies=self._feature_lies(index),
                     )
                     tasks.create_task(bus.run())
                     for duty, start_s in self._starts():
                         tasks.create_task(liar.lead(duty, start_s))
+
+    def _feature_lies(self, index: int) -> FeatureLies:
+        identity = self._setting.identity(index)
+        return FeatureLies(
+            _priority_codec(identity, self.profile.node_count),
+            own_index=index,
+            rng=Random(f"{self._seed}/features/{index}"),
+        )
 
     def _program(self, index: int, label: str, *, selective: bool = False) -> SimNode:
         program = SimNode(self._setting, index, label=label)
@@ -274,7 +295,16 @@ class WorkflowWorld:
         votes = [
             (Duty(slot, DutyType.ATTESTER), GENESIS_S + (slot + 1 / 3) * SLOT_S) for slot in slots
         ]
-        return proposals + votes
+        agreements = [
+            (Duty(slot, DutyType.INFO_SYNC), GENESIS_S + slot * SLOT_S + STATED_S)
+            for slot in slots
+            if (slot + 1) % SLOTS_PER_EPOCH == 0
+        ]
+        return proposals + votes + agreements
+
+
+def _priority_codec(identity: Identity, node_count: int) -> PriorityCodec:
+    return PriorityCodec(identity=identity, cluster_id=CLUSTER_ID, node_count=node_count)
 
 
 async def _write_of(node: SimNode, count: int, *, until_s: float) -> None:
@@ -342,6 +372,8 @@ def _describe_with(codec: Codec) -> Callable[[Topic, bytes], str]:
     def describe(topic: Topic, payload: bytes) -> str:
         if topic is Topic.CONSENSUS:
             return codec.describe(payload)
+        if topic is not Topic.PARTIAL_SIGNATURES:
+            return f"{topic.name.lower()} {len(payload)}B"
         try:
             partial_set, is_answer = decode_partials(payload, share_index=ShareIndex(1))
         except TetrarchError as error:
