@@ -1,6 +1,6 @@
 """Run all benchmarks, or those named, and write what they return to ``bench/results``.
 
-usage: python -m bench [bls ssz_block mesh enclave qbft duties simulated]
+usage: python -m bench [bls ssz_block mesh enclave qbft duties simulated hostile]
 """
 
 import importlib
@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-NAMES = ("bls", "ssz_block", "mesh", "enclave", "qbft", "duties", "simulated")
+NAMES = ("bls", "ssz_block", "mesh", "enclave", "qbft", "duties", "simulated", "hostile")
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -29,6 +29,7 @@ class Child:
     name: str
     arguments: tuple[str, ...]
     log_path: Path
+    module: str = "tetrarch"
     process: asyncio.subprocess.Process | None = None
     killed: bool = field(default=False)  # on purpose, by the plan or a key
 
@@ -38,13 +39,13 @@ class Child:
         return self.process is not None and self.process.returncode is None
 
     async def start(self) -> None:
-        """Run ``python -m tetrarch ...``; what it prints is appended to the log file."""
+        """Run ``python -m MODULE ...``; what it prints is appended to the log file."""
         self.killed = False
         with self.log_path.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                "tetrarch",
+                self.module,
                 *self.arguments,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
