@@ -13,6 +13,7 @@ from tetrarch.ethereum.devchain.config import DevChainConfig
 from tetrarch.ethereum.devchain.http.answers import (
     BODY_MAX_BYTES,
     FACE,
+    LINE_MAX_BYTES,
     Face,
     NotFound,
     WrongMediaType,
@@ -80,7 +81,9 @@ class DevChainServer:
         )
         app[FACE] = Face(self.chain, self._clock)
         add_routes(app)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(
+            app, access_log=None, max_line_size=LINE_MAX_BYTES, shutdown_timeout=1.0
+        )
         await self._runner.setup()
         site = web.TCPSite(self._runner, config.host, config.port)
         try:

@@ -19,6 +19,7 @@ JSON = "application/json"
 SSZ = "application/octet-stream"
 VERSION = "Eth-Consensus-Version"
 BODY_MAX_BYTES = 1 << 24
+LINE_MAX_BYTES = 1 << 16  # a request line that asks for 640 validators by their keys
 NAMED_IDS = ("head", "genesis", "finalized", "justified")
 
 

@@ -33,15 +33,23 @@ Expect = Callable[[list[Any]], None]
 
 
 async def _submit_each(
-    request: web.Request, kind: Any, submit: Submit, *, expect: Expect | None = None
+    request: web.Request,
+    kind: Any,
+    submit: Submit,
+    *,
+    check: Callable[[], None] | None = None,
+    expect: Expect | None = None,
 ) -> web.Response:
     """Take every item of the body's list by itself; what fails is listed by its index.
 
-    A body that is no list at all is refused as a whole, with an empty list of failures.
+    A body that is no list at all, or a header that ``check`` refuses, is refused as a whole,
+    with an empty list of failures.
     ``expect`` is told all well-formed items before the first is taken.
     """
     failures: list[tuple[int, Exception]] = []
     try:
+        if check is not None:
+            check()
         items = await _read_items(request, kind)
     except WrongMediaType:
         raise
@@ -78,16 +86,14 @@ def _same(value: Any) -> Any:
 
 async def submit_attestations(face: Face, request: web.Request) -> web.Response:
     """POST /eth/v1 and /eth/v2/beacon/pool/attestations."""
-    try:
-        check_version(face, request, required=request.path.startswith("/eth/v2"))
-    except InputInvalid as error:
-        return error_answer(400, str(error), failures=[])
+    required = request.path.startswith("/eth/v2")
     types = face.chain.rules.types
     kind = types.SingleAttestation if face.chain.rules.is_electra else types.Attestation
     return await _submit_each(
         request,
         kind,
         lambda item: face.chain.submit_attestation(item, face.now_s()),
+        check=lambda: check_version(face, request, required=required),
         expect=lambda items: face.chain.expect_attestations(items, face.now_s()),
     )
 
@@ -132,10 +138,12 @@ async def aggregate_attestation(face: Face, request: web.Request) -> web.Respons
 
 async def submit_aggregates(face: Face, request: web.Request) -> web.Response:
     """POST /eth/v1 and /eth/v2/validator/aggregate_and_proofs."""
-    check_version(face, request)
     kind = face.chain.rules.types.SignedAggregateAndProof
     return await _submit_each(
-        request, kind, lambda item: aggregates.submit(face.chain, item, face.now_s())
+        request,
+        kind,
+        lambda item: aggregates.submit(face.chain, item, face.now_s()),
+        check=lambda: check_version(face, request),
     )
 
 
