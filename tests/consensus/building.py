@@ -10,6 +10,7 @@ from tetrarch.consensus.messages import (
     MessageType,
     SignedMessage,
     ValueHash,
+    leader,
 )
 from tetrarch.duties.types import Duty, DutyType
 
@@ -30,6 +31,11 @@ def signed(
     return SignedMessage(Message(kind, duty, source, round_, value, *prepared), b"s" * 65)
 
 
+def proposal(round_: int, value: ValueHash, *, duty: Duty = DUTY) -> Justification:
+    """What a PREPARE carries: the leader's word, of a cluster of four."""
+    return (signed(PRE_PREPARE, leader(duty, round_, 4), round_, value, duty=duty),)
+
+
 def heard(
     kind: MessageType,
     source: int,
@@ -40,6 +46,8 @@ def heard(
     proof: Justification = (),
     duty: Duty = DUTY,
 ) -> Received:
+    if kind is PREPARE and not proof:
+        proof = proposal(round_, value, duty=duty)
     return Received(
         Envelope(signed(kind, source, round_, value, prepared=prepared, duty=duty), proof)
     )

@@ -20,6 +20,7 @@ from tests.consensus.building import (
     changes,
     heard,
     kinds,
+    proposal,
     signed,
     votes,
 )
@@ -610,6 +611,53 @@ def restarted_node_stays_in_its_round(machine: Machine) -> None:
     again = machine(duty=DUTY, node_count=4, own_index=1)
     assert again.handle(Resumed(tuple(log)))[:1] == [StartTimer(3)]
     assert again.round == 3
+
+
+# Liars are named
+
+
+@rule
+def vote_for_what_the_leader_did_not_say_is_refused(machine: Machine) -> None:
+    right, other = proposal(1, A), proposal(1, B)
+    by_another = (signed(PRE_PREPARE, 2, 1, A),)
+    no_proposal = (signed(COMMIT, 3, 1, A),)
+    for proof in ((), other, by_another, no_proposal, proposal(2, A), right + right):
+        node = accepted(machine)
+        effects = node.handle(Received(Envelope(signed(PREPARE, 2, 1, A), proof)))
+        assert effects == [Blame(2, "unjustified_prepare")]
+        assert node.votes_count == 0
+
+
+@rule
+def leader_that_tells_others_another_value_is_named(machine: Machine) -> None:
+    node = accepted(machine)
+    assert node.handle(heard(PREPARE, 2, 1, B)) == [Blame(3, "two_proposals")]
+    early = started(machine)
+    early.handle(heard(PREPARE, 2, 1, B))
+    effects = early.handle(heard(PRE_PREPARE, 3, 1, A))
+    assert effects == [Blame(3, "two_proposals"), ExtendTimer(1), CheckValue(A, 3, 1)]
+
+
+@rule
+def prepare_carries_what_was_accepted(machine: Machine) -> None:
+    node = started(machine)
+    node.handle(heard(PREPARE, 2, 1, B))
+    node.handle(heard(PRE_PREPARE, 3, 1, A))
+    (prepare,) = kept(node.handle(ValueChecked(A, Verdict.OK)))
+    assert prepare.justification == proposal(1, A)
+
+
+@rule
+def dissent_from_a_prepared_value_is_named(machine: Machine) -> None:
+    late, early = accepted(machine), accepted(machine)
+    early.handle(heard(COMMIT, 0, 1, B))
+    named = []
+    for source in (1, 2, 3):
+        late.handle(heard(PREPARE, source, 1, A))
+        named += [e for e in early.handle(heard(PREPARE, source, 1, A)) if isinstance(e, Blame)]
+    assert named == [Blame(0, "commit_of_another_value")]
+    assert late.handle(heard(COMMIT, 0, 1, B)) == named
+    assert late.handle(heard(COMMIT, 2, 1, A)) == named  # said again with each vote
 
 
 # Bounds

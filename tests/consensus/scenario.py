@@ -8,7 +8,8 @@
     drop prepare 1>                        lose what matches
     timeout all                            the current round's time is over
     check 2 a refused                      from now on node 2 judges value a so (ok otherwise)
-    lie 3>1 pre_prepare 1 b                node 3 says this to node 1, justified by nothing
+    lie 3>1 pre_prepare 1 b                node 3 says this to node 1, justified by nothing but
+                                           its own proposal, for a PREPARE in a round that it leads
     crash 2 / restart 2                    a restart gets back what the node had logged
     state                                  round and decision of every node
 
@@ -16,6 +17,7 @@ A line ``n1 prepare round=1 value=a`` is something that node 1 says or decides.
 """
 
 from collections import deque
+from dataclasses import replace
 
 from tetrarch.consensus.codec import hash_value
 from tetrarch.consensus.events import (
@@ -121,7 +123,10 @@ class Story:
         message = Message(
             MessageType[kind.upper()], self._duty, int(source), int(round_), self._value(name)
         )
-        self._hear(int(target), Envelope(SignedMessage(message, b"")))
+        own = replace(message, type=MessageType.PRE_PREPARE)
+        leads = leader(self._duty, int(round_), len(self._nodes)) == int(source)
+        proof = (SignedMessage(own, b""),) if leads and kind == "prepare" else ()
+        self._hear(int(target), Envelope(SignedMessage(message, b""), proof))
 
     def _do_crash(self, node: str) -> None:
         self._nodes[int(node)] = None

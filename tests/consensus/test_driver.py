@@ -14,7 +14,15 @@ from tetrarch.consensus.codec import VALUE_SIZE_MAX_BYTES, Item, ValueItem, Want
 from tetrarch.consensus.driver import OPENED_BY_PEER_MAX
 from tetrarch.consensus.events import Verdict
 from tetrarch.consensus.instance import FAULTS_MAX
-from tetrarch.consensus.messages import NO_VALUE, Envelope, Message, MessageType, ValueHash
+from tetrarch.consensus.messages import (
+    NO_VALUE,
+    Envelope,
+    Justification,
+    Message,
+    MessageType,
+    ValueHash,
+    leader,
+)
 from tetrarch.consensus.votes import MemoryVoteLog, Vote
 from tetrarch.duties.types import Duty, DutyType
 from tetrarch.errors import InputInvalid, Transient
@@ -29,7 +37,12 @@ V = hash_value(VALUE)
 def say(
     world: Cluster, source: int, kind: MessageType, round_: int, value: ValueHash, duty: Duty = DUTY
 ) -> Envelope:
-    return Envelope(world.codec(source).sign(Message(kind, duty, source, round_, value)))
+    """As an honest node would, with the leader's word in a PREPARE."""
+    proof: Justification = ()
+    if kind is PREPARE and value != NO_VALUE:
+        first = leader(duty, round_, 4)
+        proof = (world.codec(first).sign(Message(PRE_PREPARE, duty, first, round_, value)),)
+    return Envelope(world.codec(source).sign(Message(kind, duty, source, round_, value)), proof)
 
 
 def test_four_nodes_decide_the_leaders_value_once() -> None:
@@ -58,7 +71,7 @@ def test_value_travels_once_to_each_node() -> None:
             assert all(node.decided for node in world.nodes.values())
         assert sum(size > len(VALUE) for size in sizes) == 3
         assert len(sizes) == 12 + 12, "the leader's PREPARE goes with its proposal"
-        assert sum(sizes) < 3 * len(VALUE) + 27 * 200
+        assert sum(sizes) < 3 * len(VALUE) + 27 * 230
 
     run(scenario)
 
@@ -207,7 +220,8 @@ def test_garbage_relays_and_wrong_signatures_are_faults_of_the_sender() -> None:
         async with cluster(started=(0,)) as world:
             good = say(world, 1, PREPARE, 1, A)
             world.speak(3, 0, [good])
-            forged = Envelope(world.codec(2).sign(Message(PREPARE, DUTY, 3, 1, A)))
+            by_another = world.codec(2).sign(Message(PREPARE, DUTY, 3, 1, A))
+            forged = Envelope(by_another, say(world, 3, PREPARE, 1, A).justification)
             world.speak(3, 0, [forged])
             world.network.carry(3, 0, Topic.CONSENSUS, b"garbage")
             world.speak(3, 0, [say(world, 3, PREPARE, 1, NO_VALUE)])

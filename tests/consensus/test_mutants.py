@@ -49,13 +49,13 @@ MUTANTS = (
     Mutant(
         "second proposal is taken",
         "qbft",
-        "        if self.accepted is not None:\n            conflicts",
-        "        if self.accepted == message.value_hash:\n            conflicts",
+        "        if self.accepted is not None:\n            return effects",
+        "        if self.accepted == message.value_hash:\n            return effects",
     ),
     Mutant(
         "past proposals are taken",
         "qbft",
-        "        if message.round < self.round:\n            return []\n",
+        "        if message.round < self.round:\n            return effects\n",
         "",
     ),
     Mutant(
@@ -100,8 +100,36 @@ MUTANTS = (
     Mutant(
         "keeps accepting in the next round",
         "qbft",
-        "        self.round = round_\n        self.accepted = None\n",
+        "        self.round = round_\n        self.accepted = self._proposal = None\n",
         "        self.round = round_\n",
+    ),
+    Mutant("votes need no proposal", "justify", "or len(parts) != 1", "or not parts"),
+    Mutant(
+        "anybody's proposal will do",
+        "justify",
+        "and proposal.source == leader(message.duty, message.round, node_count)",
+        "and proposal.source >= 0",
+    ),
+    Mutant(
+        "any proposal will do",
+        "justify",
+        "(proposal.round, proposal.value_hash) == (message.round, message.value_hash)",
+        "proposal.round == message.round",
+    ),
+    Mutant(
+        "two tales of a leader go unseen", "qbft", "if known == proposal.value_hash:", "if known:"
+    ),
+    Mutant(
+        "dissent goes unseen",
+        "qbft",
+        'Blame(source, "commit_of_another_value") for source in dissenters',
+        "Blame(source, str(round_)) for source in ()",
+    ),
+    Mutant(
+        "early dissent goes unseen",
+        "qbft",
+        "        return [*self._blame_dissent(found[0], found[1]), *said]",
+        "        return said",
     ),
     Mutant(
         "restart forgets its votes",

@@ -31,7 +31,9 @@ def justified(envelope: Envelope, node_count: int) -> bool:
     match message.type:
         case MessageType.PRE_PREPARE:
             return _pre_prepare_justified(message, envelope.justification, node_count)
-        case MessageType.PREPARE | MessageType.COMMIT:
+        case MessageType.PREPARE:
+            return _names_its_proposal(message, envelope.justification, node_count)
+        case MessageType.COMMIT:
             return message.value_hash != NO_VALUE and not envelope.justification
         case MessageType.ROUND_CHANGE:
             return _round_change_justified(message, envelope.justification, node_count)
@@ -43,6 +45,18 @@ def justified(envelope: Envelope, node_count: int) -> bool:
                 message.value_hash,
                 node_count,
             )
+
+
+def _names_its_proposal(message: Message, parts: Justification, node_count: int) -> bool:
+    """Whether it carries the leader's word for this very value: no vote without a proposal."""
+    if message.value_hash == NO_VALUE or len(parts) != 1:
+        return False
+    proposal = parts[0].message
+    return (
+        proposal.type is MessageType.PRE_PREPARE
+        and proposal.source == leader(message.duty, message.round, node_count)
+        and (proposal.round, proposal.value_hash) == (message.round, message.value_hash)
+    )
 
 
 def _pre_prepare_justified(message: Message, parts: Justification, node_count: int) -> bool:

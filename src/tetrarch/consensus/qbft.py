@@ -15,6 +15,11 @@ Two rules guard what an honest node says. It sends one message per type and roun
 that proposes twice obtains one PREPARE; and it says the same after a restart, because the
 driver writes every message to a ``VoteLog`` before it leaves and gives them back in ``Resumed``.
 
+Who lies is named with proof. A PREPARE carries the leader's signed proposal (without what
+entitles it), so nobody can vote for what nobody proposed, and a leader that tells two nodes two
+things is known as soon as these two hear each other. After a quorum of PREPAREs no honest node
+sends a COMMIT for another value in that round.
+
 Bytes of values live in the driver. A value that may bind the cluster later is never lost: who
 sends PREPARE has the bytes, writes them to the log with it, and keeps them.
 
@@ -55,6 +60,7 @@ from tetrarch.consensus.messages import (
     Justification,
     Message,
     MessageType,
+    SignedMessage,
     ValueHash,
     faulty_max,
     leader,
@@ -77,6 +83,8 @@ class Qbft:
         self.round = 0  # 0: not started
         self.decided: Decide | None = None
         self.accepted: ValueHash | None = None  # this round's justified proposal
+        self._proposal: SignedMessage | None = None  # the same, as the leader signed it
+        self._proposed: dict[int, ValueHash] = {}  # by round: what its leader is known to have said
         self._node_count = node_count
         self._own = own_index
         self._quorum = quorum(node_count)
@@ -121,6 +129,7 @@ class Qbft:
                 needed = leads and message.round >= self.round and not heard
             case MessageType.PREPARE:
                 prepared = (MessageType.COMMIT, message.round) in self._sent
+                prepared = prepared and message.value_hash == self.accepted
                 current = message.round >= self.round
                 needed = current and not prepared and self._votes.learns(message)
             case MessageType.COMMIT:
@@ -181,7 +190,10 @@ class Qbft:
             match message.type:
                 case MessageType.ROUND_CHANGE:
                     self._keep_change(envelope)
+                case MessageType.PRE_PREPARE:
+                    self._proposed[message.round] = message.value_hash
                 case MessageType.PREPARE:
+                    self._proposed[message.round] = message.value_hash
                     self._votes.keep(envelope.signed)
                     self._consent(message.value_hash)
                 case MessageType.COMMIT:
@@ -215,28 +227,51 @@ class Qbft:
             return [Blame(message.source, f"unjustified_{message.type.name.lower()}")]
         match message.type:
             case MessageType.PRE_PREPARE:
-                return [*self._accept(message), *self._advance()]
+                return [*self._accept(envelope.signed), *self._advance()]
             case MessageType.DECIDED:
                 return self._decide(message.round, message.value_hash, envelope.justification)
             case MessageType.PREPARE | MessageType.COMMIT:
-                if self._votes.contradicts(message):
-                    return [Blame(message.source, f"two_{message.type.name.lower()}s")]
-                self._votes.keep(envelope.signed)
+                return [*self._take_vote(envelope), *self._advance()]
             case MessageType.ROUND_CHANGE:
                 self._keep_change(envelope)
         return self._advance()
 
-    def _accept(self, message: Message) -> list[Effect]:
-        """Take a justified proposal, the first of its round, and follow it to its round."""
-        if message.round < self.round:
+    def _take_vote(self, envelope: Envelope) -> list[Effect]:
+        message = envelope.message
+        blames: list[Effect] = []
+        if message.type is MessageType.PREPARE:
+            blames += self._hear_of(envelope.justification[0].message)
+        if self._votes.contradicts(message):
+            return [*blames, Blame(message.source, f"two_{message.type.name.lower()}s")]
+        self._votes.keep(envelope.signed)
+        prepared_round, prepared_hash, _ = self._prepared
+        if message.type is MessageType.COMMIT and message.round == prepared_round:
+            blames += self._blame_dissent(prepared_round, prepared_hash)
+        return blames
+
+    def _hear_of(self, proposal: Message) -> list[Effect]:
+        """A leader has said this, to us or to others. An honest one says one thing in a round."""
+        known = self._proposed.setdefault(proposal.round, proposal.value_hash)
+        if known == proposal.value_hash:
             return []
-        effects: list[Effect] = []
+        return [Blame(proposal.source, "two_proposals")]
+
+    def _blame_dissent(self, round_: int, value_hash: ValueHash) -> list[Effect]:
+        """A quorum has prepared ``value_hash``: two quorums share an honest node."""
+        dissenters = self._votes.dissenters(MessageType.COMMIT, round_, value_hash)
+        return [Blame(source, "commit_of_another_value") for source in dissenters]
+
+    def _accept(self, signed: SignedMessage) -> list[Effect]:
+        """Take a justified proposal, the first of its round, and follow it to its round."""
+        message = signed.message
+        effects = self._hear_of(message)
+        if message.round < self.round:
+            return effects
         if message.round > self.round:
             effects += self._enter(message.round)
         if self.accepted is not None:
-            conflicts = self.accepted != message.value_hash
-            return [Blame(message.source, "two_proposals")] if conflicts else []
-        self.accepted = message.value_hash
+            return effects
+        self.accepted, self._proposal = message.value_hash, signed
         effects.append(ExtendTimer(self.round))
         if message.value_hash not in self._refused:
             # Each round anew: the bytes may be gone, and the world may have moved on.
@@ -249,7 +284,8 @@ class Qbft:
         if verdict is not Verdict.OK or value_hash != self.accepted or self.decided is not None:
             return []
         self._consent(value_hash)
-        return self._say(MessageType.PREPARE, value_hash)
+        proposal = () if self._proposal is None else (self._proposal,)
+        return self._say(MessageType.PREPARE, value_hash, justification=proposal)
 
     def _consent(self, value_hash: ValueHash) -> None:
         self._consented.pop(value_hash, None)
@@ -280,7 +316,8 @@ class Qbft:
         if found is None:
             return []
         self._prepared = found
-        return self._say(MessageType.COMMIT, found[1], evidence=found[2])
+        said = self._say(MessageType.COMMIT, found[1], evidence=found[2])
+        return [*self._blame_dissent(found[0], found[1]), *said]
 
     def _follow(self) -> list[Effect]:
         """Go to the lowest of the higher rounds once f + 1 others are in higher rounds."""
@@ -344,7 +381,7 @@ class Qbft:
     def _enter(self, round_: int) -> list[Effect]:
         invariant(round_ > self.round, "rounds only grow")
         self.round = round_
-        self.accepted = None
+        self.accepted = self._proposal = None
         self._votes.forget_prepares(before=round_)
         return [StartTimer(round_)]
 

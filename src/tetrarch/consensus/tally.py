@@ -68,6 +68,15 @@ class Tally:
                 return vote_round, value_hash, self._proof(kind, vote_round, value_hash)
         return None
 
+    def dissenters(self, kind: MessageType, round_: int, value_hash: ValueHash) -> tuple[int, ...]:
+        """Who has voted in that type and round for another value than this."""
+        return tuple(
+            source
+            for source, votes in enumerate(self._votes)
+            if (vote := votes.get((kind, round_))) is not None
+            and vote.message.value_hash != value_hash
+        )
+
     def forget_prepares(self, *, before: int) -> None:
         """Drop PREPAREs of rounds below ``before``: they can prove nothing new."""
         for votes in self._votes:

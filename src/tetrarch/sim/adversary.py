@@ -152,7 +152,17 @@ class Liar:
         justification: Justification = (),
     ) -> Envelope:
         message = Message(kind, duty, self._bus.own_index, round_, value_hash)
+        if kind is MessageType.PREPARE and not justification:
+            justification = self._word(message)
         return Envelope(self._codec.sign(message), justification)
+
+    def _word(self, vote: Message) -> Justification:
+        """The leader's word for ``vote``, if it can be had: an own one, or one that was heard."""
+        first = leader(vote.duty, vote.round, self._node_count)
+        said = replace(vote, type=MessageType.PRE_PREPARE, source=first)
+        if first == self._bus.own_index:
+            return (self._codec.sign(said),)
+        return tuple(each.signed for each in self._votes if each.message == said)[:1]
 
     def _value(self, duty: Duty, text: str) -> bytes:
         prefix = self._rng.choice([BAD_PREFIX, b"odd"])

@@ -78,7 +78,7 @@ class ValidatorApiServer:
         app = web.Application(client_max_size=0)  # bodies are read by ``_read_body``
         for route in ROUTES:
             app.router.add_route(route.method, route.path, self._endpoint(route))
-        app.router.add_route("*", "/{path:.*}", self._endpoint(None))
+        app.router.add_route("*", r"/{path:[\s\S]*}", self._endpoint(None))
         runner = web.AppRunner(
             app,
             access_log=None,
