@@ -34,6 +34,14 @@ def test_unknown_endpoints_are_handed_on_unchanged() -> None:
     run_world(scenario)
 
 
+def test_a_newline_in_a_path_is_handed_on_like_any_other_byte() -> None:
+    async def scenario(world: World) -> None:
+        world.node.answers["GET /any/thi\nng"] = Reply(body=b"{}", status=200)
+        assert (await world.get("/any/thi%0Ang")).status == 200
+
+    run_world(scenario)
+
+
 def test_own_version_and_no_ops() -> None:
     async def scenario(world: World) -> None:
         got = await world.get("/eth/v1/node/version")

@@ -76,7 +76,7 @@ class FakeBeaconNode:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["FakeBeaconNode"]:
         app = web.Application(client_max_size=1 << 30)
-        app.router.add_route("*", "/{path:.*}", self._serve)
+        app.router.add_route("*", r"/{path:[\s\S]*}", self._serve)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, max_line_size=1 << 16)
         await runner.setup()
         try:
