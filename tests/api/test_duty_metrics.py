@@ -3,7 +3,12 @@
 import msgspec
 import pytest
 
-from tetrarch.api.duty_metrics import count_duty, count_duty_by_reference, count_lasting
+from tetrarch.api.duty_metrics import (
+    count_duty,
+    count_duty_by_reference,
+    count_lasting,
+    count_peer_fault,
+)
 from tetrarch.duties.report import (
     Cohort,
     DutyReport,
@@ -120,3 +125,25 @@ def test_registrations_are_counted_by_the_references_names_and_exits_are_not() -
     assert value("core_scheduler_submit_registration_errors_total") == 2
     exits = {"type": "exit", "outcome": "submitted"}
     assert value("tetrarch_lasting_duties_total", exits) == 5
+
+
+def test_inclusion_is_counted_in_validators_with_its_distance() -> None:
+    metrics = Metrics()
+    inclusion = InclusionReport(
+        slot=9, type="attester", verdict=Verdict.NOT_INCLUDED, due=5, included=3, distance=2
+    )
+    ended = msgspec.structs.replace(report(Outcome.FAILED, shares=(1,)), inclusion=inclusion)
+    count_duty(metrics, ended)
+    value, name = metrics.registry.get_sample_value, "tetrarch_duty_inclusion"
+    assert value(f"{name}_total", {"type": "attester", "verdict": "included"}) == 3
+    assert value(f"{name}_total", {"type": "attester", "verdict": "not_included"}) == 2
+    assert value(f"{name}_distance_slots_sum", {"type": "attester"}) == 2
+    labels = {"type": "attester", "peer": "node0", "standing": "on_time"}
+    assert value("tetrarch_duty_participation_total", labels) == 1
+
+
+def test_faults_are_counted_by_the_peers_name() -> None:
+    metrics = Metrics()
+    count_peer_fault(metrics, 2, "equivocation")
+    labels = {"peer": "node2", "kind": "equivocation"}
+    assert metrics.registry.get_sample_value("tetrarch_peer_faults_total", labels) == 1
