@@ -30,6 +30,7 @@ from tetrarch.duties.types import (
     AttestationPayload,
     Duty,
     DutyType,
+    ExitPayload,
     PartialSet,
     Payload,
     ProposalPayload,
@@ -41,6 +42,7 @@ from tetrarch.duties.types import (
     SignedDataSet,
 )
 from tetrarch.errors import PeerFault
+from tetrarch.ethereum.spec.messages import VoluntaryExit
 from tetrarch.ethereum.spec.values import Fork
 from tetrarch.network.ports import Topic
 
@@ -273,6 +275,33 @@ def test_incomplete_duties_of_earlier_slots_are_sent_again_until_complete() -> N
         await world.partials.mark_aggregated(SignedDataSet(duty=DUTY, items=items))
         await world.exchange.resend(11)
         assert world.sent() == []
+
+    run(scenario)
+
+
+def test_exits_are_sent_again_once_an_epoch_and_answered_at_once() -> None:
+    """They may wait for other operators for days; whoever asks may have missed ours."""
+    payload = ExitPayload(message=VoluntaryExit(epoch=0, validator_index=100))
+    duty = Duty(0, DutyType.EXIT)
+
+    def exits(share: int) -> PartialSet:
+        (some, _) = VALIDATORS.partials(share).partials
+        return PartialSet(duty=duty, partials=(replace(some, payload=payload),))
+
+    async def scenario(world: World) -> None:
+        await world.partials.store_internal(exits(1))
+        for slot in range(9, 16):
+            await world.exchange.resend(slot)
+        assert world.sent() == []
+        await world.exchange.resend(16)
+        assert world.sent() == [(None, exits(1), False)]
+        for _ in range(2 * ANSWERS_MAX):
+            await world.hear(1, exits(2))
+        assert world.sent() == [(1, exits(1), True)] * (ANSWERS_MAX + 1)
+        await world.exchange.resend(24)
+        world.sent()
+        await world.hear(1, exits(2))
+        assert world.sent() == [(1, exits(1), True)], "an epoch later it may ask again"
 
     run(scenario)
 

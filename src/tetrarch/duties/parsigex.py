@@ -67,6 +67,10 @@ class ParSigEx:
         Exits and registrations may wait for other operators for days: once an epoch will do.
         """
         epoch_begins = slot % self._chain.slots_per_epoch == 0
+        if epoch_begins:  # their peers' questions come as seldom: the bound is an epoch's
+            ended = [key for key in self._heard if key[1].type in LASTING_TYPES]
+            for key in ended:
+                del self._heard[key]
         for duty in self._own.open_duties(aggregated=False):
             if duty.type in LASTING_TYPES and not epoch_begins:
                 continue
@@ -120,7 +124,9 @@ class ParSigEx:
         self._heard[peer, duty] = count + 1
         while len(self._heard) > HEARD_MAX:
             del self._heard[next(iter(self._heard))]
-        mine = self._mine(duty) if 1 <= count <= ANSWERS_MAX else None
+        # What is sent once an epoch only is answered at once: a first try may have been lost.
+        first = 0 if duty.type in LASTING_TYPES else 1
+        mine = self._mine(duty) if first <= count <= ANSWERS_MAX else None
         if mine is not None:
             self._bus.send(peer, Topic.PARTIAL_SIGNATURES, encode_partials(mine, answer=True))
 
