@@ -349,8 +349,7 @@ class _Launch:
 def _connect(node: Node, mesh: Mesh, beacon_node: SeveralBeaconNodes) -> None:
     """What the node's surroundings tell it, and it them."""
     mesh.on_connected(node.peer_connected)
-    beacon_node.heads.subscribe(node.components.scheduler.head_seen)
-    beacon_node.reorgs.subscribe(node.components.scheduler.reorganized)
+    node.follow(beacon_node)
     node.tracking.inclusion_settled(partial(note_inclusion, beacon_node))
 
 

@@ -66,6 +66,7 @@ from tetrarch.duties.witnesses import OwnState, Witnesses
 from tetrarch.entropy import Entropy
 from tetrarch.errors import Transient
 from tetrarch.ethereum.beacon_node.ports import BeaconNode
+from tetrarch.ethereum.beacon_nodes.ports import ChainNews
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.ethereum.spec.messages import SignedValidatorRegistration
 from tetrarch.network.peer_info import PeerInfo, PeerInfos
@@ -275,6 +276,13 @@ class Node:
     async def close(self) -> None:
         """Every worker has ended: keep what is known of open duties."""
         await self.tracking.close()
+
+    def follow(self, news: ChainNews) -> None:
+        """Hear of what the beacon nodes tell of the chain; before the start."""
+        scheduler = self.components.scheduler
+        news.heads.subscribe(scheduler.head_seen)
+        news.reorgs.subscribe(scheduler.reorganized)
+        news.doubts.subscribe(scheduler.doubted)
 
     def peer_connected(self, peer: int) -> None:
         """The bus says that ``peer`` is there (again): send it what it may have missed."""

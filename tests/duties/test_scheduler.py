@@ -425,6 +425,28 @@ def test_correction_that_fails_is_tried_again_in_the_next_slot() -> None:
     play(scenario, start_slot=8)
 
 
+def test_doubtful_epoch_is_asked_for_again_sync_committee_included() -> None:
+    """A lone liar was believed: once others answer, what it left out has its duties."""
+
+    async def scenario(world: World) -> None:
+        statuses, world.node.statuses = world.node.statuses, {}
+        world.node.attests(FIRST, 11)
+        index = world.node.indices[SECOND]
+        world.node.members = [SyncDuty(pubkey=SECOND, validator_index=index, positions=(3,))]
+        world.start()
+        await world.until(10.1)
+        assert world.scheduler.sync_members_of(1) == ()
+        world.node.statuses = statuses
+        await world.scheduler.doubted(1)
+        await world.until(12)
+        assert world.duties == [attester(11)]
+        assert Duty(11, DutyType.SYNC_MESSAGE) in [duty for duty, _ in world.others]
+        assert Duty(12, DutyType.PREPARE_SYNC_CONTRIBUTION) in [duty for duty, _ in world.others]
+        assert world.log.find("sync_committee_corrected")
+
+    play(scenario, start_slot=8)
+
+
 def test_node_that_wakes_late_jumps_to_the_slot_in_progress() -> None:
     async def scenario(world: World) -> None:
         world.start()

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from typing import Any
 
 import aiohttp
 from aiohttp import web
@@ -92,8 +93,30 @@ KINDS: dict[str, Answer] = {
 }
 
 
+def _lie(kind: str, data: dict[str, Any], slots_per_epoch: int = 8) -> dict[str, Any]:
+    """Attestation data that is well-formed and wrong."""
+    epoch, root = int(data["slot"]) // slots_per_epoch, "0x" + "ab" * 32
+    changes: dict[str, dict[str, Any]] = {
+        "wrong_head": {"beacon_block_root": root},
+        "future_slot": {"slot": str(int(data["slot"]) + 1)},
+        "another_fork": {
+            "beacon_block_root": root,
+            "source": {"epoch": str(max(epoch - 1, 0)), "root": root},
+            "target": {"epoch": str(epoch), "root": root},
+        },
+        "slashable_source": {"source": {"epoch": "0", "root": "0x" + "00" * 32}},
+    }
+    return {**data, **changes[kind]}
+
+
+LIES = ("wrong_head", "future_slot", "another_fork", "slashable_source")
+
+
 class RubbishNode:
-    """Answers by ``kind``; while that is None, hands requests to the beacon node ``behind``."""
+    """Answers by ``kind``; while that is None, hands requests to the beacon node ``behind``.
+
+    With one of ``LIES`` it does so, too, but for attestation data.
+    """
 
     def __init__(self, kind: str | None, behind: str | None) -> None:
         self.kind = kind
@@ -102,16 +125,22 @@ class RubbishNode:
         self._session: aiohttp.ClientSession | None = None
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        if self.kind is not None:
-            return await KINDS[self.kind](request)
+        kind = self.kind
+        if kind is not None and kind not in LIES:
+            return await KINDS[kind](request)
         assert self._session is not None
         headers = {k: v for k, v in request.headers.items() if k.lower() != "host"}
+        lies = kind in LIES and request.path.endswith("/attestation_data")
+        if lies:
+            headers["Accept"] = JSON
         async with self._session.request(
             request.method,
             f"{self._behind}{request.path_qs}",
             data=await request.read(),
             headers=headers,
         ) as got:
+            if lies and kind is not None and got.status == 200:
+                return web.json_response({"data": _lie(kind, (await got.json())["data"])})
             kept = ("Content-Type", "Eth-Consensus-Version", "Eth-Execution-Payload-Blinded")
             shown = {name: got.headers[name] for name in kept if name in got.headers}
             return web.Response(status=got.status, body=await got.read(), headers=shown)

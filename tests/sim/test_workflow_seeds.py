@@ -11,6 +11,7 @@ import os
 import pytest
 from tests.sim.replaying import replayed
 
+from tetrarch.sim.beacon_liars import Lie
 from tetrarch.sim.seeds import (
     WORKFLOW_SEEDS_FAST,
     WORKFLOW_SEEDS_INTEGRATION,
@@ -25,7 +26,8 @@ SOAK_SEEDS = 5_000
 # Seeds that once failed, with what they found.
 REGRESSIONS = {
     2: "a full disk stopped the node at its next vote",
-    6: "own partials left the node before they were durable",
+    6: "own partials left the node before they were durable; later, with lying beacon nodes, what"
+    " one of them said alone was kept for the epoch",
     24: "rounds of an agreement ran out while nodes still waited for a mute peer's statement",
     392: "a node that had waited for its disk sent a payload that no peer reads",
     58: "a group signature that was stored just before a crash was never submitted",
@@ -59,6 +61,9 @@ def test_seeds_cover_every_fault() -> None:
     """The swarm must not have gone to sleep."""
     profiles = [draw(seed) for seed in range(WORKFLOW_SEEDS_FAST)]
     assert {kind for p in profiles for _, kind in p.liars} == set(Kind)
+    assert {liar.lie for p in profiles for liar in p.beacon_liars if liar} == set(Lie)
+    assert any(p.beacon_liars[0] is None for p in profiles)
+    assert {p.attest_on_head for p in profiles} == {True, False}
     assert {p.node_count for p in profiles} == {3, 4, 5, 7}
     assert any(crash.at_write > 0 and crash.after_commit for p in profiles for crash in p.crashes)
     assert any(

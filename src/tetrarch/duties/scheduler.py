@@ -53,10 +53,10 @@ _PROPOSER_TYPES = frozenset({DutyType.PROPOSER, DutyType.RANDAO})
 
 
 class Scheduler:
-    """Inputs: ``head_seen``, ``reorganized``. Outputs: ``slots`` (every slot, at its start),
-    ``duties`` (each duty, at its offset), ``resolved`` (each epoch when its duties are known, or
-    are others now, but for one that is over), ``sync_resolved`` (each epoch once its sync
-    committee is known).
+    """Inputs: ``head_seen``, ``reorganized``, ``doubted``. Outputs: ``slots`` (every slot, at its
+    start), ``duties`` (each duty, at its offset), ``resolved`` (each epoch when its duties are
+    known, or are others now, but for one that is over), ``sync_resolved`` (each epoch when its
+    sync committee is known, or is another).
 
     The cluster's own INFO_SYNC starts with the last slot of each epoch, and has no definitions.
     With ``signs_by_itself`` randao reveals, selection proofs and sync messages start here, too.
@@ -126,6 +126,11 @@ class Scheduler:
         while len(self._tries) > CORRECTIONS_KEPT:
             del self._tries[next(iter(self._tries))]
         self._correct_soon(slot_now)
+
+    async def doubted(self, epoch: int) -> None:
+        """What the beacon nodes said of ``epoch`` was one node's word: ask again."""
+        self._stale[epoch] = "doubted"
+        self._correct_soon(self._chain.slot_at(self._clock.wall_s()))
 
     async def reorganized(self, reorg: Reorg) -> None:
         """Blocks were replaced: duties that they decided may be others now."""
@@ -218,12 +223,11 @@ class Scheduler:
             syncing = DefinitionSet(duty=Duty(slot, DutyType.INFO_SYNC), definitions=())
             self._spawner.spawn(self.duties.emit(syncing), name=f"start-{syncing.duty}")
         await self._resolve(epoch)
-        await self._correct(slot)
         self._start_all(slot, self._types_started)
         await self._resolve_sync(epoch)
         await self._resolve_sync(epoch + 1)
-        by_signer = STARTED_SYNC_BY_SIGNER_TYPES if self._signs_by_itself else ()
-        self._start_all(slot, by_signer + STARTED_SYNC_TYPES)
+        self._start_all(slot, self._sync_types_started)
+        await self._correct(slot)
         if self._chain.epoch_of(slot + 1) != epoch:
             await self._resolve(epoch + 1)
         if self._signs_by_itself:
@@ -286,28 +290,50 @@ class Scheduler:
         if not self._stale:
             return
         self._corrected_in = slot
-        for epoch, cause in sorted(self._stale.items()):
-            known = self._epochs.get(epoch)
-            if known is None:
-                self._stale.pop(epoch, None)
-                continue
-            async with self._resolving:
-                found = await self._ask(epoch, is_over=not known.has_proposals)
-                if found is None:
-                    continue  # again in the next slot
-                self._stale.pop(epoch, None)
-                self._epochs[epoch] = found
-            if found.definitions == known.definitions:
-                continue
-            self._log.warning("duties_corrected", epoch=epoch, cause=cause)
-            self._prepared_to = min(self._prepared_to, slot)
-            if known.has_proposals:
-                await self.resolved.emit(epoch)
-        self._start_all(slot, self._types_started)
+        stale, self._stale = self._stale, {}
+        for epoch, cause in sorted(stale.items()):
+            known, members = self._epochs.get(epoch), self._sync.get(epoch)
+            if known is not None:
+                await self._correct_duties(epoch, known, cause=cause)
+            if members is not None:
+                await self._correct_sync(epoch, members, cause=cause)
+        self._start_all(slot, self._types_started + self._sync_types_started)
+
+    async def _correct_duties(self, epoch: int, known: EpochDuties, *, cause: str) -> None:
+        async with self._resolving:
+            found = await self._ask(epoch, is_over=not known.has_proposals)
+            if found is None:
+                self._stale[epoch] = cause  # again in the next slot
+                return
+            self._epochs[epoch] = found
+        if found.definitions == known.definitions:
+            return
+        self._log.warning("duties_corrected", epoch=epoch, cause=cause)
+        self._prepared_to = min(self._prepared_to, self._corrected_in)
+        if known.has_proposals:
+            await self.resolved.emit(epoch)
+
+    async def _correct_sync(self, epoch: int, known: tuple[SyncDuty, ...], *, cause: str) -> None:
+        async with self._resolving:
+            found = await self._ask_sync(epoch)
+            if found is None:
+                self._stale[epoch] = cause
+                return
+            self._sync[epoch] = found
+        if set(found) == set(known):
+            return
+        self._log.warning("sync_committee_corrected", epoch=epoch, cause=cause)
+        self._prepared_to = min(self._prepared_to, self._corrected_in)
+        await self.sync_resolved.emit(epoch)
 
     @property
     def _types_started(self) -> tuple[DutyType, ...]:
         return STARTED_TYPES + (STARTED_BY_SIGNER_TYPES if self._signs_by_itself else ())
+
+    @property
+    def _sync_types_started(self) -> tuple[DutyType, ...]:
+        by_signer = STARTED_SYNC_BY_SIGNER_TYPES if self._signs_by_itself else ()
+        return by_signer + STARTED_SYNC_TYPES
 
     async def _resolve(self, epoch: int, *, is_over: bool = False) -> None:
         if epoch in self._epochs:
@@ -342,13 +368,19 @@ class Scheduler:
         async with self._resolving:
             if epoch in self._sync:
                 return
-            try:
-                self._sync[epoch] = await self._resolver.sync_members(epoch)
-            except TetrarchError as error:
-                self._log.warning(
-                    "sync_committee_not_resolved", epoch=epoch, reason=str(error), code=error.code
-                )
+            members = await self._ask_sync(epoch)
+            if members is None:
                 return
+            self._sync[epoch] = members
         for old in [known for known in self._sync if known <= epoch - EPOCHS_KEPT - 1]:
             del self._sync[old]
         await self.sync_resolved.emit(epoch)
+
+    async def _ask_sync(self, epoch: int) -> tuple[SyncDuty, ...] | None:
+        try:
+            return await self._resolver.sync_members(epoch)
+        except TetrarchError as error:
+            self._log.warning(
+                "sync_committee_not_resolved", epoch=epoch, reason=str(error), code=error.code
+            )
+        return None

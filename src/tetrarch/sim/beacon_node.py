@@ -99,6 +99,7 @@ class SimBeaconNode:
         self._label = label
         self._blocks = 0
         self._recipients: dict[int, bytes] = {}
+        self._parent_root: bytes | None = None  # of its blocks; None: the right one
         self._clock = clock
         self._rng = rng
 
@@ -131,6 +132,7 @@ class SimBeaconNode:
 
     async def syncing(self) -> SyncStatus:
         """See ``BeaconNode``."""
+        await self._answer()
         return SyncStatus(
             head_slot=self._chain.spec.slot_at(self._clock.wall_s()),
             sync_distance=0,
@@ -179,7 +181,8 @@ class SimBeaconNode:
                     validator_committee_index=duty.validator_committee_index,
                 )
             )
-        return AttesterDuties(epoch=epoch, dependent_root=bytes(32), duties=tuple(duties))
+        root = self._chain.dependent_root(epoch, branch=self._branch)
+        return AttesterDuties(epoch=epoch, dependent_root=root, duties=tuple(duties))
 
     async def proposer_duties(self, epoch: int) -> ProposerDuties:
         """See ``BeaconNode``."""
@@ -201,8 +204,7 @@ class SimBeaconNode:
         """See ``BeaconNode``."""
         invariant(committee_index == 0, "Electra's index is 0")
         await self._answer(error_rate=self.faults.view_error_rate)
-        branch = "fork" if self.faults.forked else MAIN
-        return self._chain.attestation_data(slot, lag=self.faults.head_lag, branch=branch)
+        return self._chain.attestation_data(slot, lag=self.faults.head_lag, branch=self._branch)
 
     async def sync_duties(self, epoch: int, indices: tuple[int, ...]) -> SyncDuties:
         """See ``BeaconNode``."""
@@ -243,7 +245,9 @@ class SimBeaconNode:
         self._blocks += 1  # no two are equal: the mempool changes
         text = f"{self._label} number {self._blocks}"
         pays = self._recipients.get(FIRST_INDEX + position, bytes(20))
-        return self._chain.block(request, position=position, text=text, pays=pays)
+        return self._chain.block(
+            request, position=position, text=text, pays=pays, parent_root=self._parent_root
+        )
 
     async def submit_attestations(
         self, fork: Fork, submissions: tuple[AttestationSubmission, ...]
@@ -345,12 +349,11 @@ class SimBeaconNode:
     async def head(self) -> BlockSummary:
         """See ``BeaconNode``."""
         await self._answer(error_rate=self.faults.view_error_rate)
-        branch = "fork" if self.faults.forked else MAIN
         slot = max(self._chain.spec.slot_at(self._clock.wall_s()) - self.faults.head_lag, 0)
         return BlockSummary(
             slot=slot,
-            root=self._chain.root(slot, branch=branch),
-            parent_root=self._chain.root(max(slot - 1, 0), branch=branch),
+            root=self._chain.root(slot, branch=self._branch),
+            parent_root=self._chain.root(max(slot - 1, 0), branch=self._branch),
             proposer_index=0,
         )
 
@@ -373,11 +376,31 @@ class SimBeaconNode:
 
     async def finality_checkpoints(self, state_id: str = "head") -> FinalityCheckpoints:
         """See ``BeaconNode``."""
-        raise BeaconNodeUnreachable("ask finality", node=self._node, state_id=state_id)
+        invariant(state_id == "head", "the workflow asks for the head")
+        await self._answer()
+        slot = self._chain.spec.slot_at(self._clock.wall_s())
+        data = self._chain.attestation_data(slot, lag=self.faults.head_lag, branch=self._branch)
+        return FinalityCheckpoints(
+            previous_justified=data.source, current_justified=data.source, finalized=data.source
+        )
 
-    def events(self, topics: tuple[str, ...]) -> AsyncGenerator[BeaconEvent, None]:
-        """See ``BeaconNode``."""
-        raise BeaconNodeUnreachable("open events", node=self._node, topics=topics)
+    async def events(self, topics: tuple[str, ...]) -> AsyncGenerator[BeaconEvent, None]:
+        """See ``BeaconNode``. Heads alone: the chain itself has no reorgs."""
+        invariant("head" in topics, "the workflow listens to heads")
+        slot = self._chain.spec.slot_at(self._clock.wall_s())
+        while True:
+            slot += 1
+            seen_s = self._chain.spec.slot_start_s(slot) + self._chain.arrival_s(slot)
+            await asyncio.sleep(max(seen_s - self._clock.wall_s(), 0.0))
+            await self._answer()
+            seen = slot - self.faults.head_lag
+            if self._chain.has_block(seen):
+                data = self._chain.head_data(seen, branch=self._branch)
+                yield BeaconEvent(topic="head", data=data)
+
+    @property
+    def _branch(self) -> str:
+        return "fork" if self.faults.forked else MAIN
 
     def proxy(self, request: ProxyRequest) -> AbstractAsyncContextManager[ProxyResponse]:
         """See ``BeaconNode``."""

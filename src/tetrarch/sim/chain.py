@@ -169,8 +169,32 @@ class SimChain:
             target=Checkpoint(epoch=epoch, root=self.root(first, branch=branch)),
         )
 
+    def dependent_root(self, epoch: int, *, branch: str = MAIN) -> bytes:
+        """The block that decided who attests in ``epoch``."""
+        return self.root(max((epoch - 1) * SLOTS_PER_EPOCH - 1, 0), branch=branch)
+
+    def arrival_s(self, slot: int) -> float:
+        """How long after the start of ``slot`` its block is known."""
+        return Random(f"{self.seed}/arrival/{slot}").uniform(0.2, 3.5)
+
+    def head_data(self, slot: int, *, branch: str) -> dict[str, str]:
+        """What a beacon node tells of a new head."""
+        epoch = slot // SLOTS_PER_EPOCH
+        roots = {
+            "block": self.root(slot, branch=branch),
+            "previous_duty_dependent_root": self.dependent_root(epoch, branch=branch),
+            "current_duty_dependent_root": self.dependent_root(epoch + 1, branch=branch),
+        }
+        return {"slot": str(slot), **{name: "0x" + root.hex() for name, root in roots.items()}}
+
     def block(
-        self, request: BlockRequest, *, position: int, text: str, pays: bytes = bytes(20)
+        self,
+        request: BlockRequest,
+        *,
+        position: int,
+        text: str,
+        pays: bytes = bytes(20),
+        parent_root: bytes | None = None,
     ) -> Proposal:
         """A block as a node would make it; ``text`` makes every node's differ."""
         types = spec_types(Fork.ELECTRA, "minimal")
@@ -183,7 +207,7 @@ class SimChain:
         block = contents.block.replace(
             slot=request.slot,
             proposer_index=FIRST_INDEX + position,
-            parent_root=self.root(request.slot - 1),
+            parent_root=self.root(request.slot - 1) if parent_root is None else parent_root,
             body=body,
         )
         ssz = contents.replace(block=block).encode()

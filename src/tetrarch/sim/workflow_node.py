@@ -27,12 +27,12 @@ from tetrarch.errors import Transient
 from tetrarch.network.ports import MessageBus
 from tetrarch.network.versions import Versions
 from tetrarch.node import SCHEMAS, Node, NodePorts, NodeShape
-from tetrarch.sim.beacon_node import SimBeaconNode
 from tetrarch.sim.chain import SimChain
 from tetrarch.sim.checkers import require
 from tetrarch.sim.feature_checkers import FeatureCheckers
 from tetrarch.sim.loop import SimClock
 from tetrarch.sim.model_crypto import DealtKeys, SimCompute
+from tetrarch.sim.node_beacons import NodeBeacons
 from tetrarch.sim.qbft_world import CLUSTER_ID, Blames
 from tetrarch.sim.trace import Trace
 from tetrarch.sim.workflow_checkers import WorkflowCheckers
@@ -76,14 +76,15 @@ class SimNode:
         self._setting = setting
         self._honest = setting.checkers.is_honest(index)
         self._clock = SimClock(asyncio.get_running_loop(), offset_s=profile.offsets_s[index])
-        self.beacon_node = SimBeaconNode(
+        self.beacons = NodeBeacons(
             setting.chain,
             node=index,
             label=label,
             clock=self._clock,
-            rng=Random(f"{setting.seed}/beacon/{label}"),
+            seed=setting.seed,
+            liar=profile.beacon_liars[index],
         )
-        self.beacon_node.faults = profile.beacon[index]
+        self.beacons.faults = profile.beacon[index]
         self.operator = SimOperator(
             tuple(ask for ask in profile.asks if ask.node == index), setting.chain.pubkeys
         )
@@ -187,9 +188,11 @@ class SimNode:
             fee_recipients=dict.fromkeys(setting.chain.pubkeys, OLD_RECIPIENT) if asked else {},
             builder_api=self._wants_builders,
             versions=self._versions(),
+            attest_on_head=setting.profile.attest_on_head,
         )
+        beacon_nodes = self.beacons.composed(tasks, _TraceLog(self))
         ports = NodePorts(
-            beacon_node=self.beacon_node,
+            beacon_node=beacon_nodes,
             bus=bus,
             storage=_Watched(self),
             identity=setting.identity(index),
@@ -210,6 +213,8 @@ class SimNode:
             signing=_Signing(self, enclave),
             own_history=EnclaveSigning(enclave),
         )
+        node.follow(beacon_nodes)
+        tasks.spawn(beacon_nodes.watch(), name="beacon-nodes")
         if self._honest:
             node.components.dutydb.stored.subscribe(self._note_stored)
             node.components.agreement.decision.subscribe(self._note_decided)

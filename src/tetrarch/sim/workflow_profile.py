@@ -6,6 +6,7 @@ from random import Random
 
 from tetrarch.consensus.messages import faulty_max, quorum
 from tetrarch.network.versions import CURRENT
+from tetrarch.sim.beacon_liars import Lie
 from tetrarch.sim.beacon_node import BeaconFaults
 from tetrarch.sim.chain import FIRST_EPOCH, GENESIS_S, SLOT_MS, SLOTS_PER_EPOCH
 from tetrarch.sim.network import Faults
@@ -34,6 +35,7 @@ OLD = replace(CURRENT, features=())  # the program of before it took any feature
 NEVER_S = float("inf")
 ASKING_SHARE = 0.3  # of the seeds: operators ask for an exit and a registration
 RESTORED_SHARE = 0.5  # of the seeds with crashes: one node's disks come from a backup
+BEACON_NODES = 3  # of a node, where one of them lies
 _KINDS = (Kind.LIAR, Kind.LIAR, Kind.TAMPER, Kind.TAMPER, Kind.TWINS, Kind.SILENT)
 
 
@@ -81,6 +83,14 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BeaconLiar:
+    """One of a node's ``BEACON_NODES`` beacon nodes lies, to the end; ``place`` among them."""
+
+    lie: Lie
+    place: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """All that a seed draws before a run. Times are seconds of the run."""
 
@@ -98,6 +108,8 @@ class Profile:
     upgrade_s: tuple[float, ...] = ()  # by node: a program that starts from then on is the new one
     builders: tuple[bool, ...] = ()  # by node: whether it wants builders
     asks: tuple[Ask, ...]
+    beacon_liars: tuple[BeaconLiar | None, ...]  # by node; None: it has one beacon node only
+    attest_on_head: bool
 
     @property
     def threshold(self) -> int:
@@ -150,6 +162,8 @@ def draw(seed: int) -> Profile:
         partitions=_partitions(rng, node_count, heal_s),
         full_disks=_full_disks(rng, honest, heal_s),
         asks=_asks(seed, node_count, honest, validator_count, heal_s),
+        beacon_liars=_beacon_liars(Random(f"{seed}/beacon-liars"), node_count),
+        attest_on_head=Random(f"{seed}/attest-on-head").random() < 0.5,
     )
     return _with_versions(profile, Random(f"{seed}/versions"))
 
@@ -224,6 +238,17 @@ def _beacon_faults(
             forked=node in forked,
         )
         for node in range(node_count)
+    )
+
+
+def _beacon_liars(rng: Random, node_count: int) -> tuple[BeaconLiar | None, ...]:
+    """In most seeds every node has three beacon nodes, of which one lies."""
+    if rng.random() < 0.3:
+        return (None,) * node_count
+    lies = list(Lie)
+    return tuple(
+        BeaconLiar(lie=rng.choice(lies), place=rng.randrange(BEACON_NODES))
+        for _ in range(node_count)
     )
 
 

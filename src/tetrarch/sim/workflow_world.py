@@ -138,11 +138,11 @@ class WorkflowWorld:
         self._setting.trace.note("healed")
         self.network.heal()
         for node in self._nodes.values():
-            node.beacon_node.faults = BeaconFaults()
+            node.beacons.heal(BeaconFaults())
             node.fill_disk(full=False)
         for node in self._others:  # they need not heal
-            faults = node.beacon_node.faults
-            node.beacon_node.faults = BeaconFaults(forked=faults.forked, selective=faults.selective)
+            faults = node.beacons.faults
+            node.beacons.heal(BeaconFaults(forked=faults.forked, selective=faults.selective))
 
     def _check_memory(self) -> None:
         liars = len(self.profile.liars)
@@ -278,8 +278,8 @@ class WorkflowWorld:
         program = SimNode(self._setting, index, label=label)
         rng = Random(f"{self._seed}/program/{label}")
         forked = rng.random() < 0.5
-        program.beacon_node.faults = replace(
-            program.beacon_node.faults, forked=forked and not selective, selective=selective
+        program.beacons.faults = replace(
+            program.beacons.faults, forked=forked and not selective, selective=selective
         )
         self._others.append(program)
         return program

@@ -52,6 +52,32 @@ def test_quick_liar_does_not_win_because_the_others_are_slow() -> None:
     run(scenario)
 
 
+def test_one_nodes_word_is_doubted_once_others_can_be_asked() -> None:
+    async def scenario(world: World) -> None:
+        doubts: list[int] = []
+
+        async def note(epoch: int) -> None:
+            doubts.append(epoch)
+
+        world.several.doubts.subscribe(note)
+        world["a"].answers["attester_duties"] = attester_duties()
+        world["b"].down = world["c"].down = True
+        world.watch()
+        await asyncio.sleep(20)
+        answer = await world.several.attester_duties(EPOCH, (0,))
+        assert answer.duties == ()
+        await asyncio.sleep(20)
+        assert doubts == [], "there is nobody else to ask"
+        world["b"].down = world["c"].down = False
+        await asyncio.sleep(90)
+        assert doubts == [EPOCH]
+        assert len((await world.several.attester_duties(EPOCH, (0,))).duties) == 1
+        await asyncio.sleep(20)
+        assert doubts == [EPOCH], "two agreed"
+
+    run(scenario)
+
+
 def test_lying_validators_answer_is_outvoted() -> None:
     record = ValidatorRecord(
         index=1, pubkey=b"k" * 48, status=ValidatorStatus.ACTIVE_ONGOING, balance_gwei=7

@@ -38,7 +38,62 @@ def test_submission_reaches_all_and_returns_with_the_first() -> None:
         await world.several.submit_attestations(Fork.ELECTRA, ())
         assert world.now_s - started_s < 0.1
         await asyncio.sleep(5)
-        assert [world[name].finished.count("submit_attestations") for name in "abc"] == [1, 1, 1]
+        assert [world[name].finished.count("submit_attestations") for name in "ac"] == [1, 1]
+
+    run(scenario)
+
+
+def test_node_that_failed_gets_what_another_took_once_it_is_back() -> None:
+    async def scenario(world: World) -> None:
+        world.watch()
+        world["b"].answers["submit_attestations"] = refusal(503)
+        world["c"].answers["submit_attestations"] = refusal(400)
+        await world.several.submit_attestations(Fork.ELECTRA, ())
+        await asyncio.sleep(6)
+        assert world["b"].asked.count("submit_attestations") == 3
+        world["b"].answers["submit_attestations"] = None
+        await asyncio.sleep(200)
+        counts = [world[name].asked.count("submit_attestations") for name in "abc"]
+        assert counts == [1, 4, 1], "nobody gets it again who took or refused it"
+
+    run(scenario)
+
+
+def test_submission_that_nobody_took_is_left_to_its_caller() -> None:
+    async def scenario(world: World) -> None:
+        for name in "abc":
+            world[name].answers["submit_attestations"] = refusal(503)
+        with pytest.raises(BeaconNodeRefused):
+            await world.several.submit_attestations(Fork.ELECTRA, ())
+        await asyncio.sleep(200)
+        assert [world[name].asked.count("submit_attestations") for name in "abc"] == [1, 1, 1]
+
+    run(scenario)
+
+
+def partly(*indices: int) -> BeaconNodeRefused:
+    return BeaconNodeRefused("ask", status=400, message="some", failed_indices=indices)
+
+
+@pytest.mark.parametrize(
+    ("answers", "left"),
+    [
+        ((partly(1, 3), partly(3, 5), unreachable()), (3,)),
+        ((partly(1), partly(5), refusal()), ()),
+        ((partly(1, 3), None, partly(1)), ()),
+        ((partly(1, 3), unreachable(), unreachable()), (1, 3)),
+    ],
+)
+def test_items_that_any_node_took_are_taken(answers: tuple[object, ...], left: object) -> None:
+    async def scenario(world: World) -> None:
+        for name, answer in zip("abc", answers, strict=True):
+            world[name].answers["submit_attestations"] = answer
+        if not left:
+            await world.several.submit_attestations(Fork.ELECTRA, ())
+            return
+        with pytest.raises(BeaconNodeRefused) as raised:
+            await world.several.submit_attestations(Fork.ELECTRA, ())
+        assert raised.value.failed_indices == left
 
     run(scenario)
 

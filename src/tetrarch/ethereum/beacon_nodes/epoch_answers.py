@@ -17,6 +17,7 @@ from tetrarch.ethereum.beacon_nodes.epoch_cache import EpochCache, Kind
 from tetrarch.ethereum.beacon_nodes.event_keys import Head, Reorg
 from tetrarch.ethereum.beacon_nodes.member import Call
 from tetrarch.ethereum.beacon_nodes.pool import Pool
+from tetrarch.ethereum.beacon_nodes.voting import QUORUM_MIN
 
 T = TypeVar("T")
 
@@ -24,7 +25,8 @@ T = TypeVar("T")
 class EpochAnswers:
     """Asks and keeps. All methods raise what ``BeaconNode`` does.
 
-    An answer that more than half of the nodes asked did not agree on is given, but not kept.
+    An answer that more than half of the nodes asked did not agree on is given, but not kept, and
+    its epoch is doubtful.
     Roots on which duties depend are not compared: nodes may take them from two versions of the API.
     """
 
@@ -33,6 +35,7 @@ class EpochAnswers:
         self._identity = identity
         self._clock = clock
         self._cache = EpochCache()
+        self._doubtful: dict[int, None] = {}  # epochs of which one node alone said something
 
     async def validators(
         self, pubkeys: tuple[bytes, ...], *, state_id: str
@@ -109,4 +112,18 @@ class EpochAnswers:
         answer, checked = await ask_checked(self._pool, call, key)
         if checked.is_sure:
             self._cache.put(kind, epoch, arguments, answer, generation=generation)
+        else:
+            # Who is active now decides who has duties in the next epoch, too.
+            epochs = (epoch, epoch + 1) if kind is Kind.VALIDATORS else (epoch,)
+            self._doubtful.update(dict.fromkeys(epochs))
         return answer
+
+    def take_doubtful(self) -> tuple[int, ...]:
+        """The epochs whose answers should be asked for again; each once, until it is doubtful anew.
+
+        None while there is nobody to agree with.
+        """
+        if len(self._pool.electorate()) < QUORUM_MIN:
+            return ()
+        doubtful, self._doubtful = tuple(sorted(self._doubtful)), {}
+        return doubtful

@@ -3,12 +3,34 @@
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
+from tetrarch.ethereum.beacon_nodes.event_keys import Head, Reorg
+from tetrarch.output import Output
+
 
 class Spawner(Protocol):
     """Starts named background work that is awaited and reported by its owner."""
 
     def spawn(self, work: Coroutine[Any, Any, None], /, *, name: str) -> object:
         """Run ``work`` until it ends; an unexpected exception stops the node."""
+        ...
+
+
+class ChainNews(Protocol):
+    """What a node may hear of its chain. ``several.SeveralBeaconNodes`` tells it."""
+
+    @property
+    def heads(self) -> Output[Head]:
+        """New heads that enough nodes told of."""
+        ...
+
+    @property
+    def reorgs(self) -> Output[Reorg]:
+        """Blocks that were replaced by others."""
+        ...
+
+    @property
+    def doubts(self) -> Output[int]:
+        """Epochs whose duties should be asked for again."""
         ...
 
 

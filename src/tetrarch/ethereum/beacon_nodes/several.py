@@ -74,7 +74,8 @@ WINNERS_MAX = 256  # slots and kinds of data whose source is remembered
 class SeveralBeaconNodes:
     """``ports.BeaconNode`` over several. Lives in one loop; shares nothing with another one.
 
-    Outputs, while ``watch`` runs: ``heads`` and ``reorgs`` of the chain, as the nodes tell them.
+    Outputs, while ``watch`` runs: ``heads`` and ``reorgs`` of the chain, as the nodes tell them;
+    ``doubts``, epochs whose duties should be asked for again, as too few nodes agreed on them.
 
     Args:
         primaries: at least one, in the operator's order.
@@ -101,6 +102,7 @@ class SeveralBeaconNodes:
     ) -> None:
         self.heads = Output[Head]("heads")
         self.reorgs = Output[Reorg]("reorgs")
+        self.doubts = Output[int]("doubts")
         self._settings = settings or Settings()
         self._pool = Pool(
             primaries,
@@ -144,6 +146,10 @@ class SeveralBeaconNodes:
             tasks.create_task(
                 watching.poll_health(self._pool, self._identity, period_s=self._poll_s),
                 name="poll beacon nodes",
+            )
+            tasks.create_task(
+                watching.settle_doubts(self._answers, self.doubts, period_s=self._poll_s),
+                name="settle doubts",
             )
             tasks.create_task(
                 watching.follow_chain(
@@ -395,11 +401,9 @@ class SeveralBeaconNodes:
         return self._slot_s() / 2 if set_ms is None else set_ms / 1000
 
     async def _block_wait_s(self) -> float:
-        set_ms = self._settings.block_wait_ms
-        chain = await self.chain_spec()
-        return chain.slot_duration_ms / 24_000 if set_ms is None else set_ms / 1000
+        slot_ms = (await self.chain_spec()).slot_duration_ms
+        return (self._settings.block_wait_ms or slot_ms / 24) / 1000
 
     async def _block_limit_s(self) -> float:
-        set_ms = self._settings.block_limit_ms
-        chain = await self.chain_spec()
-        return chain.slot_duration_ms / 8_000 if set_ms is None else set_ms / 1000
+        slot_ms = (await self.chain_spec()).slot_duration_ms
+        return (self._settings.block_limit_ms or slot_ms / 8) / 1000

@@ -1,15 +1,19 @@
 """Submissions: to all nodes of a tier, successful as soon as one took it.
 
 Each goes out in a task of its own that the caller's fate does not touch: a group signature that
-one node has must reach the others too.
+one node has must reach the others too. One node's word is not all: who failed while another took
+it is asked again for a while, in the background. What nodes refuse in part counts for the items
+that any of them took.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from typing import TypeGuard
 
-from tetrarch.ethereum.beacon_node.errors import BeaconNodeUnreachable
+from tetrarch.ethereum.beacon_node.errors import BeaconNodeRefused, BeaconNodeUnreachable
 from tetrarch.ethereum.beacon_node.ports import BeaconNode
+from tetrarch.ethereum.beacon_nodes.health import Condition
 from tetrarch.ethereum.beacon_nodes.member import Call, Member, Reply
 from tetrarch.ethereum.beacon_nodes.pool import (
     Pool,
@@ -18,6 +22,8 @@ from tetrarch.ethereum.beacon_nodes.pool import (
     worth_going_on,
 )
 from tetrarch.ethereum.beacon_nodes.ports import Spawner
+
+AGAIN_AFTER_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # pauses; a signature is of little use later
 
 
 class Submitter:
@@ -32,38 +38,90 @@ class Submitter:
         """Return when the first node took it.
 
         Raises:
-            BeaconNodeRefused: all that answered blame the request.
+            BeaconNodeRefused: all that answered blame the request, or single items of it: then
+                these are named, and the others were taken.
             BeaconNodeUnreachable, BeaconNodeRefused, BeaconNodeAnswerInvalid: no node took it,
                 but another, or the same one later, may.
         """
-        call = Call(what, send)
-        arrived: asyncio.Queue[Reply[None]] = asyncio.Queue()
+        going = _Going(Call(what, send))
+        try:
+            failed = await self._send_until_taken(going)
+            going.is_taken = not failed
+        finally:
+            going.ended.set()
+        if not failed:
+            return
+        partly = [error for error in (reply.error for reply in failed) if in_part(error)]
+        left = untaken(partly)
+        if partly and not left:
+            return
+        if partly:
+            raise BeaconNodeRefused(
+                partly[0].action,
+                status=partly[0].status,
+                message=partly[0].message,
+                failed_indices=left,
+            )
+        raise most_telling([each for each in failed if is_doubtful(each)] or failed, what)
+
+    async def _send_until_taken(self, going: "_Going") -> list[Reply[None]]:
+        """Send it, tier by tier; empty when a node took all of it, else what each said."""
         failed: list[Reply[None]] = []
         sent = 0
         tiers = self._pool.walk()
         for tier in tiers:
-            self._send(tier, call, arrived)
+            for member in tier:
+                name = f"{going.call.what} {member.name}"
+                self._spawner.spawn(self._send(member, going), name=name)
             sent += len(tier)
             patience_s = None if tier is tiers[-1] else self._patience_s()
             with suppress(TimeoutError):  # the next tier then gets it, too
                 async with asyncio.timeout(patience_s):
                     while len(failed) < sent:
-                        reply = await arrived.get()
+                        reply = await going.arrived.get()
                         if reply.error is None:
-                            return
+                            return []
                         failed.append(reply)
             if not worth_going_on(failed):
                 break
-        raise most_telling([each for each in failed if is_doubtful(each)] or failed, what)
+        return failed
 
-    def _send(
-        self, tier: Sequence[Member], call: Call[None], arrived: asyncio.Queue[Reply[None]]
-    ) -> None:
-        async def send(member: Member) -> None:
-            arrived.put_nowait(await member.ask(call))
+    async def _send(self, member: Member, going: "_Going") -> None:
+        reply = await member.ask(going.call)
+        going.arrived.put_nowait(reply)
+        if reply.error is None or blames_request(reply):
+            return
+        await going.ended.wait()
+        if not going.is_taken:
+            return  # whoever submits it tries again, with all nodes
+        for pause_s in AGAIN_AFTER_S:
+            await asyncio.sleep(pause_s)
+            if member.condition is Condition.DOWN:
+                continue
+            reply = await member.ask(going.call)
+            if reply.error is None or blames_request(reply):
+                return
 
-        for member in tier:
-            self._spawner.spawn(send(member), name=f"{call.what} {member.name}")
+
+class _Going:
+    """One submission on its way."""
+
+    def __init__(self, call: Call[None]) -> None:
+        self.call = call
+        self.arrived: asyncio.Queue[Reply[None]] = asyncio.Queue()
+        self.ended = asyncio.Event()  # the caller knows how it ended
+        self.is_taken = False
+
+
+def in_part(error: BaseException | None) -> TypeGuard[BeaconNodeRefused]:
+    """Whether a node took all items but those that it names."""
+    return isinstance(error, BeaconNodeRefused) and bool(error.failed_indices)
+
+
+def untaken(refusals: Sequence[BeaconNodeRefused]) -> tuple[int, ...]:
+    """Items that every one of these refused, ascending."""
+    named = [frozenset(refusal.failed_indices) for refusal in refusals]
+    return tuple(sorted(frozenset.intersection(*named))) if named else ()
 
 
 def is_doubtful(reply: Reply[None]) -> bool:

@@ -54,6 +54,16 @@ def _next_s(pool: Pool, next_poll_s: float) -> float:
     return min([next_poll_s, *probes])
 
 
+async def settle_doubts(
+    answers: EpochAnswers, doubts: Output[int], *, period_s: Callable[[], float]
+) -> None:
+    """Tell, until cancelled, of which epochs too few nodes said something: to ask again."""
+    while True:
+        await asyncio.sleep(period_s())
+        for epoch in answers.take_doubtful():
+            await doubts.emit(epoch)
+
+
 async def follow_chain(
     pool: Pool,
     stream: Callable[[tuple[str, ...]], AsyncGenerator[BeaconEvent, None]],

@@ -1,0 +1,87 @@
+"""Goal: with three beacon nodes of which one lies, no duty is lost and nothing wrong is signed.
+
+Method: a development chain and four node processes, each with three beacon nodes: the chain, an
+honest one that hands requests on to it, and one that is wrong in another way every few slots, over
+real HTTP. The chain reports every duty; the votes that the nodes decided on are looked up in it.
+"""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from tests.integration.processes import (
+    Devchain,
+    NodeProcess,
+    answers,
+    create_cluster,
+    get_json,
+    running,
+)
+from tests.integration.rubbish_node import LIES, running_rubbish
+
+from tetrarch.duties.codec import decode_unsigned
+from tetrarch.duties.types import DutyType, UnsignedAttestation
+from tetrarch.ethereum.spec.values import AttestationData
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+KEYS = range(8)
+KINDS = (*LIES, "never", "status_500", "not_json", "huge", "hangs_up", "wrong_types")
+SLOTS_EACH = 2
+FIRST_SLOT = 1
+
+
+def votes(node: NodeProcess) -> list[AttestationData]:
+    """What the node decided to attest to."""
+    path = node.folder / "database" / "node.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute(
+            "SELECT data FROM dutydb WHERE duty_type = ?", (int(DutyType.ATTESTER),)
+        ).fetchall()
+    items = [item for (data,) in rows for item in decode_unsigned(data, preset="minimal").items]
+    return [item.data for item in items if isinstance(item, UnsignedAttestation)]
+
+
+def test_no_duty_is_lost_to_one_of_three_that_lies(
+    tmp_path: Path, tell: Callable[[object], None]
+) -> None:
+    cluster = create_cluster(tmp_path, KEYS)
+    chain = Devchain(tmp_path, validators=len(KEYS), slot_s=4.0, start_s=30)
+    with (
+        running_rubbish(behind=chain.url) as honest,
+        running_rubbish(behind=chain.url) as liar,
+    ):
+        others = ("--beacon-node", liar.url, "--beacon-node", chain.url)
+        nodes = [NodeProcess(index, cluster, honest.url, *others) for index in range(4)]
+        with running(chain, *nodes):
+            for number, kind in enumerate(KINDS):
+                chain.wait_slot(FIRST_SLOT + number * SLOTS_EACH - 0.2)
+                liar.kind = kind
+            last = FIRST_SLOT + len(KINDS) * SLOTS_EACH
+            chain.wait_slot(last + 2)
+            report = chain.report()
+            due = [duty for duty in report["duties"] if FIRST_SLOT <= duty["slot"] < last]
+            lost = [duty for duty in due if duty["status"] == "missed"]
+            decided = {vote for node in nodes for vote in votes(node)}
+            roots = {
+                root for vote in decided for root in (vote.beacon_block_root, vote.target.root)
+            }
+            unknown = [
+                root.hex()
+                for root in sorted(roots)
+                if not answers(f"{chain.url}/eth/v1/beacon/headers/0x{root.hex()}")
+            ]
+            told = get_json(f"{nodes[0].url}/duties")
+            tails = "\n".join(node.tail(40) for node in nodes)
+    tell({"duties": len(due), "votes": len(decided), "lines": len(json.dumps(told))})
+    assert lost == [], tails
+    assert report["slashable"] == []
+    assert len(decided) >= len(KINDS)
+    assert unknown == [], "every head and target that was voted for is on the chain"
+    for node in nodes:
+        assert "beacon_nodes_disagreed" in node.text, "the liar is named"
+        assert f"beacon_node={liar.url}" in node.text
+        assert "Traceback" not in node.text, tails
