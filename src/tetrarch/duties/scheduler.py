@@ -291,13 +291,17 @@ class Scheduler:
             return
         self._corrected_in = slot
         stale, self._stale = self._stale, {}
-        for epoch, cause in sorted(stale.items()):
+        now = self._chain.epoch_of(slot)
+        # What is next first: this epoch, the one that comes, the one that is over.
+        for epoch, cause in sorted(stale.items(), key=lambda each: (each[0] < now, each[0])):
             known, members = self._epochs.get(epoch), self._sync.get(epoch)
             if known is not None:
                 await self._correct_duties(epoch, known, cause=cause)
             if members is not None:
                 await self._correct_sync(epoch, members, cause=cause)
-        self._start_all(slot, self._types_started + self._sync_types_started)
+            self._start_all(slot, self._types_started + self._sync_types_started)
+            if self._signs_by_itself:
+                self._prepare(slot)
 
     async def _correct_duties(self, epoch: int, known: EpochDuties, *, cause: str) -> None:
         async with self._resolving:
