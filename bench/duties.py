@@ -85,7 +85,7 @@ class Meter:
         self.resident_mb = self._all(resident_mb)
 
 
-async def measure(validators: int) -> dict[str, Any]:
+async def measure(validators: int, *, beacon_nodes: int = 1) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="tetrarch-bench-") as folder:
         options = DemoOptions(
             slots=SLOTS,
@@ -95,6 +95,7 @@ async def measure(validators: int) -> dict[str, Any]:
             fork="electra",
             preset="mainnet" if validators > 200 else "minimal",
             outside_sync_committee=True,
+            beacon_nodes=beacon_nodes,
         )
         demo = build_demo(
             options,

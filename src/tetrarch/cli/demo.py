@@ -27,6 +27,7 @@ def demo(
     slot_seconds: Annotated[float, typer.Option(min=1.0, max=60.0, help="Length of a slot.")] = 4.0,
     validators: Annotated[int, typer.Option(min=1, max=1_000, help="Validators.")] = 16,
     nodes: Annotated[int, typer.Option(min=3, max=10, help="Nodes of the cluster.")] = 4,
+    beacon_nodes: Annotated[int, typer.Option(min=1, max=5, help="Beacon nodes of each node.")] = 1,
     fork: Annotated[str, typer.Option(help="altair, deneb, electra or fulu.")] = "electra",
     kill: Annotated[
         list[str] | None, typer.Option(help="Kill a node: --kill 3@slot5. May be repeated.")
@@ -63,6 +64,7 @@ def demo(
         validators=validators,
         nodes=nodes,
         fork=fork,
+        beacon_nodes=beacon_nodes,
         events=tuple(events),
     )
     console = Console(stderr=as_json, quiet=as_json)

@@ -40,6 +40,10 @@ def parse_indices(text: str, *, option: str = "--self-run") -> tuple[int, ...]:
 @run_command
 def devchain(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Listen here; 0: any.")] = 5052,
+    also_port: Annotated[
+        list[int] | None,
+        typer.Option(help="Listen here, too, as several beacon nodes would. May be repeated."),
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     validators: Annotated[int, typer.Option(min=1, max=65_536, help="Interop validators.")] = 64,
     slot_seconds: Annotated[float, typer.Option(min=0.1, max=600, help="Length of a slot.")] = 6.0,
@@ -101,17 +105,19 @@ def devchain(
         host=host,
         port=port,
     )
-    asyncio.run(serve(config, clock, as_json=as_json))
+    asyncio.run(serve(config, clock, also_ports=tuple(also_port or ()), as_json=as_json))
 
 
-async def serve(config: DevChainConfig, clock: Clock, *, as_json: bool) -> None:
+async def serve(
+    config: DevChainConfig, clock: Clock, *, also_ports: tuple[int, ...] = (), as_json: bool
+) -> None:
     """Serve until a signal; raises ``ListenFailed``."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(number, stopped.set)
-    async with DevChainServer(config, clock) as server:
+    async with DevChainServer(config, clock, also_ports=also_ports) as server:
         if as_json:
             shown = {"url": server.url, "genesis_time": config.genesis_time_s}
             typer.echo(json.dumps({"event": "listening", **shown}))

@@ -37,6 +37,7 @@ class DemoOptions:
     events: tuple[PlannedEvent, ...] = ()
     outside_sync_committee: bool = False  # one more validator is all of it, and the chain runs it
     preset: str = PRESET
+    beacon_nodes: int = 1  # addresses of the one chain
 
 
 def build_demo(
@@ -49,11 +50,12 @@ def build_demo(
     """
     _empty(folder)
     cluster = folder / "cluster"
-    chain_port, *monitoring_ports = free_ports(1 + options.nodes)
+    ports = free_ports(options.beacon_nodes + options.nodes)
+    chain_ports, monitoring_ports = ports[: options.beacon_nodes], ports[options.beacon_nodes :]
     start_s = START_S + options.nodes * START_PER_NODE_S
     start_s += options.nodes * options.validators * DEAL_PER_VALIDATOR_S
     genesis_time_s = math.ceil(clock.wall_s() + start_s)
-    chain_url = f"http://127.0.0.1:{chain_port}"
+    chain_urls = [f"http://127.0.0.1:{port}" for port in chain_ports]
     return Demo(
         shape=Shape(
             slots=options.slots,
@@ -67,16 +69,15 @@ def build_demo(
         ),
         clock=clock,
         dealer=_dealer(options, folder, cluster),
-        chain=_chain(options, folder, chain_port, genesis_time_s),
-        chain_url=chain_url,
+        chain=_chain(options, folder, chain_ports, genesis_time_s),
+        chain_url=chain_urls[0],
         nodes=tuple(
             Child(
                 name=f"node{index}",
                 arguments=(
                     "run",
                     str(cluster / f"node{index}"),
-                    "--beacon-node",
-                    chain_url,
+                    *(part for url in chain_urls for part in ("--beacon-node", url)),
                     "--monitoring-port",
                     str(port),
                 ),
@@ -115,14 +116,15 @@ def _dealer(options: DemoOptions, folder: Path, cluster: Path) -> Child:
     )
 
 
-def _chain(options: DemoOptions, folder: Path, port: int, genesis_time_s: int) -> Child:
+def _chain(options: DemoOptions, folder: Path, ports: list[int], genesis_time_s: int) -> Child:
     outsider = [str(options.validators)] if options.outside_sync_committee else []
     return Child(
         name="devchain",
         arguments=(
             "devchain",
             "--port",
-            str(port),
+            str(ports[0]),
+            *(part for port in ports[1:] for part in ("--also-port", str(port))),
             "--validators",
             str(options.validators + len(outsider)),
             "--self-run",

@@ -184,7 +184,7 @@ class ScriptedNode:
             await asyncio.sleep(self.delay_s)
             if self.down:
                 raise self.answers.get("proxy", unreachable("ClientConnectorError"))
-            yield Answer(status=200, text=self.name)
+            yield Answer(status=self.answers.get("proxy_status", 200), text=self.name)
 
         return answer()
 

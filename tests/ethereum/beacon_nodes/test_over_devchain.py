@@ -15,6 +15,7 @@ import pytest
 from tests.ethereum.beacon_nodes.scripted_nodes import Notes
 from tests.ethereum.devchain.served import GENESIS_S, StillClock
 
+from tetrarch.demo.processes import free_ports
 from tetrarch.ethereum.beacon_node.client import connect_beacon_node
 from tetrarch.ethereum.beacon_node.http import Timeouts
 from tetrarch.ethereum.beacon_node.ports import (
@@ -237,5 +238,21 @@ def test_no_log_line_carries_credentials() -> None:
             assert set(several.conditions.values()) == {"down"}
             assert notes.lines
             assert "hidden" not in repr((notes.lines, notes.conditions, several.name))
+
+    asyncio.run(main())
+
+
+def test_one_chain_may_stand_for_several_nodes() -> None:
+    async def main() -> None:
+        (port,) = free_ports(1)
+        config = DevChainConfig(genesis_time_s=GENESIS_S, validators=8)
+        clock = StillClock(SLOT)
+        async with (
+            DevChainServer(config, clock, also_ports=(port,)) as chain,
+            connect_beacon_node(chain.url) as one,
+            connect_beacon_node(f"http://127.0.0.1:{port}") as other,
+        ):
+            assert one.name != other.name
+            assert await one.head() == await other.head()
 
     asyncio.run(main())

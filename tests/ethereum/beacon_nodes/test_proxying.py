@@ -49,3 +49,15 @@ def test_proxy_without_any_node_raises() -> None:
             await proxy_text(world, "GET")
 
     run(scenario)
+
+
+def test_broken_node_answers_only_what_may_change_something_or_when_all_are() -> None:
+    async def scenario(world: World) -> None:
+        world["a"].answers["proxy_status"] = 500
+        assert await proxy_text(world, "GET") == "b"
+        assert await proxy_text(world, "POST") == "a"
+        for name in "bc":
+            world[name].answers["proxy_status"] = 503
+        assert await proxy_text(world, "GET") in "abc"
+
+    run(scenario)

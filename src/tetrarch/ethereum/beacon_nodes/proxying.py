@@ -1,4 +1,7 @@
-"""Handing a request on: to the best node, or the next where nothing was sent to the first."""
+"""Handing a request on: to the best node, or the next where nothing was sent to the first.
+
+What changes nothing goes to the next, too, when a node answers that it is broken (5xx).
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -30,7 +33,8 @@ async def proxy(pool: Pool, request: ProxyRequest) -> AsyncIterator[ProxyRespons
         BeaconNodeUnreachable: no node can be reached, or the one that got the request is lost.
     """
     failed: list[BeaconNodeUnreachable] = []
-    for member in (member for tier in pool.walk() for member in tier):
+    members = [member for tier in pool.walk() for member in tier]
+    for member in members:
         async with AsyncExitStack() as stack:
             try:
                 response = await stack.enter_async_context(member.node.proxy(request))
@@ -42,6 +46,8 @@ async def proxy(pool: Pool, request: ProxyRequest) -> AsyncIterator[ProxyRespons
                 continue
             if response.status < 500:
                 member.succeeded()
+            elif request.method.upper() in _SAFE and member is not members[-1]:
+                continue
             yield response
             return
     raise failed[0] if failed else most_telling([], "proxy")

@@ -48,8 +48,12 @@ class DevChainServer:
     ``chain`` may be looked at, and its ``faults`` set, between awaits.
     """
 
-    def __init__(self, config: DevChainConfig, clock: Clock) -> None:
+    def __init__(
+        self, config: DevChainConfig, clock: Clock, *, also_ports: tuple[int, ...] = ()
+    ) -> None:
+        """``also_ports``: it listens there, too, as if it were several beacon nodes."""
         self.chain = DevChain(config)
+        self._also_ports = also_ports
         self._clock = clock
         self._runner: web.AppRunner | None = None
         self._ticker: asyncio.Task[None] | None = None
@@ -85,15 +89,15 @@ class DevChainServer:
             app, access_log=None, max_line_size=LINE_MAX_BYTES, shutdown_timeout=1.0
         )
         await self._runner.setup()
-        site = web.TCPSite(self._runner, config.host, config.port)
-        try:
-            await site.start()
-        except OSError as error:
-            await self._runner.cleanup()
-            address = f"{config.host}:{config.port}"
-            raise ListenFailed(
-                "open devchain listener", address=address, reason=error.strerror
-            ) from error
+        for port in (config.port, *self._also_ports):
+            try:
+                await web.TCPSite(self._runner, config.host, port).start()
+            except OSError as error:
+                await self._runner.cleanup()
+                address = f"{config.host}:{port}"
+                raise ListenFailed(
+                    "open devchain listener", address=address, reason=error.strerror
+                ) from error
         addresses = self._runner.addresses
         self.port = int(addresses[0][1])
         loop = asyncio.get_running_loop()
