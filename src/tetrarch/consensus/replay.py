@@ -185,6 +185,8 @@ class _Player:
 
     def was_under_way(self, message: Message) -> bool:
         """Whether the node may have said this before it heard what it heard before sending it."""
+        if message.type is MessageType.PRE_PREPARE and message.round > ROUND_FIRST:
+            return True  # it carries the ROUND-CHANGEs that entitle it, newer ones may be here
         decided = self.machine.decided
         if decided is not None:
             votes = message.type in {MessageType.PREPARE, MessageType.COMMIT}
