@@ -30,6 +30,7 @@ from tetrarch.observability.logs import Log
 from tetrarch.remote_signer.client import Answer, Refused, Signature, Unfit
 from tetrarch.remote_signer.requests import body_of, needs_whole_block
 
+KNOWN_MAX = 4096  # true signatures kept, so that a repeat of many asks for the missing ones only
 SIGNERS_TRIED_MAX = 16  # after that many false signatures of one request it ends
 _VERIFY_MS, _VERIFY_EACH_MS = 2.0, 0.3
 
@@ -81,6 +82,7 @@ class RemoteSigning:
         self._chain = chain
         self._slots = asyncio.Semaphore(at_once)
         self._decided: DecidedData | None = None
+        self._known: dict[tuple[bytes, bytes], Approved] = {}  # by share and signing root
 
     def use(self, decided: DecidedData) -> None:
         """Where whole blocks are, which signers want before Bellatrix."""
@@ -104,10 +106,13 @@ class RemoteSigning:
             if decision is not None:
                 results.append(plain(decision))
                 continue
-            results.append(NotNow("not asked"))
             pubkey = requests[place][0]
             share = keys.public_share(pubkey, keys.own_share_index)
             root = plans[place].signing_root
+            known = self._known.get((share, root))
+            results.append(known or NotNow("not asked"))
+            if known is not None:
+                continue
             approved.append(_Wanted(place=place, request=wanted[place], root=root, share=share))
         await self._fill(results, approved)
         return tuple(results)
@@ -161,7 +166,7 @@ class RemoteSigning:
         again: list[_Wanted] = []
         for number, (each, signature, name) in enumerate(signed):
             if number not in false:
-                results[each.place] = Approved(signature)
+                results[each.place] = self._keep(each, Approved(signature))
                 continue
             self._ports.log.error(
                 "remote_signature_false", signer=name, share="0x" + each.share.hex()
@@ -171,6 +176,13 @@ class RemoteSigning:
             each.avoid |= {name}
             again.append(each)
         return again
+
+    def _keep(self, wanted: _Wanted, approved: Approved) -> Approved:
+        """Remember a true signature; the oldest ones go."""
+        self._known[wanted.share, wanted.root] = approved
+        while len(self._known) > KNOWN_MAX:
+            del self._known[next(iter(self._known))]
+        return approved
 
     async def _ask(self, wanted: _Wanted) -> tuple[Answer, str]:
         try:
