@@ -28,9 +28,12 @@ from tetrarch.ethereum.beacon_node.client import connect_beacon_node
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(200)]
 
 KEYS = range(8)
+TLS_CLOSES_S = 0.25  # aiohttp ends TLS connections after it has closed the session
 TOKEN, CERTIFICATE = "a-token-of-some-length", "api.crt"  # of the first node
-FIRST_SLOT = 3  # before, everybody is still finding each other
-UNTIL_SLOT = 10
+# In the first epoch the nodes find each other, and agree on what all of them can do: contributions
+# for several subcommittees begin with the second.
+FIRST_SLOT = 9
+UNTIL_SLOT = 13
 # Duties of nodes beside those that the chain reports; all of them end in a submission or a proof.
 OTHERS = (
     "prepare_aggregator",
@@ -60,7 +63,7 @@ def test_recorded_calls(
 ) -> None:
     """``forms``: how each node's client speaks; None where the node signs by itself."""
     cluster = create_cluster(tmp_path, KEYS)
-    chain = Devchain(tmp_path, validators=len(KEYS), start_s=20, fork=fork, slot_s=3)
+    chain = Devchain(tmp_path, validators=len(KEYS), start_s=10, fork=fork, slot_s=4)
     ports = free_ports(4)
     mode = ("--signing", "validator_client", "--validator-api-port")
     nodes = [
@@ -137,6 +140,7 @@ async def _run_clients(homes: list[tuple[Form, str, Path]], chain_url: str) -> l
         async with asyncio.TaskGroup() as tasks:
             for client in clients:
                 tasks.create_task(client.run(strict_from_slot=FIRST_SLOT, until_slot=UNTIL_SLOT))
+    await asyncio.sleep(TLS_CLOSES_S)
     return clients
 
 
