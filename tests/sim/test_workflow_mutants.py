@@ -315,16 +315,6 @@ MUTANTS = (
         ),
     ),
     Mutant(
-        "any ballot is voted for",
-        (
-            (
-                "duties.info_sync",
-                "            return Verdict.REFUSED\n",
-                "            return Verdict.OK\n",
-            ),
-        ),
-    ),
-    Mutant(
         "an agreement is forgotten",
         (
             (

@@ -1,11 +1,12 @@
 """What must hold of the cluster's own agreement, judged outside the nodes."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 from tetrarch.consensus.messages import quorum
 from tetrarch.consensus.ports import Decided
-from tetrarch.consensus.priority import PriorityCodec, Statement
+from tetrarch.consensus.priority import BallotInvalid, PriorityCodec, Statement
 from tetrarch.duties.features import Agreed, agreed_of, topics_of
 from tetrarch.duties.types import Duty, DutyType, UnsignedDataSet
 from tetrarch.network.versions import PLURAL_CONTRIBUTIONS
@@ -31,7 +32,11 @@ class FeatureCheckers:
         require(known == value, "honest nodes agree on features", node=node, duty=duty)
         if duty in self.results:
             return
-        statements = [s.statement for s in self.codec.decode_ballot(duty, value)]
+        try:
+            statements = [s.statement for s in self.codec.decode_ballot(duty, value)]
+        except BallotInvalid as error:
+            require(False, "what is decided is a right ballot", duty=duty, error=error)
+            return
         count = self.profile.node_count
         require(len(statements) >= quorum(count), "a quorum is counted", duty=duty)
         for statement in statements:
@@ -73,9 +78,15 @@ class FeatureCheckers:
             right = not behind or feature in OLD.features
             require(right, "no feature before all take it", feature=feature, behind=behind)
 
-    def check_liveness(self) -> None:
-        """After the heal every honest node holds each epoch's agreement, with all that it can."""
+    def check_liveness(self, in_force: Mapping[int, Agreed]) -> None:
+        """After the heal every honest node holds each epoch's agreement, with all that it can.
+
+        ``in_force``: what each honest node goes by now.
+        """
         profile = self.profile
+        for node, agreed in in_force.items():
+            newest = max(duty.slot for duty, nodes in self.held.items() if node in nodes)
+            require(agreed.slot == newest, "the newest agreement is in force", node=node)
         last = int((profile.end_s - GENESIS_S - SLOT_S * 13 / 12) // SLOT_S)
         for slot in range(FIRST_SLOT, last):
             duty = Duty(slot, DutyType.INFO_SYNC)

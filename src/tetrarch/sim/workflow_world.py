@@ -123,7 +123,9 @@ class WorkflowWorld:
             self.checkers.check_resumed(databases)
             await asyncio.sleep(self.profile.end_s - asyncio.get_running_loop().time())
             self.checkers.check_liveness()
-            self.features.check_liveness()
+            self.features.check_liveness(
+                {i: n.node.features.agreed for i, n in self._nodes.items() if n.node is not None}
+            )
             operators = {index: node.operator for index, node in self._nodes.items()}
             check_asked(self.checkers, operators)
             self._check_memory()
