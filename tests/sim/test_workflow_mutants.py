@@ -188,7 +188,7 @@ MUTANTS = (
                 "if isinstance(verdict, Refused) and not verdict",
             ),
         ),
-        first_seed=39,
+        first_seed=66,
     ),
     Mutant(
         "votes are forgotten in a crash",
