@@ -59,6 +59,38 @@ SIGN_EDGE = '        c.agreement.decided.subscribe(on("consensus>signer.sign", c
 
 MUTANTS = (
     Mutant(
+        "signs before a quorum has answered",
+        (("duties.safe_start", "return self._trusts or len", "return True or len"),),
+        first_seed=3,
+    ),
+    Mutant(
+        "trusts the first answer, though another is higher",
+        (("duties.safe_start", "if not proven:", "if not proven or self._answered:"),),
+        first_seed=226,
+    ),
+    Mutant(
+        "believes signatures that nobody made",
+        (
+            (
+                "duties.safe_start",
+                "enumerate(partials) if position not in false)",
+                "enumerate(partials))",
+            ),
+        ),
+        first_seed=226,
+    ),
+    Mutant(
+        "does not learn what the peers prove",
+        (
+            (
+                "duties.safe_start",
+                "                await history.learn(signed)\n",
+                "                pass\n",
+            ),
+        ),
+        first_seed=3,
+    ),
+    Mutant(
         "signs before the decision is durable",
         (
             ("duties.wire", STORE_EDGE, ""),

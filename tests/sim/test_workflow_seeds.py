@@ -69,6 +69,7 @@ def test_seeds_cover_every_fault() -> None:
     assert any(
         crash.at_write > 0 and not crash.after_commit for p in profiles for crash in p.crashes
     )
+    assert any(crash.backup_s is not None for p in profiles for crash in p.crashes)
     assert any(p.partitions for p in profiles)
     updated = [{p.upgrade_s[node] for node in p.honest} for p in profiles]
     assert any({0.0, NEVER_S} <= moments for moments in updated)  # two versions to the end

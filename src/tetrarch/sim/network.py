@@ -52,6 +52,7 @@ class SimNetwork:
         self.sent_count = 0
         self.describe: Callable[[Topic, bytes], str] = _describe
         self.taps: list[Callable[[int, Topic, bytes], None]] = []  # see all that is sent
+        self.arrival_taps: list[Callable[[int, int, Topic, bytes], None]] = []  # and what arrives
         self._rng = rng
         self._trace = trace
         self._messages_max = messages_max
@@ -110,6 +111,8 @@ class SimNetwork:
         if bus is None or self._buses.get(bus.own_index) is not bus:
             return  # crashed meanwhile
         self._trace.note(f"{source}>{bus.own_index} {self.describe(topic, payload)}")
+        for tap in self.arrival_taps:
+            tap(source, bus.own_index, topic, payload)
         bus.arrive(source, topic, payload)
 
 

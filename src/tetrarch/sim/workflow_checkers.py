@@ -10,6 +10,7 @@ from functools import partial
 from sqlite3 import Connection
 from typing import TypeVar
 
+from tetrarch.consensus.messages import faulty_max
 from tetrarch.duties.agreement import DECIDED_TYPES
 from tetrarch.duties.codec import decode_unsigned
 from tetrarch.duties.group_crypto import GroupCrypto
@@ -51,7 +52,7 @@ from tetrarch.sim.checkers import require
 from tetrarch.sim.sync_chain import COMMITTEE_LENGTH
 from tetrarch.sim.workflow_operator import was_asked
 from tetrarch.sim.workflow_profile import FIRST_SLOT, SLOT_S, Profile
-from tetrarch.sim.workflow_restored import Restored, read_now
+from tetrarch.sim.workflow_restored import Restored, Starts, read_now
 from tetrarch.storage.inline import InlineDatabase
 
 R = TypeVar("R")
@@ -117,8 +118,13 @@ class WorkflowCheckers:
     half_done: dict[int, tuple[Duty, ...]] = field(default_factory=dict)  # by node
     made: set[tuple[int, int, Duty, PubKey, int]] = field(default_factory=set)  # looked up only
     proofs: dict[tuple[Duty, PubKey, int], bytes] = field(default_factory=dict)  # selections
+    starts: Starts = field(init=False)
     restored: dict[int, Restored] = field(default_factory=dict)  # by node
     sent: set[tuple[int, bytes]] = field(default_factory=set)  # looked up only
+
+    def __post_init__(self) -> None:
+        count = self.profile.node_count
+        self.starts = Starts(needed=count - faulty_max(count) - 1)
 
     def is_honest(self, node: int) -> bool:
         """Whether ``node`` is none of the Byzantine."""
@@ -141,6 +147,7 @@ class WorkflowCheckers:
         if isinstance(payload, ExitPayload | RegistrationPayload):
             asked = was_asked(self.profile, node, self.chain.pubkeys, pubkey, payload)
             require(asked, "a node signs an exit only when its own operator asked", node=node)
+        self.starts.check(node, payload)
         if node in self.restored:
             self.restored[node].check(node, pubkey, payload)
         ledger = self.by_share.setdefault(node, NoSlashing(f"share of {node}"))

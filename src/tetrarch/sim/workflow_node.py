@@ -11,6 +11,7 @@ from tetrarch.consensus.codec import Identity
 from tetrarch.consensus.ports import Decided
 from tetrarch.duties.enclave_signing import EnclaveSigning
 from tetrarch.duties.features import Agreed
+from tetrarch.duties.ports import Signed
 from tetrarch.duties.report import DutyReport
 from tetrarch.duties.types import (
     DutyType,
@@ -153,6 +154,8 @@ class SimNode:
 
     async def _load(self, bus: MessageBus, tasks: Supervisor) -> Node:
         self._lives += 1
+        if self._honest:
+            self._setting.checkers.starts.note_start(self.index)
         enclave = InlineEnclave(
             storage=self._enclave_database,
             keys=self._setting.keys.rings[self.index],
@@ -207,11 +210,12 @@ class SimNode:
             on_report=self._note_report,
             operator=self.operator,
         )
+        signing = _Signing(self, enclave)
         node = setting.build(
             shape,
             ports,
-            signing=_Signing(self, enclave),
-            own_history=EnclaveSigning(enclave),
+            signing=signing,
+            own_history=signing,
         )
         node.follow(beacon_nodes)
         tasks.spawn(beacon_nodes.watch(), name="beacon-nodes")
@@ -305,6 +309,15 @@ class _Signing:
             if isinstance(answer, Approved):
                 self._owner.note_signed(pubkey, payload)
         return answers
+
+    async def forgotten(self, signed: tuple[Signed, ...]) -> tuple[int, ...]:
+        """See ``duties.ports.OwnHistory``."""
+        return await self._signing.forgotten(signed)
+
+    async def learn(self, signed: tuple[Signed, ...]) -> None:
+        """See ``duties.ports.OwnHistory``."""
+        self._owner.on_write()
+        await self._signing.learn(signed)
 
 
 class _TraceLog:

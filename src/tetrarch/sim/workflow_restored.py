@@ -11,6 +11,8 @@ from sqlite3 import Connection
 from typing import Any, TypeVar
 
 from tetrarch.duties.types import AttestationPayload, Payload, ProposalPayload, PubKey
+from tetrarch.network.ports import Topic
+from tetrarch.network.requests import Subject
 from tetrarch.sim.chain import SLOTS_PER_EPOCH
 from tetrarch.sim.checkers import require
 from tetrarch.storage.inline import InlineDatabase
@@ -19,10 +21,39 @@ R = TypeVar("R")
 Signed = tuple[bytes, str, int]  # root key, "vote" or "block", target epoch or slot
 
 
+class Starts:
+    """Who has told a node, since its last start, what its share signed."""
+
+    def __init__(self, *, needed: int) -> None:
+        self._needed = needed
+        self._answered: dict[int, set[int]] = {}  # by node; counted only
+
+    def note_start(self, node: int) -> None:
+        """A new life begins."""
+        self._answered[node] = set()
+
+    def note_arrival(self, source: int, target: int, topic: Topic, payload: bytes) -> None:
+        """A message is there; liars' answers count, as long as they are answers."""
+        told = payload[:1] == bytes([Subject.HIGHEST_SIGNED]) and payload[9:10] == b"\1"
+        if topic is Topic.ANSWERS and told:
+            self._answered.setdefault(target, set()).add(source)
+
+    def check(self, node: int, payload: Payload) -> None:
+        """No vote and no block is signed before enough peers have answered."""
+        if isinstance(payload, AttestationPayload | ProposalPayload):
+            count = len(self._answered.get(node, ()))
+            claim = "no vote or block is signed before a quorum has answered"
+            require(count >= self._needed, claim, node=node, answered=count)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
-    """``highest``: by root key and kind; ``remembered``: what the backup still knows."""
+    """``highest``: by root key and kind; ``remembered``: what the backup still knows.
 
+    ``enclave``: the disk of the node's enclave, as it is by now.
+    """
+
+    enclave: Callable[[], InlineDatabase]
     at_slot: int
     highest: dict[tuple[bytes, str], int]
     remembered: frozenset[Signed]  # looked up only
@@ -40,10 +71,14 @@ class Restored:
         right = mark is None or signed[2] > mark or signed in self.remembered
         claim = "a restored node signs nothing at or below what its peers saw"
         require(right, claim, node=node, signed=signed, mark=mark)
+        known = read_now(self.enclave(), _denied_up_to)
+        for key, time in self.highest.items():
+            learned = (*key, time) in self.remembered or known.get(key, -1) >= time
+            require(learned, "what peers saw is learned before anything is signed", node=node)
 
 
 def read_restored(
-    own: tuple[InlineDatabase, InlineDatabase],
+    own: Callable[[], tuple[InlineDatabase, InlineDatabase]],
     others: Sequence[InlineDatabase],
     *,
     share: int,
@@ -55,7 +90,10 @@ def read_restored(
     if seen:
         for pubkey, kind, time in sorted(frozenset.intersection(*seen)):
             highest[pubkey, kind] = max(time, highest.get((pubkey, kind), 0))
-    return Restored(at_slot=at_slot, highest=highest, remembered=read_now(own[1], _remembered))
+    remembered = read_now(own()[1], _remembered)
+    return Restored(
+        enclave=lambda: own()[1], at_slot=at_slot, highest=highest, remembered=remembered
+    )
 
 
 def _seen(connection: Connection, *, share: int) -> frozenset[Signed]:
@@ -69,6 +107,15 @@ def _seen(connection: Connection, *, share: int) -> frozenset[Signed]:
         (pubkey, "block", slot) if number == 1 else (pubkey, "vote", slot // SLOTS_PER_EPOCH)
         for pubkey, number, slot in rows
     )
+
+
+def _denied_up_to(connection: Connection) -> dict[tuple[bytes, str], int]:
+    found: dict[tuple[bytes, str], int] = {}
+    rows = connection.execute("SELECT pubkey, floor_target, floor_slot FROM slashing_key")
+    for pubkey, target, slot in rows:
+        found[pubkey, "vote"] = -1 if target is None else target
+        found[pubkey, "block"] = -1 if slot is None else slot
+    return found
 
 
 def _remembered(connection: Connection) -> frozenset[Signed]:

@@ -101,6 +101,7 @@ class WorkflowWorld:
         self._others: list[SimNode] = []  # programs of Byzantine nodes
         self._honesty = Honesty(self.codec(profile.honest[0]), profile.honest)
         self.network.taps.append(self._tap)
+        self.network.arrival_taps.append(self.checkers.starts.note_arrival)
         self.chain.taps.append(self.checkers.note_submission)
 
     def codec(self, node: int) -> Codec:
@@ -212,7 +213,7 @@ class WorkflowWorld:
         # Copies, for those of crashed nodes answer no more.
         others = [each.database.backup() for each in self._nodes.values() if each is not node]
         slot = int((asyncio.get_running_loop().time() - GENESIS_S) // SLOT_S)
-        restored = read_restored(node.histories, others, share=node.index + 1, at_slot=slot)
+        restored = read_restored(lambda: node.histories, others, share=node.index + 1, at_slot=slot)
         self.checkers.restored[node.index] = restored
 
     async def _live(self, node: SimNode) -> None:
