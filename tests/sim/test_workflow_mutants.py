@@ -64,11 +64,6 @@ MUTANTS = (
         first_seed=3,
     ),
     Mutant(
-        "trusts the first answer, though another is higher",
-        (("duties.safe_start", "if not proven:", "if not proven or self._answered:"),),
-        first_seed=226,
-    ),
-    Mutant(
         "believes signatures that nobody made",
         (
             (
