@@ -42,6 +42,21 @@ def test_duties_without_majority_come_from_the_best_and_are_not_kept() -> None:
     run(scenario, primaries="ab")
 
 
+def test_duties_of_another_epoch_are_not_kept() -> None:
+    """Asked ahead of time Lodestar 1.5 tells who proposes now; a slot later it is right."""
+
+    async def scenario(world: World) -> None:
+        early = world["a"].answers["attester_duties"]
+        world["a"].answers["attester_duties"] = attester_duties(SLOT - 32)
+        answer = await world.several.attester_duties(EPOCH, (0,))
+        assert [duty.slot for duty in answer.duties] == [SLOT - 32]
+        world["a"].answers["attester_duties"] = early
+        answer = await world.several.attester_duties(EPOCH, (0,))
+        assert [duty.slot for duty in answer.duties] == [SLOT]
+
+    run(scenario, primaries="a")
+
+
 def test_quick_liar_does_not_win_because_the_others_are_slow() -> None:
     async def scenario(world: World) -> None:
         world["a"].answers["attester_duties"] = attester_duties()

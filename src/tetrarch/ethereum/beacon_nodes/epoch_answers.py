@@ -26,7 +26,7 @@ class EpochAnswers:
     """Asks and keeps. All methods raise what ``BeaconNode`` does.
 
     An answer that more than half of the nodes asked did not agree on is given, but not kept, and
-    its epoch is doubtful.
+    its epoch is doubtful. One about another epoch than was asked for is not kept, either.
     Roots on which duties depend are not compared: nodes may take them from two versions of the API.
     """
 
@@ -55,15 +55,27 @@ class EpochAnswers:
     async def attester_duties(self, epoch: int, indices: tuple[int, ...]) -> AttesterDuties:
         """See ``BeaconNode``."""
         call = Call("attester_duties", lambda node: node.attester_duties(epoch, indices))
+        is_of_epoch = await self._is_of(epoch)
         return await self._kept(
-            Kind.ATTESTERS, epoch, indices, call, lambda answer: frozenset(answer.duties)
+            Kind.ATTESTERS,
+            epoch,
+            indices,
+            call,
+            lambda answer: frozenset(answer.duties),
+            may_keep=lambda answer: all(is_of_epoch(duty.slot) for duty in answer.duties),
         )
 
     async def proposer_duties(self, epoch: int) -> ProposerDuties:
         """See ``BeaconNode``."""
         call = Call("proposer_duties", lambda node: node.proposer_duties(epoch))
+        is_of_epoch = await self._is_of(epoch)
         return await self._kept(
-            Kind.PROPOSERS, epoch, (), call, lambda answer: frozenset(answer.duties)
+            Kind.PROPOSERS,
+            epoch,
+            (),
+            call,
+            lambda answer: frozenset(answer.duties),
+            may_keep=lambda answer: all(is_of_epoch(duty.slot) for duty in answer.duties),
         )
 
     async def sync_duties(self, epoch: int, indices: tuple[int, ...]) -> SyncDuties:
@@ -97,6 +109,11 @@ class EpochAnswers:
         if forgotten:
             self._pool.log.info("kept_answers_dropped", cause="head", slot=head.slot)
 
+    async def _is_of(self, epoch: int) -> Callable[[int], bool]:
+        """Whether a slot is in ``epoch``: asked too early, Lodestar 1.5 tells of the one before."""
+        chain = await self._identity.spec()
+        return lambda slot: chain.epoch_of(slot) == epoch
+
     async def _kept(
         self,
         kind: Kind,
@@ -104,12 +121,16 @@ class EpochAnswers:
         arguments: Hashable,
         call: Call[T],
         key: Callable[[T], Hashable],
+        *,
+        may_keep: Callable[[T], bool] = lambda _answer: True,
     ) -> T:
         kept = self._cache.get(kind, epoch, arguments)
         if kept is not None:
             return cast("T", kept)  # the kind says which type it is
         generation = self._cache.generation
         answer, checked = await ask_checked(self._pool, call, key)
+        if not may_keep(answer):
+            return answer  # its user refuses it, and asks again
         if checked.is_sure:
             self._cache.put(kind, epoch, arguments, answer, generation=generation)
         else:
