@@ -6,6 +6,7 @@
 import importlib
 import inspect
 import pkgutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,7 +61,13 @@ def error_classes() -> list[type[TetrarchError]]:
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
     found = dict.fromkeys(_below(TetrarchError))
-    return [error for error in found if error.__module__.startswith("tetrarch.")]
+    # Not those of a mutant's module, which other tests have loaded and dropped.
+    return [
+        error
+        for error in found
+        if error.__module__.startswith("tetrarch.")
+        and vars(sys.modules[error.__module__]).get(error.__name__) is error
+    ]
 
 
 def _below(family: type[TetrarchError]) -> Iterator[type[TetrarchError]]:

@@ -280,7 +280,7 @@ class SafeStart:
         try:
             voting = await self._s.vote_watch(epoch)
         except TetrarchError as error:
-            self._log.warning("liveness_unknown", epoch=epoch, reason=str(error))
+            self._log.warning("liveness_unknown", epoch=epoch, code=error.code, reason=str(error))
             return False
         if voting:
             raise AnotherInstanceRuns(

@@ -46,10 +46,10 @@ class Submitter:
         going = _Going(Call(what, send))
         try:
             failed = await self._send_until_taken(going)
-            going.is_taken = not failed
+            going.is_taken = failed is None
         finally:
             going.ended.set()
-        if not failed:
+        if failed is None:
             return
         partly = [error for error in (reply.error for reply in failed) if in_part(error)]
         left = untaken(partly)
@@ -64,8 +64,8 @@ class Submitter:
             )
         raise most_telling([each for each in failed if is_doubtful(each)] or failed, what)
 
-    async def _send_until_taken(self, going: "_Going") -> list[Reply[None]]:
-        """Send it, tier by tier; empty when a node took all of it, else what each said."""
+    async def _send_until_taken(self, going: "_Going") -> list[Reply[None]] | None:
+        """Send it, tier by tier; None when a node took all of it, else what each said."""
         failed: list[Reply[None]] = []
         sent = 0
         tiers = self._pool.walk()
@@ -80,7 +80,7 @@ class Submitter:
                     while len(failed) < sent:
                         reply = await going.arrived.get()
                         if reply.error is None:
-                            return []
+                            return None
                         failed.append(reply)
             if not worth_going_on(failed):
                 break
