@@ -24,6 +24,8 @@ START_S = 6.0
 START_PER_NODE_S = 2.0
 DEAL_PER_VALIDATOR_S = 0.02
 
+PORT_FIRST, PORTS = 20_000, 12_000  # for the mesh: below what systems give out by themselves
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoOptions:
@@ -154,8 +156,13 @@ def _empty(folder: Path) -> None:
 
 
 def _free_range(count: int) -> int:
-    """The first of ``count`` adjacent free ports."""
-    for base in range(23_610, 60_000, count):
+    """The first of ``count`` adjacent free ports, below those that systems give out by themselves.
+
+    Where the search begins is drawn by the system, so that two demos do not find the same.
+    """
+    (drawn,) = free_ports(1)
+    for step in range(0, PORTS, count):
+        base = PORT_FIRST + (drawn + step) % PORTS
         if all(_is_free(base + offset) for offset in range(count)):
             return base
     raise ConfigInvalid("find free ports", count=count)
