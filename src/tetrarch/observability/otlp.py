@@ -1,6 +1,6 @@
 """Traces for OpenTelemetry: spans, and their export over OTLP/HTTP as JSON.
 
-Written here rather than taken from the OpenTelemetry SDK: see ADR 13. Ending a span costs an append
+Written here rather than taken from the OpenTelemetry SDK: see ADR 16. Ending a span costs an append
 to a bounded queue; a batch leaves every ``INTERVAL_S``, and what does not leave is dropped and
 counted. Nothing ever waits for the receiver.
 
