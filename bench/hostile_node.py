@@ -25,7 +25,8 @@ from tetrarch.consensus.messages import ROUNDS_MAX, Envelope, MessageType
 from tetrarch.duties.partials_codec import decode_partials, encode_partials
 from tetrarch.duties.types import PartialSet, ShareIndex
 from tetrarch.network.ports import MessageBus, MessageHandler, Topic
-from tetrarch.node import Node, NodePorts, NodeShape
+from tetrarch.node import Node
+from tetrarch.node_ports import NodePorts, NodeShape
 
 KINDS = ("flood", "equivocate", "partials")
 FLOOD_INTERVAL_S = 0.02

@@ -44,7 +44,8 @@ from tetrarch.ethereum.spec.presets import MINIMAL
 from tetrarch.ethereum.spec.values import AttestationData, Checkpoint, Fork
 from tetrarch.network.frames import BATCH_ENTRY_OVERHEAD
 from tetrarch.network.ports import MessageHandler, Topic
-from tetrarch.node import SCHEMAS, Node, NodePorts, NodeShape
+from tetrarch.node import SCHEMAS, Node
+from tetrarch.node_ports import NodePorts, NodeShape
 from tetrarch.sim.beacon_node import BeaconFaults, SimBeaconNode
 from tetrarch.sim.chain import FIRST_EPOCH, FIRST_INDEX, SLOTS_PER_EPOCH, SimChain, Submission
 from tetrarch.sim.identities import ModelIdentity

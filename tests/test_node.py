@@ -33,7 +33,8 @@ from tetrarch.enclave.ports import Approved
 from tetrarch.entropy import system_entropy
 from tetrarch.ethereum.beacon_node.errors import BeaconNodeRefused, BeaconNodeUnreachable
 from tetrarch.network.ports import Topic
-from tetrarch.node import Node, NodePorts, NodeShape
+from tetrarch.node import Node
+from tetrarch.node_ports import NodePorts, NodeShape
 from tetrarch.sim.identities import ModelIdentity
 from tetrarch.sim.loop import SimClock, simulate
 from tetrarch.storage.inline import InlineDatabase

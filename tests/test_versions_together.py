@@ -25,7 +25,8 @@ from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.ethereum.spec.selection import subcommittees_of
 from tetrarch.network.mesh import Mesh
 from tetrarch.network.versions import CURRENT, PLURAL_CONTRIBUTIONS, Versions
-from tetrarch.node import SCHEMAS, Node, NodePorts, NodeShape
+from tetrarch.node import SCHEMAS, Node
+from tetrarch.node_ports import NodePorts, NodeShape
 from tetrarch.sim.beacon_node import SimBeaconNode
 from tetrarch.sim.chain import FIRST_EPOCH, SLOTS_PER_EPOCH, SimChain
 from tetrarch.sim.identities import real_identities

@@ -35,14 +35,8 @@ from tetrarch.ethereum.beacon_nodes.several import SeveralBeaconNodes
 from tetrarch.garbage import collect_quietly, freeze_start
 from tetrarch.network.mesh import Mesh, MeshSettings
 from tetrarch.network.peer import PeerIdentity
-from tetrarch.node import (
-    SCHEMAS,
-    Node,
-    NodeDescription,
-    NodePorts,
-    NodeShape,
-    SubmitterPorts,
-)
+from tetrarch.node import SCHEMAS, Node
+from tetrarch.node_ports import NodeDescription, NodePorts, NodeShape, SubmitterPorts
 from tetrarch.observability.logs import Log
 from tetrarch.operator_files import OperatorFolder
 from tetrarch.signing_source import SourceSetting, signing_source

@@ -4,16 +4,12 @@ No I/O and no globals: ``launch`` gives real ports, the simulator simulated ones
 number of nodes lives in one process.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import partial
 
-from tetrarch.clock import Clock
-from tetrarch.consensus.codec import Codec, Identity
+from tetrarch.consensus.codec import Codec
 from tetrarch.consensus.driver import Consensus
-from tetrarch.consensus.messages import faulty_max, quorum
-from tetrarch.consensus.ports import ConsensusPorts, DutyTimes, Observer
-from tetrarch.consensus.priority import PriorityCodec
+from tetrarch.consensus.ports import ConsensusPorts, DutyTimes
 from tetrarch.consensus.timers import RoundTimes
 from tetrarch.duties import (
     aggsigdb,
@@ -26,54 +22,31 @@ from tetrarch.duties import (
     slashing,
     votelog,
 )
-from tetrarch.duties.aggsigdb import AggSigDB
-from tetrarch.duties.agreement import DECIDED_TYPES, Agreement
-from tetrarch.duties.broadcaster import Broadcaster
-from tetrarch.duties.deadline import Deadlines
+from tetrarch.duties.agreement import DECIDED_TYPES
 from tetrarch.duties.doppelganger import voting_validators
-from tetrarch.duties.dutydb import DutyDB
-from tetrarch.duties.evidence import Sources
-from tetrarch.duties.exits import Exits
 from tetrarch.duties.features import Agreed
-from tetrarch.duties.fetcher import BlockSettings, Fetcher
-from tetrarch.duties.group_crypto import GroupCrypto
 from tetrarch.duties.held import HeldSigning, SilentVotes
-from tetrarch.duties.info_sync import Agenda, InfoSync, OwnAbilities
-from tetrarch.duties.keys import ClusterKeys
-from tetrarch.duties.parsigdb import ParSigDB
-from tetrarch.duties.parsigex import ParSigEx
-from tetrarch.duties.ports import Compute, OwnHistory, Spawner, Storage
+from tetrarch.duties.info_sync import InfoSync
+from tetrarch.duties.ports import OwnHistory
 from tetrarch.duties.preparation import Preparation
-from tetrarch.duties.proof_fetcher import ProofFetcher
-from tetrarch.duties.registrations import Registrations
-from tetrarch.duties.report import DutyReport, Step
-from tetrarch.duties.requested import Count, LastingPorts, NoOperator, OperatorPort, Requested
+from tetrarch.duties.report import Step
 from tetrarch.duties.resume import Resumption
 from tetrarch.duties.retention import kept_epochs
 from tetrarch.duties.retry import Retryer
 from tetrarch.duties.safe_start import SafeStart, Surroundings
-from tetrarch.duties.scheduler import Scheduler
-from tetrarch.duties.selections import ProofSource
-from tetrarch.duties.sigagg import SigAgg
-from tetrarch.duties.signer import Signer, SigningService
+from tetrarch.duties.signer import SigningService
 from tetrarch.duties.slashing import GroupHistory
 from tetrarch.duties.timing import deadline_s, may_speak_of, rounds_start_s
 from tetrarch.duties.tracking import STEPS, Tracking, TrackingPorts
-from tetrarch.duties.types import Duty, DutyType, PubKey, SignedDataSet
+from tetrarch.duties.types import Duty, DutyType, SignedDataSet
 from tetrarch.duties.votelog import DurableVoteLog
-from tetrarch.duties.wire import Components, Decorate, HasDuty, Submitter, V, plain, wire
+from tetrarch.duties.wire import HasDuty, Submitter, V, wire
 from tetrarch.duties.witnesses import OwnState, Witnesses
-from tetrarch.entropy import Entropy
 from tetrarch.errors import Transient
-from tetrarch.ethereum.beacon_node.ports import BeaconNode
 from tetrarch.ethereum.beacon_nodes.ports import ChainNews
-from tetrarch.ethereum.spec.chain import ChainSpec
-from tetrarch.ethereum.spec.messages import SignedValidatorRegistration
-from tetrarch.network.peer_info import PeerInfo, PeerInfos
-from tetrarch.network.ports import MessageBus
 from tetrarch.network.requests import Requests
-from tetrarch.network.versions import CURRENT, Versions
-from tetrarch.observability.logs import Log
+from tetrarch.node_parts import build_components, build_info_sync, build_peer_infos
+from tetrarch.node_ports import NodePorts, NodeShape, SubmitterPorts
 from tetrarch.output import Handler
 
 SCHEMAS = (
@@ -104,73 +77,6 @@ BACKGROUND_EDGES = frozenset(
         "broadcaster>aggsigdb.note_submitted",
     }
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodePorts:
-    """The world, as one node sees it."""
-
-    beacon_node: BeaconNode
-    bus: MessageBus
-    storage: Storage
-    identity: Identity
-    clock: Clock
-    compute: Compute
-    crypto: GroupCrypto
-    entropy: Entropy
-    spawner: Spawner
-    observer: Observer
-    log: Log
-    looks_on_chain: bool = True  # for what became of its duties
-    name_of: Callable[[int], str] = "node{}".format  # a node, for people
-    on_report: Callable[[DutyReport], None] = lambda _report: None
-    on_agreement: Callable[[Agreed], None] = lambda _agreed: None
-    on_peer_info: Callable[[int, PeerInfo], None] = lambda _peer, _info: None
-    on_fault: Callable[[int, str], None] = lambda _peer, _kind: None
-    instance: bytes = bytes(8)  # of this process, as the bus introduces it to the peers
-    # Whether an older process (or a newer: False) runs beside a peer's; None: it runs alone.
-    older_twin_of: Callable[[int, bytes], bool | None] = lambda _peer, _instance: None
-    on_edge: Decorate = plain  # around the work of each edge, each attempt anew: timing, tracing
-    operator: OperatorPort = field(default_factory=NoOperator)
-    count_lasting: Count = lambda _kind, _outcome, _count: None  # exits and registrations
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeDescription:
-    """What the node tells its peers of itself, for people to read."""
-
-    version: str = ""
-    git_commit: str = ""
-    nickname: str = ""
-    signing: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeShape:
-    """What distinguishes this node from any other."""
-
-    chain: ChainSpec
-    keys: ClusterKeys
-    cluster_id: bytes  # the lock hash, 32 bytes
-    fee_recipients: Mapping[PubKey, bytes] = field(default_factory=dict)  # zero: none is set
-    builder_api: bool = False  # what this node wants; builders are asked if all do
-    graffiti: bytes = bytes(32)
-    attest_on_head: bool = False
-    registrations: Mapping[PubKey, SignedValidatorRegistration] = field(default_factory=dict)
-    versions: Versions = CURRENT
-    description: NodeDescription = NodeDescription()
-    trusts_own_history: bool = False  # signs without asking the peers: see ``safe_start``
-    doppelganger_detection: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubmitterPorts:
-    """What the validator API's builder needs of the workflow."""
-
-    scheduler: Scheduler
-    dutydb: DutyDB
-    aggsigdb: AggSigDB
-    proofs: ProofSource
 
 
 class Node:
@@ -212,13 +118,13 @@ class Node:
             )
         )
         self.tracker = self.tracking.tracker
-        self.peer_infos = _peer_infos(shape, ports, self.requests)
-        features = _info_sync(shape, ports, self.requests, self.peer_infos)
+        self.peer_infos = build_peer_infos(shape, ports, self.requests)
+        features = build_info_sync(shape, ports, self.requests, self.peer_infos)
         self.history = GroupHistory(storage=ports.storage, chain=chain)
         self.safe_start = self._build_safe_start(own_history)
         if signing is not None:
             signing = HeldSigning(signing, self.safe_start)
-        self.components = _components(
+        self.components = build_components(
             shape, ports, (features, self.history), signing, build_submitter
         )
         self._preparation = Preparation(
@@ -436,178 +342,6 @@ class Node:
             await self.history.prune()
         except Transient as error:
             self._log.warning("retention_postponed", reason=str(error), code=error.code)
-
-
-def _peer_infos(shape: NodeShape, ports: NodePorts, requests: Requests) -> PeerInfos:
-    described, versions = shape.description, shape.versions
-    own = PeerInfo(
-        version=described.version,
-        git_commit=described.git_commit,
-        started_s=max(int(ports.clock.wall_s()), 0),
-        lock_hash=shape.cluster_id,
-        builder_api=shape.builder_api,
-        signing=described.signing,
-        nickname=described.nickname,
-        protocol_min=versions.protocol_min,
-        protocol=versions.protocol,
-        features=versions.features,
-    )
-    log = ports.log.bind(topic="peerinfo")
-    return PeerInfos(own, requests, peers=ports.bus.peers, log=log, on_info=ports.on_peer_info)
-
-
-def _info_sync(
-    shape: NodeShape, ports: NodePorts, requests: Requests, peer_infos: PeerInfos
-) -> InfoSync:
-    node_count = shape.keys.share_count
-    return InfoSync(
-        own=OwnAbilities(
-            versions=shape.versions,
-            builder_api=shape.builder_api,
-            own_index=ports.bus.own_index,
-            node_count=node_count,
-            needed=quorum(node_count),
-            complete_rounds=faulty_max(node_count),
-        ),
-        codec=PriorityCodec(
-            identity=ports.identity, cluster_id=shape.cluster_id, node_count=node_count
-        ),
-        requests=requests,
-        storage=ports.storage,
-        agenda=Agenda(chain=shape.chain, clock=ports.clock),
-        log=ports.log.bind(topic="infosync"),
-        lacks=peer_infos.lacking,
-    )
-
-
-def _components(
-    shape: NodeShape,
-    ports: NodePorts,
-    shared: tuple[InfoSync, GroupHistory],
-    signing: SigningService | None,
-    build_submitter: Callable[[SubmitterPorts], Submitter] | None,
-) -> Components:
-    chain, keys, clock, log = shape.chain, shape.keys, ports.clock, ports.log
-    features, history = shared
-    deadlines = Deadlines(chain=chain, clock=clock)
-    store = DutyDB(storage=ports.storage, preset=chain.preset, guard=history.guard)
-    signed = AggSigDB(storage=ports.storage)
-    scheduler = Scheduler(
-        beacon_node=ports.beacon_node,
-        chain=chain,
-        clock=clock,
-        pubkeys=keys.pubkeys,
-        signs_by_itself=signing is not None,
-        spawner=ports.spawner,
-        log=log.bind(topic="sched"),
-        attest_on_head=shape.attest_on_head,
-    )
-    partials = ParSigDB(
-        storage=ports.storage,
-        threshold=keys.threshold,
-        clock=clock,
-        is_open=deadlines.is_open,
-        log=log.bind(topic="parsigdb"),
-    )
-    own = partials if signing is None else None
-    proofs = ProofSource(own=own, share_index=keys.own_share_index, log=log.bind(topic="fetcher"))
-    lasting = _lasting(shape, ports)
-    registrations = Registrations(
-        lasting,
-        base=shape.registrations,
-        fee_recipients=shape.fee_recipients,
-        pubkeys=keys.pubkeys,
-        builder_api=shape.builder_api,
-    )
-    payees = registrations.payees
-    fetcher = Fetcher(
-        beacon_node=ports.beacon_node,
-        chain=chain,
-        aggregated=signed,
-        blocks=BlockSettings(features=features, graffiti=shape.graffiti, payees=payees),
-        proofs=ProofFetcher(
-            beacon_node=ports.beacon_node,
-            chain=chain,
-            decided=store,
-            aggregated=signed,
-            source=proofs,
-            features=features,
-            attests=scheduler.attests,
-            log=log.bind(topic="fetcher").bind(topic="fetcher"),
-        ),
-        log=log,
-    )
-    agreement = Agreement(
-        sources=Sources(
-            definitions=scheduler,
-            view=fetcher.view,
-            decided=store,
-            aggregated=signed,
-            history=history,
-            features=features,
-            payees=payees,
-            former_payee=registrations.former_payee,
-        ),
-        ballots=features,
-        complete_rounds=faulty_max(shape.keys.share_count),
-        chain=chain,
-        compute=ports.compute,
-        crypto=ports.crypto,
-        log=log.bind(topic="qbft"),
-    )
-    return Components(
-        scheduler=scheduler,
-        fetcher=fetcher,
-        agreement=agreement,
-        dutydb=store,
-        info_sync=features,
-        signer=None
-        if signing is None
-        else Signer(service=signing, keys=keys, chain=chain, log=log.bind(topic="signer")),
-        validator_api=None
-        if build_submitter is None
-        else build_submitter(
-            SubmitterPorts(scheduler=scheduler, dutydb=store, aggsigdb=signed, proofs=proofs)
-        ),
-        parsigdb=partials,
-        parsigex=ParSigEx(
-            bus=ports.bus,
-            keys=keys,
-            chain=chain,
-            clock=clock,
-            own=partials,
-            log=log.bind(topic="parsigex"),
-        ),
-        sigagg=SigAgg(
-            crypto=ports.crypto, chain=chain, compute=ports.compute, log=log.bind(topic="sigagg")
-        ),
-        aggsigdb=signed,
-        broadcaster=Broadcaster(
-            beacon_node=ports.beacon_node,
-            decided=store,
-            definitions=scheduler,
-            chain=chain,
-            log=log.bind(topic="bcast"),
-        ),
-        requested=Requested(lasting, schedule=scheduler, pubkeys=keys.pubkeys),
-        exits=Exits(lasting, signs_by_itself=signing is not None),
-        registrations=registrations,
-        deadlines=deadlines,
-    )
-
-
-def _lasting(shape: NodeShape, ports: NodePorts) -> LastingPorts:
-    return LastingPorts(
-        operator=ports.operator,
-        beacon_node=ports.beacon_node,
-        chain=shape.chain,
-        clock=ports.clock,
-        spawner=ports.spawner,
-        compute=ports.compute,
-        crypto=ports.crypto,
-        count=ports.count_lasting,
-        log=ports.log,
-    )
 
 
 def _duty_of(value: HasDuty) -> Duty:

@@ -15,7 +15,8 @@ from tetrarch.consensus.ports import Observer, SilentObserver
 from tetrarch.duties.report import DutyReport, Outcome
 from tetrarch.duties.types import Duty, DutyType, PartialSet
 from tetrarch.errors import Transient
-from tetrarch.node import Node, NodePorts, NodeShape
+from tetrarch.node import Node
+from tetrarch.node_ports import NodePorts, NodeShape
 from tetrarch.observability.otlp import Span, fnv_128a
 from tetrarch.output import Handler
 from tetrarch.sim.workflow_profile import draw

@@ -43,6 +43,7 @@ LOADED_ANEW = (  # in the order of their imports
     "duties.witnesses",
     "duties.safe_start",
     "duties.held",
+    "node_parts",
     "node",
 )
 

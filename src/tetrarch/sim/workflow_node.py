@@ -27,7 +27,8 @@ from tetrarch.enclave.ports import Approved
 from tetrarch.errors import Transient
 from tetrarch.network.ports import MessageBus
 from tetrarch.network.versions import Versions
-from tetrarch.node import SCHEMAS, Node, NodePorts, NodeShape
+from tetrarch.node import SCHEMAS, Node
+from tetrarch.node_ports import NodePorts, NodeShape
 from tetrarch.sim.chain import SimChain
 from tetrarch.sim.checkers import require
 from tetrarch.sim.feature_checkers import FeatureCheckers
