@@ -195,7 +195,7 @@ MUTANTS = (
                 "return reveal if reveal else",
             ),
         ),
-        first_seed=17,
+        first_seed=106,
     ),
     Mutant(
         "set that leaves validators out is voted for at once",
@@ -227,7 +227,7 @@ MUTANTS = (
                 "        return () and tuple(\n            Vote(",
             ),
         ),
-        first_seed=24,
+        first_seed=54,
     ),
     Mutant(
         "a full disk stops the vote log",
