@@ -11,10 +11,10 @@ from typing import Any, cast
 import pytest
 from tests.ethereum.beacon_nodes.scripted_nodes import Notes
 from tests.ethereum.devchain.served import GENESIS_S, StillClock
+from tests.ports import free_ports
 
 from tetrarch.beacon_access import BeaconNodeAway, ChainDiffers, await_chain, open_beacon_nodes
 from tetrarch.config import BeaconNodeConfig
-from tetrarch.demo.processes import free_ports
 from tetrarch.errors import ConfigInvalid
 from tetrarch.ethereum.beacon_nodes.chain_identity import OurChain
 from tetrarch.ethereum.beacon_nodes.several import SeveralBeaconNodes

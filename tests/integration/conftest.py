@@ -5,22 +5,28 @@ from typing import Any
 
 import pytest
 
-FIGURES = pytest.StashKey[list[str]]()
+FIGURE = "figure"
 
 
 @pytest.fixture
 def tell(request: pytest.FixtureRequest) -> Callable[[object], None]:
     """Call it with a line to be shown at the end of the run, under the test's name."""
-    lines = request.config.stash.setdefault(FIGURES, [])
 
     def add(line: object) -> None:
-        lines.append(f"{request.node.name}: {line}")
+        # Properties travel with the report, from other processes too.
+        request.node.user_properties.append((FIGURE, f"{request.node.name}: {line}"))
 
     return add
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    lines = config.stash.get(FIGURES, [])
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    lines = [
+        line
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.stats.get(outcome, [])
+        for name, line in report.user_properties
+        if name == FIGURE and report.when == "call"
+    ]
     if lines:
         terminalreporter.section("figures")
         for line in lines:

@@ -10,7 +10,6 @@ epoch says "syncing" for ever); a node may need SIGKILL after SIGTERM.
 
 import json
 import os
-import socket
 import subprocess
 import time
 import urllib.error
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+from tests.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 PEERS = ROOT / ".peers" / "lodestar"
@@ -45,20 +45,6 @@ def interop_secret_key(index: int) -> int:
     """The well-known secret key of interop validator ``index``."""
     digest = sha256(index.to_bytes(32, "little")).digest()
     return int.from_bytes(digest, "little") % CURVE_ORDER
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago, all different."""
-    sockets = []
-    try:
-        for _ in range(count):
-            listener = socket.socket()
-            listener.bind(("127.0.0.1", 0))
-            sockets.append(listener)
-        return [listener.getsockname()[1] for listener in sockets]
-    finally:
-        for listener in sockets:
-            listener.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

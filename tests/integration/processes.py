@@ -7,7 +7,6 @@ HTTP and in the files what became of them.
 import json
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -15,12 +14,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from tests.integration.lodestar import free_ports
+from tests.ports import adjacent_ports, free_ports
 
 from tetrarch.ethereum.devchain.config import fork_version
 from tetrarch.ethereum.spec.values import Fork
@@ -278,22 +277,6 @@ def create_cluster(
     ended = run_tetrarch("cluster", "create", cluster, *interop, *chain, *ports, *options)
     assert ended.exit_code == 0, ended.stderr
     return cluster
-
-
-def adjacent_ports(count: int) -> int:
-    """The first of ``count`` adjacent ports that were free a moment ago."""
-    for _ in range(100):
-        (base,) = free_ports(1)
-        if base + count < 65_536 and all(is_free(base + offset) for offset in range(count)):
-            return base
-    raise AssertionError("no adjacent free ports")
-
-
-def is_free(port: int) -> bool:
-    with closing(socket.socket()) as one, suppress(OSError):
-        one.bind(("127.0.0.1", port))
-        return True
-    return False
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from tests.integration.api_fuzz import ENDLESS, Fuzz
-from tests.integration.lodestar import free_ports
 from tests.integration.processes import (
     Devchain,
     NodeProcess,
@@ -18,6 +17,7 @@ from tests.integration.processes import (
     get_json,
     running,
 )
+from tests.ports import free_ports
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 

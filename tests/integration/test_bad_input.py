@@ -17,20 +17,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.integration.lodestar import free_ports
 from tests.integration.processes import (
     TETRARCH,
     Devchain,
     Ended,
     NodeProcess,
     create_cluster,
-    is_free,
     run_tetrarch,
     running,
     wait_for,
 )
 from tests.integration.rubbish_node import KINDS, running_rubbish
 from tests.integration.small_disk import fill, small_disk
+from tests.ports import free_ports, is_free
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from tests.integration.lodestar import free_ports
 from tests.integration.processes import Devchain, NodeProcess, create_cluster, get_json, running
 from tests.integration.scripted_client import LODESTAR, LODESTAR_SSZ, VERO, Form, ScriptedClient
+from tests.ports import free_ports
 
 from tetrarch.cluster.certificates import make_tls_identity
 from tetrarch.cluster.files import VALIDATOR_KEYS_FOLDER

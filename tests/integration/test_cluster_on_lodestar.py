@@ -19,13 +19,13 @@ from tests.integration.lodestar import (
     LodestarBeaconNode,
     LodestarValidatorClient,
     Process,
-    free_ports,
     require_lodestar,
     running_beacon_node,
     running_clients,
 )
 from tests.integration.processes import Command, NodeProcess, create_cluster, get_json, running
 from tests.integration.test_remote_signers import signer_folder
+from tests.ports import free_ports
 
 from tetrarch.cluster.files import VALIDATOR_KEYS_FOLDER
 from tetrarch.cluster.keystore_files import keystore_paths, open_keystore

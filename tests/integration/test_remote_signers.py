@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.integration.lodestar import free_ports
 from tests.integration.processes import (
     Command,
     Devchain,
@@ -23,6 +22,7 @@ from tests.integration.processes import (
     running,
     wait_for,
 )
+from tests.ports import free_ports
 from tests.remote_signer.signer_world import certificates
 
 from tetrarch.cluster.files import EXTENSION_FILE, LOCK_FILE, VALIDATOR_KEYS_FOLDER

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from tests.ports import free_ports
 
 from tetrarch.clock import SystemClock
 from tetrarch.entropy import system_entropy
@@ -81,19 +81,6 @@ def _candidates() -> Iterator[int]:
 
 
 _ports = _candidates()
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 on which nothing listens now."""
-    ports: list[int] = []
-    while len(ports) < count:
-        port = next(_ports)
-        try:
-            socket.create_server(("127.0.0.1", port)).close()
-        except OSError:
-            continue
-        ports.append(port)
-    return ports
 
 
 class RecordingLog:

@@ -14,8 +14,8 @@ import aiohttp
 import pytest
 from tests.ethereum.beacon_nodes.scripted_nodes import Notes
 from tests.ethereum.devchain.served import GENESIS_S, StillClock
+from tests.ports import free_ports
 
-from tetrarch.demo.processes import free_ports
 from tetrarch.ethereum.beacon_node.client import connect_beacon_node
 from tetrarch.ethereum.beacon_node.http import Timeouts
 from tetrarch.ethereum.beacon_node.ports import (
