@@ -301,6 +301,7 @@ MUTANTS = (
     Mutant(
         "exits of a former life are forgotten",
         (("node", "        await c.exits.load(c.aggsigdb)\n", ""),),
+        first_seed=23,
     ),
     Mutant(
         "requests wait for ever",
