@@ -113,6 +113,7 @@ class ChainIdentity:
                 node=node.name,
                 reason="another chain",
                 fork_version="0x" + found.genesis.fork_version.hex(),
+                validators_root="0x" + found.genesis.validators_root.hex(),
             )
         return found
 
