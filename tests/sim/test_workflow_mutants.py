@@ -216,7 +216,7 @@ MUTANTS = (
                 "if isinstance(verdict, Refused) and not verdict",
             ),
         ),
-        first_seed=201,
+        first_seed=332,
     ),
     Mutant(
         "votes are forgotten in a crash",
