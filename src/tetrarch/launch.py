@@ -4,9 +4,6 @@ Order matters and stands here once. Up: files verified, database locked, enclave
 node asked who it is, listeners, workers. Down: workers, listeners, enclave, database.
 """
 
-import asyncio
-import contextlib
-import signal
 import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -40,6 +37,7 @@ from tetrarch.node_ports import NodeDescription, NodePorts, NodeShape, Submitter
 from tetrarch.observability.logs import Log
 from tetrarch.operator_files import OperatorFolder
 from tetrarch.signing_source import SourceSetting, signing_source
+from tetrarch.stop_signals import on_stop_signal
 from tetrarch.storage.database import Database
 from tetrarch.storage.errors import cannot_create
 from tetrarch.storage.room import RoomWatch, needing_room
@@ -330,14 +328,11 @@ class _Launch:
         )
 
     def _stop_on_signals(self, tasks: Supervisor) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            with contextlib.suppress(NotImplementedError):
-                loop.add_signal_handler(number, self._stop, tasks, number)
+        def stop(name: str) -> None:
+            self.log.info("node_stopping", signal=name)
+            tasks.stop()
 
-    def _stop(self, tasks: Supervisor, number: int) -> None:
-        self.log.info("node_stopping", signal=signal.Signals(number).name)
-        tasks.stop()
+        on_stop_signal(stop)
 
 
 def _connect(node: Node, mesh: Mesh, beacon_node: SeveralBeaconNodes) -> None:

@@ -12,7 +12,6 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from tetrarch.cluster.load import load_cluster
 from tetrarch.cluster.text import parse_hex
 from tetrarch.cluster.types import Cluster
 from tetrarch.config import SigningSource, load_config
@@ -54,11 +53,6 @@ class DatabaseUnreadable(OperatorError):
     code = "database_unreadable"
     exit_code = 74  # EX_IOERR
     mend = "run it as the user whose node this is"
-
-
-def cluster_of_folder(folder: Path) -> Cluster:
-    """The verified cluster of the node in ``folder``."""
-    return load_cluster(folder)
 
 
 def refuse_client_mode(folder: Path, instead: str) -> None:

@@ -1,11 +1,9 @@
 """``tetrarch devchain``: a made-up beacon chain behind the beacon API."""
 
 import asyncio
-import contextlib
 import json
 import math
 import re
-import signal
 from typing import Annotated
 
 import typer
@@ -16,6 +14,7 @@ from tetrarch.errors import ConfigInvalid
 from tetrarch.ethereum.devchain.config import FORKS, DevChainConfig, Faults
 from tetrarch.ethereum.devchain.server import DevChainServer
 from tetrarch.ethereum.spec.values import Fork
+from tetrarch.stop_signals import on_stop_signal
 
 PRESETS = ("minimal", "mainnet")
 _RANGE = re.compile(r"(\d{1,6})(?:\.\.(\d{1,6}))?")
@@ -113,10 +112,7 @@ async def serve(
 ) -> None:
     """Serve until a signal; raises ``ListenFailed``."""
     stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(NotImplementedError):
-            loop.add_signal_handler(number, stopped.set)
+    on_stop_signal(lambda _name: stopped.set())
     async with DevChainServer(config, clock, also_ports=also_ports) as server:
         if as_json:
             shown = {"url": server.url, "genesis_time": config.genesis_time_s}

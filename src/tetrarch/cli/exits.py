@@ -11,13 +11,13 @@ from tetrarch.cli.asked import (
     AsJson,
     Folder,
     Validators,
-    cluster_of_folder,
     confirm,
     lasting_rows,
     refuse_client_mode,
     selected,
 )
 from tetrarch.cli.errors import run_command
+from tetrarch.cluster.load import load_cluster
 from tetrarch.duties.requested import ExitRequest
 from tetrarch.duties.types import DutyType, ExitPayload, PubKey
 from tetrarch.errors import InputInvalid, OperatorError, Transient
@@ -86,7 +86,7 @@ def sign(
     Exit codes: 0 asked for, 65 cluster files are wrong, 66 a file is missing, 73 not writable,
     78 no such validator, or a validator client signs for this node.
     """  # noqa: D301 - \b keeps the help\'s lines
-    cluster = cluster_of_folder(folder)
+    cluster = load_cluster(folder)
     refuse_client_mode(
         folder, "ask the validator client for the exit; the node takes it from there"
     )
@@ -143,7 +143,7 @@ def status(
     Example: tetrarch exit status my-cluster/node0 --validator 0x93247f...
     Exit codes: 0 told, 65 cluster files are wrong, 66 a file is missing, 78 no such validator.
     """  # noqa: D301 - \b keeps the help\'s lines
-    cluster = cluster_of_folder(folder)
+    cluster = load_cluster(folder)
     (pubkey,) = selected(cluster, [validator], every=False)
     found = [each for each in _exits(folder) if each["validator"] == "0x" + pubkey.hex()]
     if as_json:
@@ -206,7 +206,7 @@ async def _publish(signed: SignedVoluntaryExit, url: str) -> None:
 
 def _exits(folder: Path) -> list[dict[str, Any]]:
     """One entry for each (validator, epoch), in order."""
-    cluster = cluster_of_folder(folder)
+    cluster = load_cluster(folder)
     requests = OperatorFolder.requests_of(folder)
     asked = {(each.pubkey, each.epoch): each for each in requests if isinstance(each, ExitRequest)}
     rows = lasting_rows(folder, DutyType.EXIT)

@@ -9,7 +9,6 @@ from tetrarch.cli.asked import (
     AsJson,
     Folder,
     Validators,
-    cluster_of_folder,
     confirm,
     lasting_rows,
     refuse_client_mode,
@@ -18,6 +17,7 @@ from tetrarch.cli.asked import (
 from tetrarch.cli.errors import run_command
 from tetrarch.clock import SystemClock
 from tetrarch.cluster.deposits import GAS_LIMIT_DEFAULT
+from tetrarch.cluster.load import load_cluster
 from tetrarch.cluster.text import parse_hex
 from tetrarch.cluster.types import Cluster
 from tetrarch.duties.requested import RegistrationRequest
@@ -65,7 +65,7 @@ def sign(
     Exit codes: 0 asked for, 65 cluster files are wrong, 66 a file is missing, 73 not writable,
     78 a wrong option, no such validator, or a validator client signs for this node.
     """  # noqa: D301 - \b keeps the help\'s lines
-    cluster = cluster_of_folder(folder)
+    cluster = load_cluster(folder)
     refuse_client_mode(folder, "use an overrides file, signed by nodes that sign by themselves")
     recipient, chosen = _address(fee_recipient), selected(cluster, validators, every=every)
     now_s = int(SystemClock().wall_s())
@@ -101,7 +101,7 @@ def list_(folder: Folder, as_json: AsJson = False) -> None:
     Example: tetrarch fee-recipient list my-cluster/node0
     Exit codes: 0 listed, 65 cluster files are wrong, 66 a file is missing.
     """  # noqa: D301 - \b keeps the help\'s lines
-    cluster = cluster_of_folder(folder)
+    cluster = load_cluster(folder)
     newest = _newest(folder, cluster)
     waiting = [
         each.message

@@ -6,7 +6,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self, TypeAlias, TypeVar
+from typing import Self, TypeVar
 
 from tetrarch.enclave import errors as enclave_errors
 from tetrarch.enclave import protocol
@@ -27,22 +27,6 @@ _WAITING_MAX = 256
 # Isolated: neither the environment nor the working folder can put other code in its place.
 COMMAND = (sys.executable, "-I", "-m", "tetrarch.enclave")
 
-Body: TypeAlias = (
-    protocol.Open
-    | protocol.Configure
-    | protocol.Sign
-    | protocol.Learn
-    | protocol.AskStatus
-    | KeyCall
-)
-Answer: TypeAlias = (
-    protocol.Done
-    | protocol.Signed
-    | protocol.Forgotten
-    | protocol.Status
-    | Exported
-    | protocol.Refusal
-)
 
 A = TypeVar("A", protocol.Done, protocol.Signed, protocol.Forgotten, protocol.Status, Exported)
 
@@ -202,7 +186,7 @@ class EnclaveClient:
                 self._process.kill()
             await self._process.wait()
 
-    async def _ask(self, body: Body) -> Answer:
+    async def _ask(self, body: protocol.CallBody) -> protocol.AnswerBody:
         return await self._channel.ask(body, timeout_s=self._answer_timeout_s)
 
 
@@ -211,14 +195,14 @@ class _Channel(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._frames = protocol.FrameBuffer()
-        self._waiting: dict[int, asyncio.Future[Answer]] = {}
+        self._waiting: dict[int, asyncio.Future[protocol.AnswerBody]] = {}
         self._next_id = 0
         self._transport: asyncio.Transport | None = None
         self._closing = False
         self._gone: EnclaveGone | None = None
         self._ended = asyncio.Event()
 
-    async def ask(self, body: Body, *, timeout_s: float) -> Answer:
+    async def ask(self, body: protocol.CallBody, *, timeout_s: float) -> protocol.AnswerBody:
         if self._closing or self._gone is not None or self._transport is None:
             raise self._gone or EnclaveGone("ask enclave", reason="closed")
         if len(self._waiting) >= _WAITING_MAX:
@@ -226,7 +210,7 @@ class _Channel(asyncio.Protocol):
         self._next_id += 1
         call_id = self._next_id
         frame = protocol.encode(protocol.Call(call_id, body))
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[protocol.AnswerBody] = asyncio.get_running_loop().create_future()
         self._waiting[call_id] = future
         try:
             self._transport.write(frame)
@@ -276,7 +260,7 @@ class _Channel(asyncio.Protocol):
         self._ended.set()
 
 
-def _expect(kind: type[A], answer: Answer) -> A:
+def _expect(kind: type[A], answer: protocol.AnswerBody) -> A:
     if isinstance(answer, kind):
         return answer
     if isinstance(answer, protocol.Refusal):

@@ -9,13 +9,12 @@ import socket
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 from tetrarch.clock import Clock
 from tetrarch.enclave import approval, history, learning, protocol, sandbox
 from tetrarch.enclave.errors import FrameInvalid, NotConfigured
 from tetrarch.enclave.key_keeping import keep
-from tetrarch.enclave.key_messages import Exported, KeyCall
 from tetrarch.enclave.keys import BlsKeyRing
 from tetrarch.enclave.messages import ShareFile
 from tetrarch.enclave.opening import open_shares
@@ -30,22 +29,6 @@ _CHUNK_BYTES = 1 << 16
 _SIGNING_THREADS = 2
 
 R = TypeVar("R")
-Call: TypeAlias = (
-    protocol.Open
-    | protocol.Configure
-    | protocol.Sign
-    | protocol.Learn
-    | protocol.AskStatus
-    | KeyCall
-)
-Answer: TypeAlias = (
-    protocol.Done
-    | protocol.Signed
-    | protocol.Forgotten
-    | protocol.Status
-    | Exported
-    | protocol.Refusal
-)
 
 
 class EnclaveProcess:
@@ -85,7 +68,7 @@ class EnclaveProcess:
         finally:
             self.close()
 
-    def answer(self, call: protocol.Call) -> Answer:
+    def answer(self, call: protocol.Call) -> protocol.AnswerBody:
         """Do what ``call`` asks; expected errors become a ``Refusal``."""
         try:
             return self._dispatch(call.body)
@@ -102,7 +85,7 @@ class EnclaveProcess:
             self._opened.close()
             self._opened = None
 
-    def _dispatch(self, body: Call) -> Answer:
+    def _dispatch(self, body: protocol.CallBody) -> protocol.AnswerBody:
         match body:
             case protocol.Open():
                 return self._open(body)

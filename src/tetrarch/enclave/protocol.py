@@ -200,11 +200,14 @@ class AskStatus(Message, frozen=True, tag="status"):
     """What do you hold?"""
 
 
+CallBody: TypeAlias = Open | Configure | Sign | Learn | AskStatus | KeyCall
+
+
 class Call(Message, frozen=True):
     """From the node."""
 
     id: Uint
-    body: Open | Configure | Sign | Learn | AskStatus | KeyCall
+    body: CallBody
 
 
 class Done(Message, frozen=True, tag="done"):
@@ -262,11 +265,14 @@ class Refusal(Message, frozen=True, tag="refused"):
     fields: dict[Text, Text]
 
 
+AnswerBody: TypeAlias = Done | Signed | Forgotten | Status | Exported | Refusal
+
+
 class Reply(Message, frozen=True):
     """From the enclave."""
 
     id: Uint
-    body: Done | Signed | Forgotten | Status | Exported | Refusal
+    body: AnswerBody
 
 
 _ENCODER = msgspec.msgpack.Encoder()

@@ -1,8 +1,5 @@
 """``tetrarch signer``: brings an enclave and its listeners up, and down again."""
 
-import asyncio
-import contextlib
-import signal
 import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -32,6 +29,7 @@ from tetrarch.signer_api.guard import Guard, check_listener
 from tetrarch.signer_api.holder import load_holder
 from tetrarch.signer_api.server import Listen, SignerServer
 from tetrarch.signing_source import enclave_of
+from tetrarch.stop_signals import on_stop_signal
 from tetrarch.storage.errors import cannot_create
 from tetrarch.supervision import Supervisor, sole_cause
 
@@ -180,14 +178,11 @@ class _Launch:
         )
 
     def _stop_on_signals(self, tasks: Supervisor) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            with contextlib.suppress(NotImplementedError):
-                loop.add_signal_handler(number, self._stop, tasks, number)
+        def stop(name: str) -> None:
+            self.log.info("signer_stopping", signal=name)
+            tasks.stop()
 
-    def _stop(self, tasks: Supervisor, number: int) -> None:
-        self.log.info("signer_stopping", signal=signal.Signals(number).name)
-        tasks.stop()
+        on_stop_signal(stop)
 
 
 def signer_listen(folder: Path, config: SignerApiConfig) -> Listen:
