@@ -447,6 +447,24 @@ def test_doubtful_epoch_is_asked_for_again_sync_committee_included() -> None:
     play(scenario, start_slot=8)
 
 
+def test_sync_committee_asked_for_while_validators_were_unknown_is_asked_for_again() -> None:
+    """Nobody doubts an answer that never was asked for: the question itself was too small."""
+
+    async def scenario(world: World) -> None:
+        statuses, world.node.statuses = world.node.statuses, {}
+        index = world.node.indices[SECOND]
+        world.node.members = [SyncDuty(pubkey=SECOND, validator_index=index, positions=(3,))]
+        world.start()
+        await world.until(22.1)
+        assert world.scheduler.sync_members_of(3) == ()
+        world.node.statuses = statuses
+        await world.until(26)
+        assert Duty(25, DutyType.SYNC_MESSAGE) in [duty for duty, _ in world.others]
+        assert world.log.find("sync_committee_corrected")
+
+    play(scenario, start_slot=8)
+
+
 def test_node_that_wakes_late_jumps_to_the_slot_in_progress() -> None:
     async def scenario(world: World) -> None:
         world.start()

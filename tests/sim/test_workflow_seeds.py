@@ -29,6 +29,8 @@ REGRESSIONS = {
     6: "own partials left the node before they were durable; later, with lying beacon nodes, what"
     " one of them said alone was kept for the epoch",
     24: "rounds of an agreement ran out while nodes still waited for a mute peer's statement",
+    1070: "what one beacon node took and lost never reached those that were down then",
+    1237: "validators that were unknown for a while missed their turn in the sync committee",
     392: "a node that had waited for its disk sent a payload that no peer reads",
     58: "a group signature that was stored just before a crash was never submitted",
     87: "a group signature made before the node's own decision was forgotten in a crash",

@@ -88,6 +88,7 @@ class Scheduler:
         self._log = log
         self._epochs: dict[int, EpochDuties] = {}
         self._sync: dict[int, tuple[SyncDuty, ...]] = {}  # the committee's members by epoch
+        self._sync_asked: dict[int, frozenset[int]] = {}  # of which validators, by index
         self._resolving = asyncio.Lock()
         self._prepared_to = -1  # the last slot whose selection proofs were started
         self._head_start = HeadStart(chain=chain, enabled=attest_on_head)
@@ -183,6 +184,10 @@ class Scheduler:
     def validators(self) -> Mapping[int, PubKey]:
         """The cluster's validators by index, as far as they were ever resolved."""
         return self._resolver.validators
+
+    @property
+    def _indices(self) -> frozenset[int]:
+        return frozenset(self._resolver.validators)
 
     def _known(self, duty: Duty) -> tuple[DutyDefinition, ...] | None:
         """What is resolved of ``duty``; None where its epoch is not."""
@@ -366,6 +371,8 @@ class Scheduler:
     async def _resolve_sync(self, epoch: int) -> None:
         """Apart from the rest: what is wrong with it must hold up neither votes nor blocks."""
         if epoch in self._sync or not self._epochs:
+            if self._sync_asked.get(epoch, self._indices) != self._indices:
+                self._stale.setdefault(epoch, "validators")  # not all were known when it was asked
             return
         if not self._chain.forks.at(epoch).fork.at_least(Fork.ALTAIR):
             return
@@ -377,14 +384,17 @@ class Scheduler:
                 return
             self._sync[epoch] = members
         for old in [known for known in self._sync if known <= epoch - EPOCHS_KEPT - 1]:
-            del self._sync[old]
+            del self._sync[old], self._sync_asked[old]
         await self.sync_resolved.emit(epoch)
 
     async def _ask_sync(self, epoch: int) -> tuple[SyncDuty, ...] | None:
+        asked = self._indices
         try:
-            return await self._resolver.sync_members(epoch)
+            members = await self._resolver.sync_members(epoch)
         except TetrarchError as error:
             self._log.warning(
                 "sync_committee_not_resolved", epoch=epoch, reason=str(error), code=error.code
             )
-        return None
+            return None
+        self._sync_asked[epoch] = asked
+        return members

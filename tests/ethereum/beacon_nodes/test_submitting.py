@@ -59,6 +59,24 @@ def test_node_that_failed_gets_what_another_took_once_it_is_back() -> None:
     run(scenario)
 
 
+def test_node_that_was_down_gets_what_another_took_once_it_is_back() -> None:
+    """The other may have lost it: simulator seed 1070."""
+
+    async def scenario(world: World) -> None:
+        world.watch()
+        world["b"].down = True
+        await asyncio.sleep(100)
+        await world.several.submit_attestations(Fork.ELECTRA, ())
+        await asyncio.sleep(2)
+        assert "submit_attestations" not in world["b"].asked, "not while it is down"
+        world["b"].down = False
+        await asyncio.sleep(100)
+        counts = [world[name].finished.count("submit_attestations") for name in "abc"]
+        assert counts == [1, 1, 1]
+
+    run(scenario)
+
+
 def test_submission_that_nobody_took_is_left_to_its_caller() -> None:
     async def scenario(world: World) -> None:
         for name in "abc":

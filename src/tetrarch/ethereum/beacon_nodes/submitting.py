@@ -1,9 +1,9 @@
 """Submissions: to all nodes of a tier, successful as soon as one took it.
 
 Each goes out in a task of its own that the caller's fate does not touch: a group signature that
-one node has must reach the others too. One node's word is not all: who failed while another took
-it is asked again for a while, in the background. What nodes refuse in part counts for the items
-that any of them took.
+one node has must reach the others too. One node's word is not all, it may have lost what it took:
+who failed meanwhile, and every primary node that was in trouble and so was not asked, gets it in
+the background for a while. What nodes refuse in part counts for the items that any of them took.
 """
 
 import asyncio
@@ -80,6 +80,7 @@ class Submitter:
                     while len(failed) < sent:
                         reply = await going.arrived.get()
                         if reply.error is None:
+                            self._tell_others(tiers[: tiers.index(tier) + 1], going)
                             return None
                         failed.append(reply)
             if not worth_going_on(failed):
@@ -92,15 +93,25 @@ class Submitter:
         if reply.error is None or blames_request(reply):
             return
         await going.ended.wait()
-        if not going.is_taken:
-            return  # whoever submits it tries again, with all nodes
-        for pause_s in AGAIN_AFTER_S:
-            await asyncio.sleep(pause_s)
-            if member.condition is Condition.DOWN:
+        if going.is_taken:  # else whoever submits it tries again, with all nodes
+            await _send_again(member, going.call)
+
+    def _tell_others(self, told: Sequence[Sequence[Member]], going: "_Going") -> None:
+        for member in self._pool.members:
+            if member.fallback or member.foreign or any(member in tier for tier in told):
                 continue
-            reply = await member.ask(going.call)
-            if reply.error is None or blames_request(reply):
-                return
+            name = f"{going.call.what} {member.name} again"
+            self._spawner.spawn(_send_again(member, going.call), name=name)
+
+
+async def _send_again(member: Member, call: Call[None]) -> None:
+    for pause_s in AGAIN_AFTER_S:
+        await asyncio.sleep(pause_s)
+        if member.condition is Condition.DOWN:
+            continue
+        reply = await member.ask(call)
+        if reply.error is None or blames_request(reply):
+            return
 
 
 class _Going:
