@@ -10,6 +10,7 @@ from functools import partial
 from tetrarch.consensus.codec import Codec
 from tetrarch.consensus.driver import Consensus
 from tetrarch.consensus.ports import ConsensusPorts, DutyTimes
+from tetrarch.consensus.recall import Recall
 from tetrarch.consensus.timers import RoundTimes
 from tetrarch.duties import (
     aggsigdb,
@@ -134,8 +135,18 @@ class Node:
             log=ports.log,
         )
         self.votes = DurableVoteLog(storage=ports.storage)
-        self.consensus = Consensus(self._consensus_ports())
+        consensus_ports = self._consensus_ports()
+        self.consensus = Consensus(consensus_ports)
         self.components.agreement.use(self.consensus)
+        self.recall = Recall(
+            requests=self.requests,
+            codec=consensus_ports.codec,
+            votes=self.votes,
+            own_index=ports.bus.own_index,
+            clock=clock,
+            ends_s=consensus_ports.times.ends_s,
+            heard_from=self.consensus.heard_from,
+        )
         self._retryer = Retryer(
             spawner=ports.spawner,
             clock=clock,
@@ -226,12 +237,16 @@ class Node:
                 compute=ports.compute,
                 clock=ports.clock,
                 log=ports.log,
+                recall=self._recall,
                 trusts_own_history=shape.trusts_own_history,
                 vote_watch=partial(voting_validators, ports.beacon_node, shape.keys)
                 if shape.doppelganger_detection
                 else None,
             )
         )
+
+    async def _recall(self, peer: int) -> tuple[Duty, ...]:
+        return await self.recall.forgotten(peer)  # built after safe start, asked once all runs
 
     def _consensus_ports(self) -> ConsensusPorts:
         ports, shape = self._ports, self.shape

@@ -136,6 +136,21 @@ def test_each_drawn_validator_gets_its_committees_aggregate_asked_for_once() -> 
     play(scenario)
 
 
+def test_slow_beacon_node_delays_all_committees_together() -> None:
+    """One after the other they cost an honest leader its round: simulator seed 100028."""
+
+    async def scenario(world: World) -> None:
+        await world.sign(SelectionPayload(slot=SLOT), 0, 1, 2)
+        await world.decided.store(VALIDATORS.unsigned(SLOT))
+        world.node.delay_s = 0.5
+        started_s = asyncio.get_running_loop().time()
+        await world.fetcher.fetch(aggregator_definitions())
+        assert len(world.node.called("aggregate_attestation")) == 2
+        assert asyncio.get_running_loop().time() - started_s == pytest.approx(0.5, abs=0.1)
+
+    play(scenario)
+
+
 def test_nobody_drawn_is_told_and_nothing_is_asked() -> None:
     async def scenario(world: World) -> None:
         await world.sign(SelectionPayload(slot=SLOT), 0, 1, 2)

@@ -29,7 +29,7 @@ from tetrarch.duties.group_crypto import BlsGroupCrypto
 from tetrarch.duties.held import HeldSigning, SilentVotes
 from tetrarch.duties.parsig_rows import Status
 from tetrarch.duties.partials_codec import encode_partials
-from tetrarch.duties.safe_start import SafeStart, Surroundings, VoteWatch
+from tetrarch.duties.safe_start import Recall, SafeStart, Surroundings, VoteWatch, nothing_said
 from tetrarch.duties.slashing import GroupHistory, SlashableData
 from tetrarch.duties.types import (
     AttestationPayload,
@@ -45,7 +45,7 @@ from tetrarch.duties.witnesses import VERSION, OwnState, Witnesses
 from tetrarch.enclave.ports import Approved
 from tetrarch.entropy import system_entropy
 from tetrarch.ethereum.beacon_node.errors import BeaconNodeUnreachable
-from tetrarch.network.requests import Requests, Subject
+from tetrarch.network.requests import PeerSilent, Requests, Subject
 from tetrarch.sim.loop import SimClock, simulate
 from tetrarch.sim.network import Faults, SimNetwork
 from tetrarch.sim.trace import Trace
@@ -83,7 +83,9 @@ class World:
         trusts: bool = False,
         held: tuple[int, ...] = (),
         vote_watch: VoteWatch | None = None,
+        recall: Recall = nothing_said,
     ) -> None:
+        self.recall = recall
         loop = asyncio.get_running_loop()
         self.network = SimNetwork(
             node_count=4, faults=Faults(), rng=Random(1), trace=Trace(), messages_max=99_999
@@ -129,6 +131,7 @@ class World:
                 compute=InlineCompute(),
                 clock=self.clock,
                 log=self.log,
+                recall=self.recall,
                 trusts_own_history=trusts,
                 vote_watch=vote_watch,
             )
@@ -233,6 +236,39 @@ def test_an_old_folder_signs_nothing_that_a_peer_saw_and_goes_on_above() -> None
         assert isinstance(await world.sign(vote_of(50)), Approved)
 
     play(scenario)
+
+
+def test_folder_that_forgot_only_its_words_is_old_too() -> None:
+    """It signed nothing since its backup, but spoke in consensus: simulator seed 201."""
+    forgotten = Duty(NOW_SLOT - 1, DutyType.ATTESTER)
+
+    async def recall(peer: int) -> tuple[Duty, ...]:
+        return (forgotten,) if peer > 1 else ()
+
+    async def scenario(world: World) -> None:
+        await world.sign(vote_of(NOW_SLOT))
+        assert world.safe.found_old
+        (fields,) = world.log.find("folder_forgot_votes")
+        assert fields["duties"] == [str(forgotten)]
+        assert world.safe.is_silent_in(forgotten)
+        assert not world.safe.is_silent_in(Duty(NOW_SLOT + 9, DutyType.ATTESTER))
+        assert len(world.log.find("folder_forgot_votes")) == 1, "others say the same"
+        (row,) = await world.storages[0].read(
+            lambda c: c.execute("SELECT silent_to_slot FROM safe_start").fetchone()
+        )
+        assert row >= NOW_SLOT, "durable"
+
+    play(scenario, recall=recall)
+
+
+def test_peer_that_cannot_be_asked_for_our_words_has_not_answered() -> None:
+    async def recall(peer: int) -> tuple[Duty, ...]:
+        raise PeerSilent("ask peer", peer=peer)
+
+    async def scenario(world: World) -> None:
+        assert await world.sign(vote_of(NOW_SLOT), within_s=60) is None
+
+    play(scenario, recall=recall)
 
 
 def test_what_left_a_peers_partials_long_ago_is_still_told() -> None:

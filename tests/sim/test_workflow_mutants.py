@@ -76,6 +76,11 @@ MUTANTS = (
         first_seed=226,
     ),
     Mutant(
+        "asks nobody for its forgotten words",
+        (("duties.safe_start", "            await self._recall(peer)\n", ""),),
+        first_seed=201,
+    ),
+    Mutant(
         "does not learn what the peers prove",
         (
             (
@@ -226,6 +231,8 @@ MUTANTS = (
                 "        return tuple(\n            Vote(",
                 "        return () and tuple(\n            Vote(",
             ),
+            # Else the peers tell, and the node keeps silent.
+            ("duties.safe_start", "            await self._recall(peer)\n", ""),
         ),
         first_seed=54,
     ),

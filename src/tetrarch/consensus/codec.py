@@ -169,6 +169,11 @@ class Codec:
         """One envelope alone, as a vote log keeps it."""
         return b"".join(_body(envelope)[1])
 
+    @property
+    def statement_size_bytes(self) -> int:
+        """Of ``encode_envelope`` for an envelope without justification."""
+        return _SIGNED_SIZE_BYTES + 1
+
     def decode_envelope(self, data: bytes) -> Envelope:
         """The reverse of ``encode_envelope``; raises MessageInvalid."""
         return self._envelope(memoryview(data))

@@ -6,7 +6,7 @@ import math
 from tetrarch.consensus.codec import VALUE_SIZE_MAX_BYTES, Item, MessageInvalid
 from tetrarch.consensus.inbox import FromPeer
 from tetrarch.consensus.instance import Instance
-from tetrarch.consensus.messages import Envelope
+from tetrarch.consensus.messages import Envelope, SignedMessage
 from tetrarch.consensus.ports import ConsensusPorts, Decided, Undecided
 from tetrarch.duties.types import Duty
 from tetrarch.errors import InputInvalid, invariant
@@ -37,6 +37,13 @@ class Consensus:
     def instance_count(self) -> int:
         """How many duties are open."""
         return len(self._instances)
+
+    def heard_from(self, peer: int) -> tuple[SignedMessage, ...]:
+        """The newest statement of ``peer`` in each open duty, newest duty first; not verified."""
+        said = (
+            instance.said.get(peer) for _, instance in sorted(self._instances.items(), reverse=True)
+        )
+        return tuple(signed for signed in said if signed is not None)
 
     async def run(self) -> None:
         """Serve until cancelled. A subscriber's exception ends it, and with it the node."""

@@ -38,7 +38,14 @@ from tetrarch.consensus.events import (
 )
 from tetrarch.consensus.inbox import Entry, FromPeer, Inbox
 from tetrarch.consensus.justify import justified
-from tetrarch.consensus.messages import Envelope, MessageType, SignedMessage, ValueHash, leader
+from tetrarch.consensus.messages import (
+    Envelope,
+    Message,
+    MessageType,
+    SignedMessage,
+    ValueHash,
+    leader,
+)
 from tetrarch.consensus.ports import ConsensusPorts, Decided
 from tetrarch.consensus.qbft import Qbft
 from tetrarch.consensus.timers import RoundTimer
@@ -85,6 +92,7 @@ class Instance:
         self._answers: list[tuple[int, Item]] = []
         self._lacked = ""  # why the round that was current before the event has not decided
         self._checks = 0  # value checks under way
+        self.said: dict[int, SignedMessage] = {}  # by peer: its newest statement, unverified
         self._faults: dict[int, int] = {}  # by peer
         self._voted_for: dict[int, ValueHash] = {}  # what each peer is known to have
 
@@ -96,9 +104,19 @@ class Instance:
 
     def offer(self, message: FromPeer) -> None:
         """Queue a peer's message; drops it, counted, where a bound is reached."""
+        for item in message.items:
+            if isinstance(item, Envelope):
+                self._keep_newest(message.peer, item.signed)
         reason = self._inbox.offer(message)
         if reason is not None:
             self._ports.observer.dropped(message.peer, reason)
+
+    def _keep_newest(self, peer: int, signed: SignedMessage) -> None:
+        message, known = signed.message, self.said.get(peer)
+        if message.source != peer or message.type is MessageType.DECIDED:  # that one is no vote
+            return
+        if known is None or _place(known.message) <= _place(message):
+            self.said[peer] = signed
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -354,6 +372,11 @@ class Instance:
                 if value is not None:
                     return envelope.message.value_hash, value
         return None
+
+
+def _place(message: Message) -> tuple[int, MessageType]:
+    """Ascends with what a node says, one after the other."""
+    return message.round, message.type
 
 
 def _text(envelope: Envelope) -> str:

@@ -6,8 +6,9 @@ vote that the cluster agreed on, or the head that it voted for.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from tetrarch.duties.aggsigdb import AggSigDB
 from tetrarch.duties.dutydb import DutyDB
@@ -29,15 +30,15 @@ from tetrarch.duties.types import (
 from tetrarch.errors import InvariantBroken, Transient
 from tetrarch.ethereum.beacon_node.ports import BeaconNode
 from tetrarch.ethereum.spec.aggregates import (
-    Aggregate,
     AggregateAndProof,
     ContributionAndProof,
-    SyncCommitteeContribution,
 )
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.network.versions import PLURAL_CONTRIBUTIONS
 from tetrarch.observability.logs import Log
 
+K = TypeVar("K", bound=Hashable)
+Made = TypeVar("Made")
 PROOF_WAIT_DIVISOR = 12  # of a slot: how long late selection proofs are waited for
 SUBMITTED_WAIT_DIVISOR = 12  # of a slot: how long the slot's votes and messages are waited for
 
@@ -87,7 +88,7 @@ class ProofFetcher:
     async def aggregates(
         self, definition_set: DefinitionSet, selected: Selected
     ) -> UnsignedDataSet:
-        """An aggregate for each drawn validator: one question for each committee.
+        """An aggregate for each drawn validator: one question for each committee, all at once.
 
         Raises:
             NothingToAggregate: the beacon node has none of them yet.
@@ -96,20 +97,23 @@ class ProofFetcher:
         fork, preset = self.chain.fork_at_slot(duty.slot), self.chain.preset
         votes = await self.decided.await_decided(Duty(duty.slot, DutyType.ATTESTER))
         data = {v.pubkey: v.data for v in votes.items if isinstance(v, UnsignedAttestation)}
-        known: dict[tuple[bytes, int], Aggregate | None] = {}
-        items: list[UnsignedData] = []
         members = {d.pubkey: d for d in definition_set.definitions}
+        wanted: list[tuple[AttesterDefinition, bytes, tuple[bytes, int]]] = []
         for (pubkey, _), proof in sorted(selected.drawn.items()):
             definition = members[pubkey]
             if not isinstance(definition, AttesterDefinition):
                 raise InvariantBroken("an aggregator duty has attester definitions")
             vote = data.get(definition.pubkey)
-            if vote is None:
-                continue
-            key = vote.hash_tree_root(), definition.committee_index
-            if key not in known:
-                known[key] = await self.beacon_node.aggregate_attestation(fork, duty.slot, *key)
-            aggregate = known[key]
+            if vote is not None:
+                key = vote.hash_tree_root(), definition.committee_index
+                wanted.append((definition, proof, key))
+        made = await _ask_each(
+            (key for _, _, key in wanted),
+            lambda key: self.beacon_node.aggregate_attestation(fork, duty.slot, *key),
+        )
+        items: list[UnsignedData] = []
+        for definition, proof, key in wanted:
+            aggregate = made[key]
             if aggregate is None:
                 continue
             message = AggregateAndProof(
@@ -137,7 +141,15 @@ class ProofFetcher:
         # The beacon node makes contributions of what it was given: nothing is to be had before.
         await self._await_submitted(Duty(duty.slot, DutyType.SYNC_MESSAGE))
         heads = await sync_heads(self.aggregated, duty.slot)
-        known: dict[tuple[int, bytes], SyncCommitteeContribution | None] = {}
+        wanted = [
+            (pubkey, proof, (subcommittee_index, heads[pubkey]))
+            for (pubkey, subcommittee_index), proof in sorted(selected.drawn.items())
+            if pubkey in heads
+        ]
+        made = await _ask_each(
+            (key for _, _, key in wanted),
+            lambda key: self.beacon_node.sync_contribution(duty.slot, *key),
+        )
         items: list[UnsignedData] = []
         members = {
             each.pubkey: each
@@ -145,15 +157,9 @@ class ProofFetcher:
             if isinstance(each, SyncCommitteeDefinition)
         }
         one_each = not self.features.may_send(PLURAL_CONTRIBUTIONS)
-        for (pubkey, subcommittee_index), proof in sorted(selected.drawn.items()):
-            head = heads.get(pubkey)
-            if head is None or (one_each and items and items[-1].pubkey == pubkey):
-                continue
-            key = subcommittee_index, head
-            if key not in known:
-                known[key] = await self.beacon_node.sync_contribution(duty.slot, *key)
-            contribution = known[key]
-            if contribution is None:
+        for pubkey, proof, key in wanted:
+            contribution = made[key]
+            if contribution is None or (one_each and items and items[-1].pubkey == pubkey):
                 continue
             message = ContributionAndProof(
                 aggregator_index=members[pubkey].validator_index,
@@ -208,3 +214,10 @@ class ProofFetcher:
             left_out = len(selected.drawn) - len(items)
             self.log.warning("aggregates_missing", duty=str(duty), validators=left_out)
         return UnsignedDataSet(duty=duty, items=tuple(items))
+
+
+async def _ask_each(keys: Iterable[K], ask: Callable[[K], Awaitable[Made]]) -> dict[K, Made]:
+    """Each once, and all at the same time: a slow beacon node delays them together."""
+    once = tuple(dict.fromkeys(keys))
+    answers = await asyncio.gather(*map(ask, once))
+    return dict(zip(once, answers, strict=True))

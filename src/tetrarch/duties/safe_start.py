@@ -10,9 +10,9 @@ Evidence is the partial signature itself, verified against our own public share.
 back (of n - f - 1 answers at least n - 2f - 1 are honest ones), but not invent: none of them can
 make the node stop signing. Nor can silence: the honest others are as many as it needs.
 
-An old folder has forgotten its votes in consensus, too. It is silent in every duty up to the
-slot in which it was started: what it said there in its former life, its peers remember and it
-does not. Peers that were away are asked until they have answered.
+An old folder has forgotten its votes in consensus, too, even where it signed nothing since: peers
+also prove what it said there (``recall``). It is silent in every duty up to the slot in which it
+was started. Peers that were away are asked until they have answered.
 """
 
 import asyncio
@@ -46,6 +46,7 @@ from tetrarch.supervision import sole_cause
 
 RETRY_S = 1.0
 CLOCK_SLACK_SLOTS = 1
+NAMED_MAX = 8  # duties in one line of the log
 OLD_MEND = (
     "if this folder was restored from a backup, nothing more is to be done: the node signs nothing"
     " that its peers saw signed, and goes on above it; if it was not, look for a second node that"
@@ -71,6 +72,13 @@ SCHEMA = Schema(
 
 
 VoteWatch: TypeAlias = Callable[[int], Awaitable[tuple[PubKey, ...]]]
+# Asks a peer: open duties in which it proves that we said in consensus what we do not know of.
+Recall: TypeAlias = Callable[[int], Awaitable[tuple[Duty, ...]]]
+
+
+async def nothing_said(_peer: int) -> tuple[Duty, ...]:
+    """A ``Recall`` for who says nothing in consensus."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +94,7 @@ class Surroundings:
     compute: Compute
     clock: Clock
     log: Log
+    recall: Recall = nothing_said
     trusts_own_history: bool = False
     vote_watch: VoteWatch | None = None  # which validators were seen to vote in an epoch
 
@@ -299,6 +308,7 @@ class SafeStart:
         try:
             testimony = await self._s.witnesses.ask(peer)
             await self.learn(peer, testimony)
+            await self._recall(peer)
         except PeerFault as fault:
             self._log.warning("testimony_refused", peer=peer, **error_fields(fault))
         except Transient as error:  # it is away, or our disk is full: it is asked again
@@ -334,6 +344,23 @@ class SafeStart:
             for history in self._s.histories:
                 await history.learn(signed)
             self._tell(peer, proven)
+
+    async def _recall(self, peer: int) -> None:
+        proven = await self._s.recall(peer)
+        async with self._learning:
+            duties = [duty for duty in proven if not self.is_silent_in(duty)]
+            if not duties:
+                return
+            await self._keep_silent()
+        self._found_old = True
+        self._log.error(
+            "folder_forgot_votes",
+            peer=peer,
+            duties=[str(duty) for duty in duties[:NAMED_MAX]],
+            count=len(duties),
+            silent_to_slot=self._silent_to_slot,
+            mend=OLD_MEND,
+        )
 
     def _refuse_another(self, proven: tuple[PartialSignature, ...]) -> None:
         """While we watch, and so are held, nobody signs with our share but another instance."""

@@ -41,6 +41,7 @@ class Subject(IntEnum):
     HIGHEST_SIGNED = 2
     PRIORITY = 3
     PEER_INFO = 4
+    OWN_STATEMENTS = 5
 
 
 class PeerSilent(Transient):
