@@ -33,6 +33,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 KEYS = range(8)
 LAST_SLOT = 18  # attestations of the first epoch have ended by then
+BLOCKS_MAX = 3  # of the loop by own work: a start and its first collections
 # What has no series as long as nothing is wrong, or where no validator client is.
 QUIET = {
     "core_tracker_failed_duties_total",
@@ -108,7 +109,7 @@ def scrape(node: NodeProcess) -> dict[str, list[dict[str, str]]]:
     return found
 
 
-def busy_share_above(node: NodeProcess, bound: str) -> float:
+def busy_above(node: NodeProcess, bound: str) -> float:
     with urllib.request.urlopen(f"{node.url}/metrics", timeout=20) as answer:
         families = text_string_to_metric_families(answer.read().decode())
         samples = {
@@ -118,7 +119,7 @@ def busy_share_above(node: NodeProcess, bound: str) -> float:
             if sample.name.startswith("tetrarch_event_loop_busy_seconds")
         }
     count = samples["tetrarch_event_loop_busy_seconds_count", None]
-    return 1 - samples["tetrarch_event_loop_busy_seconds_bucket", bound] / count
+    return count - samples["tetrarch_event_loop_busy_seconds_bucket", bound]
 
 
 def test_everything_an_operator_looks_at_is_there(
@@ -143,8 +144,9 @@ def test_everything_an_operator_looks_at_is_there(
                 # A loaded machine may take two rounds, which is a warning.
                 assert [each for each in failing if each["severity"] == "critical"] == []
                 _check_dump(node, tmp_path)
-                tell(f"{node.name}: loop busy > 20 ms in {busy_share_above(node, '0.02'):.2%}")
-                assert busy_share_above(node, "0.02") < 0.01
+                held_up = busy_above(node, "0.02")
+                tell(f"{node.name}: own work held up the loop for > 20 ms {held_up:.0f} times")
+                assert held_up <= BLOCKS_MAX
         # What was open left when the nodes stopped.
         traces = collector.nodes_by_trace("core/duty.attester")
         assert max(len(found) for found in traces.values()) == 4

@@ -89,10 +89,12 @@ def grown(name: str, *labels: str) -> tuple[Callable[[World], None], ...]:
     return act, lambda _world: None
 
 
-def observed(name: str, value: float, *labels: str) -> tuple[Callable[[World], None], ...]:
+def observed(
+    name: str, value: float, *labels: str, times: int = 3
+) -> tuple[Callable[[World], None], ...]:
     def act(world: World) -> None:
         histogram = world.metrics.histogram(name)
-        for _ in range(3):
+        for _ in range(times):
             (histogram.labels(*labels) if labels else histogram).observe(value)
 
     return act, lambda _world: None
@@ -155,7 +157,7 @@ TROUBLES = {
         "core_tracker_inconsistent_parsigs_total", "sync_message"
     ),
     "failed_duties": grown("core_tracker_failed_duties_total", "attester"),
-    "event_loop_blocked": observed("event_loop_busy_seconds", 0.03),
+    "event_loop_blocked": observed("event_loop_busy_seconds", 0.03, times=60),
     "memory_leak": (leak, release),
 }
 

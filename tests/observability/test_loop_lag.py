@@ -5,9 +5,9 @@ import time
 
 from tests.duties.duty_world import RecordingLog
 
-from tetrarch.observability.loop_lag import INTERVAL_S, LOG_INTERVAL_S, MEND_HOST, Block, LoopLag
+from tetrarch.observability.loop_lag import LOG_INTERVAL_S, MEND_HOST, LoopLag
+from tetrarch.observability.metered_loop import Block, run_metered
 from tetrarch.observability.metrics import Metrics
-from tetrarch.supervision import Supervisor
 
 
 def burn(duration_s: float) -> None:
@@ -26,20 +26,28 @@ def test_work_that_holds_the_loop_is_measured_as_our_own() -> None:
     lag = lag_of(metrics, log)
 
     async def scenario() -> None:
-        async with Supervisor(log) as tasks:
-            tasks.spawn(lag.run(), name="loop-lag")
-            await asyncio.sleep(3 * INTERVAL_S)
-            burn(0.1)
-            await asyncio.sleep(3 * INTERVAL_S)
-            tasks.stop()
+        lag.watch(asyncio.get_running_loop())
+        await asyncio.sleep(0.01)
+        burn(0.1)
+        await asyncio.sleep(0.01)
 
-    asyncio.run(scenario())
-    assert lag.worst_busy_s >= 0.1 - INTERVAL_S  # all but the part before the timer was due
-    assert lag.over_limit >= 1
+    run_metered(scenario())
+    assert lag.worst_busy_s >= 0.1
+    assert lag.over_limit == 1
     value = metrics.registry.get_sample_value
     assert value("tetrarch_event_loop_busy_seconds_bucket", {"le": "0.05"}) != value(
         "tetrarch_event_loop_busy_seconds_count"
     )
+
+
+def test_loop_that_measures_nothing_is_told() -> None:
+    log = RecordingLog()
+
+    async def scenario() -> None:
+        lag_of(Metrics(), log).watch(asyncio.get_running_loop())
+
+    asyncio.run(scenario())
+    assert log.find("event_loop_not_measured")
 
 
 def test_host_that_holds_the_loop_is_told_from_our_own_work() -> None:

@@ -3,6 +3,7 @@
 ``launch`` builds one per node, gives its parts to whoever writes them, and starts its workers.
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import TextIO
 
@@ -176,7 +177,7 @@ class Instruments:
         tasks.spawn(health.run(), name="health")
         if self._exporter is not None:
             tasks.spawn(self._exporter.run(), name="traces")
-        tasks.spawn(LoopLag(self.metrics, self.log).run(), name="loop-lag")
+        LoopLag(self.metrics, self.log).watch(asyncio.get_running_loop())
 
     def _trace_to(self, endpoint: str, entropy: Entropy) -> None:
         labels = _constant_labels(self._cluster, self._config.nickname)

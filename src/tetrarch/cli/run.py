@@ -1,6 +1,5 @@
 """``tetrarch run`` and ``tetrarch config``: one node from its folder."""
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -112,6 +111,7 @@ def run(
     node or port not available, 74 disk, 78 configuration, 70 a bug.
     """
     from tetrarch.launch import run_node  # noqa: PLC0415 - keeps `--help` fast
+    from tetrarch.observability.metered_loop import run_metered  # noqa: PLC0415 - the same
 
     config = _config(
         folder,
@@ -125,7 +125,7 @@ def run(
         as_json=as_json,
         log_level=log_level,
     )
-    asyncio.run(run_node(folder, config, trusts_own_history=trust_own_history))
+    run_metered(run_node(folder, config, trusts_own_history=trust_own_history))
 
 
 @run_command

@@ -15,6 +15,7 @@ Labels: TypeAlias = tuple[tuple[str, str], ...]  # sorted
 Values: TypeAlias = Mapping[str, Mapping[Labels, float]]  # by sample name and labels
 
 WINDOW_S = 600.0
+BLOCKS_MAX = 50  # of the event loop in a window: about one a slot
 SAMPLE_S = 15.0
 MEMORY_WINDOW_S = 24 * 3600.0
 MEMORY_SAMPLE_S = 1800.0
@@ -86,11 +87,10 @@ class History:
         found = (v for sample in self._samples for v in sample.values.get(name, {}).values())
         return min(found, default=0.0)
 
-    def share_above(self, name: str, bound: str) -> float:
-        """Which share of what a histogram saw in the window was above its bucket ``bound``."""
-        count = self.increase(f"{name}_count")
+    def count_above(self, name: str, bound: str) -> float:
+        """How much of what a histogram saw in the window was above its bucket ``bound``."""
         below = self.increase(f"{name}_bucket", le=bound)
-        return 1 - below / count if count else 0.0
+        return self.increase(f"{name}_count") - below
 
     def most_at_once(self, name: str) -> float | None:
         """The largest sum over all series in the window; None when it was never there."""
@@ -343,7 +343,9 @@ CHECKS: tuple[Check, ...] = (
         _WARNING,
         "The node itself held up its event loop for more than 20 ms, again and again.",
         "give the node a faster processor, or the cluster fewer validators",
-        lambda history: history.share_above("tetrarch_event_loop_busy_seconds", "0.02") > 0.01,
+        lambda history: (
+            history.count_above("tetrarch_event_loop_busy_seconds", "0.02") > BLOCKS_MAX
+        ),
     ),
     Check(
         "memory_leak",

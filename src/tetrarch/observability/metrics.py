@@ -266,20 +266,18 @@ METRICS: tuple[MetricDeclaration, ...] = (
     MetricDeclaration(
         "event_loop_blocked_seconds",
         _H,
-        "How late the event loop came to a timer, sampled every 5 ms.",
+        "Turns of the event loop, and late wake-ups, of 1 ms or more.",
         (),
         (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
     ),
     MetricDeclaration(
         "event_loop_busy_seconds",
         _H,
-        "How long of that the loop's thread used the processor: our own work.",
+        "How long of these the loop's thread used the processor: our own work.",
         (),
         (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
     ),
-    MetricDeclaration(
-        "event_loop_blocked_max_seconds", _G, "The latest it came since the last scrape."
-    ),
+    MetricDeclaration("event_loop_blocked_max_seconds", _G, "The longest since the last scrape."),
     MetricDeclaration("trace_spans_total", _C, "Spans of traces: sent, or dropped.", ("outcome",)),
     *REFERENCE_METRICS,
 )
