@@ -7,6 +7,7 @@ ignore it; only what it says to them is false.
   votes for rounds that nobody is in.
 * ``equivocate``: of each vote and proposal one half of the peers hears something else.
 * ``partials``: its partial signatures are points of the right group, but of other validators.
+* ``partials_twice``: after each right partial signature it sends such a one for the same duty.
 """
 
 import asyncio
@@ -28,7 +29,7 @@ from tetrarch.network.ports import MessageBus, MessageHandler, Topic
 from tetrarch.node import Node
 from tetrarch.node_ports import NodePorts, NodeShape
 
-KINDS = ("flood", "equivocate", "partials")
+KINDS = ("flood", "equivocate", "partials", "partials_twice")
 FLOOD_INTERVAL_S = 0.02
 FLOOD_AT_ONCE = 20  # for each peer
 CAPTURED_MAX = 256
@@ -67,6 +68,9 @@ class HostileBus:
         if self._kind == "equivocate" and topic is Topic.CONSENSUS and peer % 2:
             payload = self._contradicted(payload)
         if self._kind == "partials" and topic is Topic.PARTIAL_SIGNATURES:
+            payload = self._false_partials(payload)
+        if self._kind == "partials_twice" and topic is Topic.PARTIAL_SIGNATURES:
+            self._bus.send(peer, topic, payload)
             payload = self._false_partials(payload)
         return self._bus.send(peer, topic, payload)
 

@@ -5,6 +5,7 @@ number of nodes lives in one process.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from tetrarch.consensus.codec import Codec
@@ -45,6 +46,7 @@ from tetrarch.duties.wire import HasDuty, Submitter, V, wire
 from tetrarch.duties.witnesses import OwnState, Witnesses
 from tetrarch.errors import Transient
 from tetrarch.ethereum.beacon_nodes.ports import ChainNews
+from tetrarch.network.flood import FloodWatch
 from tetrarch.network.requests import Requests
 from tetrarch.node_parts import build_components, build_info_sync, build_peer_infos
 from tetrarch.node_ports import NodePorts, NodeShape, SubmitterPorts
@@ -63,6 +65,7 @@ SCHEMAS = (
 )
 
 WARMED_AT_ONCE = 16
+FLOOD_MEND = "ask that node's operator what his node does; it costs our duties nothing"
 
 # Edges that go on in the background and are retried until the duty's deadline.
 BACKGROUND_EDGES = frozenset(
@@ -97,6 +100,7 @@ class Node:
         ``own_history`` is the signer's own, beside the node's for the group keys, if it has one.
         """
         self.shape = shape
+        ports = replace(ports, bus=FloodWatch(ports.bus, on_flood=self._on_flood))
         self._ports = ports
         self._log = ports.log
         chain, clock = shape.chain, ports.clock
@@ -313,6 +317,10 @@ class Node:
         c.scheduler.resolved.subscribe(self._on_epoch)
         c.scheduler.sync_resolved.subscribe(self._on_sync_resolved)
         c.sigagg.aggregated.subscribe(self._on_aggregated)
+
+    def _on_flood(self, peer: int) -> None:
+        self._log.warning("peer_floods", peer=peer, mend=FLOOD_MEND)
+        self.tracker.fault(peer, "flood: messages")
 
     async def _on_agreement(self, agreed: Agreed) -> None:
         self.tracker.passed(Duty(agreed.slot, DutyType.INFO_SYNC), Step.STORED)

@@ -660,6 +660,23 @@ def dissent_from_a_prepared_value_is_named(machine: Machine) -> None:
     assert late.handle(heard(COMMIT, 2, 1, A)) == named  # said again with each vote
 
 
+@rule
+def dissent_from_the_decision_is_named_even_after_it(machine: Machine) -> None:
+    node = accepted(machine)
+    for source in (1, 2, 3):
+        node.handle(heard(COMMIT, source, 1, A))
+    assert node.decided == Decide(A, 1)
+    same, other = heard(COMMIT, 0, 1, A), heard(COMMIT, 1, 1, B)
+    assert not node.needs(same.envelope.message)
+    assert node.handle(same) == []
+    assert node.needs(other.envelope.message)
+    assert node.handle(other) == [Blame(1, "commit_of_another_value")]
+    for kind, round_ in ((COMMIT, 2), (PREPARE, 1)):  # may be said by an honest node, or is late
+        harmless = heard(kind, 1, round_, B)
+        assert not node.needs(harmless.envelope.message)
+        assert node.handle(harmless) == []
+
+
 # Bounds
 
 

@@ -132,6 +132,12 @@ MUTANTS = (
         "        return said",
     ),
     Mutant(
+        "late dissent goes unseen", "qbft", "return asks or self._belies(", "return asks and bool("
+    ),
+    Mutant(
+        "late dissent of other rounds is blamed", "qbft", "message.round == decided.round", "True"
+    ),
+    Mutant(
         "restart forgets its votes",
         "qbft",
         "self._sent[message.type, message.round] = message.value_hash",

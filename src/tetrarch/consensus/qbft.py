@@ -120,7 +120,8 @@ class Qbft:
         if message.duty != self.duty or not 0 <= message.source < self._node_count:
             return False
         if self.decided is not None:
-            return message.type is MessageType.ROUND_CHANGE and self._may_answer(message)
+            asks = message.type is MessageType.ROUND_CHANGE and self._may_answer(message)
+            return asks or self._belies(message, self.decided)
         needed = False
         match message.type:
             case MessageType.PRE_PREPARE:
@@ -260,6 +261,15 @@ class Qbft:
         """A quorum has prepared ``value_hash``: two quorums share an honest node."""
         dissenters = self._votes.dissenters(MessageType.COMMIT, round_, value_hash)
         return [Blame(source, "commit_of_another_value") for source in dissenters]
+
+    @staticmethod
+    def _belies(message: Message, decided: Decide) -> bool:
+        """Whether it is a COMMIT for another value in the round that decided: see above."""
+        return (
+            message.type is MessageType.COMMIT
+            and message.round == decided.round
+            and message.value_hash != decided.value_hash
+        )
 
     def _accept(self, signed: SignedMessage) -> list[Effect]:
         """Take a justified proposal, the first of its round, and follow it to its round."""
@@ -418,6 +428,8 @@ class Qbft:
         )
 
     def _catch_up(self, message: Message, decided: Decide) -> list[Effect]:
+        if self._belies(message, decided):
+            return [Blame(message.source, "commit_of_another_value")]
         if message.type is not MessageType.ROUND_CHANGE or not self._may_answer(message):
             return []
         _, answers = self._answered.get(message.source, (0, 0))
