@@ -76,6 +76,21 @@ def test_only_the_token_opens_the_api(path: str, authorization: str, status: int
     run_world(scenario)
 
 
+@pytest.mark.parametrize(("token", "authentication"), [(TOKEN, "token"), (None, "none")])
+def test_listener_says_what_is_asked_of_clients(token: str | None, authentication: str) -> None:
+    async def scenario(world: World) -> None:
+        text = io.StringIO()
+        async with serving(world, Access(token=token), log=text):
+            (line,) = (
+                each for each in text.getvalue().splitlines() if "validator_api_listening" in each
+            )
+        assert f"authentication={authentication}" in line
+        assert "redacted" not in line
+        assert TOKEN not in line
+
+    run_world(scenario)
+
+
 def test_a_stranger_cannot_make_the_node_read_a_body() -> None:
     async def scenario(world: World) -> None:
         async with serving(world, Access(token=TOKEN)) as address:

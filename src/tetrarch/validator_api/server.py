@@ -107,7 +107,10 @@ class ValidatorApiServer:
     def _tell(self) -> None:
         has_token, has_tls = self._access.token is not None, self._access.tls is not None
         address = f"{self._host}:{self.bound_port}"
-        self._log.info("validator_api_listening", address=address, token=has_token, tls=has_tls)
+        asked = "token" if has_token else "none"
+        self._log.info(
+            "validator_api_listening", address=address, authentication=asked, tls=has_tls
+        )
         if not has_token and not _is_loopback(self._host):
             self._log.warning("validator_api_open_to_network", address=address, mend=OPEN_MEND)
 
