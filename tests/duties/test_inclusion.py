@@ -173,7 +173,7 @@ def test_look_is_in_the_last_quarter_of_the_slot() -> None:
 
 def test_vote_that_no_block_takes_up_is_not_included() -> None:
     async def scenario(world: World) -> None:
-        await world.vote(9, head=b"x" * 32)
+        await world.vote(9, head=root_of(9))  # right, and left out
         for slot in range(10, 43):
             await world.look(slot)
         (answer,) = world.settled

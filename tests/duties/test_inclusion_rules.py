@@ -176,7 +176,7 @@ def test_block_is_included_if_it_is_the_one_in_its_slot() -> None:
     [
         ([link(10, parent=b"h" * 32, sync=bits(32, 3, 17))], Verdict.INCLUDED),
         ([link(10, parent=b"h" * 32, sync=bits(32, 3))], Verdict.NOT_INCLUDED),
-        ([link(10, parent=b"x" * 32, sync=bits(32, 3, 17))], Verdict.NOT_INCLUDED),
+        ([link(10, parent=b"x" * 32, sync=bits(32, 3, 17))], Verdict.OTHER_HEAD),
         ([link(11, parent=b"h" * 32, sync=bits(32, 3, 17))], Verdict.NO_BLOCK),
         ([link(10, parent=b"h" * 32)], Verdict.NOT_INCLUDED),
     ],
@@ -184,5 +184,37 @@ def test_block_is_included_if_it_is_the_one_in_its_slot() -> None:
 def test_sync_message_is_in_the_next_block_or_nowhere(links: list[Link], verdict: Verdict) -> None:
     duty = watched({ONE: SyncVote(head=b"h" * 32, places=(3, 17))}, DutyType.SYNC_MESSAGE)
     answer = judge(duty, chain(*links), slot=9 + MISSED_SLOTS + 1, lengths=None)
+    assert answer is not None
+    assert answer.verdict is verdict
+
+
+def test_of_sync_messages_all_that_are_left_out_must_be_for_another_head_to_be_called_so() -> None:
+    block = chain(link(10, parent=b"h" * 32, sync=bits(32, 1)))
+    votes: dict[PubKey, Expected] = {
+        ONE: SyncVote(head=b"h" * 32, places=(1,)),
+        TWO: SyncVote(head=b"x" * 32, places=(2,)),
+    }
+    answer = judge(watched(votes, DutyType.SYNC_MESSAGE), block, slot=50, lengths=None)
+    assert answer is not None
+    assert (answer.verdict, answer.included) == (Verdict.OTHER_HEAD, 1)
+    votes[ONE] = SyncVote(head=b"h" * 32, places=(3,))  # for the right one, and left out as well
+    answer = judge(watched(votes, DutyType.SYNC_MESSAGE), block, slot=50, lengths=None)
+    assert answer is not None
+    assert (answer.verdict, answer.included) == (Verdict.NOT_INCLUDED, 0)
+
+
+@pytest.mark.parametrize(
+    ("below", "verdict"),
+    [
+        (link(9, root=b"h" * 32), Verdict.NOT_INCLUDED),
+        (link(8, root=b"h" * 32), Verdict.NOT_INCLUDED),  # slot 9 stayed empty
+        (link(9, root=b"x" * 32), Verdict.OTHER_HEAD),
+    ],
+)
+def test_vote_for_another_head_that_nobody_takes_up_is_told_as_such(
+    below: Link, verdict: Verdict
+) -> None:
+    duty = watched({ONE: vote(data=attestation_data(9, head=b"h" * 32))})
+    answer = judge(duty, chain(below, link(10)), slot=9 + MISSED_SLOTS + 1, lengths=None)
     assert answer is not None
     assert answer.verdict is verdict

@@ -236,18 +236,27 @@ def test_faults_without_end_take_bounded_memory() -> None:
     assert len(decode_report(encode_report(world.tracker.finish(DUTY))).faults) == 32
 
 
-def test_vote_that_the_chain_did_not_take_up_is_a_failure_with_that_reason() -> None:
+@pytest.mark.parametrize(
+    ("verdict", "reason"),
+    [
+        (Verdict.NOT_INCLUDED, "not_included_onchain"),
+        (Verdict.OTHER_HEAD, "voted_for_another_head"),
+    ],
+)
+def test_vote_that_the_chain_did_not_take_up_is_a_failure_with_that_reason(
+    verdict: Verdict, reason: str
+) -> None:
     world = World()
     world.passes(*Step)
     missed = InclusionReport(
-        slot=9, type="attester", verdict=Verdict.NOT_INCLUDED, due=2, included=1, distance=1
+        slot=9, type="attester", verdict=verdict, due=2, included=1, distance=1
     )
     world.tracker.included(missed)
     report = world.tracker.finish(DUTY)
-    assert (report.outcome, report.reason) == ("failed", "not_included_onchain")
+    assert (report.outcome, report.reason) == ("failed", reason)
     assert report.inclusion == missed
     (line,) = world.log.find("duty_ended")
-    assert (line["included"], line["inclusion"]) == ("1/2", "not_included")
+    assert (line["included"], line["inclusion"]) == ("1/2", verdict)
 
 
 @pytest.mark.parametrize("verdict", [Verdict.INCLUDED, Verdict.NO_BLOCK, Verdict.UNKNOWN])

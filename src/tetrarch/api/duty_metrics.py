@@ -86,7 +86,7 @@ def _count_cohorts(metrics: Metrics, report: DutyReport) -> None:
         return
     if inclusion.distance is not None:
         metrics.gauge("core_tracker_inclusion_delay").set(inclusion.distance)
-    if inclusion.verdict is Verdict.NOT_INCLUDED:
+    if inclusion.verdict in (Verdict.NOT_INCLUDED, Verdict.OTHER_HEAD):
         left = inclusion.due - inclusion.included
         counter("core_tracker_inclusion_missed_total").labels(inclusion.type).inc(left)
 

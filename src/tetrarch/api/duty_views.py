@@ -26,7 +26,7 @@ def display_name(mesh: Mesh, peer: int) -> str:
 async def note_inclusion(beacon_nodes: SeveralBeaconNodes, answer: InclusionReport) -> None:
     """The chain's word on a duty is a part of the score of the beacon node it came from."""
     what = _JUDGED.get(answer.type)
-    if what is not None and answer.verdict in ("included", "not_included"):
+    if what is not None and answer.verdict in ("included", "not_included", "other_head"):
         beacon_nodes.note_inclusion(what, answer.slot, answer.share)
 
 

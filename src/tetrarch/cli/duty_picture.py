@@ -128,6 +128,9 @@ def _inclusion(report: DutyReport) -> tuple[str, str]:
             return f"{count}, {slots}", "green"
         case Verdict.NOT_INCLUDED:
             return f"{count}; not included: {', '.join(found.missing)}", "red"
+        case Verdict.OTHER_HEAD:
+            missing = ", ".join(found.missing)
+            return f"{count}; not included, for another head than the chain's: {missing}", "red"
         case Verdict.NO_BLOCK:
             return f"{count}: no block came that could have taken it", "yellow"
         case Verdict.UNKNOWN:

@@ -33,6 +33,7 @@ class Reason:
 
 
 NOT_INCLUDED = "not_included_onchain"
+OTHER_HEAD = "voted_for_another_head"
 _BUG = "report it, with the log and `tetrarch duty explain --json`"
 _PEERS = "look who is missing, and whether this node's mesh reaches them: `/peers`, `/readyz`"
 _CLIENT = "see that the validator client runs, has this node's key shares and uses its API"
@@ -129,6 +130,10 @@ REASONS: Mapping[str, Reason] = {
     NOT_INCLUDED: Reason(
         "it was submitted, and the chain did not take it up",
         "look at the submission's time; a late one, or a beacon node with few peers, is not seen",
+    ),
+    OTHER_HEAD: Reason(
+        "it was submitted, and the chain did not take it up, for it was for another head",
+        "none after a late block or a reorg; if it goes on, see that the beacon node follows in time",
     ),
     "too_few_statements": Reason(
         "too few nodes told their versions and features: nothing could be agreed on", _PEERS

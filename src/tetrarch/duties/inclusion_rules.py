@@ -70,6 +70,10 @@ class Canonical:
         """The block in ``slot`` itself."""
         return next((link for link in self.links if link.content.slot == slot), None)
 
+    def newest(self, slot: int) -> Link | None:
+        """The chain's head in ``slot``, as it is known by now."""
+        return next((link for link in self.links if link.content.slot <= slot), None)
+
     def between(self, first: int, last: int) -> Sequence[Link]:
         """The blocks in those slots, oldest first."""
         found = [link for link in self.links if first <= link.content.slot <= last]
@@ -154,6 +158,18 @@ def _has_sync_vote(content: BlockContent, vote: SyncVote) -> bool:
     )
 
 
+def _is_for_another_head(expected: Expected, canonical: Canonical, slot: int) -> bool:
+    match expected:
+        case SyncVote(head=head):
+            block = canonical.at(slot + 1)  # its aggregate is for its parent
+            return block is not None and block.content.parent_root != head
+        case Vote(data=data):
+            newest = canonical.newest(slot)
+            return newest is not None and newest.root != data.beacon_block_root
+        case OwnBlock():
+            return False
+
+
 def has_vote(
     aggregates: Sequence[BlockVotes], vote: Vote, lengths: Sequence[int] | None
 ) -> bool | None:
@@ -214,6 +230,12 @@ def judge(
         verdict = Verdict.INCLUDED
     elif duty.type is DutyType.SYNC_MESSAGE and canonical.at(duty.slot + 1) is None:
         verdict = Verdict.NO_BLOCK
+    elif all(
+        _is_for_another_head(each, canonical, duty.slot)
+        for pubkey, each in watched.expected.items()
+        if pubkey not in found
+    ):
+        verdict = Verdict.OTHER_HEAD
     else:
         verdict = Verdict.NOT_INCLUDED
     return report(duty, watched.expected, found, verdict)

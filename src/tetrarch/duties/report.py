@@ -64,6 +64,7 @@ class Verdict(StrEnum):
 
     INCLUDED = "included"
     NOT_INCLUDED = "not_included"
+    OTHER_HEAD = "other_head"  # nor that: what was not included was for another head than its own
     NO_BLOCK = "no_block"  # no block came that could have taken it
     UNKNOWN = "unknown"  # the beacon node did not tell
 

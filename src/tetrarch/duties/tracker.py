@@ -13,6 +13,7 @@ from tetrarch.duties.duty import PeerIndex
 from tetrarch.duties.failure_reasons import (
     NO_SELECTIONS,
     NOT_INCLUDED,
+    OTHER_HEAD,
     PREPARES,
     REASONS,
     RESTS_ON,
@@ -42,6 +43,7 @@ __all__ = ["REPORTS_KEPT", "DutyReport", "Outcome", "Step", "Tracker"]
 REPORTS_KEPT = 1024  # more than are open at once: eight kinds, some of them for two epochs
 FAULT_SLOTS_KEPT = 64
 ERROR_LENGTH_MAX = 160
+_LEFT_OUT = {Verdict.NOT_INCLUDED: NOT_INCLUDED, Verdict.OTHER_HEAD: OTHER_HEAD}
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +174,9 @@ class Tracker:
         """The chain's last word on a duty."""
         record = self._record(Duty(inclusion.slot, DutyType[inclusion.type.upper()]))
         record.inclusion = inclusion
-        if inclusion.verdict is Verdict.NOT_INCLUDED and record.outcome is Outcome.DONE:
-            record.outcome, record.reason = Outcome.FAILED, NOT_INCLUDED
+        reason = _LEFT_OUT.get(inclusion.verdict)
+        if reason is not None and record.outcome is Outcome.DONE:
+            record.outcome, record.reason = Outcome.FAILED, reason
 
     def finish(self, duty: Duty) -> DutyReport:
         """The duty is over: log its outcome and return the report."""

@@ -401,7 +401,7 @@ REFERENCE_METRICS: tuple[MetricDeclaration, ...] = (
         _C,
         "duty",
         "Messages that the chain did not take up, though it could.",
-        "duty_inclusion_total, verdict not_included",
+        "duty_inclusion_total, verdicts not_included and other_head",
     ),
     _row(
         "core_tracker_inconsistent_parsigs_total",
