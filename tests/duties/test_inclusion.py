@@ -14,8 +14,9 @@ from tests.duties.duty_world import (
 )
 from tests.duties.test_inclusion_rules import bits
 
-from tetrarch.duties.errors import DutyNotFound
+from tetrarch.duties.errors import DutyNotFound, DutyNotResolved
 from tetrarch.duties.inclusion import BLOCKS_PER_CHECK_MAX, WATCHED_MAX, Inclusion
+from tetrarch.duties.inclusion_rules import UNKNOWN_SLOTS
 from tetrarch.duties.report import InclusionReport, Verdict
 from tetrarch.duties.types import (
     AttestationPayload,
@@ -84,7 +85,11 @@ class Chain:
 
 
 class Known:
+    resolved = True
+
     async def get_duty_definition(self, duty: Duty) -> DefinitionSet:
+        if not self.resolved:
+            raise DutyNotResolved("look up duty", duty=duty)
         if duty.slot == 13:
             raise DutyNotFound("look up duty", duty=duty)
         return DefinitionSet(duty=duty, definitions=VALIDATORS.definitions(duty.slot).definitions)
@@ -95,10 +100,11 @@ class World:
         self.clock = SimClock(asyncio.get_running_loop(), offset_s=12.0 * slot)
         self.chain = Chain(self.clock)
         self.log = RecordingLog()
+        self.known = Known()
         beacon_node: Any = self.chain
         self.inclusion = Inclusion(
             beacon_node=beacon_node,
-            definitions=Known(),
+            definitions=self.known,
             chain=CHAIN,
             clock=self.clock,
             log=self.log,
@@ -243,6 +249,37 @@ def test_what_is_not_on_chain_or_nobodys_is_not_looked_for() -> None:
         await world.inclusion.watch(SignedDataSet(duty=randao, items=(reveal,)))
         assert not world.inclusion.is_open(randao)
         assert not world.inclusion.is_open(await world.vote(13))
+
+    play(scenario)
+
+
+def test_what_comes_before_its_epoch_is_resolved_is_looked_for_as_soon_as_it_is() -> None:
+    async def scenario(world: World) -> None:
+        world.known.resolved = False
+        duty = await world.vote(9)
+        await world.look(10)
+        assert world.inclusion.is_open(duty)
+        assert world.chain.asked == []
+        world.known.resolved = True
+        for slot in range(11, 15):
+            await world.look(slot)
+        (answer,) = world.settled
+        assert (answer.verdict, answer.included, answer.distance) == (Verdict.INCLUDED, 2, 1)
+
+    play(scenario)
+
+
+def test_what_is_never_resolved_is_given_up() -> None:
+    async def scenario(world: World) -> None:
+        world.known.resolved = False
+        duty = await world.vote(9)
+        await world.look(9 + UNKNOWN_SLOTS)
+        assert world.inclusion.is_open(duty)
+        await world.look(10 + UNKNOWN_SLOTS)
+        assert not world.inclusion.is_open(duty)
+        for slot in range(20, 30 + WATCHED_MAX):
+            await world.vote(slot)
+        assert sum(world.inclusion.is_open(Duty(n, DutyType.ATTESTER)) for n in range(400)) == 256
 
     play(scenario)
 

@@ -87,6 +87,10 @@ def test_missing_late_and_left_out_are_named(
         (record,) = records(nodes[0], "attester", range(missed, missed + 1))
         assert (record["outcome"], record["reason"]) == ("failed", "not_included_onchain")
         assert record["inclusion"]["included"] == 0
+        # Submitted before node 3 was killed, looked up after it was back.
+        (former,) = records(nodes[3], "attester", range(first + 1, first + 2))
+        assert former["ended"], nodes[3].tail(60)
+        assert former["inclusion"]["verdict"] == "included"
         text = nodes[0].text
         assert "not_included_onchain" in text
         assert "Traceback" not in text

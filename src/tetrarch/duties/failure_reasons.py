@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tetrarch.duties.duty import DutyType
-from tetrarch.duties.report import Step
+from tetrarch.duties.report import Step, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,8 @@ class Reason:
 
 NOT_INCLUDED = "not_included_onchain"
 OTHER_HEAD = "voted_for_another_head"
+# What a submitted duty failed by, by the chain's answer.
+LEFT_OUT = {Verdict.NOT_INCLUDED: NOT_INCLUDED, Verdict.OTHER_HEAD: OTHER_HEAD}
 _BUG = "report it, with the log and `tetrarch duty explain --json`"
 _PEERS = "look who is missing, and whether this node's mesh reaches them: `/peers`, `/readyz`"
 _CLIENT = "see that the validator client runs, has this node's key shares and uses its API"

@@ -9,7 +9,7 @@ changes which of them count and none is read twice. The rules stand in ``inclusi
 import asyncio
 
 from tetrarch.clock import Clock
-from tetrarch.duties.errors import DutyUnavailable
+from tetrarch.duties.errors import DutyNotResolved, DutyUnavailable
 from tetrarch.duties.inclusion_rules import (
     CHECKED_TYPES,
     UNKNOWN_SLOTS,
@@ -68,6 +68,7 @@ class Inclusion:
         self._clock = clock
         self._log = log
         self._watched: dict[Duty, Watched] = {}
+        self._unresolved: list[SignedDataSet] = []  # until the scheduler knows their epoch
         self._known: dict[bytes, BlockContent] = {}
         self._unknown: set[bytes] = set()  # below them the beacon node knows nothing
         self._lengths: dict[int, tuple[int, ...]] = {}  # of the committees of a slot
@@ -80,6 +81,10 @@ class Inclusion:
             return
         try:
             definitions = (await self._definitions.get_duty_definition(duty)).definitions
+        except DutyNotResolved:
+            if len(self._unresolved) < WATCHED_MAX:
+                self._unresolved.append(signed_set)
+            return
         except DutyUnavailable:
             return
         by_pubkey = {each.pubkey: each for each in definitions}
@@ -99,19 +104,28 @@ class Inclusion:
 
     def is_open(self, duty: Duty) -> bool:
         """Whether the chain's answer on ``duty`` is still to come."""
-        return duty in self._watched
+        return duty in self._watched or any(each.duty == duty for each in self._unresolved)
 
     async def check(self, slot: int) -> None:
         """Called at the start of each slot; looks in its last quarter."""
         begin_s = self._chain.slot_start_s(slot) + self._chain.slot_duration_ms * 0.75 / 1000
         await asyncio.sleep(max(begin_s - self._clock.wall_s(), 0))
-        if self._checking or not self._watched:
+        if self._checking or not (self._watched or self._unresolved):
             return
         self._checking = True
         try:
-            await self._check(slot)
+            await self._watch_resolved(slot)
+            if self._watched:
+                await self._check(slot)
         finally:
             self._checking = False
+
+    async def _watch_resolved(self, slot: int) -> None:
+        """After a start: try again with what came before its epoch was resolved."""
+        waiting, self._unresolved = self._unresolved, []
+        for signed_set in waiting:
+            if slot <= signed_set.duty.slot + UNKNOWN_SLOTS:
+                await self.watch(signed_set)
 
     async def _check(self, slot: int) -> None:
         canonical = await self._canonical()

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from tetrarch.clock import Clock
 from tetrarch.duties.duty import PeerIndex
 from tetrarch.duties.failure_reasons import (
+    LEFT_OUT,
     NO_SELECTIONS,
-    NOT_INCLUDED,
-    OTHER_HEAD,
     PREPARES,
     REASONS,
     RESTS_ON,
@@ -30,7 +29,6 @@ from tetrarch.duties.report import (
     RoundChange,
     Standing,
     Step,
-    Verdict,
     printable,
 )
 from tetrarch.duties.timing import MARGIN_DIVISOR, start_s
@@ -43,7 +41,6 @@ __all__ = ["REPORTS_KEPT", "DutyReport", "Outcome", "Step", "Tracker"]
 REPORTS_KEPT = 1024  # more than are open at once: eight kinds, some of them for two epochs
 FAULT_SLOTS_KEPT = 64
 ERROR_LENGTH_MAX = 160
-_LEFT_OUT = {Verdict.NOT_INCLUDED: NOT_INCLUDED, Verdict.OTHER_HEAD: OTHER_HEAD}
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +171,7 @@ class Tracker:
         """The chain's last word on a duty."""
         record = self._record(Duty(inclusion.slot, DutyType[inclusion.type.upper()]))
         record.inclusion = inclusion
-        reason = _LEFT_OUT.get(inclusion.verdict)
+        reason = LEFT_OUT.get(inclusion.verdict)
         if reason is not None and record.outcome is Outcome.DONE:
             record.outcome, record.reason = Outcome.FAILED, reason
 
@@ -185,8 +182,36 @@ class Tracker:
             self._fail(record)
         record.ended = True
         report = self._report(record)
-        self._tell(report)
+        self.tell(report)
         return report
+
+    def tell(self, report: DutyReport) -> None:
+        """Log how a duty ended."""
+        write = self._log.warning if report.outcome is Outcome.FAILED else self._log.info
+        fields: dict[str, object] = {
+            standing.value: self._names(peers)
+            for standing in (Standing.MISSING, Standing.LATE, Standing.BAD)
+            if (peers := report.peers_that_are(standing))
+        }
+        if report.cohorts:
+            groups = (self._names(cohort.peers) for cohort in report.cohorts)
+            fields["disagreement"] = " against ".join(groups)
+        if report.inclusion is not None:
+            fields["inclusion"] = report.inclusion.verdict.value
+            fields["included"] = f"{report.inclusion.included}/{report.inclusion.due}"
+            fields["inclusion_distance_slots"] = report.inclusion.distance
+        write(
+            "duty_ended",
+            duty=report.name,
+            outcome=report.outcome.value,
+            reason=report.reason,
+            validators=report.validators,
+            round=report.round,
+            leader=None if report.leader is None else self._cluster.name_of(report.leader),
+            detail=report.detail,
+            **fields,
+            **{f"{step}_ms": at_ms for step, at_ms in report.at_ms.items()},
+        )
 
     def report_of(self, duty: Duty) -> DutyReport | None:
         """What is known by now; None where nothing is."""
@@ -241,33 +266,6 @@ class Tracker:
             late_ms=self._late_ms,
             started_s=start_s(record.duty, self._chain),
             slot_faults=self._slot_faults.get(record.duty.slot, {}),
-        )
-
-    def _tell(self, report: DutyReport) -> None:
-        write = self._log.warning if report.outcome is Outcome.FAILED else self._log.info
-        fields: dict[str, object] = {
-            standing.value: self._names(peers)
-            for standing in (Standing.MISSING, Standing.LATE, Standing.BAD)
-            if (peers := report.peers_that_are(standing))
-        }
-        if report.cohorts:
-            groups = (self._names(cohort.peers) for cohort in report.cohorts)
-            fields["disagreement"] = " against ".join(groups)
-        if report.inclusion is not None:
-            fields["inclusion"] = report.inclusion.verdict.value
-            fields["included"] = f"{report.inclusion.included}/{report.inclusion.due}"
-            fields["inclusion_distance_slots"] = report.inclusion.distance
-        write(
-            "duty_ended",
-            duty=report.name,
-            outcome=report.outcome.value,
-            reason=report.reason,
-            validators=report.validators,
-            round=report.round,
-            leader=None if report.leader is None else self._cluster.name_of(report.leader),
-            detail=report.detail,
-            **fields,
-            **{f"{step}_ms": at_ms for step, at_ms in report.at_ms.items()},
         )
 
     def _names(self, peers: tuple[int, ...]) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tetrarch.clock import Clock
 from tetrarch.consensus.ports import Decided, Observer, Undecided
+from tetrarch.duties.former_duties import FormerDuties
 from tetrarch.duties.inclusion import Inclusion
 from tetrarch.duties.ports import Spawner, Storage
 from tetrarch.duties.report import DutyReport, InclusionReport, Outcome, Step
@@ -92,6 +93,7 @@ class Tracking:
             name_of=ports.name_of,
         )
         self.inclusion: Inclusion | None = None
+        self._former: FormerDuties | None = None
 
     def observer(self, then: Observer) -> Observer:
         """Consensus' observer: the tracker, and whoever else observes."""
@@ -139,6 +141,7 @@ class Tracking:
     def start(self) -> None:
         """Start the workers under the spawner."""
         self._ports.spawner.spawn(self.reports.run(), name="duty-reports")
+        self._ports.spawner.spawn(self._resume(), name="inclusion-resumed")
 
     async def known(
         self, *, since_slot: int, failed: bool, types: tuple[DutyType, ...] = ()
@@ -174,12 +177,18 @@ class Tracking:
             clock=ports.clock,
             log=ports.log,
         )
+        former = self._former = FormerDuties(reports=self.reports, aggregated=c.aggsigdb)
         c.broadcaster.submitted.subscribe(inclusion.watch)
 
         async def look(slot: int) -> None:
             ports.spawner.spawn(inclusion.check(slot), name=f"inclusion-{slot}")
 
         async def settled(answer: InclusionReport) -> None:
+            report = former.answered(answer)
+            if report is not None:
+                self.tracker.tell(report)
+                self._keep(report)
+                return
             self.tracker.included(answer)
             duty = Duty(answer.slot, DutyType[answer.type.upper()])
             if c.deadlines.has_ended(duty):
@@ -191,8 +200,16 @@ class Tracking:
     def _on_last_step(self, duty: Duty) -> None:
         self.reports.note(duty)
 
+    async def _resume(self) -> None:
+        if self._former is not None and self.inclusion is not None:
+            now_slot = self._ports.chain.slot_at(self._ports.clock.wall_s())
+            await self._former.resume(self.inclusion, now_slot=now_slot)
+
     def _finish(self, duty: Duty) -> None:
-        report = self.tracker.finish(duty)
+        if self._former is None or not self._former.knows(duty):
+            self._keep(self.tracker.finish(duty))
+
+    def _keep(self, report: DutyReport) -> None:
         self.reports.add(report)
         self._ports.on_report(report)
 
