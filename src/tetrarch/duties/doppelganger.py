@@ -17,7 +17,6 @@ from tetrarch.duties.ports import GroupKeys
 from tetrarch.duties.types import PubKey
 from tetrarch.duties.witnesses import PeerState
 from tetrarch.errors import OperatorError
-from tetrarch.ethereum.beacon_node.liveness import live_validators
 from tetrarch.ethereum.beacon_node.ports import BeaconNode
 
 WATCHED_EPOCHS = 2
@@ -46,10 +45,10 @@ def cannot_sign(keys: GroupKeys, states: Iterable[PeerState], epoch: int) -> boo
 async def voting_validators(
     beacon_node: BeaconNode, keys: GroupKeys, epoch: int
 ) -> tuple[PubKey, ...]:
-    """Our validators that the beacon node saw vote in ``epoch``; raises as ``live_validators``."""
+    """Our validators that the beacon node saw vote in ``epoch``; raises as ``BeaconNode``."""
     records = await beacon_node.validators(keys.pubkeys)
     by_index = {record.index: PubKey(record.pubkey) for record in records}
     if not by_index:
         return ()
-    live = await live_validators(beacon_node, epoch, tuple(sorted(by_index)))
+    live = await beacon_node.live_validators(epoch, tuple(sorted(by_index)))
     return tuple(sorted(by_index[index] for index in live))

@@ -402,6 +402,10 @@ class SimBeaconNode:
     def _branch(self) -> str:
         return "fork" if self.faults.forked else MAIN
 
+    async def live_validators(self, epoch: int, indices: tuple[int, ...]) -> frozenset[int]:
+        """See ``BeaconNode``; nobody here looks for doppelgangers."""
+        raise BeaconNodeUnreachable("ask liveness", node=self._node, epoch=epoch, of=len(indices))
+
     def proxy(self, request: ProxyRequest) -> AbstractAsyncContextManager[ProxyResponse]:
         """See ``BeaconNode``."""
         raise BeaconNodeUnreachable("proxy", node=self._node, path=request.path)

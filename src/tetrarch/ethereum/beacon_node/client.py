@@ -15,6 +15,7 @@ from tetrarch.ethereum.beacon_node import (
     chain_calls,
     content_calls,
     duty_calls,
+    liveness,
     streams,
     sync_calls,
     validator_calls,
@@ -218,6 +219,10 @@ class BeaconNodeClient:
     async def finality_checkpoints(self, state_id: str = "head") -> FinalityCheckpoints:
         """What a state holds for justified and final."""
         return await chain_calls.finality_checkpoints(self._exchange, state_id)
+
+    async def live_validators(self, epoch: int, indices: tuple[int, ...]) -> frozenset[int]:
+        """Those of ``indices`` that the node saw vote in ``epoch``."""
+        return await liveness.live_validators(self, epoch, indices)
 
     def events(self, topics: tuple[str, ...]) -> AsyncGenerator[BeaconEvent, None]:
         """Server-sent events until the connection ends."""

@@ -1,14 +1,25 @@
 """Which validators a beacon node saw vote in an epoch: POST validator/liveness."""
 
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
 import msgspec
 
 from tetrarch.errors import InputInvalid
 from tetrarch.ethereum.beacon_node.errors import BeaconNodeAnswerInvalid, BeaconNodeUnreachable
-from tetrarch.ethereum.beacon_node.ports import BeaconNode, ProxyRequest
+from tetrarch.ethereum.beacon_node.ports import ProxyRequest, ProxyResponse
 from tetrarch.ethereum.spec.values import parse_uint64
 
 ANSWER_SIZE_MAX = 4 << 20
 PATH = "/eth/v1/validator/liveness/{epoch}"
+
+
+class PassesOn(Protocol):
+    """A beacon node that is handed a request as it is."""
+
+    def proxy(self, request: ProxyRequest) -> AbstractAsyncContextManager[ProxyResponse]:
+        """See ``BeaconNode``."""
+        ...
 
 
 class _Item(msgspec.Struct):
@@ -21,7 +32,7 @@ class _Answer(msgspec.Struct):
 
 
 async def live_validators(
-    beacon_node: BeaconNode, epoch: int, indices: tuple[int, ...]
+    beacon_node: PassesOn, epoch: int, indices: tuple[int, ...]
 ) -> frozenset[int]:
     """Those of ``indices`` that were seen to vote in ``epoch``, this one or the one before.
 

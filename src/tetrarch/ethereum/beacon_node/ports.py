@@ -382,6 +382,10 @@ class BeaconNode(BlockContents, Protocol):
         """What the state ``state_id`` holds for justified and final."""
         ...
 
+    async def live_validators(self, epoch: int, indices: tuple[int, ...]) -> frozenset[int]:
+        """Those of ``indices`` that were seen to vote in ``epoch``, this one or the one before."""
+        ...
+
     def events(self, topics: tuple[str, ...]) -> AsyncGenerator[BeaconEvent, None]:
         """Server-sent events until the connection ends; the caller reconnects.
 

@@ -4,6 +4,7 @@
 * duties, validators, heads, blocks, the chain's constants: compared (``checking``), and the first
   two kept for the epoch (``epoch_answers``);
 * blocks, aggregates, contributions: asked of all, the best taken (``production``);
+* who voted, for doppelganger detection: asked of all, a vote that was seen counts (``living``);
 * what says something of a node only: the best node, hedged (``pool``);
 * submissions: to all, one is enough (``submitting``);
 * events: merged (``streaming``); other requests: the best node (``proxying``).
@@ -37,7 +38,7 @@ from tetrarch.ethereum.beacon_node.ports import (
     SyncSubscription,
     ValidatorRecord,
 )
-from tetrarch.ethereum.beacon_nodes import production, proxying, watching
+from tetrarch.ethereum.beacon_nodes import living, production, proxying, watching
 from tetrarch.ethereum.beacon_nodes.attesting import AttestationVote
 from tetrarch.ethereum.beacon_nodes.chain_identity import ChainIdentity, OurChain
 from tetrarch.ethereum.beacon_nodes.checking import ask_checked
@@ -234,6 +235,10 @@ class SeveralBeaconNodes:
         return await self._compare(
             "finality_checkpoints", lambda node: node.finality_checkpoints(state_id)
         )
+
+    async def live_validators(self, epoch: int, indices: tuple[int, ...]) -> frozenset[int]:
+        """See ``BeaconNode``; one liar neither hides a vote nor makes one up."""
+        return await living.live_validators(self._pool, epoch, indices)
 
     # What is signed
 
