@@ -1,8 +1,8 @@
 """The whole node: four real node processes on one machine against the development chain.
 
 For each number of validators: from attestation data (or block) ready to the group signature
-submitted, per node and for the first node of the cluster; CPU and memory per node and slot.
-With 1000 validators of the mainnet preset about 31 attest in a slot. None of them is in the sync
+submitted, per node and for the first node of the cluster; for every type, from the duty's start to
+its submission; CPU, bytes sent and memory per node and slot. With 1000 validators of the mainnet preset about 31 attest in a slot. None of them is in the sync
 committee, as mostly on a chain of a million; one more validator, which the chain runs, is all of it.
 
 The limit beside it: what the same slot's native BLS work costs on this machine's two cores,
@@ -14,7 +14,8 @@ import contextlib
 import os
 import tempfile
 import time
-from collections.abc import Callable
+import urllib.request
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,12 @@ from tetrarch.demo.show import Demo
 from tetrarch.demo.summary import NodeDuty, percentile
 from tetrarch.entropy import system_entropy
 
-SLOTS = 14
+SLOTS = 26
 SLOT_MS = 6_000
 VALIDATORS = (1, 100, 1000)
 NODES = 4
 WARM_UP_SLOTS = 2
+SIGNED_ONLY = ("randao", "prepare_aggregator", "prepare_sync_contribution")
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -61,13 +63,32 @@ def resident_mb(process_id: int) -> float:
     return total
 
 
+def sent(url: str) -> tuple[float, float]:
+    """Bytes and frames that the node at ``url`` has sent to its peers so far."""
+    totals = dict.fromkeys(
+        ("tetrarch_mesh_sent_bytes_total", "tetrarch_mesh_sent_frames_total"), 0.0
+    )
+    with urllib.request.urlopen(f"{url}/metrics", timeout=10) as answer:
+        for line in answer.read().decode().splitlines():
+            name = line.partition("{")[0]
+            if name in totals:
+                totals[name] += float(line.rsplit(" ", 1)[1])
+    return totals["tetrarch_mesh_sent_bytes_total"], totals["tetrarch_mesh_sent_frames_total"]
+
+
 class Meter:
-    """Reads CPU of all nodes at two slots, and memory at the second."""
+    """Reads CPU and traffic of all nodes at two slots, and memory at the second."""
 
     def __init__(self, demo: Demo) -> None:
         self._demo = demo
         self.cpu_ms_per_slot = 0.0
+        self.kb_sent_per_slot = 0.0
+        self.frames_sent_per_slot = 0.0
         self.resident_mb = 0.0
+
+    async def _sent(self) -> tuple[float, float]:
+        each = [await asyncio.to_thread(sent, url) for url in self._demo.node_urls]
+        return sum(size for size, _ in each) / NODES, sum(count for _, count in each) / NODES
 
     def _all(self, read: Callable[[int], float]) -> float:
         running = [node.process.pid for node in self._demo.nodes if node.process is not None]
@@ -79,9 +100,14 @@ class Meter:
 
     async def run(self) -> None:
         await self._until(WARM_UP_SLOTS)
+        size, frames = await self._sent()
         before, slot = self._all(cpu_ms), self._demo.slot
         await self._until(SLOTS - 1)
-        self.cpu_ms_per_slot = (self._all(cpu_ms) - before) / (self._demo.slot - slot)
+        slots = self._demo.slot - slot
+        self.cpu_ms_per_slot = (self._all(cpu_ms) - before) / slots
+        size_then, frames_then = await self._sent()
+        self.kb_sent_per_slot = (size_then - size) / slots / 1000
+        self.frames_sent_per_slot = (frames_then - frames) / slots
         self.resident_mb = self._all(resident_mb)
 
 
@@ -114,11 +140,34 @@ async def measure(validators: int, *, beacon_nodes: int = 1) -> dict[str, Any]:
         "validators": validators,
         "missed": summary.missed,
         "cpu_ms_per_node_slot": round(meter.cpu_ms_per_slot, 1),
+        "kb_sent_per_node_slot": round(meter.kb_sent_per_slot, 1),
+        "frames_sent_per_node_slot": round(meter.frames_sent_per_slot, 1),
         "resident_mb_per_node": round(meter.resident_mb, 1),
+        "late": summary.late,
+        "delays": delays(duties),
     }
     for kind in ("attester", "proposer"):
         figures |= spans([duty for duty in duties if duty.type == kind], kind)
     return figures
+
+
+def delays(duties: Sequence[NodeDuty]) -> dict[str, dict[str, Any]]:
+    """By type: from the duty's start to its submission (to the group's signature where nothing
+    is submitted), over all nodes and slots."""
+    found: dict[str, list[float]] = {}
+    for duty in duties:
+        ended_ms = duty.at_ms.get("aggregated" if duty.type in SIGNED_ONLY else "submitted")
+        if ended_ms is not None:
+            # Partials of faster nodes come before a node's own start: the duty's own counts.
+            found.setdefault(duty.type, []).append(ended_ms)
+    return {
+        kind: {
+            "count": len(each),
+            "p50_ms": percentile(each, 0.5),
+            "p99_ms": percentile(each, 0.99),
+        }
+        for kind, each in sorted(found.items())
+    }
 
 
 def spans(duties: list[NodeDuty], kind: str) -> dict[str, Any]:
@@ -188,8 +237,13 @@ def run() -> dict[str, Any]:
             native_limit_ms(max(round(row["attester_validators_per_slot"]), 1)), 1
         )
         print(f"validators {row['validators']}:")
+        for kind, told in row["delays"].items():
+            print(
+                f"  {kind:28} p50 {told['p50_ms']:8.1f}  p99 {told['p99_ms']:8.1f} ms"
+                f"  ({told['count']} of all nodes)"
+            )
         for name, value in row.items():
-            if name != "validators":
+            if name not in {"validators", "delays"}:
                 print(f"  {name:44} {value}")
     return {str(row["validators"]): row for row in rows}
 

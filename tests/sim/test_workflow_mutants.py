@@ -266,7 +266,7 @@ MUTANTS = (
                 "            if c.signer is not None and not duty:\n",
             ),
         ),
-        first_seed=215,
+        first_seed=48,
     ),
     Mutant(
         "stored group signature is not submitted after a crash",

@@ -1,8 +1,10 @@
 """One node of a simulated cluster: its disks, which outlive it, and its program, life by life."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from sqlite3 import Connection
 from typing import Any, Self, TypeVar
@@ -69,7 +71,8 @@ class SimNode:
         profile = setting.profile
         self.index = index
         self.label = label
-        self.on_write: Callable[[], None] = _nothing
+        self.on_write: Callable[[str], None] = _nothing
+        self.written: Counter[str] = Counter()  # by kind, in all lives
         self.node: Node | None = None
         self.database = InlineDatabase.open(SCHEMAS, commit_delay_s=profile.commit_s)
         self._enclave_database = InlineDatabase.open(
@@ -110,6 +113,11 @@ class SimNode:
         self.on_write = _nothing
         for database in (self.database, self._enclave_database):
             database.crash(after_commit=after_commit)
+
+    def note_write(self, kind: str) -> None:
+        """The node begins a write to one of its databases."""
+        self.written[kind] += 1
+        self.on_write(kind)
 
     def back_up(self) -> None:
         """Copy both disks as they are now."""
@@ -272,8 +280,14 @@ class SimNode:
         require(not framed, "no honest node is blamed", by=self.index, line=event, fields=fields)
 
 
-def _nothing() -> None:
+def _nothing(_kind: str) -> None:
     return
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    """What a transaction is called: a kind of write, the same in every run."""
+    named = function.func if isinstance(function, partial) else function
+    return f"{named.__module__.rpartition('.')[2]}.{named.__qualname__}"
 
 
 class _Watched:
@@ -285,7 +299,7 @@ class _Watched:
 
     async def write(self, function: Callable[[Connection], R], /) -> R:
         """See ``duties.ports.Storage``."""
-        self._owner.on_write()
+        self._owner.note_write(_name_of(function))
         return await self._database.write(function)
 
     async def read(self, function: Callable[[Connection], R], /) -> R:
@@ -304,7 +318,7 @@ class _Signing:
         self, requests: tuple[tuple[PubKey, Payload], ...]
     ) -> tuple[Approved | str, ...]:
         """See ``duties.signer.SigningService``."""
-        self._owner.on_write()
+        self._owner.note_write("enclave.sign")
         answers = await self._signing.sign(requests)
         for (pubkey, payload), answer in zip(requests, answers, strict=True):
             if isinstance(answer, Approved):
@@ -317,7 +331,7 @@ class _Signing:
 
     async def learn(self, signed: tuple[Signed, ...]) -> None:
         """See ``duties.ports.OwnHistory``."""
-        self._owner.on_write()
+        self._owner.note_write("enclave.learn")
         await self._signing.learn(signed)
 
 

@@ -43,8 +43,8 @@ _KINDS = (Kind.LIAR, Kind.LIAR, Kind.TAMPER, Kind.TAMPER, Kind.TWINS, Kind.SILEN
 class Crash:
     """``node`` loses power at ``at_s`` and is back at ``back_s``.
 
-    With ``at_write`` > 0 it dies at that write after ``at_s`` (1: the first); ``after_commit``
-    says whether the write still reaches the disk. With ``backup_s`` it comes back on a backup of
+    With ``at_write`` > 0 it dies at that write after ``at_s`` (1: the first) of those that are
+    called ``write_kind`` (empty: of all; see ``SimNode.written``); ``after_commit`` says whether the write still reaches the disk. With ``backup_s`` it comes back on a backup of
     its disks from that time, as when an operator restores the node's folder.
     """
 
@@ -54,6 +54,7 @@ class Crash:
     at_write: int
     after_commit: bool
     backup_s: float | None = None
+    write_kind: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

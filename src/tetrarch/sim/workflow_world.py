@@ -5,7 +5,6 @@ more epochs every duty must be done in time. ``workflow_checkers`` says what is 
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
@@ -104,6 +103,11 @@ class WorkflowWorld:
         self.network.arrival_taps.append(self.checkers.starts.note_arrival)
         self.chain.taps.append(self.checkers.note_submission)
 
+    @property
+    def written(self) -> tuple[str, ...]:
+        """What the first honest node wrote, by kind."""
+        return tuple(sorted(self._nodes[self.profile.honest[0]].written))
+
     def codec(self, node: int) -> Codec:
         """A consensus codec that signs as ``node``."""
         return Codec(
@@ -195,9 +199,8 @@ class WorkflowWorld:
             async with asyncio.TaskGroup() as tasks:
                 life = tasks.create_task(self._live(node), name=f"life-{node.index}")
                 await asyncio.sleep(max(crash.at_s - loop.time(), 0))
-                if crash.at_write:
-                    await _write_of(node, crash.at_write, until_s=crash.back_s)
-                self._setting.trace.note(f"{node.index} crashes")
+                kind = await _write_of(node, crash) if crash.at_write else ""
+                self._setting.trace.note(f"{node.index} crashes {kind}")
                 self.network.detach(node.index)
                 node.crash(after_commit=crash.after_commit)
                 life.cancel()
@@ -310,21 +313,23 @@ def _priority_codec(identity: Identity, node_count: int) -> PriorityCodec:
     return PriorityCodec(identity=identity, cluster_id=CLUSTER_ID, node_count=node_count)
 
 
-async def _write_of(node: SimNode, count: int, *, until_s: float) -> None:
-    """Wait for the node's next writes, but not for long."""
-    reached = asyncio.Event()
-    left = count
+async def _write_of(node: SimNode, crash: Crash) -> str:
+    """Wait for the write of ``node`` at which it dies, but not for long; its kind, if it came."""
+    reached: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    left = crash.at_write
 
-    def note() -> None:
+    def note(kind: str) -> None:
         nonlocal left
-        left -= 1
-        if left == 0:
-            reached.set()
+        left -= not crash.write_kind or kind == crash.write_kind
+        if left == 0 and not reached.done():
+            reached.set_result(kind)
 
     node.on_write = note
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout_at(until_s):
-            await reached.wait()
+    try:
+        async with asyncio.timeout_at(crash.back_s):
+            return await reached
+    except TimeoutError:
+        return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -336,6 +341,7 @@ class Outcome:
     messages_count: int
     decided_count: int
     submitted_count: int
+    written: tuple[str, ...]  # kinds of writes of the first honest node
 
 
 def run_seed(
@@ -344,9 +350,13 @@ def run_seed(
     real_crypto: bool = False,
     show: Callable[[str], None] | None = None,
     build: BuildNode = Node,
+    profile: Profile | None = None,
 ) -> Outcome:
-    """Run one seed's world; raises what broke, with the profile and the last events as notes."""
-    profile = draw(seed)
+    """Run one seed's world; raises what broke, with the profile and the last events as notes.
+
+    ``profile`` takes the place of what the seed draws.
+    """
+    profile = profile or draw(seed)
     trace = Trace(show=show)
 
     async def scenario() -> Outcome:
@@ -360,6 +370,7 @@ def run_seed(
             messages_count=world.network.sent_count,
             decided_count=len(world.checkers.decided),
             submitted_count=len(world.chain.submissions),
+            written=world.written,
         )
 
     try:
