@@ -4,6 +4,7 @@ import asyncio
 import json
 import math
 import re
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -36,6 +37,22 @@ def parse_indices(text: str, *, option: str = "--self-run") -> tuple[int, ...]:
     return tuple(sorted(indices))
 
 
+def parse_activations(texts: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """Pairs of a validator and its activation epoch, from ``7@3`` or ``4..6@2``.
+
+    Raises:
+        ConfigInvalid: another form.
+    """
+    pairs: list[tuple[int, int]] = []
+    for text in texts:
+        named, _, epoch = text.partition("@")
+        indices = parse_indices(named, option="--activate-later")
+        if not (indices and epoch.isascii() and epoch.isdigit() and len(epoch) < 12):
+            raise ConfigInvalid("read options", option="--activate-later", got=text[:32])
+        pairs.extend((index, int(epoch)) for index in indices)
+    return tuple(pairs)
+
+
 @run_command
 def devchain(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Listen here; 0: any.")] = 5052,
@@ -62,6 +79,10 @@ def devchain(
         str,
         typer.Option(help="Who fills the first sync committees, instead of a draw: 64 or 0..7."),
     ] = "",
+    activate_later: Annotated[
+        list[str] | None,
+        typer.Option(help="Who becomes active later, and in which epoch: 7@3. May be repeated."),
+    ] = None,
     exit_after_epochs: Annotated[
         int, typer.Option(min=0, help="Epochs that a validator serves before it may leave.")
     ] = 64,
@@ -98,6 +119,7 @@ def devchain(
         slot_duration_ms=round(slot_seconds * 1000),
         self_run=parse_indices(self_run),
         sync_members=parse_indices(sync_members, option="--sync-members"),
+        activate_later=parse_activations(activate_later or ()),
         builder=builder,
         exit_after_epochs=exit_after_epochs,
         faults=Faults(slow_ms=slow_ms, error_rate=error_rate, wrong_head=wrong_head),

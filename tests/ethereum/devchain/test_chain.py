@@ -15,6 +15,7 @@ from tetrarch.ethereum.devchain.config import FORKS, DevChainConfig, Faults
 from tetrarch.ethereum.devchain.duties import attester_assignments, sync_committee_places
 from tetrarch.ethereum.devchain.events import ChainEvent
 from tetrarch.ethereum.devchain.gossip import UnknownBlock
+from tetrarch.ethereum.devchain.http.states import status_of
 from tetrarch.ethereum.devchain.keys import interop_key, interop_public_key
 from tetrarch.ethereum.devchain.production import BlockWish
 from tetrarch.ethereum.devchain.self_run import sign_block, sign_randao, single_attestation
@@ -90,6 +91,31 @@ def test_first_sync_committees_can_be_filled_by_choice() -> None:
     assert pubkeys == {interop_public_key(16)}
     with pytest.raises(ConfigInvalid, match="sync_members"):
         DevChainConfig(genesis_time_s=GENESIS_S, validators=16, sync_members=(16,))
+
+
+@forks
+def test_validator_of_a_later_epoch_has_duties_from_its_first_slot_on(fork: Fork) -> None:
+    waiting = {14: 2, 15: 3}
+    chain = chain_with(fork, self_run=tuple(range(16)), activate_later=tuple(waiting.items()))
+    assert waiting.keys().isdisjoint(sync_committee_places(chain.head_state(0), 0))
+    run(chain, 23)
+    state = chain.head_state(23)
+    assert [status_of(state.validators[each], 2, 1) for each in (13, 14, 15)] == [
+        "active_ongoing",
+        "active_ongoing",
+        "pending_queued",
+    ]
+    run(chain, 40)
+    rows = chain.reports.to_json(chain.since_genesis_ms(at(43)))
+    assert {row["status"] for row in rows} == {"in_time"}
+    for epoch in range(5):
+        slots = range(8 * epoch, 8 * epoch + 8)
+        of_epoch = [row for row in rows if row["slot"] in slots]
+        active = [index for index in range(16) if waiting.get(index, 0) <= epoch]
+        voters = [row["validator_index"] for row in of_epoch if row["type"] == "attester"]
+        assert sorted(voters) == active
+        assert {row["validator_index"] for row in of_epoch} <= set(active)
+    assert chain.finalized[0] == 3
 
 
 def test_duties_become_late_or_missed() -> None:
@@ -348,6 +374,11 @@ def test_rules_name_versions_as_the_specification_does() -> None:
         {"validators": 0},
         {"slot_duration_ms": 1},
         {"self_run": (16,)},
+        {"activate_later": ((16, 3),)},
+        {"activate_later": ((15, 0),)},
+        {"activate_later": ((15, 3), (15, 4))},
+        {"activate_later": tuple((index, 3) for index in range(16))},
+        {"activate_later": ((15, 3),), "sync_members": (15,)},
     ],
 )
 def test_wrong_options_are_named(wrong: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 from tests.ethereum.devchain.served import GENESIS_S, StillClock, served
 
-from tetrarch.cli.devchain import parse_indices
+from tetrarch.cli.devchain import parse_activations, parse_indices
 from tetrarch.errors import ConfigInvalid
 from tetrarch.ethereum.beacon_node.client import connect_beacon_node
 from tetrarch.ethereum.beacon_node.errors import BeaconNodeRefused
@@ -79,7 +79,13 @@ def test_port_in_use_is_one_clear_line() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [("--fork", "capella"), ("--preset", "huge"), ("--self-run", "a..b")]
+    "wrong",
+    [
+        ("--fork", "capella"),
+        ("--preset", "huge"),
+        ("--self-run", "a..b"),
+        ("--activate-later", "7"),
+    ],
 )
 def test_wrong_option_is_one_clear_line(wrong: tuple[str, str]) -> None:
     done = subprocess.run(
@@ -96,6 +102,14 @@ def test_ranges_of_validators() -> None:
     for wrong in ("1..", "-1", "1...3"):
         with pytest.raises(ConfigInvalid):
             parse_indices(wrong)
+
+
+def test_validators_of_later_epochs() -> None:
+    assert parse_activations(()) == ()
+    assert parse_activations(("7@3", "4..5@2")) == ((7, 3), (4, 2), (5, 2))
+    for wrong in ("7", "@3", "7@", "7@-1", "7@3@4", "a@3"):
+        with pytest.raises(ConfigInvalid, match="--activate-later"):
+            parse_activations((wrong,))
 
 
 @pytest.mark.parametrize("fork", FORKS)

@@ -21,6 +21,7 @@ from tests.ethereum.devchain.oracle import (
 from tests.ethereum.devchain.workshop import Workshop, can_produce, chain_of, disturbed
 
 from tetrarch.ethereum.devchain.chain import DevChain
+from tetrarch.ethereum.devchain.committees import committee
 from tetrarch.ethereum.devchain.config import FORKS
 from tetrarch.ethereum.devchain.genesis import genesis_state
 from tetrarch.ethereum.devchain.state import State
@@ -49,6 +50,18 @@ def test_own_chain_justifies_and_the_specification_takes_every_block(fork: Fork)
     assert (chain.justified[0], chain.finalized[0]) == (3, 2)
     judge = replayed(chain, spec_of(fork))
     assert int(judge.finalized_checkpoint.epoch) == 2
+
+
+@forks
+def test_specification_takes_every_block_while_validators_become_active(fork: Fork) -> None:
+    chain = chain_of(fork, 26, waiting=((7, 1), (40, 2), (63, 3)))
+    spec = spec_of(fork)
+    judge = replayed(chain, spec)
+    for epoch, count in ((2, 63), (3, 64)):
+        assert len(spec.get_active_validator_indices(judge, epoch)) == count
+    state = chain.head_state(25)
+    committees = [list(map(int, spec.get_beacon_committee(judge, slot, 0))) for slot in (24, 25)]
+    assert committees == [list(committee(state, slot, 0)) for slot in (24, 25)]
 
 
 @pytest.mark.integration

@@ -28,14 +28,23 @@ SLOTS_AHEAD_MAX = 9
 
 
 @cache
-def chain_of(fork: Fork, slots: int = 37, preset: str = "minimal") -> DevChain:
-    """A chain on which all 64 validators did all their duties for ``slots`` slots."""
+def chain_of(
+    fork: Fork,
+    slots: int = 37,
+    preset: str = "minimal",
+    waiting: tuple[tuple[int, int], ...] = (),
+) -> DevChain:
+    """A chain on which all 64 validators did all their duties for ``slots`` slots.
+
+    ``waiting``: who becomes active later, and in which epoch.
+    """
     config = DevChainConfig(
         genesis_time_s=GENESIS_S,
         fork=fork,
         preset=preset,
         validators=KEYS,
         self_run=tuple(range(KEYS)),
+        activate_later=waiting,
     )
     chain = DevChain(config, CONSTANTS)
     for slot in range(slots):

@@ -77,6 +77,7 @@ class DevChain:
             validators=config.validators,
             genesis_time_s=config.genesis_time_s,
             sync_members=config.sync_members,
+            activation_epochs=dict(config.activate_later),
         )
         self.genesis_validators_root = state.genesis_validators_root
         self.spec = ChainSpec(

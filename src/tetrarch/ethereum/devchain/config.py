@@ -89,7 +89,8 @@ class DevChainConfig:
     ``self_run`` are the validators that the chain runs itself, so that it justifies while a
     cluster under test runs the others. With ``builder`` it offers blinded blocks.
     ``sync_members`` fill the first sync committees, instead of whoever is drawn: on a large chain
-    a cluster's validators are in none for months.
+    a cluster's validators are in none for months. ``activate_later`` names validators that wait
+    in the queue at genesis, each with the epoch in which it becomes active.
     """
 
     genesis_time_s: int
@@ -99,6 +100,7 @@ class DevChainConfig:
     slot_duration_ms: int = 6_000
     self_run: tuple[int, ...] = ()
     sync_members: tuple[int, ...] = ()
+    activate_later: tuple[tuple[int, int], ...] = ()
     builder: bool = False
     exit_after_epochs: int = 64  # the specification's SHARD_COMMITTEE_PERIOD
     faults: Faults = field(default_factory=Faults)
@@ -118,6 +120,23 @@ class DevChainConfig:
             outside = [each for each in getattr(self, name) if not 0 <= each < self.validators]
             if outside:
                 raise ConfigInvalid("configure chain", field=name, unknown=outside[0])
+        self._check_activations()
+
+    def _check_activations(self) -> None:
+        waiting = {index for index, _ in self.activate_later}
+        valid = (
+            len(waiting) == len(self.activate_later) < self.validators
+            and all(0 <= index < self.validators for index in waiting)
+            and all(1 <= epoch <= EPOCHS_MAX for _, epoch in self.activate_later)
+            and waiting.isdisjoint(self.sync_members)
+        )
+        if not valid:
+            raise ConfigInvalid(
+                "configure chain",
+                field="activate_later",
+                got=self.activate_later[:8],
+                expected="known validators, not all, no sync members; each once, from epoch 1 on",
+            )
 
     def constants(self) -> ChainConstants:
         """The chain's run-time constants."""

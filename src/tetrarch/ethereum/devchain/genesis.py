@@ -1,6 +1,6 @@
 """The first state of a development chain, made directly in the wanted fork."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -40,16 +40,22 @@ def withdrawal_credentials(index: int, fork: Fork) -> bytes:
 
 
 def genesis_state(
-    rules: Rules, *, validators: int, genesis_time_s: int, sync_members: Sequence[int] = ()
+    rules: Rules,
+    *,
+    validators: int,
+    genesis_time_s: int,
+    sync_members: Sequence[int] = (),
+    activation_epochs: Mapping[int, int] | None = None,
 ) -> State:
-    """A state at slot 0: interop validators 0 to ``validators`` - 1, 32 ETH each, all active.
+    """A state at slot 0: interop validators 0 to ``validators`` - 1, 32 ETH each.
 
-    ``sync_members`` share the places of the first two sync committees; none: they are drawn as
-    the specification says, like all later ones.
+    All are active but those in ``activation_epochs``: they wait, as if they had been queued and
+    given that epoch before genesis. ``sync_members`` share the places of the first two sync
+    committees; none: they are drawn as the specification says, like all later ones.
 
     Cost: 140 us per validator, once.
     """
-    types, preset = rules.types, rules.preset
+    types, preset, later = rules.types, rules.preset, activation_epochs or {}
     values: dict[str, Any] = {
         name: kind.default() for name, kind in types.BeaconState.fields.items()
     }
@@ -63,7 +69,10 @@ def genesis_state(
             deposit_root=bytes(32), deposit_count=validators, block_hash=GENESIS_RANDOMNESS
         ),
         "eth1_deposit_index": validators,
-        "validators": tuple(_validator(rules, index) for index in range(validators)),
+        "validators": tuple(
+            _validator(rules, index, activation_epoch=later.get(index, 0))
+            for index in range(validators)
+        ),
         "balances": (preset.max_effective_balance,) * validators,
         "randao_mixes": (GENESIS_RANDOMNESS,) * preset.epochs_per_historical_vector,
         "previous_epoch_participation": (0,) * validators,
@@ -119,14 +128,14 @@ def _fork(rules: Rules) -> Record:
     )
 
 
-def _validator(rules: Rules, index: int) -> Record:
+def _validator(rules: Rules, index: int, *, activation_epoch: int) -> Record:
     return rules.types.Validator(
         pubkey=interop_public_key(index),
         withdrawal_credentials=withdrawal_credentials(index, rules.fork),
         effective_balance=rules.preset.max_effective_balance,
         slashed=False,
         activation_eligibility_epoch=0,
-        activation_epoch=0,
+        activation_epoch=activation_epoch,
         exit_epoch=FAR_FUTURE_EPOCH,
         withdrawable_epoch=FAR_FUTURE_EPOCH,
     )
