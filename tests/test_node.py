@@ -19,8 +19,10 @@ from tests.duties.duty_world import (
     sleep_until,
     spoilt,
 )
+from tests.duties.lasting_world import registration, registration_set
 
 from tetrarch.consensus.ports import SilentObserver
+from tetrarch.duties.aggsigdb import AggSigDB
 from tetrarch.duties.dutydb import RECENT_MAX, DutyDB
 from tetrarch.duties.group_crypto import BlsGroupCrypto
 from tetrarch.duties.partials_codec import decode_partials, encode_partials
@@ -32,6 +34,7 @@ from tetrarch.duties.types import Duty, DutyType, PartialSet, Payload, PubKey, S
 from tetrarch.enclave.ports import Approved
 from tetrarch.entropy import system_entropy
 from tetrarch.ethereum.beacon_node.errors import BeaconNodeRefused, BeaconNodeUnreachable
+from tetrarch.ethereum.beacon_node.ports import ProposerPreparation
 from tetrarch.network.ports import Topic
 from tetrarch.node import Node
 from tetrarch.node_ports import NodePorts, NodeShape
@@ -149,6 +152,24 @@ def test_decision_of_a_former_life_is_signed_exchanged_combined_and_submitted() 
         assert world.sent_partials() == [VALIDATORS.partials(1)]
         ((_, submissions),) = world.submissions
         assert [each.validator_index for each in submissions] == [100, 101]
+
+    play(scenario)
+
+
+def test_beacon_node_is_told_whom_blocks_pay_by_what_the_group_has_registered() -> None:
+    pubkey = VALIDATORS.pubkeys[1]
+
+    async def scenario(world: World) -> None:
+        signed = registration_set(registration(pubkey, pays=7))
+        await AggSigDB(storage=world.storage).store(signed)
+        await world.live(_sleep_an_epoch)
+        told = [each for (each,) in world.beacon_node.called("prepare_beacon_proposer")]
+        expected = ProposerPreparation(validator_index=101, fee_recipient=bytes([7]) * 20)
+        assert len(told) > 1
+        assert set(told) == {(expected,)}
+
+    async def _sleep_an_epoch(_: World) -> None:
+        await asyncio.sleep(CHAIN.slots_per_epoch * CHAIN.slot_duration_ms / 1000)
 
     play(scenario)
 

@@ -134,7 +134,7 @@ class Node:
         )
         self._preparation = Preparation(
             beacon_node=ports.beacon_node,
-            fee_recipients=shape.fee_recipients,
+            fee_recipients=self.components.registrations.fee_recipients,
             chain=chain,
             log=ports.log,
         )
