@@ -81,19 +81,25 @@ async def run_node(
     # Native work in threads waits for the interpreter at its end; at the default 5 ms a slot's
     # signatures were measured at 900 ms beside a busy event loop, at 0.1 ms at 25 ms.
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    clock, cluster = clock or SystemClock(), load_cluster(folder)
-    seen = Instruments(cluster, config, clock=clock, entropy=system_entropy, stream=sys.stderr)
-    launch = _Launch(
-        folder=folder,
-        config=config,
-        cluster=cluster,
-        clock=clock,
-        entropy=system_entropy,
-        seen=seen,
-        trusts_own_history=trusts_own_history,
-    )
+    clock = clock or SystemClock()
     try:
         async with AsyncExitStack() as stack:
+            compute = ThreadCompute()
+            stack.callback(compute.close)
+            # Thousands of signatures are verified: seconds that the loop must not stand still.
+            cluster = await compute.run(partial(load_cluster, folder))
+            launch = _Launch(
+                folder=folder,
+                config=config,
+                cluster=cluster,
+                clock=clock,
+                compute=compute,
+                entropy=system_entropy,
+                seen=Instruments(
+                    cluster, config, clock=clock, entropy=system_entropy, stream=sys.stderr
+                ),
+                trusts_own_history=trusts_own_history,
+            )
             await launch.run(stack)
     except BaseExceptionGroup as group:
         raise sole_cause(group) from group
@@ -105,6 +111,7 @@ class _Launch:
     config: NodeConfig
     cluster: Cluster
     clock: Clock
+    compute: ThreadCompute
     entropy: Entropy
     seen: Instruments
     trusts_own_history: bool
@@ -122,8 +129,6 @@ class _Launch:
         self._make_database_folder()
         database = Database.open(self.folder / DATABASE_FILE, SCHEMAS)
         stack.push_async_callback(database.close)
-        compute = ThreadCompute()
-        stack.callback(compute.close)
         tasks = Supervisor(log)
         beacon_node = await stack.enter_async_context(
             open_beacon_nodes(
@@ -146,7 +151,7 @@ class _Launch:
                 SourceSetting(folder=self.folder, config=config, cluster=self.cluster, chain=chain),
                 keys=keys,
                 crypto=crypto,
-                compute=compute,
+                compute=self.compute,
                 storage=database,
                 clock=self.clock,
                 metrics=self.seen.metrics,
@@ -160,7 +165,7 @@ class _Launch:
             storage=RoomWatch(database, self._tell_room),
             identity=self._identity(),
             clock=self.clock,
-            compute=compute,
+            compute=self.compute,
             crypto=crypto,
             entropy=self.entropy,
             spawner=tasks,
@@ -172,7 +177,7 @@ class _Launch:
             on_agreement=self.seen.peers.note_agreement,
             on_fault=self.seen.count_fault,
             on_edge=watch.around,
-            operator=OperatorFolder(self.folder, compute, log),
+            operator=OperatorFolder(self.folder, self.compute, log),
             count_lasting=self.seen.count_lasting,
             instance=mesh.instance,
             older_twin_of=mesh.older_twin_of,
@@ -207,7 +212,7 @@ class _Launch:
                 beacon_node=beacon_node,
                 chain=chain,
                 clock=self.clock,
-                compute=compute,
+                compute=self.compute,
                 entropy=self.entropy,
                 held_reason=lambda: node.safe_start.held_reason(),  # noqa: PLW0108 - built later
             )
