@@ -29,7 +29,14 @@ from tetrarch.duties.group_crypto import BlsGroupCrypto
 from tetrarch.duties.held import HeldSigning, SilentVotes
 from tetrarch.duties.parsig_rows import Status
 from tetrarch.duties.partials_codec import encode_partials
-from tetrarch.duties.safe_start import Recall, SafeStart, Surroundings, VoteWatch, nothing_said
+from tetrarch.duties.safe_start import (
+    STATE_KEPT_S,
+    Recall,
+    SafeStart,
+    Surroundings,
+    VoteWatch,
+    nothing_said,
+)
 from tetrarch.duties.slashing import GroupHistory, SlashableData
 from tetrarch.duties.types import (
     AttestationPayload,
@@ -41,7 +48,7 @@ from tetrarch.duties.types import (
     RandaoPayload,
     SyncMessagePayload,
 )
-from tetrarch.duties.witnesses import VERSION, OwnState, Witnesses
+from tetrarch.duties.witnesses import VERSION, OwnState, PeerState, Witnesses
 from tetrarch.enclave.ports import Approved
 from tetrarch.entropy import system_entropy
 from tetrarch.ethereum.beacon_node.errors import BeaconNodeUnreachable
@@ -460,6 +467,33 @@ def test_the_newer_of_two_processes_stops_signing_and_the_older_goes_on() -> Non
         assert "stop one of the two" in str(world.log.find("node_runs_twice"))
         world.older_twin = {}
         assert isinstance(await world.sign(vote_of(NOW_SLOT + 1)), Approved)
+
+    play(scenario)
+
+
+def test_copy_that_its_peers_suspect_is_never_released() -> None:
+    async def scenario(world: World) -> None:
+        world.older_twin = {1: True, 2: True, 3: True}
+        assert await world.sign(vote_of(NOW_SLOT), within_s=60) is None
+        assert world.signing.signed == []
+        assert world.log.find("released") == []
+        assert "the older one" in str(world.safe.held_reason())
+
+    play(scenario)
+
+
+def test_newer_of_two_processes_is_not_released_by_peers_that_fall_silent() -> None:
+    async def scenario(world: World) -> None:
+        async def silent(_peer: int) -> PeerState:
+            raise PeerSilent("ask peer")
+
+        world.older_twin = {1: True, 2: True}
+        await asyncio.sleep(30)
+        setattr(world.safe._s.witnesses, "ask_state", silent)  # noqa: B010 - the checker guards it
+        await asyncio.sleep(STATE_KEPT_S - 2 * 12)
+        assert world.safe.held
+        await asyncio.sleep(3 * 12)  # for ever would be too long: peers may have gone
+        assert not world.safe.held
 
     play(scenario)
 

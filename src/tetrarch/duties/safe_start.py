@@ -59,6 +59,8 @@ TRUST_RISK = (
 TWIN_MEND = (
     "stop one of the two: a copy of this folder runs elsewhere; the newer of them signs nothing"
 )
+# Two processes push each other out of their streams, so that many an answer does not come.
+STATE_KEPT_S = 60.0
 SCHEMA = Schema(
     component="safe_start",
     steps=(
@@ -117,6 +119,7 @@ class SafeStart:
         self._trusts = s.trusts_own_history
         self._watches = s.vote_watch is not None  # for a doppelganger; ends after some epochs
         self._states: dict[int, PeerState] = {}  # of peers that answered lately
+        self._stated_s: dict[int, float] = {}  # when, by the loop's clock
         self._told_twin = False
         self._silent_to_slot = -1
         self._found_old = False
@@ -255,9 +258,15 @@ class SafeStart:
 
     async def _ask_state(self, peer: int) -> None:
         try:
-            self._states[peer] = await self._s.witnesses.ask_state(peer)
+            self._note_state(peer, await self._s.witnesses.ask_state(peer))
         except (PeerFault, Transient):
-            self._states.pop(peer, None)
+            now_s = asyncio.get_running_loop().time()
+            if now_s - self._stated_s.get(peer, -STATE_KEPT_S) >= STATE_KEPT_S:
+                self._states.pop(peer, None)
+
+    def _note_state(self, peer: int, state: PeerState) -> None:
+        self._states[peer] = state
+        self._stated_s[peer] = asyncio.get_running_loop().time()
 
     async def _watch_votes(self) -> None:
         """For whole epochs: does anybody sign with these keys, while we do not?"""
@@ -307,6 +316,7 @@ class SafeStart:
         """Ask one peer, and learn before its answer counts."""
         try:
             testimony = await self._s.witnesses.ask(peer)
+            self._note_state(peer, testimony.state)  # before it can release us
             await self.learn(peer, testimony)
             await self._recall(peer)
         except PeerFault as fault:

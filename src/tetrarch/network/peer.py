@@ -205,8 +205,8 @@ class Peer:
 
         Returns: the fault that ended it, already counted and logged; None if it just ended.
         """
-        self._replace_link(hello)
         self._note_instance(hello)
+        self._replace_link(hello)
         self._hello = hello
         self._window = OffsetWindow()
         link = self._link = Link(
@@ -264,7 +264,12 @@ class Peer:
 
     def _note_instance(self, hello: Hello) -> None:
         known = self.runs_twice
-        returned = self._instances.note(hello.instance, now_s=asyncio.get_running_loop().time())
+        before = None if self._link is None or self._hello is None else self._hello.instance
+        returned = self._instances.note(
+            hello.instance,
+            now_s=asyncio.get_running_loop().time(),
+            pushes_out=before not in (None, hello.instance),
+        )
         if returned and not known:
             self.log.error(
                 "peer_runs_twice",
