@@ -76,6 +76,29 @@ REFERENCE_METRICS: tuple[MetricDeclaration, ...] = (
         "readiness asks it, too",
     ),
     _row(
+        "app_beacon_node_sse_chain_reorg_depth",
+        _H,
+        "addr",
+        "Slots of blocks that the beacon node said were replaced.",
+        "addr is its address, as for all of these",
+        (1, 2, 3, 4, 6, 8, 16, 32),
+    ),
+    _row(
+        "app_beacon_node_sse_head_delay",
+        _H,
+        "addr",
+        "From a slot's start to the beacon node's word of its head, in seconds.",
+        "of every node, also where another was quicker",
+        (2, 4, 6, 8, 10, 12),
+    ),
+    _row(
+        "app_beacon_node_sse_head_slot",
+        _G,
+        "addr",
+        "The slot of the newest head that the beacon node told of.",
+        "beacon_node_sync_distance_slots is what it says of itself",
+    ),
+    _row(
         "app_beacon_node_version",
         _G,
         "version,beacon_id",
@@ -501,12 +524,9 @@ REFERENCE_METRICS: tuple[MetricDeclaration, ...] = (
 
 # Names of the reference that nothing here equals, each with its reason.
 WITHOUT_EQUAL: dict[str, str] = {
-    "app_beacon_node_sse_block": "head events are not followed here",
-    "app_beacon_node_sse_block_gossip": "head events are not followed here",
-    "app_beacon_node_sse_block_processing_time": "head events are not followed here",
-    "app_beacon_node_sse_chain_reorg_depth": "head events are not followed here",
-    "app_beacon_node_sse_head_delay": "head events are not followed here",
-    "app_beacon_node_sse_head_slot": "head events are not followed here",
+    "app_beacon_node_sse_block": "block events are not followed: see app_beacon_node_sse_head_delay",
+    "app_beacon_node_sse_block_gossip": "block events are not followed: see app_beacon_node_sse_head_delay",
+    "app_beacon_node_sse_block_processing_time": "block events are not followed: see app_beacon_node_sse_head_delay",
     "app_cache_hits_total": "definitions are kept by the scheduler: there is no cache in front of it",
     "app_cache_invalidated_reorg_total": "definitions are kept by the scheduler: there is no cache in front of it",
     "app_cache_misses_total": "definitions are kept by the scheduler: there is no cache in front of it",

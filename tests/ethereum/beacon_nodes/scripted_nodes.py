@@ -258,6 +258,12 @@ class Notes:
     def outvoted(self, node: str, what: str, reason: str) -> None:
         self.losers.append((node, what, reason))
 
+    def head_told(self, node: str, slot: int, delay_s: float) -> None:
+        assert delay_s >= 0
+
+    def reorg_told(self, node: str, depth: int) -> None:
+        assert depth >= 0
+
 
 class World:
     """Three primaries a, b, c (or as many as named), fallbacks, and the composite over them."""

@@ -17,6 +17,9 @@ class BeaconNodesMeters:
         self._seconds = metrics.histogram("beacon_node_request_seconds")
         self._votes = metrics.counter("beacon_node_votes_total")
         self._outvoted = metrics.counter("beacon_node_outvoted_total")
+        self._head_slot = metrics.gauge("app_beacon_node_sse_head_slot")
+        self._head_delay = metrics.histogram("app_beacon_node_sse_head_delay")
+        self._reorg_depth = metrics.histogram("app_beacon_node_sse_chain_reorg_depth")
 
     def answered(self, node: str, what: str, outcome: str, duration_s: float) -> None:
         """See ``Observer``."""
@@ -54,3 +57,12 @@ class BeaconNodesMeters:
     def outvoted(self, node: str, what: str, reason: str) -> None:
         """See ``Observer``."""
         self._outvoted.labels(node, what, reason).inc()
+
+    def head_told(self, node: str, slot: int, delay_s: float) -> None:
+        """See ``Observer``."""
+        self._head_slot.labels(node).set(slot)
+        self._head_delay.labels(node).observe(delay_s)
+
+    def reorg_told(self, node: str, depth: int) -> None:
+        """See ``Observer``."""
+        self._reorg_depth.labels(node).observe(depth)

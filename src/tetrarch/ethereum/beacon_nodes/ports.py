@@ -65,6 +65,14 @@ class Observer(Protocol):
         """A node's answer was not taken because others said otherwise, or could not be right."""
         ...
 
+    def head_told(self, node: str, slot: int, delay_s: float) -> None:
+        """A node told of a new head, so long after the beginning of its slot."""
+        ...
+
+    def reorg_told(self, node: str, depth: int) -> None:
+        """A node told that so many slots of blocks were replaced."""
+        ...
+
 
 class SilentObserver:
     """Hears nothing."""
@@ -88,4 +96,10 @@ class SilentObserver:
         """See ``Observer``."""
 
     def outvoted(self, node: str, what: str, reason: str) -> None:
+        """See ``Observer``."""
+
+    def head_told(self, node: str, slot: int, delay_s: float) -> None:
+        """See ``Observer``."""
+
+    def reorg_told(self, node: str, depth: int) -> None:
         """See ``Observer``."""

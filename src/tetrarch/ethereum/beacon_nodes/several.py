@@ -155,7 +155,7 @@ class SeveralBeaconNodes:
             tasks.create_task(
                 watching.follow_chain(
                     self._pool,
-                    self.events,
+                    self._followed,
                     self._answers,
                     heads=self.heads,
                     reorgs=self.reorgs,
@@ -367,15 +367,27 @@ class SeveralBeaconNodes:
 
     def events(self, topics: tuple[str, ...]) -> AsyncGenerator[BeaconEvent, None]:
         """Events of all nodes, each once; never ends by itself. Close it when done."""
-        return MergedEvents(
-            self._pool, topics, now_slot=self._now_slot, slot_s=self._slot_s
-        ).events()
+        merged = MergedEvents(self._pool, topics, now_slot=self._now_slot, slot_s=self._slot_s)
+        return merged.events()
 
     def proxy(self, request: ProxyRequest) -> AbstractAsyncContextManager[ProxyResponse]:
         """See ``BeaconNode``; to the best node."""
         return proxying.proxy(self._pool, request)
 
     # How
+
+    def _followed(self, topics: tuple[str, ...]) -> AsyncGenerator[BeaconEvent, None]:
+        """The stream that this follows itself: once in a process, so its events are counted."""
+        merged = MergedEvents(
+            self._pool, topics, now_slot=self._now_slot, slot_s=self._slot_s, heard=self._observe
+        )
+        return merged.events()
+
+    def _observe(self, node: str, event: BeaconEvent) -> None:
+        chain = self._identity.known_spec
+        if chain is not None:
+            wall_s = self._clock.wall_s()
+            watching.observe(self._pool.observer, node, event, chain=chain, wall_s=wall_s)
 
     async def _read(self, what: str, send: Callable[[BeaconNode], Awaitable[T]]) -> T:
         return await self._pool.read(Call(what, send))

@@ -34,11 +34,14 @@ class MergedEvents:
         *,
         now_slot: Callable[[], int | None],
         slot_s: Callable[[], float],
+        heard: Callable[[str, BeaconEvent], None] = lambda _node, _event: None,
     ) -> None:
+        """``heard`` is called with each node's every event, whoever told of it before."""
         self._pool = pool
         self._topics = topics
         self._now_slot = now_slot
         self._slot_s = slot_s
+        self._heard = heard
         self._seen = SeenEvents()
         self._arrived: asyncio.Queue[BeaconEvent] = asyncio.Queue(QUEUE_MAX)
 
@@ -90,6 +93,7 @@ class MergedEvents:
         slot, now_slot = slot_of(event), self._now_slot()
         if slot is not None and now_slot is not None and slot > now_slot:
             return
+        self._heard(member.name, event)
         needed = self._tellers_needed() if event.topic == "head" else 1
         if self._seen.passes(event, node=member.place, needed=needed):
             await self._arrived.put(event)

@@ -13,6 +13,8 @@ from tetrarch.ethereum.beacon_nodes.event_keys import Head, Reorg, parse_head, p
 from tetrarch.ethereum.beacon_nodes.health import Condition
 from tetrarch.ethereum.beacon_nodes.member import Call
 from tetrarch.ethereum.beacon_nodes.pool import Pool, now_s
+from tetrarch.ethereum.beacon_nodes.ports import Observer
+from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.output import Output
 
 _SYNCING = Call("syncing", lambda node: node.syncing(), timed=True)
@@ -62,6 +64,21 @@ async def settle_doubts(
         await asyncio.sleep(period_s())
         for epoch in answers.take_doubtful():
             await doubts.emit(epoch)
+
+
+def observe(
+    observer: Observer, node: str, event: BeaconEvent, *, chain: ChainSpec, wall_s: float
+) -> None:
+    """Have a node's event counted; what cannot be read is left to who follows it."""
+    try:
+        if event.topic == "head":
+            slot = parse_head(event).slot
+            observer.head_told(node, slot, max(wall_s - chain.slot_start_s(slot), 0.0))
+        elif event.topic == "chain_reorg":
+            reorg = parse_reorg(event)
+            observer.reorg_told(node, reorg.slot - reorg.ancestor_slot)
+    except InputInvalid:
+        return
 
 
 async def follow_chain(
