@@ -14,6 +14,7 @@ from tetrarch.duties.ports import Spawner, Storage
 from tetrarch.duties.report import DutyReport, InclusionReport, Outcome, Step
 from tetrarch.duties.report_store import ReportStore
 from tetrarch.duties.stories import DutyStories
+from tetrarch.duties.timing import LASTING_TYPES
 from tetrarch.duties.tracker import Cluster, Tracker
 from tetrarch.duties.tracking_observer import TrackingObserver
 from tetrarch.duties.types import Duty, DutyType, PartialSet
@@ -199,6 +200,8 @@ class Tracking:
 
     def _on_last_step(self, duty: Duty) -> None:
         self.reports.note(duty)
+        if duty.type in LASTING_TYPES:  # no deadline will end it
+            self._finish(duty)
 
     async def _resume(self) -> None:
         if self._former is not None and self.inclusion is not None:

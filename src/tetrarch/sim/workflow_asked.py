@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from tetrarch.duties.requested import ExitRequest
 from tetrarch.duties.types import DutyType, ExitPayload
+from tetrarch.sim.chain import SLOTS_PER_EPOCH
 from tetrarch.sim.checkers import require
 from tetrarch.sim.workflow_checkers import WorkflowCheckers
 from tetrarch.sim.workflow_operator import SimOperator, request_of
@@ -33,5 +34,8 @@ def check_asked(checkers: WorkflowCheckers, operators: Mapping[int, SimOperator]
             continue
         right = kept is not None and kept.message.epoch == request.epoch
         require(right, "operators find the exit that enough asked for", node=ask.node)
+        told = (ask.node, request.epoch * SLOTS_PER_EPOCH, "exit") in checkers.ended
+        crashed = any(crash.node == ask.node for crash in checkers.profile.crashes)
+        require(told or crashed, "an exit that is signed ends with a line", node=ask.node)
         same = published == request.broadcast
         require(same, "an exit is published where that was asked for", node=ask.node)

@@ -121,6 +121,7 @@ class WorkflowCheckers:
     starts: Starts = field(init=False)
     restored: dict[int, Restored] = field(default_factory=dict)  # by node
     sent: set[tuple[int, bytes]] = field(default_factory=set)  # looked up only
+    ended: set[tuple[int, int, str]] = field(default_factory=set)  # node, slot, type; looked up
 
     def __post_init__(self) -> None:
         count = self.profile.node_count

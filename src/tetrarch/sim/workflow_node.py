@@ -254,6 +254,7 @@ class SimNode:
         self._setting.checkers.note_rejected(self.index, false_set)
 
     def _note_report(self, report: DutyReport) -> None:
+        self._setting.checkers.ended.add((self.index, report.slot, report.type))
         self.note(f"report {report.slot}/{report.type} {report.outcome} {report.reason}")
 
     def note(self, text: str) -> None:
