@@ -277,7 +277,7 @@ MUTANTS = (
                 "            if stored.left == 1:\n",
             ),
         ),
-        first_seed=100,
+        first_seed=45,
     ),
     Mutant(
         "submission is noted before it is made",
@@ -288,7 +288,7 @@ MUTANTS = (
                 "        await self.submitted.emit(signed_set)\n        match signed_set.duty.type:\n",
             ),
         ),
-        first_seed=100,
+        first_seed=13,
     ),
     Mutant(
         "steps are not tried again",
