@@ -142,7 +142,9 @@ class Tracking:
     def start(self) -> None:
         """Start the workers under the spawner."""
         self._ports.spawner.spawn(self.reports.run(), name="duty-reports")
-        self._ports.spawner.spawn(self._resume(), name="inclusion-resumed")
+        if self._former is not None and self.inclusion is not None:
+            resumed = self._resume(self._former, self.inclusion)
+            self._ports.spawner.spawn(resumed, name="inclusion-resumed")
 
     async def known(
         self, *, since_slot: int, failed: bool, types: tuple[DutyType, ...] = ()
@@ -203,10 +205,9 @@ class Tracking:
         if duty.type in LASTING_TYPES:  # no deadline will end it
             self._finish(duty)
 
-    async def _resume(self) -> None:
-        if self._former is not None and self.inclusion is not None:
-            now_slot = self._ports.chain.slot_at(self._ports.clock.wall_s())
-            await self._former.resume(self.inclusion, now_slot=now_slot)
+    async def _resume(self, former: FormerDuties, inclusion: Inclusion) -> None:
+        now_slot = self._ports.chain.slot_at(self._ports.clock.wall_s())
+        await former.resume(inclusion, now_slot=now_slot)
 
     def _finish(self, duty: Duty) -> None:
         if self._former is None or not self._former.knows(duty):
