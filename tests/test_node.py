@@ -35,6 +35,7 @@ from tetrarch.enclave.ports import Approved
 from tetrarch.entropy import system_entropy
 from tetrarch.ethereum.beacon_node.errors import BeaconNodeRefused, BeaconNodeUnreachable
 from tetrarch.ethereum.beacon_node.ports import ProposerPreparation
+from tetrarch.network.flood import MESSAGES_MAX
 from tetrarch.network.ports import Topic
 from tetrarch.node import Node
 from tetrarch.node_ports import NodePorts, NodeShape
@@ -431,6 +432,25 @@ def test_hostile_peers_are_named_in_the_duty_s_record_which_outlives_the_node() 
         assert set(report.peers_that_are(Standing.BAD)) == {1, 3}
         stored = ReportStore(storage=world.storage, report_of=lambda _: None, log=world.log)
         assert await stored.find(DUTY) == report
+
+    play(scenario)
+
+
+def test_peer_that_floods_is_named_in_the_record_of_the_slot_s_duties() -> None:
+    async def scenario(world: World) -> None:
+        await world.decide()
+
+        async def flooded(world: World) -> None:
+            for _ in range(MESSAGES_MAX + 1):
+                await world.bus.deliver(3, Topic.ANSWERS, b"well-formed or not")
+            await peers_sign(world)
+            await sleep_until(SLOT + 10, world.clock)
+
+        await world.live(flooded)
+        (report,) = (r for r in world.reports if r.slot == SLOT and r.type == "attester")
+        assert report.outcome == "done"
+        assert [(fault.peer, fault.kind) for fault in report.faults] == [(3, "flood: messages")]
+        assert len(world.log.find("peer_floods")) == 1
 
     play(scenario)
 
