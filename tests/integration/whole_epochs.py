@@ -2,9 +2,9 @@
 
 What the nodes' records and what the chain say is held against the slots that there were.
 
-Slots last 3 s: the shortest at which no block was missed on two cores that two such clusters
-shared with other work (a load of 20). A block lives for a third of its slot; with 2.5 s one of 80
-was not agreed on in time. Two clusters alone take about half of two cores.
+Slots last 3 s. A block lives for a third of its slot, a contribution from two thirds to its end:
+with two such clusters on two cores, which take half of them, nothing came late, and nothing under
+a load of 10 beside them; with 2.5 s blocks were missed then, and with 3 s under a load of 20.
 """
 
 from collections.abc import Sequence
