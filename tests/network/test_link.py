@@ -6,8 +6,13 @@ import pytest
 
 from tetrarch.network.clocks import OffsetWindow
 from tetrarch.network.faults import PeerSilent, StreamBroken
-from tetrarch.network.frames import Ping, decode_frame, encode_pong
-from tetrarch.network.link import PING_INTERVAL_S, UNANSWERED_PINGS_MAX, Link
+from tetrarch.network.frames import Ping, Pong, decode_frame, encode_ping, encode_pong
+from tetrarch.network.link import (
+    CHECK_INTERVAL_S,
+    PING_INTERVAL_MAX_S,
+    UNANSWERED_PINGS_MAX,
+    Link,
+)
 from tetrarch.network.meters import PeerMeters
 from tetrarch.observability.metrics import Metrics
 from tetrarch.sim.loop import simulate
@@ -30,8 +35,13 @@ class Loopback:
     async def read(self) -> bytes:
         return await self._frames.get()
 
+    def say(self, frame: bytes) -> None:
+        self._frames.put_nowait(frame)
+
     async def write(self, frame: bytes) -> None:
         ping = decode_frame(frame)
+        if isinstance(ping, Pong):
+            return
         assert isinstance(ping, Ping)
         self.pings += 1
         if self.pings <= self._answers:
@@ -71,7 +81,36 @@ def test_peer_that_answers_is_kept_until_closed() -> None:
         asyncio.get_running_loop().call_later(500, link.close, StreamBroken("stop", reason="test"))
         with pytest.raises(StreamBroken):
             await link.run()
-        pings = 500 / PING_INTERVAL_S
+        pings = 500 / CHECK_INTERVAL_S / 2  # the answer is heard: no ping at the next look
         assert pings - 1 <= stream.pings <= pings + 1
+
+    simulate(scenario, seed=1)
+
+
+def test_peer_that_is_heard_is_pinged_only_for_its_clock() -> None:
+    async def scenario() -> None:
+        stream = Loopback(answers=10_000)
+        link = make_link(stream, OffsetWindow())
+        for second in range(500):
+            asyncio.get_running_loop().call_later(second, stream.say, encode_ping(second))
+        asyncio.get_running_loop().call_later(500, link.close, StreamBroken("stop", reason="test"))
+        with pytest.raises(StreamBroken):
+            await link.run()
+        pings = 500 / PING_INTERVAL_MAX_S
+        assert pings - 1 <= stream.pings <= pings + 1
+
+    simulate(scenario, seed=1)
+
+
+def test_talkative_peer_that_answers_no_ping_is_left() -> None:
+    """What we say does not reach it, or it does not listen."""
+
+    async def scenario() -> None:
+        stream = Loopback(answers=0)
+        for second in range(500):
+            asyncio.get_running_loop().call_later(second, stream.say, encode_ping(second))
+        with pytest.raises(PeerSilent):
+            await make_link(stream, OffsetWindow()).run()
+        assert stream.pings == UNANSWERED_PINGS_MAX
 
     simulate(scenario, seed=1)

@@ -38,6 +38,7 @@ class DemoOptions:
     fork: str
     events: tuple[PlannedEvent, ...] = ()
     outside_sync_committee: bool = False  # one more validator is all of it, and the chain runs it
+    absent: int = 0  # validators of the chain that nobody runs: they make its committees large
     preset: str = PRESET
     beacon_nodes: int = 1  # addresses of the one chain
 
@@ -128,7 +129,7 @@ def _chain(options: DemoOptions, folder: Path, ports: list[int], genesis_time_s:
             str(ports[0]),
             *(part for port in ports[1:] for part in ("--also-port", str(port))),
             "--validators",
-            str(options.validators + len(outsider)),
+            str(options.validators + len(outsider) + options.absent),
             "--self-run",
             ",".join(outsider),
             "--sync-members",

@@ -178,13 +178,15 @@ class Demo:
                 self._node_duties[node, duty.slot, duty.type] = duty
 
     def _chain_duties(self) -> list[ChainDuty]:
-        """Settled duties of the shown slots; the genesis block needs no proposer."""
+        """Settled duties of the cluster in the shown slots; the genesis block needs no proposer."""
         if not self._report:
             return []
         return [
             duty
             for duty in read_chain_duties(self._report)
-            if duty.slot < self.shape.slots and duty.status != "open"
+            if duty.slot < self.shape.slots
+            and duty.validator_index < self.shape.validators
+            and duty.status != "open"
         ]
 
     @property

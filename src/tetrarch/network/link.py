@@ -20,7 +20,8 @@ from tetrarch.network.meters import PeerMeters
 from tetrarch.network.queues import Outbox
 from tetrarch.supervision import sole_cause
 
-PING_INTERVAL_S = 2.0  # pings were half of a quiet link's frames at 1 s
+CHECK_INTERVAL_S = 2.0  # what was heard since the last check shows that the peer is alive
+PING_INTERVAL_MAX_S = 10.0  # of a peer that is heard: clocks and round trips are wanted, too
 UNANSWERED_PINGS_MAX = 3
 
 
@@ -54,6 +55,7 @@ class Link:
         self._ping_sent_s = 0.0  # loop time
         self._ping_sent_wall_s = 0.0
         self._pings_unanswered = 0
+        self._heard = False  # anything, since the last check
 
     def close(self, why: StreamBroken) -> None:
         """Make ``run`` end with ``why``; returns at once."""
@@ -83,6 +85,7 @@ class Link:
         read, meters = self._stream.read, self._meters
         while True:
             data = await read()
+            self._heard = True
             meters.count_received_frame(len(data))
             match decode_frame(data):
                 case Batch(messages):
@@ -112,13 +115,16 @@ class Link:
             # Counted per ping that we sent, not per second: a stall of ours blames nobody.
             if self._pings_unanswered >= UNANSWERED_PINGS_MAX:
                 raise PeerSilent("ping", unanswered=self._pings_unanswered)
-            self._ping_sequence += 1
-            self._pings_unanswered += 1
-            self._ping_sent_s = loop.time()
-            self._ping_sent_wall_s = self._clock.wall_s()
-            self.outbox.put_ping(encode_ping(self._ping_sequence))
+            since_ping_s = loop.time() - self._ping_sent_s
+            if not (self._heard and self._ping_sequence and since_ping_s < PING_INTERVAL_MAX_S):
+                self._ping_sequence += 1
+                self._pings_unanswered += 1
+                self._ping_sent_s = loop.time()
+                self._ping_sent_wall_s = self._clock.wall_s()
+                self.outbox.put_ping(encode_ping(self._ping_sequence))
+            self._heard = False
             self._meters.show_outbox(len(self.outbox))
-            await asyncio.sleep(PING_INTERVAL_S)
+            await asyncio.sleep(CHECK_INTERVAL_S)
 
     def _note_pong(self, pong: Pong) -> None:
         if pong.sequence > self._ping_sequence:
