@@ -14,11 +14,13 @@ from tetrarch.sim.qbft_world import draw, run_seed
 from tetrarch.sim.seeds import (
     QBFT_SEEDS_FAST,
     QBFT_SEEDS_INTEGRATION,
+    batches,
     seeds,
     uses_real_crypto,
 )
 
 SOAK_SEEDS = 10_000
+SOAK_BATCH = 25
 
 # Seeds that once failed, with what they found.
 REGRESSIONS = {
@@ -46,8 +48,11 @@ def test_cluster_agrees_and_decides_on_more_seeds(seed: int) -> None:
 
 
 @pytest.mark.soak
-def test_cluster_agrees_and_decides_for_hours() -> None:
-    for seed in seeds(os.environ, default=SOAK_SEEDS, first=100_000):
+@pytest.mark.parametrize(
+    "some", batches(seeds(os.environ, default=SOAK_SEEDS, first=100_000), size=SOAK_BATCH), ids=str
+)
+def test_cluster_agrees_and_decides_for_hours(some: range) -> None:
+    for seed in some:
         run_seed(seed, real_crypto=uses_real_crypto(seed))
 
 

@@ -15,6 +15,7 @@ from tetrarch.sim.beacon_liars import Lie
 from tetrarch.sim.seeds import (
     WORKFLOW_SEEDS_FAST,
     WORKFLOW_SEEDS_INTEGRATION,
+    batches,
     seeds,
     uses_real_crypto,
 )
@@ -22,6 +23,7 @@ from tetrarch.sim.workflow_profile import NEVER_S, Kind, draw
 from tetrarch.sim.workflow_world import run_seed
 
 SOAK_SEEDS = 5_000
+SOAK_BATCH = 25
 
 # Seeds that once failed, with what they found.
 REGRESSIONS = {
@@ -56,8 +58,11 @@ def test_cluster_does_its_duties_on_more_seeds(seed: int) -> None:
 
 
 @pytest.mark.soak
-def test_cluster_does_its_duties_for_hours() -> None:
-    for seed in seeds(os.environ, default=SOAK_SEEDS, first=100_000):
+@pytest.mark.parametrize(
+    "some", batches(seeds(os.environ, default=SOAK_SEEDS, first=100_000), size=SOAK_BATCH), ids=str
+)
+def test_cluster_does_its_duties_for_hours(some: range) -> None:
+    for seed in some:
         run_seed(seed, real_crypto=uses_real_crypto(seed))
 
 

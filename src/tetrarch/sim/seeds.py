@@ -19,6 +19,11 @@ def seeds(environment: Mapping[str, str], *, default: int, first: int = 0) -> ra
     return range(first, first + int(count))
 
 
+def batches(some: range, *, size: int) -> list[range]:
+    """``some`` in pieces of ``size``, so that several processes share them."""
+    return [some[start : start + size] for start in range(0, len(some), size)]
+
+
 def uses_real_crypto(seed: int) -> bool:
     """Every tenth seed signs for real."""
     return seed % REAL_CRYPTO_EVERY == 0
