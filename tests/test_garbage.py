@@ -6,7 +6,7 @@ import gc
 import pytest
 from tests.duties.duty_world import CHAIN
 
-from tetrarch.garbage import NEVER, QUIET_MS_SHARE, collect_quietly
+from tetrarch.garbage import NEVER, QUIET_MS_SHARE, WHOLE_EVERY_EPOCHS, collect_quietly
 from tetrarch.sim.loop import EPOCH_S, SimClock, simulate
 
 SLOT_S = CHAIN.slot_duration_ms / 1000
@@ -55,6 +55,30 @@ def test_what_lives_after_the_first_collection_is_not_walked_again() -> None:
         first, second = frozen
         assert first == 0
         assert second > 1_000
+    finally:
+        gc.unfreeze()
+
+
+def test_once_a_day_all_is_walked() -> None:
+    frozen: list[int] = []
+
+    async def scenario() -> None:
+        clock = SimClock(asyncio.get_running_loop(), offset_s=CHAIN.genesis_time_s - EPOCH_S)
+
+        async with asyncio.TaskGroup() as tasks:
+            work = collect_quietly(
+                CHAIN, clock, collect=lambda: frozen.append(gc.get_freeze_count())
+            )
+            task = tasks.create_task(work)
+            epochs = WHOLE_EVERY_EPOCHS + 1
+            await asyncio.sleep(epochs * CHAIN.slots_per_epoch * SLOT_S)
+            task.cancel()
+
+    gc.unfreeze()
+    try:
+        simulate(scenario, seed="garbage")
+        walked_whole = [number for number, count in enumerate(frozen, 1) if count == 0]
+        assert walked_whole == [1, WHOLE_EVERY_EPOCHS]
     finally:
         gc.unfreeze()
 

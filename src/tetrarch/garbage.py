@@ -8,12 +8,14 @@ slot, when votes, blocks and aggregates of the slot are done and those of the ne
 import asyncio
 import gc
 from collections.abc import Callable
+from itertools import count
 
 from tetrarch.clock import Clock
 from tetrarch.ethereum.spec.chain import ChainSpec
 
 QUIET_MS_SHARE = 11 / 12  # of the slot: aggregates begin at 2/3, the next slot's work at its start
 NEVER = 1_000_000_000
+WHOLE_EVERY_EPOCHS = 225  # a day on mainnet
 
 
 def freeze_start() -> None:
@@ -30,18 +32,19 @@ async def collect_quietly(
 ) -> None:
     """Collect once an epoch until cancelled; meanwhile nothing else collects all generations.
 
-    What lives after the first one, as parsed keys, mostly lives as long as the node: it is frozen,
-    so that the later ones are short.
+    What lives after one is frozen, so each walks only what the last epoch made: walking all that a
+    thousand validators keep would hold the loop for more than 20 ms. What was frozen and dies
+    in a cycle stays, so once a day all is walked.
     """
     young, middle, full = gc.get_threshold()
     gc.set_threshold(young, middle, NEVER)
     try:
-        await _quiet_moment(chain, clock)
-        collect()
-        gc.freeze()
-        while True:
+        for epoch in count(1):
             await _quiet_moment(chain, clock)
+            if epoch % WHOLE_EVERY_EPOCHS == 0:
+                gc.unfreeze()
             collect()
+            gc.freeze()
     finally:
         gc.set_threshold(young, middle, full)
 
