@@ -32,7 +32,7 @@ def test_work_that_holds_the_loop_is_measured_as_our_own() -> None:
         await asyncio.sleep(0.01)
 
     run_metered(scenario())
-    assert lag.worst_busy_s >= 0.1
+    assert lag.worst_busy_s >= 0.09  # less what short turns before it took
     assert lag.over_limit == 1
     value = metrics.registry.get_sample_value
     assert value("tetrarch_event_loop_busy_seconds_bucket", {"le": "0.05"}) != value(

