@@ -6,7 +6,7 @@ import pytest
 from tests.consensus.building import DUTY, PREPARE, A, B
 
 from tetrarch.consensus.codec import Codec
-from tetrarch.consensus.messages import Envelope, Message
+from tetrarch.consensus.messages import Envelope, Message, SignedMessage
 from tetrarch.consensus.ports import Decided
 from tetrarch.network.ports import Topic
 from tetrarch.sim import qbft_world
@@ -55,6 +55,33 @@ def test_two_words_of_an_honest_node_are_seen() -> None:
     say(3, B)
     with pytest.raises(SimViolation, match="one thing"):
         say(0, B)
+
+
+@pytest.mark.parametrize(("peers", "bound"), [(0, False), (1, False), (2, True)])
+def test_forgotten_word_binds_a_restored_node_where_enough_peers_remember(
+    peers: int, bound: bool
+) -> None:
+    """One of four may be a liar, and one more may be away: two must remember."""
+    now_s = 0.0
+    codec = Codec(identity=ModelIdentity(seed=1, own_index=0), cluster_id=bytes(32), node_count=4)
+    honesty = Honesty(codec, (0, 1), faulty_max=1, now_s=lambda: now_s)
+
+    def say(round_: int, value: bytes) -> SignedMessage:
+        signed = codec.sign(Message(PREPARE, DUTY, 0, round_, value))  # type: ignore[arg-type]
+        honesty.note(0, Topic.CONSENSUS, codec.encode([Envelope(signed)]))
+        return signed
+
+    say(1, A)
+    now_s = 10.0
+    lost = say(2, A)
+    honesty.forget(0, since_s=5.0, told=[(lost,)] * peers + [()])
+    if bound:
+        with pytest.raises(SimViolation, match="one thing"):
+            say(2, B)
+    else:
+        say(2, B)
+    with pytest.raises(SimViolation, match="one thing"):
+        say(1, B)
 
 
 def test_run_that_breaks_a_rule_tells_how_to_replay_it(monkeypatch: pytest.MonkeyPatch) -> None:

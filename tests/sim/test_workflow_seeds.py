@@ -34,6 +34,7 @@ REGRESSIONS = {
     201: "a node restored from a backup had signed nothing since, and contradicted its own votes",
     100_028: "an honest leader asked a slow beacon node for one aggregate after the other",
     1070: "what one beacon node took and lost never reached those that were down then",
+    1125: "beacon nodes that were back stayed unnoticed for up to a minute",
     1237: "validators that were unknown for a while missed their turn in the sync committee",
     392: "a node that had waited for its disk sent a payload that no peer reads",
     58: "a group signature that was stored just before a crash was never submitted",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from tetrarch.consensus.codec import Codec, Identity
+from tetrarch.consensus.messages import faulty_max
 from tetrarch.consensus.priority import PriorityCodec
 from tetrarch.duties.partials_codec import decode_partials
 from tetrarch.duties.timing import PREPARED_SLOTS_AHEAD
@@ -98,7 +99,12 @@ class WorkflowWorld:
             node: SimNode(self._setting, node, label=f"{node}") for node in profile.honest
         }
         self._others: list[SimNode] = []  # programs of Byzantine nodes
-        self._honesty = Honesty(self.codec(profile.honest[0]), profile.honest)
+        self._honesty = Honesty(
+            self.codec(profile.honest[0]),
+            profile.honest,
+            faulty_max=faulty_max(count),
+            now_s=asyncio.get_running_loop().time,
+        )
         self.network.taps.append(self._tap)
         self.network.arrival_taps.append(self.checkers.starts.note_arrival)
         self.chain.taps.append(self.checkers.note_submission)
@@ -208,11 +214,14 @@ class WorkflowWorld:
             self._setting.trace.note(f"{node.index} restarts")
             node.restart(from_backup=crash.backup_s is not None)
             if crash.backup_s is not None:
-                self._note_restored(node)
+                self._note_restored(node, crash.backup_s)
         await self._live(node)
 
-    def _note_restored(self, node: SimNode) -> None:
+    def _note_restored(self, node: SimNode, backup_s: float) -> None:
         self._setting.trace.note(f"{node.index} has the disks of a backup")
+        peers = (each.node for each in self._nodes.values() if each is not node)
+        told = [peer.consensus.heard_from(node.index) for peer in peers if peer is not None]
+        self._honesty.forget(node.index, since_s=backup_s, told=told)
         # Copies, for those of crashed nodes answer no more.
         others = [each.database.backup() for each in self._nodes.values() if each is not node]
         slot = int((asyncio.get_running_loop().time() - GENESIS_S) // SLOT_S)

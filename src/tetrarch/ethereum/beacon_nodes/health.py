@@ -42,7 +42,7 @@ class HealthRules:
     reports_up: int = 2
     distance_max: int = 2
     backoff_first_s: float = 1.0
-    backoff_max_s: float = 60.0
+    backoff_max_s: float = 10.0  # less than a slot: who is back is to be noticed before the next
 
 
 @dataclass(frozen=True, slots=True)

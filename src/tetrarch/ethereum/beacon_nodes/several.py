@@ -149,7 +149,7 @@ class SeveralBeaconNodes:
                 name="poll beacon nodes",
             )
             tasks.create_task(
-                watching.settle_doubts(self._answers, self.doubts, period_s=self._poll_s),
+                watching.settle_doubts(self._answers, self.doubts),
                 name="settle doubts",
             )
             tasks.create_task(

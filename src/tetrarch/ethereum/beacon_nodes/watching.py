@@ -18,6 +18,7 @@ from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.output import Output
 
 _SYNCING = Call("syncing", lambda node: node.syncing(), timed=True)
+DOUBTS_INTERVAL_S = 1.0  # whoever hears of them asks again once a slot at most
 PROBE_PAUSE_S = 0.25  # between two probes of a node that answers again
 
 
@@ -56,12 +57,10 @@ def _next_s(pool: Pool, next_poll_s: float) -> float:
     return min([next_poll_s, *probes])
 
 
-async def settle_doubts(
-    answers: EpochAnswers, doubts: Output[int], *, period_s: Callable[[], float]
-) -> None:
+async def settle_doubts(answers: EpochAnswers, doubts: Output[int]) -> None:
     """Tell, until cancelled, of which epochs too few nodes said something: to ask again."""
     while True:
-        await asyncio.sleep(period_s())
+        await asyncio.sleep(DOUBTS_INTERVAL_S)
         for epoch in answers.take_doubtful():
             await doubts.emit(epoch)
 
