@@ -78,7 +78,7 @@ MUTANTS = (
     Mutant(
         "asks nobody for its forgotten words",
         (("duties.safe_start", "            await self._recall(peer)\n", ""),),
-        first_seed=201,
+        first_seed=100_144,
     ),
     Mutant(
         "does not learn what the peers prove",
@@ -277,7 +277,7 @@ MUTANTS = (
                 "            if stored.left == 1:\n",
             ),
         ),
-        first_seed=45,
+        first_seed=8,
     ),
     Mutant(
         "submission is noted before it is made",
