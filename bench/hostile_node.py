@@ -25,7 +25,8 @@ from tetrarch.consensus.codec import Codec, Item, ValueItem, hash_value
 from tetrarch.consensus.messages import ROUNDS_MAX, Envelope, MessageType
 from tetrarch.duties.partials_codec import decode_partials, encode_partials
 from tetrarch.duties.types import PartialSet, ShareIndex
-from tetrarch.network.ports import MessageBus, MessageHandler, Topic
+from tetrarch.network.ports import MessageBus, Topic
+from tetrarch.network.wrapped_bus import WrappedBus
 from tetrarch.node import Node
 from tetrarch.node_ports import NodePorts, NodeShape
 
@@ -36,28 +37,17 @@ CAPTURED_MAX = 256
 VOTES = (MessageType.PREPARE, MessageType.COMMIT)
 
 
-class HostileBus:
+class HostileBus(WrappedBus):
     """Satisfies ``MessageBus``; what goes out through it is changed."""
 
     def __init__(self, bus: MessageBus, codec: Codec, kind: str) -> None:
-        self._bus = bus
+        super().__init__(bus)
         self._codec = codec
         self._kind = kind
         self._rng = Random(1)
         self._captured: deque[tuple[Topic, bytes]] = deque(maxlen=CAPTURED_MAX)
         self._points: deque[tuple[bytes, bytes]] = deque(maxlen=CAPTURED_MAX)
         self._values: dict[bytes, bytes] = {}
-
-    @property
-    def own_index(self) -> int:
-        return self._bus.own_index
-
-    @property
-    def peers(self) -> tuple[int, ...]:
-        return self._bus.peers
-
-    def subscribe(self, topic: Topic, handler: MessageHandler) -> None:
-        self._bus.subscribe(topic, handler)
 
     def broadcast(self, topic: Topic, payload: bytes) -> None:
         for peer in self.peers:

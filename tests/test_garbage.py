@@ -35,52 +35,38 @@ def test_collects_once_an_epoch_late_in_a_slot() -> None:
     assert all(moment % 1 == pytest.approx(QUIET_MS_SHARE, abs=0.01) for moment in moments)
 
 
-def test_what_lives_after_the_first_collection_is_not_walked_again() -> None:
+def frozen_at_each(epochs: int) -> list[int]:
+    """How many objects are frozen when each collection begins."""
     frozen: list[int] = []
 
     async def scenario() -> None:
         clock = SimClock(asyncio.get_running_loop(), offset_s=CHAIN.genesis_time_s - EPOCH_S)
-
         async with asyncio.TaskGroup() as tasks:
             work = collect_quietly(
                 CHAIN, clock, collect=lambda: frozen.append(gc.get_freeze_count())
             )
             task = tasks.create_task(work)
-            await asyncio.sleep(2 * CHAIN.slots_per_epoch * SLOT_S)
-            task.cancel()
-
-    gc.unfreeze()
-    try:
-        simulate(scenario, seed="garbage")
-        first, second = frozen
-        assert first == 0
-        assert second > 1_000
-    finally:
-        gc.unfreeze()
-
-
-def test_once_a_day_all_is_walked() -> None:
-    frozen: list[int] = []
-
-    async def scenario() -> None:
-        clock = SimClock(asyncio.get_running_loop(), offset_s=CHAIN.genesis_time_s - EPOCH_S)
-
-        async with asyncio.TaskGroup() as tasks:
-            work = collect_quietly(
-                CHAIN, clock, collect=lambda: frozen.append(gc.get_freeze_count())
-            )
-            task = tasks.create_task(work)
-            epochs = WHOLE_EVERY_EPOCHS + 1
             await asyncio.sleep(epochs * CHAIN.slots_per_epoch * SLOT_S)
             task.cancel()
 
     gc.unfreeze()
     try:
         simulate(scenario, seed="garbage")
-        walked_whole = [number for number, count in enumerate(frozen, 1) if count == 0]
-        assert walked_whole == [1, WHOLE_EVERY_EPOCHS]
     finally:
         gc.unfreeze()
+    return frozen
+
+
+def test_what_lives_after_the_first_collection_is_not_walked_again() -> None:
+    first, second = frozen_at_each(2)
+    assert first == 0
+    assert second > 1_000
+
+
+def test_once_a_day_all_is_walked() -> None:
+    frozen = frozen_at_each(WHOLE_EVERY_EPOCHS + 1)
+    walked_whole = [number for number, count in enumerate(frozen, 1) if count == 0]
+    assert walked_whole == [1, WHOLE_EVERY_EPOCHS]
 
 
 def test_nothing_else_collects_all_generations_meanwhile() -> None:

@@ -11,6 +11,7 @@ import msgspec
 from tetrarch.clock import Clock
 from tetrarch.errors import InputInvalid
 from tetrarch.network.ports import MessageBus, MessageHandler, Topic
+from tetrarch.network.wrapped_bus import WrappedBus
 
 FORMAT = "tetrarch consensus dump 1"
 SIZE_BYTES_MAX = 16 * 1024 * 1024
@@ -79,23 +80,13 @@ class MessageDump:
         )
 
 
-class RecordingBus:
+class RecordingBus(WrappedBus):
     """A ``MessageBus`` that keeps what goes over ``Topic.CONSENSUS``, both ways."""
 
     def __init__(self, bus: MessageBus, dump: MessageDump, clock: Clock) -> None:
-        self._bus = bus
+        super().__init__(bus)
         self._dump = dump
         self._clock = clock
-
-    @property
-    def own_index(self) -> int:
-        """See ``MessageBus``."""
-        return self._bus.own_index
-
-    @property
-    def peers(self) -> tuple[int, ...]:
-        """See ``MessageBus``."""
-        return self._bus.peers
 
     def send(self, peer: int, topic: Topic, payload: bytes) -> bool:
         """See ``MessageBus``. Kept also where the peer is away: the node said it."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tetrarch.network.ports import MessageBus, MessageHandler, Topic
+from tetrarch.network.wrapped_bus import WrappedBus
 
 WINDOW_S = 10.0
 # In a window. An honest peer says at most what its outbox holds, when it comes back after an
@@ -22,31 +23,13 @@ class _Window:
     messages: int = 0
 
 
-class FloodWatch:
+class FloodWatch(WrappedBus):
     """Satisfies ``MessageBus``. Calls ``on_flood`` with the peer, at most once a window."""
 
     def __init__(self, bus: MessageBus, *, on_flood: Callable[[int], None]) -> None:
-        self._bus = bus
+        super().__init__(bus)
         self._on_flood = on_flood
         self._windows: dict[int, _Window] = {}
-
-    @property
-    def own_index(self) -> int:
-        """See ``MessageBus``."""
-        return self._bus.own_index
-
-    @property
-    def peers(self) -> tuple[int, ...]:
-        """See ``MessageBus``."""
-        return self._bus.peers
-
-    def send(self, peer: int, topic: Topic, payload: bytes) -> bool:
-        """See ``MessageBus``."""
-        return self._bus.send(peer, topic, payload)
-
-    def broadcast(self, topic: Topic, payload: bytes) -> None:
-        """See ``MessageBus``."""
-        self._bus.broadcast(topic, payload)
 
     def subscribe(self, topic: Topic, handler: MessageHandler) -> None:
         """See ``MessageBus``."""

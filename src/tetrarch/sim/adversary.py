@@ -24,6 +24,7 @@ from tetrarch.consensus.messages import (
 )
 from tetrarch.duties.types import Duty
 from tetrarch.network.ports import MessageBus, MessageHandler, Topic
+from tetrarch.network.wrapped_bus import WrappedBus
 
 CAPTURED_MAX = 64
 BAD_PREFIX = b"bad"  # honest nodes' value check refuses such values
@@ -186,23 +187,13 @@ class Liar:
             self._bus.send(peer, Topic.CONSENSUS, payload)
 
 
-class TwinBus:
+class TwinBus(WrappedBus):
     """Half of a node's bus: hears everything, is heard by ``audience`` only."""
 
     def __init__(self, bus: MessageBus, audience: tuple[int, ...]) -> None:
-        self._bus = bus
+        super().__init__(bus)
         self._audience = audience
         self.handlers: dict[Topic, MessageHandler] = {}
-
-    @property
-    def own_index(self) -> int:
-        """See ``MessageBus``."""
-        return self._bus.own_index
-
-    @property
-    def peers(self) -> tuple[int, ...]:
-        """See ``MessageBus``."""
-        return self._bus.peers
 
     def send(self, peer: int, topic: Topic, payload: bytes) -> bool:
         """See ``MessageBus``."""

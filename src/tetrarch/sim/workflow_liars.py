@@ -41,6 +41,7 @@ from tetrarch.ethereum.beacon_node.ports import BUILDER_BOOST_NEVER, BlockReques
 from tetrarch.ethereum.spec.values import Checkpoint
 from tetrarch.network.ports import MessageBus, MessageHandler, Topic
 from tetrarch.network.requests import Subject
+from tetrarch.network.wrapped_bus import WrappedBus
 from tetrarch.sim.adversary import Liar, Nature, TwinBus
 from tetrarch.sim.chain import FIRST_INDEX, MAIN, SLOTS_PER_EPOCH, SimChain
 from tetrarch.sim.feature_liars import HEADS, FeatureLies, is_about_priority
@@ -53,30 +54,16 @@ FORGED_REVEALS = 0.5  # of a liar's blocks
 TOPICS = (Topic.CONSENSUS, Topic.PARTIAL_SIGNATURES, Topic.REQUESTS, Topic.ANSWERS)
 
 
-class SpoilingBus:
+class SpoilingBus(WrappedBus):
     """A bus whose partials and statements of features are drawn lies; consensus is unharmed."""
 
     def __init__(self, bus: MessageBus, rng: Random, features: FeatureLies) -> None:
-        self._bus = bus
+        super().__init__(bus)
         self._features = features
         self._rng = rng
         self._honesty = rng.choice([0.0, 0.3, 0.7])
         self._habit = rng.choice(["", "", "false", "all"])  # one lie for all, or any
         self._old: deque[bytes] = deque(maxlen=KEPT_MAX)
-
-    @property
-    def own_index(self) -> int:
-        """See ``MessageBus``."""
-        return self._bus.own_index
-
-    @property
-    def peers(self) -> tuple[int, ...]:
-        """See ``MessageBus``."""
-        return self._bus.peers
-
-    def subscribe(self, topic: Topic, handler: MessageHandler) -> None:
-        """See ``MessageBus``."""
-        self._bus.subscribe(topic, handler)
 
     def broadcast(self, topic: Topic, payload: bytes) -> None:
         """See ``MessageBus``."""
