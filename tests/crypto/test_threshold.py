@@ -7,10 +7,10 @@ import py_arkworks_bls12381 as arkworks
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.crypto.keys import deal, key
+from tests.crypto.keys import deal, key, outside_subgroup_g2, sum_g2
 
 from tetrarch.crypto import bls, threshold
-from tetrarch.crypto.blst import CURVE_ORDER
+from tetrarch.crypto.blst import CURVE_ORDER, ffi, lib
 from tetrarch.crypto.lagrange import (
     INDEX_MAX,
     IndexOutOfRange,
@@ -31,6 +31,28 @@ def public_shares_of(dealing: threshold.Dealing) -> dict[int, PublicKeyPoint]:
     return {i: PublicKeyPoint.parse(s.public_key()) for i, s in dealing.shares.items()}
 
 
+# Of the G2 curve: 13^2 and 23^2 divide it, and no point's order is 13^2 or 23^2.
+G2_COFACTOR = int(
+    "5d543a95414e7f1091d50792876a202cd91de4547085abaa68a205b2e5a7ddfa628f1cb4d9e82ef21537e293a6691ae16"
+    "16ec6e786f0c70cf1c38e31c7238e5",
+    16,
+)
+
+
+def scaled(point: SignaturePoint, scalar: int) -> SignaturePoint:
+    total = ffi.new("blst_p2 *")
+    for bit in f"{scalar:b}":
+        lib.blst_p2_double(total, total)
+        if bit == "1":
+            lib.blst_p2_add_or_double_affine(total, total, point.affine)
+    return SignaturePoint.from_jacobian(total, in_subgroup=False)
+
+
+def point_of_order(order: int) -> SignaturePoint:
+    point = SignaturePoint.parse(outside_subgroup_g2(), check_subgroup=False)
+    return scaled(point, CURVE_ORDER * G2_COFACTOR // order**2)
+
+
 @pytest.mark.parametrize(("shares", "needed"), SHAPES)
 def test_any_t_of_n_combine_to_the_same_signature(shares: int, needed: int) -> None:
     partials = partials_of(deal(1, shares=shares, threshold=needed))
@@ -47,6 +69,38 @@ def test_fewer_than_t_combine_to_another_signature(shares: int, needed: int) -> 
     for chosen in islice(combinations(partials, needed - 1), 20):
         signature = threshold.combine({i: partials[i] for i in chosen}).to_bytes()
         assert not bls.verify(key(1).public_key(), ROOT, signature)
+
+
+@pytest.mark.parametrize(("shares", "needed"), [*SHAPES, (24, 17)])
+def test_any_t_partials_say_what_every_other_one_is(shares: int, needed: int) -> None:
+    partials = partials_of(deal(1, shares=shares, threshold=needed))
+    for indices in islice(combinations(partials, needed), 40):
+        chosen = {i: partials[i] for i in indices}
+        for index, point in partials.items():
+            assert threshold.agrees(chosen, index, point)
+            if needed > 1:
+                assert not threshold.agrees(chosen, index, partials[index % shares + 1])
+                if index in chosen:
+                    falsified = {**chosen, index: partials[index % shares + 1]}
+                    assert not threshold.agrees(falsified, index, point)
+    for index, error in ((0, IndexZero), (INDEX_MAX + 1, IndexOutOfRange)):
+        with pytest.raises(error):
+            threshold.agrees(partials, index, partials[1])
+
+
+def test_partial_with_a_part_outside_the_subgroup_does_not_agree() -> None:
+    # Of order 13 or 23 in the curve's cofactor: multiples of it are neutral.
+    partials = partials_of(deal(1, shares=24, threshold=2))
+    for order in (13, 23):
+        stray = point_of_order(order)
+        assert not stray.is_infinity()
+        assert not stray.in_subgroup()
+        # 1 and 1 + order: the common denominator of their weights is the order.
+        chosen = {1: partials[1], 1 + order: partials[1 + order]}
+        for index in (2, 3):
+            assert threshold.agrees(chosen, index, partials[index])
+            shifted = sum_g2(partials[index], stray)
+            assert not threshold.agrees(chosen, index, shifted)
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,21 +1,25 @@
 """The port to BLS: bad bytes never raise, points are kept within bounds."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+from tests.crypto.keys import sum_g2
 from tests.duties.duty_world import CHAIN, Validators
 
-from tetrarch.crypto.points import SignaturePoint, write_signature
+from tetrarch.crypto.batch import Claim, find_false
+from tetrarch.crypto.points import PublicKeyPoint, SignaturePoint, write_signature
 from tetrarch.duties import group_crypto
 from tetrarch.duties.group_crypto import BlsGroupCrypto, PartialClaim, PartialsFor
 from tetrarch.duties.plausible import signing_root
 from tetrarch.duties.types import PartialSignature, ShareIndex
-from tetrarch.entropy import system_entropy
+from tetrarch.entropy import Entropy, system_entropy
 
 VALIDATORS = Validators(1)
 PUBKEY = VALIDATORS.pubkeys[0]
 PARTIALS = {share: VALIDATORS.partials(share).partials[0] for share in (1, 2, 3, 4)}
+PUBLIC_SHARES = [VALIDATORS.keys.public_share(PUBKEY, ShareIndex(s)) for s in (1, 2, 3, 4)]
 ROOT = signing_root(PARTIALS[1].payload, CHAIN)
 
 
@@ -74,6 +78,70 @@ def test_false_claims_are_found_among_right_ones(crypto) -> None:
     ]
     assert crypto.false_partials(claims) == (1, 2)
     assert crypto.false_partials([]) == ()
+
+
+@pytest.fixture
+def verified(monkeypatch) -> list[int]:
+    """The shares whose partials took a pairing, in order."""
+    shares: list[int] = []
+
+    def note(claims: Sequence[Claim], *, entropy: Entropy) -> tuple[int, ...]:
+        held = {PublicKeyPoint.parse(key): s for s, key in enumerate(PUBLIC_SHARES, start=1)}
+        shares.extend(held[claim.public_key] for claim in claims)
+        return find_false(claims, entropy=entropy)
+
+    monkeypatch.setattr(group_crypto, "find_false", note)
+    return shares
+
+
+def claim_of(share: int, signature: bytes | None = None) -> PartialClaim:
+    return PartialClaim(PUBKEY, ShareIndex(share), ROOT, signature or PARTIALS[share].signature)
+
+
+def test_partials_after_the_group_signature_need_no_pairing(crypto, verified) -> None:
+    assert crypto.combine([partials_of_shares(1, 2, 3)], avoid=()).signatures[0]
+    assert crypto.false_partials([claim_of(4), claim_of(1)]) == ()
+    assert verified == []
+
+
+def test_false_partial_after_the_group_signature_is_found(crypto, verified) -> None:
+    assert crypto.combine([partials_of_shares(1, 2, 4)], avoid=()).signatures[0]
+    stranger = PARTIALS[1].signature
+    assert crypto.false_partials([claim_of(2), claim_of(3, stranger), claim_of(4)]) == (1,)
+    assert verified == [3]
+
+
+def test_false_partials_that_cancel_each_other_do_not_condemn_a_right_one(crypto, verified) -> None:
+    # Of shares 1, 2 and 3 the weights are 3, -3 and 1: the same point added to 1 and 2 is lost.
+    strange = SignaturePoint.parse(PARTIALS[4].signature)
+    shifted = {
+        share: sum_g2(SignaturePoint.parse(PARTIALS[share].signature), strange).to_bytes()
+        for share in (1, 2)
+    }
+    made_of = {**shifted, 3: PARTIALS[3].signature}
+    found = tuple((ShareIndex(share), signature) for share, signature in made_of.items())
+    assert crypto.combine([PartialsFor(PUBKEY, ROOT, found)], avoid=()).signatures[0]
+    assert crypto.false_partials([claim_of(4)]) == ()
+    assert verified == [4]
+
+
+def test_another_root_of_the_same_validator_is_verified_by_itself(crypto, verified) -> None:
+    assert crypto.combine([partials_of_shares(1, 2, 3)], avoid=()).signatures[0]
+    assert crypto.false_partials([replace(claim_of(4), root=b"o" * 32)]) == (0,)
+    assert verified == [4]
+
+
+def test_kept_group_signatures_are_bounded(crypto, verified, monkeypatch) -> None:
+    monkeypatch.setattr(group_crypto, "MADE_MAX", 0)
+    assert crypto.combine([partials_of_shares(1, 2, 3)], avoid=()).signatures[0]
+    assert crypto._made == {}
+    assert crypto.false_partials([claim_of(4)]) == ()
+    assert verified == [4]
+
+
+def partials_of_shares(*shares: int) -> PartialsFor:
+    found = tuple((ShareIndex(share), PARTIALS[share].signature) for share in shares)
+    return PartialsFor(PUBKEY, ROOT, found)
 
 
 @pytest.mark.parametrize("pubkey", [bytes(48), b"\xff" * 48])

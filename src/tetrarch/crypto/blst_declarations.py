@@ -55,6 +55,7 @@ void blst_p2_affine_serialize(uint8_t *out, const blst_p2_affine *in);
 void blst_p2_compress(uint8_t *out, const blst_p2 *in);
 void blst_p2_affine_compress(uint8_t *out, const blst_p2_affine *in);
 bool blst_p2_affine_in_g2(const blst_p2_affine *p);
+bool blst_p2_is_inf(const blst_p2 *p);
 bool blst_p2_affine_is_inf(const blst_p2_affine *p);
 void blst_p2_to_affine(blst_p2_affine *out, const blst_p2 *in);
 void blst_p2_mult(blst_p2 *out, const blst_p2 *p, const uint8_t *scalar, size_t bits);

@@ -47,6 +47,7 @@ class SlotSignatures:
     """What came out, in the order of the input."""
 
     signatures: tuple[bytes | None, ...]  # None: fewer right partials than the threshold
+    used: tuple[Mapping[int, SignaturePoint], ...]  # partials by share that made each; or none
     culprits: tuple[Culprit, ...]  # by position, then share index; of examined items only
     # Items whose partials are all right and do not combine: their public shares do not belong to
     # their root key. The cluster lock is verified at start, so this is a fault of our own.
@@ -81,6 +82,7 @@ def sign_slot(
         work.inconsistent.extend(unexplained)
     return SlotSignatures(
         signatures=tuple(work.signatures),
+        used=tuple(work.used),
         culprits=tuple(sorted(work.culprits)),
         inconsistent=tuple(work.inconsistent),
     )
@@ -97,6 +99,7 @@ class _Work:
         avoid: frozenset[int],
     ) -> None:
         self.signatures: list[bytes | None] = [None] * len(items)
+        self.used: list[Mapping[int, SignaturePoint]] = [{}] * len(items)
         self.culprits: list[Culprit] = []
         self.inconsistent: list[int] = []
         self._items = items
@@ -165,13 +168,15 @@ class _Work:
                 continue
             signature = combine(chosen)
             item = self._items[position]
-            combined.append(position)
+            combined.append((position, chosen))
             claims.append(Claim(item.public_key, item.message, signature))
         suspects = frozenset(find_suspects(claims, entropy=self._entropy))
         for at, claim in enumerate(claims):
             if at not in suspects:
-                self.signatures[combined[at]] = claim.signature.to_bytes()
-        return tuple(combined[at] for at in sorted(suspects))
+                position, chosen = combined[at]
+                self.signatures[position] = claim.signature.to_bytes()
+                self.used[position] = chosen
+        return tuple(combined[at][0] for at in sorted(suspects))
 
     def examine(self, positions: Sequence[int]) -> tuple[int, ...]:
         """Verify every partial of ``positions``, name and drop the wrong; return ``positions``.

@@ -10,6 +10,7 @@ Source: Shamir 1979; Feldman 1987; Boldyreva 2003 for the combination.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from tetrarch.crypto.bls import SecretKey
@@ -181,7 +182,34 @@ def combine(partials: Mapping[int, SignaturePoint]) -> SignaturePoint:
     Cost: 20 us for 3-of-4, 60 us for 7-of-10; 120 us more where the indices have a common
         denominator (``choose_indices`` avoids that where it can).
     """
-    return _combine_g2(list(partials.values()), weights(tuple(partials)))
+    return SignaturePoint.from_jacobian(
+        _sum_g2(list(partials.values()), weights(tuple(partials))), in_subgroup=False
+    )
+
+
+def agrees(partials: Mapping[int, SignaturePoint], index: int, point: SignaturePoint) -> bool:
+    """Whether ``point`` is the partial signature that share ``index`` must make, if ``partials``
+    are right: t of them over the same message, by share index.
+
+    All lie on one polynomial of degree t - 1, so any t say what every other one is; the common
+    denominator of their weights is multiplied away. No pairing is needed.
+
+    Raises:
+        SharesTooFew: no partial.
+        IndexZero, IndexOutOfRange: an index is no share's.
+
+    Cost: 35 us at 3 of 4, 23 of them for the subgroup.
+    """
+    difference = _sum_g2([*partials.values(), point], _relation(tuple(partials), index))
+    return bool(lib.blst_p2_is_inf(difference)) and point.in_subgroup()
+
+
+@lru_cache(maxsize=4096)
+def _relation(indices: tuple[int, ...], at: int) -> Weights:
+    """Small numbers by which the values at ``indices`` and then at ``at`` add up to zero."""
+    check_indices((at,))
+    by = weights(indices, at=at)
+    return Weights((*by.numerators, -by.denominator), 1)
 
 
 def combine_many(
@@ -195,11 +223,10 @@ def combine_many(
     return combined
 
 
-def _combine_g2(points: Sequence[SignaturePoint], by: Weights) -> SignaturePoint:
+def _sum_g2(points: Sequence[SignaturePoint], by: Weights) -> CData:
     total = ffi.new("blst_p2 *")
     if by.steps > _MSM_STEPS_PER_POINT * (len(points) + 1):
-        total = weighted_sum_g2(points, _scalars(by), bits=SCALAR_BITS)
-        return SignaturePoint.from_jacobian(total, in_subgroup=False)
+        return weighted_sum_g2(points, _scalars(by), bits=SCALAR_BITS)
     terms = [
         (abs(number), point.affine if number > 0 else _negated(point.affine, "blst_p2_affine *"))
         for number, point in zip(by.numerators, points, strict=True)
@@ -213,7 +240,7 @@ def _combine_g2(points: Sequence[SignaturePoint], by: Weights) -> SignaturePoint
         )
     if by.denominator != 1:
         lib.blst_p2_mult(total, total, _inverse(by.denominator), SCALAR_BITS)
-    return SignaturePoint.from_jacobian(total, in_subgroup=False)
+    return total
 
 
 def _combine_g1(points: Sequence[PublicKeyPoint], by: Weights) -> PublicKeyPoint:

@@ -6,18 +6,23 @@ the one reason for the port.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from tetrarch.crypto.batch import Claim, find_false
 from tetrarch.crypto.bls import verify
 from tetrarch.crypto.points import BlsInputInvalid, PublicKeyPoint, SignaturePoint, read_signature
 from tetrarch.crypto.slot import PartialsOfOne, sign_slot
+from tetrarch.crypto.threshold import agrees
 from tetrarch.duties.ports import GroupKeys
 from tetrarch.duties.types import PartialSignature, PubKey, ShareIndex
 from tetrarch.entropy import Entropy
 from tetrarch.errors import invariant
 
+K = TypeVar("K")
+V = TypeVar("V")
+
 POINTS_MAX = 32_768  # decompressed partials kept between arrival and use
+MADE_MAX = 2_048  # group signatures whose partials are kept: some 1 kB each at 3 of 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +79,15 @@ class GroupCrypto(Protocol):
 
 
 class BlsGroupCrypto:
-    """BLS12-381. Parsed points are kept: keys for good, partials from arrival to use."""
+    """BLS12-381. Parsed points are kept: keys for good, partials from arrival to use, and those
+    that made a group signature until their duty is long over.
+    """
 
     def __init__(self, *, keys: GroupKeys, entropy: Entropy) -> None:
         self._keys = keys
         self._entropy = entropy
         self._points: dict[bytes, SignaturePoint] = {}
+        self._made: dict[tuple[PubKey, bytes], Mapping[int, SignaturePoint]] = {}
         self._public: dict[PubKey, tuple[PublicKeyPoint, Mapping[int, PublicKeyPoint]]] = {}
 
     def warm(self, pubkeys: Sequence[PubKey]) -> None:
@@ -95,10 +103,7 @@ class BlsGroupCrypto:
             point = None if known else _parse(signature, partial.ordinate)
             if point is not None:
                 self._points[signature] = point
-        surplus = len(self._points) - POINTS_MAX
-        if surplus > 0:  # another thread may take points out meanwhile: no live iterator
-            for oldest in list(self._points)[:surplus]:
-                self._points.pop(oldest, None)
+        _keep_newest(self._points, POINTS_MAX)
 
     def combine(
         self, items: Sequence[PartialsFor], *, avoid: Collection[ShareIndex]
@@ -111,19 +116,33 @@ class BlsGroupCrypto:
             avoid=avoid,
         )
         invariant(not result.inconsistent, "public shares belong to their root key")
-        for item in items:
+        for item, used in zip(items, result.used, strict=True):
             for _, signature in item.partials:
                 self._points.pop(signature, None)
+            if used:
+                self._made[item.pubkey, item.root] = used
+        _keep_newest(self._made, MADE_MAX)
         return GroupSignatures(
             result.signatures,
             tuple((c.position, ShareIndex(c.share_index)) for c in result.culprits),
         )
 
     def false_partials(self, claims: Sequence[PartialClaim]) -> tuple[int, ...]:
-        """One batch; bisection only when it fails."""
-        parsed = [(at, self._claim(claim)) for at, claim in enumerate(claims)]
-        false = {at for at, claim in parsed if claim is None}
-        usable = [(at, claim) for at, claim in parsed if claim is not None]
+        """One batch; bisection only when it fails.
+
+        Where the group's signature is made already there is nothing to verify: the partials that
+        made it say what every other one must be. (Should some of those be false and cancel each
+        other, a right one does not agree, and is verified as any other.)
+
+        Cost: 60 us each after the group's signature; before it see ``find_false``.
+        """
+        parsed = [(at, claim, self._point(claim.signature)) for at, claim in enumerate(claims)]
+        false = {at for at, _, point in parsed if point is None}
+        usable = [
+            (at, self._claim(claim, point))
+            for at, claim, point in parsed
+            if point is not None and not self._agrees(claim, point)
+        ]
         found = find_false([claim for _, claim in usable], entropy=self._entropy)
         return tuple(sorted(false | {usable[index][0] for index in found}))
 
@@ -140,10 +159,15 @@ class BlsGroupCrypto:
             public_key=root_key, message=item.root, public_shares=shares, partials=partials
         )
 
-    def _claim(self, claim: PartialClaim) -> Claim | None:
-        point = self._points.get(claim.signature) or _parse(claim.signature)
-        if point is None:
-            return None
+    def _point(self, signature: bytes) -> SignaturePoint | None:
+        return self._points.pop(signature, None) or _parse(signature)
+
+    def _agrees(self, claim: PartialClaim, point: SignaturePoint) -> bool:
+        """Whether it fits to the partials of a group signature that was verified."""
+        made = self._made.get((claim.pubkey, claim.root))
+        return made is not None and agrees(made, claim.share_index, point)
+
+    def _claim(self, claim: PartialClaim, point: SignaturePoint) -> Claim:
         _, shares = self._public_points(claim.pubkey)
         return Claim(shares[claim.share_index], claim.root, point)
 
@@ -157,6 +181,13 @@ class BlsGroupCrypto:
             }
             found = self._public[pubkey] = (PublicKeyPoint.parse(pubkey), shares)
         return found
+
+
+def _keep_newest(entries: dict[K, V], count_max: int) -> None:
+    surplus = len(entries) - count_max
+    if surplus > 0:  # another thread may take some out meanwhile: no live iterator
+        for oldest in list(entries)[:surplus]:
+            entries.pop(oldest, None)
 
 
 def _parse(signature: bytes, ordinate: bytes = b"") -> SignaturePoint | None:

@@ -110,7 +110,12 @@ class SigAgg:
             PartialClaim(p.pubkey, p.share_index, roots[p.payload], p.signature)
             for p in late.partials
         ]
-        bad = set(await self._compute.run(lambda: self._crypto.false_partials(claims)))
+
+        def false_ones() -> tuple[int, ...]:
+            self._crypto.arrived(late.partials)
+            return self._crypto.false_partials(claims)
+
+        bad = set(await self._compute.run(false_ones))
         good = tuple(p for at, p in enumerate(late.partials) if at not in bad)
         if good:
             await self.verified.emit(PartialSet(duty=late.duty, partials=good))
