@@ -37,6 +37,10 @@ OTHER_HEAD = "voted_for_another_head"
 # What a submitted duty failed by, by the chain's answer.
 LEFT_OUT = {Verdict.NOT_INCLUDED: NOT_INCLUDED, Verdict.OTHER_HEAD: OTHER_HEAD}
 _BUG = "report it, with the log and `tetrarch duty explain --json`"
+_SLOW_OR_BUG = (
+    "if the steps before came late, the host or its disk is too slow (`event_loop_blocked` in the log): "
+    "give it more; else " + _BUG
+)
 _PEERS = "look who is missing, and whether this node's mesh reaches them: `/peers`, `/readyz`"
 _CLIENT = "see that the validator client runs, has this node's key shares and uses its API"
 
@@ -49,7 +53,9 @@ REASONS: Mapping[str, Reason] = {
         "the beacon node did not give what is to be signed",
         "read the detail; see that the beacon node is synced and answers in time",
     ),
-    "bug_fetch_error": Reason("what is to be signed was not fetched, for no known cause", _BUG),
+    "bug_fetch_error": Reason(
+        "what is to be signed was not fetched, for no known cause", _SLOW_OR_BUG
+    ),
     "proposer_no_external_randaos": Reason(
         "no peer's partial randao reveal came: the block could not be asked for", _PEERS
     ),
@@ -111,9 +117,11 @@ REASONS: Mapping[str, Reason] = {
         "agreed, but this node's share signed nothing",
         _CLIENT + "; where the enclave signs, read the log for what it denied",
     ),
-    "bug_par_sig_db_internal": Reason("this node's own partials could not be stored", _BUG),
+    "bug_par_sig_db_internal": Reason(
+        "this node's own partials were not stored in time", _SLOW_OR_BUG
+    ),
     "no_peer_signatures": Reason("no partial signature of any peer came", _PEERS),
-    "bug_par_sig_db_external": Reason("peers' partials could not be stored", _BUG),
+    "bug_par_sig_db_external": Reason("peers' partials could not be stored", _SLOW_OR_BUG),
     "insufficient_peer_signatures": Reason("too few partial signatures came", _PEERS),
     "bug_par_sig_db_inconsistent": Reason(
         "the shares signed different data, although the cluster agrees on it first",
@@ -123,8 +131,10 @@ REASONS: Mapping[str, Reason] = {
         "the shares signed different heads; on those of sync messages nobody agrees first",
         "see that the beacon nodes follow the chain alike; it passes by itself after a late block",
     ),
-    "bug_sig_agg": Reason("enough partials came, but no group signature was made of them", _BUG),
-    "bug_aggregation_error": Reason("the group signature could not be stored", _BUG),
+    "bug_sig_agg": Reason(
+        "enough partials came, but no group signature was made of them in time", _SLOW_OR_BUG
+    ),
+    "bug_aggregation_error": Reason("the group signature could not be stored", _SLOW_OR_BUG),
     "broadcast_bn_error": Reason(
         "the group's signature is made, but the beacon node did not take it",
         "read the detail, which has the beacon node's words; peers may have submitted it",
@@ -140,7 +150,9 @@ REASONS: Mapping[str, Reason] = {
     "too_few_statements": Reason(
         "too few nodes told their versions and features: nothing could be agreed on", _PEERS
     ),
-    "agreement_not_stored": Reason("what the nodes agreed on of themselves was not stored", _BUG),
+    "agreement_not_stored": Reason(
+        "what the nodes agreed on of themselves was not stored", _SLOW_OR_BUG
+    ),
     "unknown": Reason("none of the known ways to fail", _BUG),
 }
 
