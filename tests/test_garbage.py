@@ -1,4 +1,4 @@
-"""Full collections come once an epoch, when no duty waits, and at no other time."""
+"""Full collections come every few slots, when no duty waits, and at no other time."""
 
 import asyncio
 import gc
@@ -6,13 +6,14 @@ import gc
 import pytest
 from tests.duties.duty_world import CHAIN
 
-from tetrarch.garbage import NEVER, QUIET_MS_SHARE, WHOLE_EVERY_EPOCHS, collect_quietly
+from tetrarch import garbage
+from tetrarch.garbage import EVERY_SLOTS, NEVER, QUIET_MS_SHARE, WHOLE_EVERY, collect_quietly
 from tetrarch.sim.loop import EPOCH_S, SimClock, simulate
 
 SLOT_S = CHAIN.slot_duration_ms / 1000
 
 
-def test_collects_once_an_epoch_late_in_a_slot() -> None:
+def test_collects_every_fourth_slot_late_and_never_in_an_epochs_last() -> None:
     moments: list[float] = []
 
     async def scenario() -> None:
@@ -23,19 +24,17 @@ def test_collects_once_an_epoch_late_in_a_slot() -> None:
 
         async with asyncio.TaskGroup() as tasks:
             task = tasks.create_task(collect_quietly(CHAIN, clock, collect=collect))
-            await asyncio.sleep(3 * CHAIN.slots_per_epoch * SLOT_S)
+            await asyncio.sleep(4 * EVERY_SLOTS * SLOT_S)
             task.cancel()
 
     simulate(scenario, seed="garbage")
     gc.unfreeze()
-    middle = CHAIN.slots_per_epoch // 2
-    assert [int(moment) for moment in moments] == [
-        middle + epoch * CHAIN.slots_per_epoch for epoch in range(3)
-    ]
+    assert [int(moment) for moment in moments] == [2, 6, 10, 14]
+    assert CHAIN.slots_per_epoch % EVERY_SLOTS == 0
     assert all(moment % 1 == pytest.approx(QUIET_MS_SHARE, abs=0.01) for moment in moments)
 
 
-def frozen_at_each(epochs: int) -> list[int]:
+def frozen_at_each(collections: int) -> list[int]:
     """How many objects are frozen when each collection begins."""
     frozen: list[int] = []
 
@@ -46,7 +45,7 @@ def frozen_at_each(epochs: int) -> list[int]:
                 CHAIN, clock, collect=lambda: frozen.append(gc.get_freeze_count())
             )
             task = tasks.create_task(work)
-            await asyncio.sleep(epochs * CHAIN.slots_per_epoch * SLOT_S)
+            await asyncio.sleep(collections * EVERY_SLOTS * SLOT_S)
             task.cancel()
 
     gc.unfreeze()
@@ -63,10 +62,12 @@ def test_what_lives_after_the_first_collection_is_not_walked_again() -> None:
     assert second > 1_000
 
 
-def test_once_a_day_all_is_walked() -> None:
-    frozen = frozen_at_each(WHOLE_EVERY_EPOCHS + 1)
+def test_once_a_day_all_is_walked(monkeypatch) -> None:
+    assert WHOLE_EVERY * EVERY_SLOTS == 24 * 3600 // 12  # mainnet's slots
+    monkeypatch.setattr(garbage, "WHOLE_EVERY", 20)
+    frozen = frozen_at_each(21)
     walked_whole = [number for number, count in enumerate(frozen, 1) if count == 0]
-    assert walked_whole == [1, WHOLE_EVERY_EPOCHS]
+    assert walked_whole == [1, 20]
 
 
 def test_nothing_else_collects_all_generations_meanwhile() -> None:
