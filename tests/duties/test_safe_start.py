@@ -29,6 +29,8 @@ from tetrarch.duties.group_crypto import BlsGroupCrypto
 from tetrarch.duties.held import HeldSigning, SilentVotes
 from tetrarch.duties.parsig_rows import Status
 from tetrarch.duties.partials_codec import encode_partials
+from tetrarch.duties.plausible import signing_root
+from tetrarch.duties.ports import OwnHistory
 from tetrarch.duties.safe_start import (
     STATE_KEPT_S,
     Recall,
@@ -43,9 +45,11 @@ from tetrarch.duties.types import (
     Duty,
     DutyType,
     PartialSet,
+    PartialSignature,
     Payload,
     PubKey,
     RandaoPayload,
+    ShareIndex,
     SyncMessagePayload,
 )
 from tetrarch.duties.witnesses import VERSION, OwnState, PeerState, Witnesses
@@ -91,8 +95,10 @@ class World:
         held: tuple[int, ...] = (),
         vote_watch: VoteWatch | None = None,
         recall: Recall = nothing_said,
+        histories: tuple[OwnHistory, ...] = (),
     ) -> None:
         self.recall = recall
+        self.histories = histories
         loop = asyncio.get_running_loop()
         self.network = SimNetwork(
             node_count=4, faults=Faults(), rng=Random(1), trace=Trace(), messages_max=99_999
@@ -130,7 +136,7 @@ class World:
         return SafeStart(
             Surroundings(
                 witnesses=self.witness(0),
-                histories=(self.group,),
+                histories=(self.group, *self.histories),
                 storage=self.storages[0],
                 keys=VALIDATORS.keys,
                 chain=CHAIN,
@@ -241,6 +247,69 @@ def test_an_old_folder_signs_nothing_that_a_peer_saw_and_goes_on_above() -> None
             )
         await world.storages[0].write(lambda c: world.group.guard(c, VALIDATORS.unsigned(50)))
         assert isinstance(await world.sign(vote_of(50)), Approved)
+
+    play(scenario)
+
+
+def sync_message(slot: int, head: bytes = b"h" * 32) -> PartialSet:
+    payload = SyncMessagePayload(slot=slot, beacon_block_root=head)
+    root = signing_root(payload, CHAIN)
+    pubkey = VALIDATORS.pubkeys[0]
+    signature = VALIDATORS.shares[pubkey][1].sign(root)
+    partial = PartialSignature(
+        pubkey=pubkey, share_index=ShareIndex(1), payload=payload, signature=signature
+    )
+    return PartialSet(duty=Duty(slot, DutyType.SYNC_MESSAGE), partials=(partial,))
+
+
+def test_folder_that_forgot_only_a_sync_message_is_old_too() -> None:
+    """It is not slashable, but signed anew it would look like a lie: simulator seed 101314."""
+    seen = sync_message(NOW_SLOT - 1)
+
+    async def scenario(world: World) -> None:
+        await world.saw(3, seen)
+        answer = await world.sign(sync_message(NOW_SLOT - 1, b"o" * 32).partials[0].payload)
+        assert answer == "denied: restored_folder"
+        assert world.safe.found_old
+        (fields,) = world.log.find("folder_is_old")
+        assert fields["highest_slot"] == NOW_SLOT - 1
+        later = await world.sign(sync_message(NOW_SLOT + 9).partials[0].payload)
+        assert isinstance(later, Approved)
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    ("own_slot", "told_slot"),
+    [
+        (NOW_SLOT - 1, NOW_SLOT - 1),
+        (NOW_SLOT - 1, NOW_SLOT - 3),  # an older one of a peer that was away
+        (None, NOW_SLOT - CHAIN.slots_per_epoch),  # may be deleted here, and is over
+    ],
+)
+def test_sync_message_that_is_known_or_long_over_calls_no_folder_old(
+    own_slot: int | None, told_slot: int
+) -> None:
+    async def scenario(world: World) -> None:
+        await world.saw(3, sync_message(told_slot))
+        if own_slot is not None:
+            await world.saw(0, sync_message(own_slot))
+        await world.sign(vote_of(NOW_SLOT + 1))
+        assert not world.safe.held
+        assert not world.safe.found_old
+
+    play(scenario)
+
+
+def test_invented_sync_message_is_no_evidence() -> None:
+    stranger = sync_message(NOW_SLOT - 1).partials[0]
+    false = replace(stranger, signature=VALIDATORS.shares[VALIDATORS.pubkeys[0]][2].sign(b"r" * 32))
+
+    async def scenario(world: World) -> None:
+        await world.saw(3, replace(sync_message(NOW_SLOT - 1), partials=(false,)))
+        await world.sign(vote_of(NOW_SLOT + 1))
+        assert not world.safe.found_old
+        assert [fields["peer"] for fields in world.log.find("testimony_false")] == [3]
 
     play(scenario)
 
@@ -434,9 +503,9 @@ def test_evidence_is_learned_by_every_history_that_lacks_it() -> None:
         async def learn(self, signed: tuple[object, ...]) -> None:
             self.learned += signed
 
+    second = Second()
+
     async def scenario(world: World) -> None:
-        second = Second()
-        world.safe._s = replace(world.safe._s, histories=(world.group, second))
         await world.storages[0].write(lambda c: world.group.guard(c, VALIDATORS.unsigned(33)))
         for peer in (1, 2, 3):
             await world.saw(peer, SEEN)
@@ -444,7 +513,7 @@ def test_evidence_is_learned_by_every_history_that_lacks_it() -> None:
         assert len(second.learned) == len(VALIDATORS.pubkeys)
         assert world.safe.found_old
 
-    play(scenario)
+    play(scenario, histories=(second,))
 
 
 # Two processes with one certificate

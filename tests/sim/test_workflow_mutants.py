@@ -41,6 +41,7 @@ LOADED_ANEW = (  # in the order of their imports
     "duties.wire",
     "duties.resume",
     "duties.witnesses",
+    "duties.forgotten",
     "duties.safe_start",
     "duties.held",
     "node_parts",
@@ -57,6 +58,7 @@ class Mutant:
 
 STORE_EDGE = '    c.agreement.decided.subscribe(on("consensus>dutydb.store", c.dutydb.store))  # durable first\n'
 SIGN_EDGE = '        c.agreement.decided.subscribe(on("consensus>signer.sign", c.signer.sign))\n'
+SYNC_MESSAGES = "            *await self._messages(partials, messages_from_slot),\n"
 
 MUTANTS = (
     Mutant(
@@ -68,7 +70,7 @@ MUTANTS = (
         "believes signatures that nobody made",
         (
             (
-                "duties.safe_start",
+                "duties.forgotten",
                 "enumerate(partials) if position not in false)",
                 "enumerate(partials))",
             ),
@@ -77,15 +79,24 @@ MUTANTS = (
     ),
     Mutant(
         "asks nobody for its forgotten words",
-        (("duties.safe_start", "            await self._recall(peer)\n", ""),),
+        (
+            ("duties.safe_start", "            await self._recall(peer)\n", ""),
+            # Else a forgotten sync message tells first that the folder is old.
+            ("duties.forgotten", SYNC_MESSAGES, ""),
+        ),
         first_seed=100_144,
+    ),
+    Mutant(
+        "hears of no sync message that it forgot",
+        (("duties.forgotten", SYNC_MESSAGES, ""),),
+        first_seed=101_314,
     ),
     Mutant(
         "does not learn what the peers prove",
         (
             (
                 "duties.safe_start",
-                "                await history.learn(signed)\n",
+                "                await history.learn(slashable(proven))\n",
                 "                pass\n",
             ),
         ),

@@ -32,6 +32,7 @@ REGRESSIONS = {
     " one of them said alone was kept for the epoch",
     24: "rounds of an agreement ran out while nodes still waited for a mute peer's statement",
     100_144: "an old folder signed another sync message than before its backup",
+    101_314: "an old folder that had signed nothing but a sync message since its backup signed another",
     201: "a node restored from a backup had signed nothing since, and contradicted its own votes",
     100_028: "an honest leader asked a slow beacon node for one aggregate after the other",
     1070: "what one beacon node took and lost never reached those that were down then",

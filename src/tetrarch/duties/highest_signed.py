@@ -1,9 +1,12 @@
-"""What a node remembers of its peers' shares: the newest vote and block that each signed.
+"""What a node remembers of its peers' shares: the newest vote, block and sync message of each.
 
 A peer whose folder was restored from an old backup asks for it at its start (``safe_start``). The
 partials in ParSigDB are that memory, as long as they are kept; what retention deletes moves
 here first, in the same transaction, if it is a share's newest for its validator. So nothing is
 written for it where signatures pass.
+
+Sync messages are told as long as their partials are kept, and not beyond: nobody is slashed for
+two of them, and only those of the last slots can be signed anew.
 
 One vote is enough. Of two votes that are not slashable together, the one with the higher target has
 no lower source: the newest denies all that could clash with any of them.
@@ -27,6 +30,7 @@ from tetrarch.storage.migrations import Schema
 from tetrarch.storage.rows import decoding_rows
 
 SLASHABLE_TYPES = (DutyType.PROPOSER, DutyType.ATTESTER)
+TOLD_TYPES = (*SLASHABLE_TYPES, DutyType.SYNC_MESSAGE)
 
 _TABLE = """
 CREATE TABLE highest_signed (
@@ -53,14 +57,17 @@ SELECT max(slot), duty_type, pubkey, data, signature FROM (
     WHERE share_index = :share AND pubkey > :after
     UNION ALL
     SELECT slot, duty_type, pubkey, data, signature FROM parsigdb
-    WHERE share_index = :share AND pubkey > :after AND duty_type IN (1, 2))
+    WHERE share_index = :share AND pubkey > :after AND duty_type IN (1, 2, 10))
 GROUP BY pubkey, duty_type ORDER BY pubkey, duty_type LIMIT :limit
+"""
+_NEWEST_SLOTS = """
+SELECT pubkey, max(slot) FROM parsigdb WHERE share_index = ? AND duty_type = ? GROUP BY pubkey
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Newest votes and blocks of one share. ``more``: validators with higher keys follow."""
+    """What one share signed last of each kind. ``more``: validators with higher keys follow."""
 
     sets: tuple[PartialSet, ...]
     more: bool
@@ -75,15 +82,15 @@ def keep(connection: sqlite3.Connection, duty_type: DutyType, before: int) -> No
 def highest(
     connection: sqlite3.Connection, share_index: ShareIndex, *, after: bytes, limit: int
 ) -> Page:
-    """The newest vote and block of the share for each validator whose key is above ``after``.
+    """What the share signed last of each kind, for each validator whose key is above ``after``.
 
-    At most ``limit`` (three or more) of them, the lowest keys first. Cost: reads all of the
+    At most ``limit`` (four or more) of them, the lowest keys first. Cost: reads all of the
     share's rows.
     """
     values = {"share": share_index, "after": after, "limit": limit}
     rows = connection.execute(_HIGHEST, values).fetchall()
     more = len(rows) == limit
-    if more:  # the last validator's block may be cut off from its vote
+    if more:  # one kind of the last validator's may be cut off from the others
         last = rows[-1][2]
         rows = [row for row in rows if row[2] != last]
     rows.sort()
@@ -93,6 +100,14 @@ def highest(
             partials = _partials(share_index, group)
             sets.append(PartialSet(duty=duty_from(slot, number), partials=partials))
     return Page(tuple(sets), more)
+
+
+def newest_slots(
+    connection: sqlite3.Connection, share_index: ShareIndex, duty_type: DutyType
+) -> dict[PubKey, int]:
+    """The last slot of which a partial of the share is kept, by validator. Cost: as ``highest``."""
+    rows = connection.execute(_NEWEST_SLOTS, (share_index, int(duty_type)))
+    return {PubKey(pubkey): slot for pubkey, slot in rows}
 
 
 def _partials(

@@ -10,6 +10,9 @@ Evidence is the partial signature itself, verified against our own public share.
 back (of n - f - 1 answers at least n - 2f - 1 are honest ones), but not invent: none of them can
 make the node stop signing. Nor can silence: the honest others are as many as it needs.
 
+Peers also tell our share's newest sync messages. Two of a slot are not slashable, but
+its peers would take the node for a liar: such a message proves that the folder is old, and that is all.
+
 An old folder has forgotten its votes in consensus, too, even where it signed nothing since: peers
 also prove what it said there (``recall``). It is silent in every duty up to the slot in which it
 was started. Peers that were away are asked until they have answered.
@@ -26,15 +29,13 @@ from tetrarch.clock import Clock
 from tetrarch.consensus.messages import faulty_max
 from tetrarch.duties.contradictable import contradictable_slot, slashable_slot
 from tetrarch.duties.doppelganger import WATCHED_EPOCHS, AnotherInstanceRuns, cannot_sign
-from tetrarch.duties.group_crypto import GroupCrypto, PartialClaim
-from tetrarch.duties.plausible import signing_root
-from tetrarch.duties.ports import Compute, GroupKeys, OwnHistory, Signed, Storage
+from tetrarch.duties.forgotten import Forgotten, slashable
+from tetrarch.duties.group_crypto import GroupCrypto
+from tetrarch.duties.ports import Compute, GroupKeys, OwnHistory, Storage
 from tetrarch.duties.types import (
-    AttestationPayload,
     Duty,
     PartialSignature,
     Payload,
-    ProposalPayload,
     PubKey,
 )
 from tetrarch.duties.witnesses import PeerState, Testimony, Witnesses
@@ -113,6 +114,15 @@ class SafeStart:
         self._needed = s.keys.share_count - self._faulty_max - 1
         self._slot_s = s.chain.slot_duration_ms / 1000
         self._started_slot = s.chain.slot_at(s.clock.wall_s())
+        self._forgotten = Forgotten(
+            histories=s.histories,
+            storage=s.storage,
+            keys=s.keys,
+            chain=s.chain,
+            crypto=s.crypto,
+            compute=s.compute,
+            log=s.log,
+        )
         self._answered: set[int] = set()
         self._released = asyncio.Event()
         self._peer_came = asyncio.Event()
@@ -343,16 +353,17 @@ class SafeStart:
             Transient: not all of it is durable; nothing was lost, repeat it.
         """
         async with self._learning:
-            forgotten = await self._forgotten(testimony.partials)
-            proven = await self._proven(peer, forgotten)
+            last_epoch = self._started_slot - self._s.chain.slots_per_epoch + 1
+            proven = await self._forgotten.among(
+                testimony.partials, peer=peer, messages_from_slot=last_epoch
+            )
             if not proven:
                 return
-            signed = _signed(proven)
             self._refuse_another(proven)
             # Silence first: a crash in between must not leave an old folder that looks new.
             await self._keep_silent()
             for history in self._s.histories:
-                await history.learn(signed)
+                await history.learn(slashable(proven))
             self._tell(peer, proven)
 
     async def _recall(self, peer: int) -> None:
@@ -378,33 +389,6 @@ class SafeStart:
         if self._watches and newest > self._started_slot + CLOCK_SLACK_SLOTS:
             raise AnotherInstanceRuns("watch for another instance", signed_slot=newest)
 
-    async def _forgotten(
-        self, partials: tuple[PartialSignature, ...]
-    ) -> tuple[PartialSignature, ...]:
-        signed = _signed(partials)
-        positions: set[int] = set()
-        for history in self._s.histories:
-            positions |= set(await history.forgotten(signed))
-        return tuple(partials[position] for position in sorted(positions))
-
-    async def _proven(
-        self, peer: int, partials: tuple[PartialSignature, ...]
-    ) -> tuple[PartialSignature, ...]:
-        """Those that our share really signed."""
-        claims = [
-            PartialClaim(p.pubkey, p.share_index, self._root(p.payload), p.signature)
-            for p in partials
-        ]
-        if not claims:
-            return ()
-        false = set(await self._s.compute.run(lambda: self._s.crypto.false_partials(claims)))
-        if false:
-            self._log.warning("testimony_false", peer=peer, count=len(false))
-        return tuple(p for position, p in enumerate(partials) if position not in false)
-
-    def _root(self, payload: Payload) -> bytes:
-        return signing_root(payload, self._s.chain)
-
     async def _keep_silent(self) -> None:
         """In every duty that a former life may have spoken in."""
         slot = max(self._silent_to_slot, self._started_slot + CLOCK_SLACK_SLOTS)
@@ -416,7 +400,7 @@ class SafeStart:
         self._silent_to_slot = slot
 
     def _tell(self, peer: int, proven: tuple[PartialSignature, ...]) -> None:
-        slots = [slot for p in proven if (slot := slashable_slot(p.payload)) is not None]
+        slots = [slot for p in proven if (slot := contradictable_slot(p.payload)) is not None]
         event = "folder_is_old" if not self._found_old else "folder_is_old_further"
         self._found_old = True
         self._log.error(
@@ -427,11 +411,3 @@ class SafeStart:
             silent_to_slot=self._silent_to_slot,
             mend=OLD_MEND,
         )
-
-
-def _signed(partials: tuple[PartialSignature, ...]) -> tuple[Signed, ...]:
-    return tuple(
-        (p.pubkey, p.payload)
-        for p in partials
-        if isinstance(p.payload, AttestationPayload | ProposalPayload)
-    )

@@ -6,8 +6,8 @@ Each question and its answer is one message (``network.requests``), bytes big-en
                after: 0 or 48 B, a root key
     answer     version u8 | flags u8 | first epoch u64 | per duty: size u32, partials as they travel
 
-The answer brings, for validators with keys above ``after``, the newest vote and block that the
-asker's share signed, each with the partial signature itself: a liar can keep one back, and can invent
+The answer brings, for validators with keys above ``after``, the newest vote, block and sync message
+that the asker's share signed, each with the partial signature itself: a liar can keep one back, and can invent
 none. Flags: 1 more follow, 2 the peer itself signs nothing yet, 4 it sees another
 process with the asker's certificate, 8 and that one is older. ``first epoch`` is when it started.
 """
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tetrarch.duties import highest_signed
-from tetrarch.duties.highest_signed import SLASHABLE_TYPES, Page
+from tetrarch.duties.highest_signed import TOLD_TYPES, Page
 from tetrarch.duties.partials_codec import decode_partials, encode_partials
 from tetrarch.duties.payload_codec import PartialsInvalid
 from tetrarch.duties.plausible import belongs
@@ -178,6 +178,6 @@ class Witnesses:
             right = partial.pubkey in known and belongs(
                 partial.payload, partial_set.duty, self._chain
             )
-            if partial_set.duty.type not in SLASHABLE_TYPES or not right:
+            if partial_set.duty.type not in TOLD_TYPES or not right:
                 raise TestimonyInvalid("read testimony", duty=partial_set.duty)
         return partial_set
