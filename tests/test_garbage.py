@@ -7,7 +7,13 @@ import pytest
 from tests.duties.duty_world import CHAIN
 
 from tetrarch import garbage
-from tetrarch.garbage import EVERY_SLOTS, NEVER, QUIET_MS_SHARE, WHOLE_EVERY, collect_quietly
+from tetrarch.garbage import (
+    EVERY_SLOTS,
+    NEVER,
+    QUIET_MS_SHARE,
+    WHOLE_EVERY_COLLECTIONS,
+    collect_quietly,
+)
 from tetrarch.sim.loop import EPOCH_S, SimClock, simulate
 
 SLOT_S = CHAIN.slot_duration_ms / 1000
@@ -63,8 +69,8 @@ def test_what_lives_after_the_first_collection_is_not_walked_again() -> None:
 
 
 def test_once_a_day_all_is_walked(monkeypatch) -> None:
-    assert WHOLE_EVERY * EVERY_SLOTS == 24 * 3600 // 12  # mainnet's slots
-    monkeypatch.setattr(garbage, "WHOLE_EVERY", 20)
+    assert WHOLE_EVERY_COLLECTIONS * EVERY_SLOTS == 24 * 3600 // 12  # mainnet's slots
+    monkeypatch.setattr(garbage, "WHOLE_EVERY_COLLECTIONS", 20)
     frozen = frozen_at_each(21)
     walked_whole = [number for number, count in enumerate(frozen, 1) if count == 0]
     assert walked_whole == [1, 20]

@@ -17,7 +17,7 @@ from tetrarch.ethereum.spec.chain import ChainSpec
 QUIET_MS_SHARE = 11 / 12  # of the slot: aggregates begin at 2/3, the next slot's work at its start
 NEVER = 1_000_000_000
 EVERY_SLOTS = 4  # a thousand validators' duties leave some 2 ms of walking a slot
-WHOLE_EVERY = 1_800  # a day on mainnet
+WHOLE_EVERY_COLLECTIONS = 1_800  # a day on mainnet
 
 
 def freeze_start() -> None:
@@ -43,7 +43,7 @@ async def collect_quietly(
     try:
         for number in count(1):
             await _quiet_moment(chain, clock)
-            if number % WHOLE_EVERY == 0:
+            if number % WHOLE_EVERY_COLLECTIONS == 0:
                 gc.unfreeze()
             collect()
             gc.freeze()

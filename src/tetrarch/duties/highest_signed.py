@@ -51,6 +51,7 @@ ON CONFLICT (share_index, pubkey, duty_type) DO UPDATE SET
     slot = excluded.slot, data = excluded.data, signature = excluded.signature
     WHERE excluded.slot > highest_signed.slot
 """
+# 1, 2, 10: TOLD_TYPES.
 _HIGHEST = """
 SELECT max(slot), duty_type, pubkey, data, signature FROM (
     SELECT slot, duty_type, pubkey, data, signature FROM highest_signed

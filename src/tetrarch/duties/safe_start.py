@@ -353,9 +353,9 @@ class SafeStart:
             Transient: not all of it is durable; nothing was lost, repeat it.
         """
         async with self._learning:
-            last_epoch = self._started_slot - self._s.chain.slots_per_epoch + 1
+            kept_from_slot = self._started_slot - self._s.chain.slots_per_epoch + 1
             proven = await self._forgotten.among(
-                testimony.partials, peer=peer, messages_from_slot=last_epoch
+                testimony.partials, peer=peer, messages_from_slot=kept_from_slot
             )
             if not proven:
                 return
