@@ -75,7 +75,7 @@ MUTANTS = (
                 "enumerate(partials))",
             ),
         ),
-        first_seed=226,
+        first_seed=1372,
     ),
     Mutant(
         "asks nobody for its forgotten words",
