@@ -35,11 +35,9 @@ format: setup ## Format the code
 test: setup ## Fast tier: Python packages only, under 15 minutes on two cores
 	@$(BIN)/pytest -n 2 --dist worksteal -m "not integration and not soak" $(ARGS)
 
-# Seeds keep both cores busy; processes mostly wait, and must not wait for seeds.
 integration: setup ## Real processes and peers, more seeds, under 45 minutes
 	@PYTHON=$(BIN)/python tests/integration/install_peers.sh
-	@$(BIN)/pytest -n 2 --dist worksteal -m "integration" --ignore tests/integration $(ARGS)
-	@$(BIN)/pytest -n 2 --dist worksteal -m "integration" tests/integration $(ARGS)
+	@PYTEST=$(BIN)/pytest tests/integration/run.sh $(ARGS)
 
 soak: setup ## As long as you like: SIM_SEEDS=100000 make soak
 	@$(BIN)/pytest -n 2 -m "soak" --timeout 0 $(ARGS)

@@ -78,7 +78,7 @@ RESTORED = Crash(
 
 
 @pytest.mark.integration
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(2400)
 @pytest.mark.parametrize("write", [1, 3])
 def test_node_survives_a_crash_in_every_kind_of_commit(
     write: int, tell: Callable[[object], None]
@@ -97,7 +97,7 @@ def test_node_survives_a_crash_in_every_kind_of_commit(
 
 
 @pytest.mark.integration
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(2400)
 def test_restored_node_survives_a_crash_in_every_commit_of_its_recovery(
     tell: Callable[[object], None],
 ) -> None:

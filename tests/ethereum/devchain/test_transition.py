@@ -161,7 +161,7 @@ def test_epochs_of_disturbed_states_end_as_in_the_specification(fork: Fork) -> N
 
 
 @pytest.mark.integration
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(2400)
 @forks
 def test_verdict_on_a_thousand_changed_blocks(fork: Fork) -> None:
     seen = judge_blocks(fork, "many", 1000)
@@ -169,7 +169,7 @@ def test_verdict_on_a_thousand_changed_blocks(fork: Fork) -> None:
 
 
 @pytest.mark.integration
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(2400)
 @forks
 def test_verdict_on_a_thousand_changed_attestations(fork: Fork) -> None:
     seen = judge_attestations(fork, "many", 1000)
@@ -177,7 +177,7 @@ def test_verdict_on_a_thousand_changed_attestations(fork: Fork) -> None:
 
 
 @pytest.mark.integration
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(2400)
 @forks
 def test_thirty_disturbed_epochs(fork: Fork) -> None:
     judge_epochs(fork, "many", 30)
