@@ -32,7 +32,6 @@ from tetrarch.duties.partials_codec import encode_partials
 from tetrarch.duties.plausible import signing_root
 from tetrarch.duties.ports import OwnHistory
 from tetrarch.duties.safe_start import (
-    STATE_KEPT_S,
     Recall,
     SafeStart,
     Surroundings,
@@ -40,6 +39,7 @@ from tetrarch.duties.safe_start import (
     nothing_said,
 )
 from tetrarch.duties.slashing import GroupHistory, SlashableData
+from tetrarch.duties.twins import STATE_KEPT_S
 from tetrarch.duties.types import (
     AttestationPayload,
     Duty,

@@ -42,6 +42,7 @@ LOADED_ANEW = (  # in the order of their imports
     "duties.resume",
     "duties.witnesses",
     "duties.forgotten",
+    "duties.twins",
     "duties.safe_start",
     "duties.held",
     "node_parts",

@@ -31,6 +31,7 @@ from tetrarch.storage.rows import decoding_rows
 
 SLASHABLE_TYPES = (DutyType.PROPOSER, DutyType.ATTESTER)
 TOLD_TYPES = (*SLASHABLE_TYPES, DutyType.SYNC_MESSAGE)
+_TOLD = {each.name.lower(): int(each) for each in TOLD_TYPES}  # named so in the statement below
 
 _TABLE = """
 CREATE TABLE highest_signed (
@@ -51,14 +52,13 @@ ON CONFLICT (share_index, pubkey, duty_type) DO UPDATE SET
     slot = excluded.slot, data = excluded.data, signature = excluded.signature
     WHERE excluded.slot > highest_signed.slot
 """
-# 1, 2, 10: TOLD_TYPES.
 _HIGHEST = """
 SELECT max(slot), duty_type, pubkey, data, signature FROM (
     SELECT slot, duty_type, pubkey, data, signature FROM highest_signed
     WHERE share_index = :share AND pubkey > :after
     UNION ALL
     SELECT slot, duty_type, pubkey, data, signature FROM parsigdb
-    WHERE share_index = :share AND pubkey > :after AND duty_type IN (1, 2, 10))
+    WHERE share_index = :share AND pubkey > :after AND duty_type IN (:proposer, :attester, :sync_message))
 GROUP BY pubkey, duty_type ORDER BY pubkey, duty_type LIMIT :limit
 """
 _NEWEST_SLOTS = """
@@ -88,7 +88,7 @@ def highest(
     At most ``limit`` (four or more) of them, the lowest keys first. Cost: reads all of the
     share's rows.
     """
-    values = {"share": share_index, "after": after, "limit": limit}
+    values = {"share": share_index, "after": after, "limit": limit, **_TOLD}
     rows = connection.execute(_HIGHEST, values).fetchall()
     more = len(rows) == limit
     if more:  # one kind of the last validator's may be cut off from the others

@@ -32,13 +32,14 @@ from tetrarch.duties.doppelganger import WATCHED_EPOCHS, AnotherInstanceRuns, ca
 from tetrarch.duties.forgotten import Forgotten, slashable
 from tetrarch.duties.group_crypto import GroupCrypto
 from tetrarch.duties.ports import Compute, GroupKeys, OwnHistory, Storage
+from tetrarch.duties.twins import Twins
 from tetrarch.duties.types import (
     Duty,
     PartialSignature,
     Payload,
     PubKey,
 )
-from tetrarch.duties.witnesses import PeerState, Testimony, Witnesses
+from tetrarch.duties.witnesses import Testimony, Witnesses
 from tetrarch.errors import PeerFault, TetrarchError, Transient
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.observability.logs import Log, error_fields
@@ -57,11 +58,6 @@ TRUST_RISK = (
     "no peer is asked what this node's share has signed: if this folder is older than the last"
     " signature, the node can sign something slashable"
 )
-TWIN_MEND = (
-    "stop one of the two: a copy of this folder runs elsewhere; the newer of them signs nothing"
-)
-# Two processes push each other out of their streams, so that many an answer does not come.
-STATE_KEPT_S = 60.0
 SCHEMA = Schema(
     component="safe_start",
     steps=(
@@ -128,9 +124,14 @@ class SafeStart:
         self._peer_came = asyncio.Event()
         self._trusts = s.trusts_own_history
         self._watches = s.vote_watch is not None  # for a doppelganger; ends after some epochs
-        self._states: dict[int, PeerState] = {}  # of peers that answered lately
-        self._stated_s: dict[int, float] = {}  # when, by the loop's clock
-        self._told_twin = False
+        self._twins = Twins(
+            witnesses=s.witnesses,
+            peers=self._peers,
+            faulty_max=self._faulty_max,
+            slot_s=self._slot_s,
+            on_heard=self._release_if_right,
+            log=s.log,
+        )
         self._silent_to_slot = -1
         self._found_old = False
         self._learning = asyncio.Lock()  # one peer's evidence after the other
@@ -141,6 +142,11 @@ class SafeStart:
         return not self._released.is_set()
 
     @property
+    def runs_twice(self) -> bool:
+        """Whether more peers than can lie see two processes with our certificate."""
+        return self._twins.run
+
+    @property
     def found_old(self) -> bool:
         """Whether this start found the folder to be older than what the peers saw."""
         return self._found_old
@@ -149,7 +155,7 @@ class SafeStart:
         """Why nothing is signed yet, for operators and validator clients."""
         if not self.held:
             return None
-        if self._is_newer_twin:
+        if self._twins.one_is_older:
             return "another process runs with this node's certificate, and it is the older one"
         if self._enough_answered:
             return "watching whether somebody else signs with these keys"
@@ -224,7 +230,7 @@ class SafeStart:
                 tasks.create_task(self._ask_all(), name="safe-start-ask")
             if self._watches:
                 tasks.create_task(self._watch_votes(), name="safe-start-watch")
-            tasks.create_task(self._watch_twins(), name="safe-start-twins")
+            tasks.create_task(self._twins.watch(), name="safe-start-twins")
 
     def peer_connected(self) -> None:
         """A peer is there (again): it need not wait for its turn to be asked."""
@@ -236,17 +242,6 @@ class SafeStart:
     def _enough_answered(self) -> bool:
         return self._trusts or len(self._answered) >= self._needed
 
-    @property
-    def _is_newer_twin(self) -> bool:
-        """More peers than can lie see an older process with our certificate."""
-        claims = sum(state.has_twin and state.twin_is_older for state in self._states.values())
-        return claims > self._faulty_max
-
-    @property
-    def runs_twice(self) -> bool:
-        """Whether more peers than can lie see two processes with our certificate."""
-        return sum(state.has_twin for state in self._states.values()) > self._faulty_max
-
     async def _ask_all(self) -> None:
         while left := [peer for peer in self._peers if peer not in self._answered]:
             self._peer_came.clear()
@@ -255,28 +250,6 @@ class SafeStart:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await self._peer_came.wait()
-
-    async def _watch_twins(self) -> None:
-        """Every slot: does another process of ours run?"""
-        while True:
-            await asyncio.gather(*(self._ask_state(peer) for peer in self._peers))
-            if self.runs_twice and not self._told_twin:
-                self._log.error("node_runs_twice", newer=self._is_newer_twin, mend=TWIN_MEND)
-            self._told_twin = self.runs_twice
-            self._release_if_right()
-            await asyncio.sleep(self._slot_s)
-
-    async def _ask_state(self, peer: int) -> None:
-        try:
-            self._note_state(peer, await self._s.witnesses.ask_state(peer))
-        except (PeerFault, Transient):
-            now_s = asyncio.get_running_loop().time()
-            if now_s - self._stated_s.get(peer, -STATE_KEPT_S) >= STATE_KEPT_S:
-                self._states.pop(peer, None)
-
-    def _note_state(self, peer: int, state: PeerState) -> None:
-        self._states[peer] = state
-        self._stated_s[peer] = asyncio.get_running_loop().time()
 
     async def _watch_votes(self) -> None:
         """For whole epochs: does anybody sign with these keys, while we do not?"""
@@ -326,7 +299,7 @@ class SafeStart:
         """Ask one peer, and learn before its answer counts."""
         try:
             testimony = await self._s.witnesses.ask(peer)
-            self._note_state(peer, testimony.state)  # before it can release us
+            self._twins.note(peer, testimony.state)  # before it can release us
             await self.learn(peer, testimony)
             await self._recall(peer)
         except PeerFault as fault:
@@ -338,7 +311,7 @@ class SafeStart:
             self._release_if_right()
 
     def _release_if_right(self) -> None:
-        right = self._enough_answered and not self._watches and not self._is_newer_twin
+        right = self._enough_answered and not self._watches and not self._twins.one_is_older
         if right and self.held:
             self._log.info("released", answered=sorted(self._answered), old=self._found_old)
             self._released.set()
