@@ -11,15 +11,16 @@ pytest=${PYTEST:-pytest}
 log=${SEEDS_LOG:-.integration-seeds.log}
 behind=(chrt --idle 0)
 command -v chrt >/dev/null || behind=(nice -n 19)
-tests=(-n 2 --dist worksteal -m integration)
+tests=(-n 2 -m integration)
 
 # A batch of seeds may wait long for its turn, hence the timeout.
-"${behind[@]}" "$pytest" "${tests[@]}" --ignore tests/integration --timeout 2400 "$@" >"$log" 2>&1 &
+"${behind[@]}" "$pytest" "${tests[@]}" --dist worksteal --ignore tests/integration --timeout 2400 "$@" >"$log" 2>&1 &
 seeds=$!
 trap 'kill "$seeds" 2>/dev/null' EXIT INT TERM
 echo "seeds run as idle work; their output: $log"
 
-"$pytest" "${tests[@]}" tests/integration "$@"
+# By groups: some must not run beside each other (tests/integration/conftest.py).
+"$pytest" "${tests[@]}" --dist loadgroup tests/integration "$@"
 processes_status=$?
 
 echo "the seeds' output:"
