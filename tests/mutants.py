@@ -1,8 +1,16 @@
 """Mutants: the source of one pure module with one piece of text replaced."""
 
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import is_hypothesis_test
 
 
 @dataclass(frozen=True)
@@ -28,3 +36,46 @@ def mutated_source(package: str, mutant: Mutant) -> str:
     source = source_of(f"{package}.{mutant.module}")
     assert source.count(mutant.old) == 1, f"{mutant.name}: not exactly once"
     return source.replace(mutant.old, mutant.new)
+
+
+def claims(tests: ModuleType) -> Iterator[Callable[[], None]]:
+    """The module's tests that draw nothing, one for each set of their parameters."""
+    for name, test in vars(tests).items():
+        if not name.startswith("test_") or is_hypothesis_test(test):
+            continue
+        calls: list[dict[str, Any]] = [{}]
+        for mark in getattr(test, "pytestmark", ()):
+            names, values = mark.args
+            names = names if isinstance(names, tuple) else (names,)
+            calls = [
+                {**call, **dict(zip(names, value if len(names) > 1 else (value,), strict=True))}
+                for call in calls
+                for value in values
+            ]
+        yield from (lambda test=test, call=call: test(**call) for call in calls)
+
+
+def fails(claim: Callable[[], None]) -> bool:
+    """Whether ``claim`` does not hold."""
+    try:
+        claim()
+    except (Exception, pytest.fail.Exception):  # noqa: BLE001 - any way to fail kills the mutant
+        return True
+    return False
+
+
+def load(package: str, folder: Path, mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The tests of the mutant's module, which lie in ``folder``, loaded anew over its source."""
+    module = mutant.module
+    true = import_module(f"{package}.{module}")
+    source = mutated_source(package, mutant)  # while the true module is the imported one
+    broken = ModuleType(true.__name__)
+    monkeypatch.setitem(sys.modules, broken.__name__, broken)
+    monkeypatch.setattr(import_module(package), module, broken)
+    exec(compile(source, f"<mutant of {module}>", "exec"), vars(broken))
+    path = folder / f"test_{module}.py"
+    tests = ModuleType(f"mutant_test_{module}")
+    monkeypatch.setitem(sys.modules, tests.__name__, tests)  # dataclasses and hypothesis look there
+    vars(tests)["__file__"] = str(path)
+    exec(compile(path.read_text(), str(path), "exec"), vars(tests))
+    return tests

@@ -4,19 +4,12 @@ A mutant is the source of one pure module with one piece of text replaced. The c
 test file, but those that draw their examples, run against it.
 """
 
-import sys
-from collections.abc import Callable, Iterator
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import pytest
-from hypothesis import is_hypothesis_test
-from tests.mutants import Mutant, mutated_source
+from tests.mutants import Mutant, claims, fails, load
 
 PACKAGE = "tetrarch.ethereum.beacon_nodes"
-TESTS = "tests.ethereum.beacon_nodes"
 
 
 MUTANTS = (
@@ -151,58 +144,16 @@ MUTANTS = (
 )
 
 
-def claims(tests: ModuleType) -> Iterator[Callable[[], None]]:
-    """The module's tests that draw nothing, one for each set of their parameters."""
-    for name, test in vars(tests).items():
-        if not name.startswith("test_") or is_hypothesis_test(test):
-            continue
-        calls: list[dict[str, Any]] = [{}]
-        for mark in getattr(test, "pytestmark", ()):
-            names, values = mark.args
-            names = names if isinstance(names, tuple) else (names,)
-            calls = [
-                {**call, **dict(zip(names, value if len(names) > 1 else (value,), strict=True))}
-                for call in calls
-                for value in values
-            ]
-        yield from (lambda test=test, call=call: test(**call) for call in calls)
-
-
-def fails(claim: Callable[[], None]) -> bool:
-    try:
-        claim()
-    except Exception:  # noqa: BLE001 - any way to fail kills the mutant
-        return True
-    return False
-
-
-def load(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The tests of the mutant's module, loaded anew over its source."""
-    module = mutant.module
-    true = import_module(f"{PACKAGE}.{module}")
-    source = mutated_source(PACKAGE, mutant)  # while the true module is the imported one
-    broken = ModuleType(true.__name__)
-    monkeypatch.setitem(sys.modules, broken.__name__, broken)
-    monkeypatch.setattr(import_module(PACKAGE), module, broken)
-    exec(compile(source, f"<mutant of {module}>", "exec"), vars(broken))
-    path = Path(__file__).with_name(f"test_{module}.py")
-    tests = ModuleType(f"mutant_test_{module}")
-    monkeypatch.setitem(sys.modules, tests.__name__, tests)  # dataclasses and hypothesis look there
-    vars(tests)["__file__"] = str(path)
-    exec(compile(path.read_text(), str(path), "exec"), vars(tests))
-    return tests
-
-
 @pytest.mark.parametrize("module", sorted({mutant.module for mutant in MUTANTS}))
 def test_claims_hold_for_the_true_rules(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     untouched = " Pure.\n"  # each module's docstring says it once
     same = Mutant("none", module, untouched, untouched)
-    all_claims = list(claims(load(same, monkeypatch)))
+    all_claims = list(claims(load(PACKAGE, Path(__file__).parent, same, monkeypatch)))
     assert all_claims
     assert not any(fails(claim) for claim in all_claims)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_mutant_is_killed(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
-    tests = load(mutant, monkeypatch)
+    tests = load(PACKAGE, Path(__file__).parent, mutant, monkeypatch)
     assert any(fails(claim) for claim in claims(tests)), "no explicit claim fails"
