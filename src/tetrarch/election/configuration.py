@@ -1,0 +1,103 @@
+"""Who takes part in an election, and by which rules. Pure."""
+
+import hashlib
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from tetrarch.election.quorums import (
+    MEMBERS_MAX,
+    MEMBERS_MIN,
+    Mode,
+    faulty_max,
+    liars_max,
+    quorum,
+    recovery_quorum,
+)
+from tetrarch.errors import ConfigInvalid
+
+NAME_MAX_BYTES = 255
+LEASE_MS_MAX = 3_600_000
+CLUSTER_SIZE_BYTES = 32
+_DOMAIN = b"tetrarch/election/1/configuration"
+
+
+class Rule(StrEnum):
+    """How a leader is chosen where none is to stay."""
+
+    LOWEST = "lowest"
+    ROUND_ROBIN = "round-robin"
+    BEACON = "beacon"  # by a random number that a quorum makes and nobody can choose
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """The same on every member: members that differ in it refuse each other.
+
+    ``members``: names (HOST:PORT, or a node's id), sorted; a member's index is its place.
+    ``lease_ms``: for how long a leader that was confirmed cannot be replaced; 0: no leases.
+    """
+
+    members: tuple[str, ...]
+    mode: Mode
+    rule: Rule = Rule.LOWEST
+    lease_ms: int = 0
+    cluster: bytes = bytes(CLUSTER_SIZE_BYTES)
+    epoch: int = 0
+    hash: bytes = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not MEMBERS_MIN <= len(self.members) <= MEMBERS_MAX:
+            raise ConfigInvalid(
+                "build election configuration",
+                field="members",
+                count=len(self.members),
+                expected=f"{MEMBERS_MIN} to {MEMBERS_MAX}",
+            )
+        if list(self.members) != sorted(set(self.members)):
+            raise ConfigInvalid(
+                "build election configuration", field="members", expected="sorted, each once"
+            )
+        for name in self.members:
+            if not 0 < len(name.encode()) <= NAME_MAX_BYTES:
+                raise ConfigInvalid("build election configuration", field="members", got=name[:40])
+        if not 0 <= self.lease_ms <= LEASE_MS_MAX:
+            raise ConfigInvalid("build election configuration", field="lease_ms", got=self.lease_ms)
+        if len(self.cluster) != CLUSTER_SIZE_BYTES:
+            raise ConfigInvalid("build election configuration", field="cluster")
+        object.__setattr__(self, "hash", _hash(self))
+
+    @property
+    def count(self) -> int:
+        """How many members there are: n."""
+        return len(self.members)
+
+    @property
+    def faulty_max(self) -> int:
+        """f: how many members may fail."""
+        return faulty_max(self.count, self.mode)
+
+    @property
+    def liars_max(self) -> int:
+        """How many members may lie."""
+        return liars_max(self.count, self.mode)
+
+    @property
+    def quorum(self) -> int:
+        """q: how many members make a certificate."""
+        return quorum(self.count, self.mode)
+
+    @property
+    def recovery_quorum(self) -> int:
+        """How many others must answer an enclave that starts."""
+        return recovery_quorum(self.count, self.mode)
+
+
+def _hash(configuration: Configuration) -> bytes:
+    """32 bytes over everything. Layout: lengths as big-endian integers, so it is unambiguous."""
+    c = configuration
+    digest = hashlib.sha256(_DOMAIN)
+    digest.update(c.cluster + c.epoch.to_bytes(8, "big") + c.lease_ms.to_bytes(4, "big"))
+    for text in (c.mode.value, c.rule.value, *c.members):
+        encoded = text.encode()
+        digest.update(len(encoded).to_bytes(2, "big") + encoded)
+    return digest.digest()

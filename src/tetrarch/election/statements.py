@@ -1,0 +1,249 @@
+"""What members sign in an election, as values and as the bytes that are signed. Pure.
+
+Every statement begins with a domain of its own and carries the configuration's hash: it can be
+taken neither for another kind, nor for another cluster's, nor for one of other rules.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Generic, Protocol, TypeVar
+
+from tetrarch.election.quorums import MEMBERS_MAX
+from tetrarch.errors import InputInvalid
+
+TERM_MAX = 2**63 - 1
+INCARNATION_MAX = 2**63 - 1
+HASH_SIZE_BYTES = 32
+BOOT_SIZE_BYTES = 32
+NOTHING_BEFORE = bytes(HASH_SIZE_BYTES)
+_VIEW = b"tetrarch/election/1/view"
+_VOTE = b"tetrarch/election/1/vote"
+_LEADER = b"tetrarch/election/1/leader"
+_RESERVATION = b"tetrarch/election/1/reservation"
+_RECEIPT = b"tetrarch/election/1/receipt"
+_GRANT = b"tetrarch/election/1/grant"
+_RESIGNATION = b"tetrarch/election/1/resignation"
+
+
+class Signing(Protocol):
+    """One enclave's own key."""
+
+    def sign(self, data: bytes) -> bytes:
+        """The signature of this enclave under ``data``."""
+        ...
+
+
+class Verifying(Protocol):
+    """The keys of all members."""
+
+    def verify(self, source: int, data: bytes, signature: bytes) -> bool:
+        """Whether the member with index ``source`` signed ``data``."""
+        ...
+
+
+@dataclass(frozen=True)
+class View:
+    """Who is alive in ``term``.
+
+    ``previous``: the hash of the newest leader before, if any; ``vacated``: that one has resigned.
+    """
+
+    configuration_hash: bytes
+    term: int
+    members: tuple[int, ...]  # indices, ascending
+    previous: bytes = NOTHING_BEFORE
+    vacated: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.term <= TERM_MAX:
+            raise InputInvalid("build view", field="term", got=self.term)
+        ascending = list(self.members) == sorted(set(self.members))
+        if not self.members or not ascending or not self.members[0] >= 0:
+            raise InputInvalid("build view", field="members", expected="indices, ascending")
+        if self.members[-1] >= MEMBERS_MAX:
+            raise InputInvalid("build view", field="members", expected="indices, ascending")
+        if len(self.previous) != HASH_SIZE_BYTES or len(self.configuration_hash) != HASH_SIZE_BYTES:
+            raise InputInvalid("build view", field="previous", expected_bytes=HASH_SIZE_BYTES)
+
+    @cached_property
+    def hash(self) -> bytes:
+        """32 bytes over everything."""
+        bitmap = sum(1 << member for member in self.members).to_bytes(MEMBERS_MAX // 8, "big")
+        return hashlib.sha256(
+            b"".join(
+                (
+                    _VIEW,
+                    self.configuration_hash,
+                    _u64(self.term),
+                    self.previous,
+                    bytes([self.vacated]),
+                    bitmap,
+                )
+            )
+        ).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """A member holds ``view`` for right; at most one in a term and incarnation."""
+
+    view: View
+    source: int
+    incarnation: int
+
+    @property
+    def signing_bytes(self) -> bytes:
+        """What the enclave signs."""
+        return _VOTE + self.view.hash + _u16(self.source) + _u64(self.incarnation)
+
+
+@dataclass(frozen=True, slots=True)
+class Leader:
+    """What follows from a certified view. ``seed``: the beacon's number, empty by other rules."""
+
+    view: View
+    leader: int
+    seed: bytes = b""
+
+    @property
+    def hash(self) -> bytes:
+        """32 bytes over everything: the ``previous`` of later views."""
+        return hashlib.sha256(self.signing_bytes).digest()
+
+    @property
+    def signing_bytes(self) -> bytes:
+        """What every enclave signs."""
+        seed_hash = hashlib.sha256(self.seed).digest()
+        return _LEADER + self.view.hash + _u16(self.leader) + seed_hash
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Of an enclave, this life may vote in terms up to ``reserved_to``, and no former one may.
+
+    ``boot``: 32 random bytes, drawn at every start: two copies of one sealed state differ in it.
+    """
+
+    configuration_hash: bytes
+    source: int
+    incarnation: int
+    boot: bytes
+    reserved_to: int
+
+    def __post_init__(self) -> None:
+        if not 0 < self.incarnation <= INCARNATION_MAX or not 0 <= self.reserved_to <= TERM_MAX:
+            raise InputInvalid("build reservation", incarnation=self.incarnation)
+        if len(self.boot) != BOOT_SIZE_BYTES:
+            raise InputInvalid("build reservation", field="boot", expected_bytes=BOOT_SIZE_BYTES)
+
+    @property
+    def signing_bytes(self) -> bytes:
+        """What the enclave signs."""
+        return b"".join(
+            (
+                _RESERVATION,
+                self.configuration_hash,
+                _u16(self.source),
+                _u64(self.incarnation),
+                self.boot,
+                _u64(self.reserved_to),
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """``source`` keeps ``reservation`` from now on.
+
+    ``kept``: what it keeps of the others, for who lost its own memory. ``recovered``: its own
+    memory is whole. An old receipt proves nothing to a later life: reservations differ in ``boot``.
+    """
+
+    source: int
+    reservation: Reservation
+    recovered: bool
+    kept: "tuple[Signed[Reservation], ...]" = ()
+
+    @property
+    def signing_bytes(self) -> bytes:
+        """What the enclave signs."""
+        kept = hashlib.sha256()
+        for signed in self.kept:
+            kept.update(signed.what.signing_bytes)
+        return b"".join(
+            (
+                _RECEIPT,
+                _u16(self.source),
+                bytes([self.recovered]),
+                self.reservation.signing_bytes,
+                kept.digest(),
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """``source`` votes for no later leader for as long as the lease lasts from ``asked_ms`` on.
+
+    ``asked_ms`` is of the leader's own clock, and means nothing to anybody else.
+    """
+
+    leader_hash: bytes
+    source: int
+    asked_ms: int
+
+    @property
+    def signing_bytes(self) -> bytes:
+        """What the enclave signs."""
+        return _GRANT + self.leader_hash + _u16(self.source) + _u64(self.asked_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Resignation:
+    """The leader itself gives up its lease."""
+
+    leader_hash: bytes
+    source: int
+
+    @property
+    def signing_bytes(self) -> bytes:
+        """What the enclave signs."""
+        return _RESIGNATION + self.leader_hash + _u16(self.source)
+
+
+class Statement(Protocol):
+    """What one member says."""
+
+    @property
+    def source(self) -> int:
+        """Its index."""
+        ...
+
+    @property
+    def signing_bytes(self) -> bytes:
+        """What its enclave signs."""
+        ...
+
+
+S = TypeVar("S", bound=Statement)
+
+
+@dataclass(frozen=True, slots=True)
+class Signed(Generic[S]):
+    """A statement with its source's signature."""
+
+    what: S
+    signature: bytes
+
+    def is_genuine(self, keys: Verifying) -> bool:
+        """Whether its source signed it. Cost: one signature check."""
+        return keys.verify(self.what.source, self.what.signing_bytes, self.signature)
+
+
+def _u16(number: int) -> bytes:
+    return number.to_bytes(2, "big")
+
+
+def _u64(number: int) -> bytes:
+    return number.to_bytes(8, "big")

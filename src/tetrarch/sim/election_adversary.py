@@ -1,0 +1,438 @@
+"""A random adversary against the enclaves of an election: can one term have two leaders?
+
+The enclaves are the production code (``election.voter``). Everything around them is the adversary's:
+it schedules, loses and repeats messages, asks any enclave for anything, lets members lie, restarts
+them from any state that they ever sealed, runs two copies of one, and splits the network. What it is
+allowed to do are the ``Knobs``; one seed is one schedule.
+
+Signatures are modelled: they cannot be forged, and cost nothing.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from random import Random
+
+from tetrarch.election import voter
+from tetrarch.election.certificates import LeaderCertificate, ViewCertificate
+from tetrarch.election.configuration import Configuration, Rule
+from tetrarch.election.promises import Denied
+from tetrarch.election.quorums import Mode, recovery_quorum
+from tetrarch.election.statements import (
+    NOTHING_BEFORE,
+    TERM_MAX,
+    Leader,
+    Receipt,
+    Reservation,
+    Signed,
+    View,
+    Vote,
+)
+from tetrarch.election.voter import Sealed, Voter
+from tetrarch.election.witnesses import Kept
+
+LEASE_MS = 1_000
+DRIFT_MAX = 0.01
+HEARD = (0.5, 0.9)  # the chance of a member to be in one exchange
+TERMS_RESERVED = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knobs:
+    """What the adversary may do, and how careless the enclaves are (for controls)."""
+
+    count: int = 4
+    mode: Mode = Mode.BFT
+    liars: int = 1
+    steps: int = 120
+    rollbacks: bool = False  # restarts from any sealed state, not from the newest one only
+    copies: int = 0  # so many members run two at a time
+    cold_starts: bool = False  # operators accept that all were down at once
+    stale_max: int = 0  # without ``rollbacks``: so many members at a time restart from old states
+    leases: bool = False
+    guarded: bool = True  # False: a restarted enclave goes on from what it has, as if it were whole
+    answers_fewer: int = 0  # than a recovery needs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What one schedule came to."""
+
+    terms_certified: int
+    conflicts: tuple[int, ...]  # terms with two leaders
+    leases_broken: int  # a leader was certified while another held its lease
+    leases_held: int
+    recoveries: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Careless(Configuration):
+    """For controls: a recovery is content with fewer answers."""
+
+    fewer: int = 0
+
+    @property
+    def recovery_quorum(self) -> int:
+        """Fewer than are enough."""
+        return recovery_quorum(self.count, self.mode) - self.fewer
+
+
+class ModelKeys:
+    """Signatures that only their source can make; the adversary is given those of liars."""
+
+    def sign(self, source: int, data: bytes) -> bytes:
+        """What the member's enclave would sign with."""
+        return hashlib.blake2b(data, key=bytes([source + 1]), digest_size=16).digest()
+
+    def verify(self, source: int, data: bytes, signature: bytes) -> bool:
+        """See ``statements.Verifying``."""
+        return signature == self.sign(source, data)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnKey:
+    """One member's."""
+
+    keys: ModelKeys
+    source: int
+
+    def sign(self, data: bytes) -> bytes:
+        """See ``statements.Signing``."""
+        return self.keys.sign(self.source, data)
+
+
+@dataclass(slots=True)
+class _Life:
+    """One running copy of one member's enclave."""
+
+    member: int
+    voter: Voter
+    stale: bool = False
+
+
+@dataclass(slots=True)
+class _Lease:
+    leader: Leader
+    ends_ms: float  # by the leader's clock
+    resigned: bool = False
+
+
+@dataclass(slots=True)
+class _Said:
+    """All that was ever signed: the adversary keeps everything."""
+
+    votes: dict[View, dict[int, Signed[Vote]]] = field(default_factory=lambda: defaultdict(dict))
+    leaders: dict[Leader, dict[int, bytes]] = field(default_factory=lambda: defaultdict(dict))
+    certified: dict[int, dict[Leader, LeaderCertificate]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+
+
+class Adversary:
+    """``play`` one schedule."""
+
+    def __init__(self, seed: int, knobs: Knobs) -> None:
+        self._rng = Random(f"election/{seed}")
+        self._knobs = knobs
+        names = tuple(f"node{index:03}" for index in range(knobs.count))
+        self._configuration: Configuration = Careless(
+            members=names,
+            mode=knobs.mode,
+            rule=self._rng.choice([Rule.LOWEST, Rule.ROUND_ROBIN]),
+            lease_ms=LEASE_MS if knobs.leases else 0,
+            fewer=knobs.answers_fewer,
+        )
+        self._keys = ModelKeys()
+        self._honest = range(knobs.liars, knobs.count)  # who lies makes no difference
+        self._liars = range(knobs.liars)
+        self._saved: dict[int, list[Sealed]] = {}
+        self._lives: list[_Life] = []
+        self._rates = {
+            member: 1 + self._rng.uniform(-DRIFT_MAX, DRIFT_MAX) for member in range(knobs.count)
+        }
+        self._time_ms = 0.0
+        self._links: frozenset[tuple[int, int]] = frozenset()  # who reaches whom
+        self._rewire()
+        self._term = 1
+        self._said = _Said()
+        self._leases: list[_Lease] = []
+        self._resigned: set[bytes] = set()
+        self._leases_broken = 0
+        self._leases_held = 0
+        self._recoveries = 0
+        self._copied: set[int] = set()
+        for member in self._honest:
+            sealed = voter.born(self._configuration, member, self._boot())
+            self._saved[member] = [sealed]
+            self._lives.append(_Life(member, self._voter(member, sealed)))
+        self._rivals = self._new_rivals()
+
+    def play(self) -> Outcome:
+        """All steps of the schedule."""
+        steps = [
+            self._exchange,
+            self._vote,
+            self._certify,
+            self._teach,
+            self._restart,
+            self._move_on,
+            self._rewire,
+            self._campaign,
+        ]
+        weights = [6.0, 4.0, 2.0, 0.7, 0.4, 0.5, 0.5, 0.3]
+        if self._knobs.leases:
+            steps += [self._lease, self._wait, self._resign]
+            weights += [2.0, 1.5, 0.2]
+        for step in self._rng.choices(steps, weights, k=self._knobs.steps):
+            step()
+        certified = self._said.certified
+        return Outcome(
+            terms_certified=len(certified),
+            conflicts=tuple(term for term, leaders in certified.items() if len(leaders) > 1),
+            leases_broken=self._leases_broken,
+            leases_held=self._leases_held,
+            recoveries=self._recoveries,
+        )
+
+    # --- what it does ------------------------------------------------------------------------
+
+    def _exchange(self) -> None:
+        """One enclave recovers, or reserves terms, with those that it happens to reach."""
+        waiting = [life for life in self._lives if not life.voter.promises.recovered]
+        life = self._rng.choice(waiting if waiting and self._rng.random() < 0.5 else self._lives)
+        self._meet(life, self._reached(life.member))
+
+    def _meet(self, life: _Life, others: list[_Life]) -> None:
+        if life.voter.promises.recovered:
+            life.voter.reserve(min(self._term + TERMS_RESERVED, TERM_MAX))
+        was_recovered = life.voter.promises.recovered
+        for _ in range(self._rng.randint(1, 3)):
+            asked = life.voter.reservation()
+            answers = [other.voter.keep(asked) for other in others]
+            receipts = [answer for answer in answers if isinstance(answer, Signed)]
+            life.voter.take_receipts((*receipts, *self._false_receipts(asked.what)))
+            for answer in answers:
+                if isinstance(answer, Kept):
+                    life.voter.take_refusal(answer)
+        if life.voter.promises.recovered and not was_recovered:
+            self._recoveries += 1
+            life.stale = False
+
+    def _vote(self) -> None:
+        for life in self._some(self._lives):
+            view = self._rng.choice(self._rivals)
+            said = life.voter.vote(view, self._now_ms(life.member))
+            if not isinstance(said, Denied):
+                self._said.votes[view][life.member] = said
+
+    def _certify(self) -> None:
+        """Whatever can be made of the votes, with the liars' beside them."""
+        needed = self._configuration.quorum
+        for view, votes in list(self._said.votes.items()):
+            if view.term < self._term - 2:
+                continue
+            every = {**votes, **{liar: self._false_vote(liar, view) for liar in self._liars}}
+            if len(every) >= needed:
+                self._elect(ViewCertificate(view, tuple(every.values())))
+
+    def _elect(self, certificate: ViewCertificate) -> None:
+        for life in self._lives:
+            said = life.voter.elect(certificate)
+            if not isinstance(said, Denied):
+                self._said.leaders[said[0]][life.member] = said[1]
+        for leader, signatures in list(self._said.leaders.items()):
+            if leader.view != certificate.view:
+                continue
+            for liar in self._liars:
+                signatures[liar] = self._keys.sign(liar, leader.signing_bytes)
+            if len(signatures) >= self._configuration.quorum:
+                self._note(LeaderCertificate(leader, tuple(sorted(signatures.items()))))
+
+    def _note(self, certificate: LeaderCertificate) -> None:
+        known = self._said.certified[certificate.term]
+        if certificate.leader not in known:
+            self._leases_broken += sum(
+                1
+                for lease in self._leases
+                if not lease.resigned
+                and lease.leader.view.term < certificate.term
+                and lease.leader.leader != certificate.leader.leader
+                and self._now_ms(lease.leader.leader) < lease.ends_ms
+            )
+        known[certificate.leader] = certificate
+
+    def _teach(self) -> None:
+        """Some enclaves hear of one of the newest leaders."""
+        if not self._said.certified:
+            return
+        term = self._rng.choice(list(self._said.certified)[-2:])
+        certificate = self._rng.choice(list(self._said.certified[term].values()))
+        for life in self._some(self._lives):
+            life.voter.learn_leader(certificate)
+
+    def _restart(self) -> None:
+        self._restart_one(self._rng.choice(self._honest))
+
+    def _restart_one(self, member: int) -> None:
+        saved = self._saved[member]
+        may_be_old = self._knobs.rollbacks or self._stale_count(but=member) < self._knobs.stale_max
+        sealed = self._rng.choice(saved) if may_be_old else saved[-1]
+        life = _Life(member, self._voter(member, sealed), stale=sealed is not saved[-1])
+        life.voter.begin(self._boot(), self._now_ms(member))
+        if not self._knobs.guarded:
+            self._believe(life)
+        if not self._may_copy(member):
+            self._lives = [each for each in self._lives if each.member != member]
+        self._lives.append(life)
+
+    def _believe(self, life: _Life) -> None:
+        """The control: the enclave takes its sealed state for the newest there is."""
+        sealed = self._saved[life.member][-1]
+        whole = replace(sealed.promises, recovered=True, floor=0, reserved_to=TERM_MAX)
+        life.voter = self._voter(life.member, replace(sealed, promises=whole))
+
+    def _move_on(self) -> None:
+        newest = max(self._said.certified, default=0)
+        self._term = max(self._term, newest) + self._rng.randint(1, 2)
+        self._rivals = self._new_rivals()
+
+    def _lease(self) -> None:
+        """The newest leader asks for a lease; liars grant everything."""
+        if not self._said.certified:
+            return
+        leaders = self._said.certified[self._rng.choice(list(self._said.certified)[-2:])]
+        leader = next(iter(leaders))
+        asked_ms = self._now_ms(leader.leader)
+        granted = {
+            life.member
+            for life in self._some(self._lives)
+            if not isinstance(
+                life.voter.grant(leader.hash, asked_ms, self._now_ms(life.member)), Denied
+            )
+        }
+        if len(granted) + self._knobs.liars >= self._configuration.quorum:
+            self._leases_held += 1
+            self._leases.append(_Lease(leader, asked_ms + LEASE_MS))
+
+    def _resign(self) -> None:
+        life = self._rng.choice(self._lives)
+        said = life.voter.resign()
+        if isinstance(said, Denied):
+            return
+        self._resigned.add(said.what.leader_hash)
+        for lease in self._leases:
+            if lease.leader.hash == said.what.leader_hash:
+                lease.resigned = True
+        for other in self._some(self._lives):
+            other.voter.take_resignation(said)
+
+    def _wait(self) -> None:
+        self._time_ms += self._rng.choice([50, 300, 700, 1_100])
+
+    def _campaign(self) -> None:
+        """Two camps with a rival view each; who is in both changes sides by a restart."""
+        honest = self._rng.sample(self._honest, k=len(self._honest))
+        swinging = honest[: self._rng.randint(0, 2)]
+        rest = honest[len(swinging) :]
+        cut = self._rng.randint(0, len(rest))
+        first, second = self._rivals
+        self._press([*swinging, *rest[:cut]], first)
+        for member in swinging:
+            self._restart_one(member)
+        self._press([*swinging, *rest[cut:]], second)
+        self._move_on()
+
+    def _press(self, camp: list[int], view: View) -> None:
+        """A camp, keeping to itself, gets ``view`` certified if it can."""
+        lives = [life for life in self._lives if life.member in camp]
+        for life in self._rng.sample(lives, k=len(lives)) * 2:
+            self._meet(life, [other for other in lives if other.member != life.member])
+        for life in lives:
+            said = life.voter.vote(view, self._now_ms(life.member))
+            if not isinstance(said, Denied):
+                self._said.votes[view][life.member] = said
+        self._certify()
+
+    def _rewire(self) -> None:
+        """Everybody reaches everybody, or two groups are apart, or most messages of some are lost."""
+        members = range(self._knobs.count)
+        group = [self._rng.randrange(2) for _ in members]
+        share = self._rng.choice([1.0, 0.7, 0.4])
+        apart = self._rng.random() < 1 / 3
+        self._links = frozenset(
+            (one, other)
+            for one in members
+            for other in members
+            if (group[one] == group[other] or not apart) and self._rng.random() < share
+        )
+
+    # --- what it knows -----------------------------------------------------------------------
+
+    def _voter(self, member: int, sealed: Sealed) -> Voter:
+        return Voter(
+            sealed,
+            configuration=self._configuration,
+            signing=OwnKey(self._keys, member),
+            keys=self._keys,
+            store=self._saved[member].append,
+            accepts_cold_start=self._knobs.cold_starts,
+        )
+
+    def _new_rivals(self) -> list[View]:
+        """Views of the next term that contradict each other."""
+        known = [NOTHING_BEFORE] + [
+            leader.hash for leaders in self._said.certified.values() for leader in leaders
+        ]
+        everybody = tuple(range(self._knobs.count))
+        views = []
+        for previous in known[-2:]:
+            for absent in self._rng.sample(everybody, k=2):
+                members = tuple(member for member in everybody if member != absent)
+                if len(members) >= self._configuration.quorum:
+                    views.append(View(self._configuration.hash, self._term, members, previous))
+            views.append(View(self._configuration.hash, self._term, everybody, previous))
+            if previous in self._resigned:
+                views = [replace(view, vacated=view.previous == previous) for view in views]
+        return self._rng.sample(views, k=2)
+
+    def _reached(self, member: int) -> list[_Life]:
+        """One copy of each other member that can be reached."""
+        others: dict[int, list[_Life]] = defaultdict(list)
+        for life in self._lives:
+            if life.member != member and (member, life.member) in self._links:
+                others[life.member].append(life)
+        heard = self._rng.choice(HEARD)
+        return [self._rng.choice(lives) for lives in others.values() if self._rng.random() < heard]
+
+    def _some(self, lives: Iterable[_Life]) -> list[_Life]:
+        heard = self._rng.choice(HEARD)
+        return [life for life in lives if self._rng.random() < heard]
+
+    def _may_copy(self, member: int) -> bool:
+        if member not in self._copied and len(self._copied) < self._knobs.copies:
+            self._copied.add(member)
+        return member in self._copied and self._rng.random() < 0.5
+
+    def _stale_count(self, *, but: int) -> int:
+        return len({life.member for life in self._lives if life.stale and life.member != but})
+
+    def _false_vote(self, liar: int, view: View) -> Signed[Vote]:
+        vote = Vote(view, liar, 1)
+        return Signed(vote, self._keys.sign(liar, vote.signing_bytes))
+
+    def _false_receipts(self, asked: Reservation) -> list[Signed[Receipt]]:
+        """A liar keeps nothing and says that it does."""
+        receipts = (Receipt(liar, asked, recovered=True) for liar in self._liars)
+        return [Signed(each, self._keys.sign(each.source, each.signing_bytes)) for each in receipts]
+
+    def _now_ms(self, member: int) -> int:
+        return int(self._time_ms * self._rates[member])
+
+    def _boot(self) -> bytes:
+        return self._rng.randbytes(32)
+
+
+def play(seed: int, knobs: Knobs) -> Outcome:
+    """One schedule. Cost: some milliseconds."""
+    return Adversary(seed, knobs).play()

@@ -1,0 +1,49 @@
+"""Whatever differs makes another configuration, and nonsense makes none."""
+
+from dataclasses import replace
+
+import pytest
+from tests.election.support import configuration
+
+from tetrarch.election.configuration import Configuration, Rule
+from tetrarch.election.quorums import Mode
+from tetrarch.errors import ConfigInvalid
+
+
+def test_hash_covers_every_field() -> None:
+    one = configuration()
+    others = [
+        replace(one, members=(*one.members, "node9")),
+        replace(one, mode=Mode.CRASH),
+        replace(one, rule=Rule.ROUND_ROBIN),
+        replace(one, lease_ms=1),
+        replace(one, cluster=b"\1" * 32),
+        replace(one, epoch=1),
+    ]
+    assert len({each.hash for each in (one, *others)}) == 1 + len(others)
+    assert configuration().hash == one.hash
+
+
+def test_hash_is_not_fooled_by_where_a_name_ends() -> None:
+    apart = Configuration(members=("a", "bc"), mode=Mode.CRASH)
+    together = Configuration(members=("ab", "c"), mode=Mode.CRASH)
+    assert apart.hash != together.hash
+
+
+@pytest.mark.parametrize(
+    "members", [(), ("a",), ("b", "a"), ("a", "a"), ("", "a"), tuple(f"{n:04}" for n in range(257))]
+)
+def test_member_list_must_be_sorted_and_of_a_possible_size(members: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigInvalid, match="members"):
+        Configuration(members=members, mode=Mode.BFT)
+
+
+@pytest.mark.parametrize("lease_ms", [-1, 3_600_001])
+def test_lease_is_bounded(lease_ms: int) -> None:
+    with pytest.raises(ConfigInvalid, match="lease_ms"):
+        configuration(lease_ms=lease_ms)
+
+
+def test_cluster_has_32_bytes() -> None:
+    with pytest.raises(ConfigInvalid, match="cluster"):
+        replace(configuration(), cluster=b"short")

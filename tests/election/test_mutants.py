@@ -1,0 +1,236 @@
+"""Each of these broken rules must fail at least one explicit claim: a survivor is a hole in the tests."""
+
+from pathlib import Path
+
+import pytest
+from tests.mutants import Mutant, claims, fails, load
+
+PACKAGE = "tetrarch.election"
+P, W, C = "promises", "witnesses", "certificates"
+
+MUTANTS = (
+    Mutant("half is a quorum", "quorums", "// 2 + 1", "// 2"),
+    Mutant(
+        "liars are not counted", "quorums", "(count + liars_max(count, mode)) // 2", "count // 2"
+    ),
+    Mutant("one answer fewer", "quorums", "+ 1 - quorum(", "- quorum("),
+    Mutant("as many lie as crash", "quorums", "(3 if mode is Mode.BFT else 2)", "2"),
+    Mutant("leader never stays", "choice", "if incumbent is not None", "if False"),
+    Mutant("dead leader stays", "choice", " and incumbent in view.members", ""),
+    Mutant("highest leads", "choice", "members[0]", "members[-1]"),
+    Mutant("turns are not taken", "choice", "view.term % len", "0 % len"),
+    Mutant("seed does not matter", "choice", "view.hash + seed", "view.hash"),
+    Mutant("view does not matter", "choice", "view.hash + seed", "seed"),
+    Mutant("any configuration", C, "view.configuration_hash != configuration.hash", "False"),
+    Mutant("any size of view", C, "len(view.members) < configuration.quorum", "False"),
+    Mutant("strangers in the view", C, "view.members[-1] >= configuration.count", "False"),
+    Mutant("signer twice", C, "len(set(sources)) != len(sources)", "False"),
+    Mutant("foreign signer", C, "not 0 <= source < configuration.count", "False"),
+    Mutant("below a quorum", C, "len(sources) < configuration.quorum", "False"),
+    Mutant(
+        "one more is needed", C, "len(sources) < configuration", "len(sources) <= configuration"
+    ),
+    Mutant("votes for any view", C, "vote.what.view != certificate.view", "False"),
+    Mutant("votes unsigned", C, "not vote.is_genuine(keys)", "False"),
+    Mutant(
+        "leader unsigned", C, "not keys.verify(source, leader.signing_bytes, signature)", "False"
+    ),
+    Mutant("leader from outside", C, "leader.leader not in leader.view.members", "False"),
+    Mutant("any seed", C, "(configuration.rule is Rule.BEACON) != bool(leader.seed)", "False"),
+    Mutant("any leader before", C, "previous.hash != view.previous", "False"),
+    Mutant(
+        "votes before it recovered",
+        P,
+        "    if not promises.recovered:\n        return Reason.N",
+        "    if False:\n        return Reason.N",
+    ),
+    Mutant(
+        "any configuration is voted for",
+        P,
+        "view.configuration_hash != configuration.hash",
+        "False",
+    ),
+    Mutant("votes for others' views", P, "promises.source not in view.members or", ""),
+    Mutant("votes for strangers", P, " or view.members[-1] >= configuration.count", ""),
+    Mutant("votes below a quorum", P, "len(view.members) < configuration.quorum", "False"),
+    Mutant("votes below its floor", P, "view.term <= promises.floor", "False"),
+    Mutant("votes at its floor", P, "view.term <= promises.floor", "view.term < promises.floor"),
+    Mutant("votes twice", P, "voted is not None and view.term == voted.term", "False"),
+    Mutant("goes back", P, "voted is not None and view.term < voted.term", "False"),
+    Mutant(
+        "votes in a led term", P, "newest is not None and view.term <= newest.view.term", "False"
+    ),
+    Mutant(
+        "any leader before is voted for",
+        P,
+        "view.previous != (NOTHING_BEFORE if newest is None else newest.hash)",
+        "False",
+    ),
+    Mutant("votes unreserved", P, "view.term > promises.reserved_to", "False"),
+    Mutant(
+        "votes during a lease",
+        P,
+        "now_ms < max(promises.silent_to_ms, 0 if stays else promises.granted_to_ms)",
+        "False",
+    ),
+    Mutant(
+        "forgets what it granted",
+        P,
+        "max(promises.silent_to_ms, 0 if stays else promises.granted_to_ms)",
+        "promises.silent_to_ms",
+    ),
+    Mutant(
+        "forgets former lives' grants",
+        P,
+        "max(promises.silent_to_ms, 0 if stays else promises.granted_to_ms)",
+        "promises.granted_to_ms",
+    ),
+    Mutant("lease of a leader that stays", P, "0 if stays else", "0 if False else"),
+    Mutant(
+        "lease of nobody",
+        P,
+        "stays = newest is not None and newest.leader in view.members",
+        "stays = newest is not None",
+    ),
+    Mutant("clocks are exact", P, "lease_ms + -(-2 * lease_ms // CLOCK_DRIFT_PARTS)", "lease_ms"),
+    Mutant(
+        "same number in every life",
+        P,
+        "incarnation=sealed.incarnation + 1",
+        "incarnation=sealed.incarnation",
+    ),
+    Mutant(
+        "believes its seal",
+        P,
+        "        recovered=False,\n        floor=TERM_MAX",
+        "        recovered=True,\n        floor=TERM_MAX",
+    ),
+    Mutant("keeps what it had reserved", P, "floor=TERM_MAX", "floor=0"),
+    Mutant(
+        "forgets what it asked for",
+        P,
+        "asked_to=max(sealed.asked_to, sealed.reserved_to)",
+        "asked_to=0",
+    ),
+    Mutant(
+        "reserves without end",
+        P,
+        "term > max(promises.floor, promises.asked_to) + TERMS_AHEAD_MAX",
+        "False",
+    ),
+    Mutant(
+        "reserves while it recovers",
+        P,
+        "    if not promises.recovered:\n        return Denied(Reason.NOT_RECOVERED)\n    if term",
+        "    if False:\n        return Denied(Reason.NOT_RECOVERED)\n    if term",
+    ),
+    Mutant("outbids its own copy", P, "promises.recovered or kept.boot == promises.boot", "False"),
+    Mutant("outbids by nothing", P, "kept.incarnation + 1", "kept.incarnation"),
+    Mutant(
+        "outbids numbers only",
+        P,
+        "asked_to=max(promises.asked_to, kept.reserved_to)",
+        "asked_to=promises.asked_to",
+    ),
+    Mutant("old receipts count", P, "if receipt.reservation == own", "if True"),
+    Mutant("its own receipt counts", P, "valid.pop(promises.source, None)", "pass"),
+    Mutant("unrecovered receipts count", P, "if receipt.recovered]", "if True]"),
+    Mutant("one receipt fewer", P, "configuration.quorum - 1", "configuration.quorum - 2"),
+    Mutant("one receipt more", P, "configuration.quorum - 1", "configuration.quorum"),
+    Mutant(
+        "a quorum is enough to recover",
+        P,
+        "len(whole) >= configuration.recovery_quorum",
+        "len(whole) >= configuration.quorum - 1",
+    ),
+    Mutant("cold starts unasked", P, "accepts_cold_start and len(valid)", "len(valid)"),
+    Mutant("cold starts by some", P, "len(valid) == configuration.count - 1", "len(valid) >= 2"),
+    Mutant("recovers below", P, "floor=own.reserved_to", "floor=0"),
+    Mutant("older leader is learned", P, "newest.view.term >= certificate.term", "False"),
+    Mutant(
+        "any leader is granted a lease",
+        P,
+        "or newest.hash != grant.leader_hash",
+        "",
+    ),
+    Mutant(
+        "resigned leader is granted",
+        P,
+        "newest is None or promises.vacated or",
+        "newest is None or",
+    ),
+    Mutant("resignations differ", P, "view.vacated != promises.vacated", "False"),
+    Mutant(
+        "next one has resigned too", P, "certificate.leader, vacated=False", "certificate.leader"
+    ),
+    Mutant("resigned leader stays", "choice", " and not view.vacated", ""),
+    Mutant(
+        "resigned leader follows", "choice", "others if view.vacated and others", "others if False"
+    ),
+    Mutant("grants after it voted", P, "promises.voted.term > newest.view.term", "False"),
+    Mutant("anybody resigns for the leader", P, " or newest.leader != said.source", ""),
+    Mutant("older life goes on", W, "if not (follows or goes_on) or", "if"),
+    Mutant(
+        "any copy goes on",
+        W,
+        "(new.incarnation, new.boot) == (newest.incarnation, newest.boot)",
+        "new.incarnation == newest.incarnation",
+    ),
+    Mutant("begins below", W, " or new.reserved_to < known.highest.what.reserved_to", ""),
+    Mutant("says nothing twice", W, "new.reserved_to < known", "new.reserved_to <= known"),
+    Mutant(
+        "liars alone unsettle", "tally", "configuration.liars_max + 1", "configuration.liars_max"
+    ),
+    Mutant("nothing is unstable", "tally", "if Standing.UNSTABLE in standings", "if False"),
+    Mutant("old reports count", "tally", "known.sequence >= report.sequence", "False"),
+    Mutant("observes itself", "tally", " or of_itself", ""),
+    Mutant("observer counts twice", "tally", " and subject not in report.down", ""),
+    Mutant(
+        "echoes unsettle",
+        "tally",
+        "subject in report.down for",
+        "subject in report.down | report.echoed for",
+    ),
+    Mutant("nobody joins", "tally", "subject in report.echoed and", "False and"),
+    Mutant(
+        "who is gone counts",
+        "tally",
+        "for each in observers if each in self._reports",
+        "for each in self._reports",
+    ),
+    Mutant("strangers count", "tally", "if strange or", "if"),
+    Mutant(
+        "all must see it",
+        "tally",
+        "min(configuration.count - configuration.faulty_max, configuration.count - 1)",
+        "configuration.count - 1",
+    ),
+    Mutant("silence is an interval", "suspicion", "and self.phi(now_s) < PHI_MAX", ""),
+    Mutant(
+        "no slack",
+        "suspicion",
+        "max(math.sqrt(variance), self._slack_s)",
+        "math.sqrt(variance) + 1e-9",
+    ),
+    Mutant(
+        "deviation is not looked at",
+        "suspicion",
+        "max(math.sqrt(variance), self._slack_s)",
+        "self._slack_s",
+    ),
+)
+
+
+@pytest.mark.parametrize("module", sorted({mutant.module for mutant in MUTANTS}))
+def test_claims_hold_for_the_true_rules(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    untouched = " Pure"  # each module's docstring says it once
+    same = Mutant("none", module, untouched, untouched)
+    all_claims = list(claims(load(PACKAGE, Path(__file__).parent, same, monkeypatch)))
+    assert all_claims
+    assert not any(fails(claim) for claim in all_claims)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_mutant_is_killed(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
+    tests = load(PACKAGE, Path(__file__).parent, mutant, monkeypatch)
+    assert any(fails(claim) for claim in claims(tests)), "no explicit claim fails"

@@ -1,0 +1,86 @@
+"""No term has two leaders, whatever hosts do; and what would happen without each guard.
+
+The controls show that the adversary finds conflicts where there are some to be found.
+"""
+
+import os
+from collections.abc import Iterable
+
+import pytest
+
+from tetrarch.election.quorums import Mode
+from tetrarch.sim.election_adversary import Knobs, Outcome, play
+
+FOUR = Knobs()
+SEVEN = Knobs(count=7, liars=2)
+THREE = Knobs(count=3, mode=Mode.CRASH, liars=0)
+# One member run twice counts as one that lies; so does one that is set back in a cold start.
+SAFE = {
+    "4, one liar": FOUR,
+    "4, one liar, any rollback": Knobs(rollbacks=True),
+    "7, two liars, any rollback": Knobs(count=7, liars=2, rollbacks=True),
+    "3 that crash, any rollback": Knobs(count=3, mode=Mode.CRASH, liars=0, rollbacks=True),
+    "4, a copy of one, any rollback": Knobs(liars=0, copies=1, rollbacks=True),
+    "7, one liar and a copy, any rollback": Knobs(count=7, liars=1, copies=1, rollbacks=True),
+    "4, one liar, leases, any rollback": Knobs(leases=True, rollbacks=True),
+    "7, two liars, leases": Knobs(count=7, liars=2, leases=True),
+    "4, cold starts, one set back": Knobs(liars=0, cold_starts=True, stale_max=1),
+}
+UNSAFE = {
+    "4, no guard": Knobs(rollbacks=True, guarded=False),
+    "7, no guard": Knobs(count=7, liars=2, rollbacks=True, guarded=False),
+    "4, one answer fewer": Knobs(rollbacks=True, answers_fewer=1),
+    "7, one answer fewer": Knobs(count=7, liars=2, rollbacks=True, answers_fewer=1),
+    "4, two liars": Knobs(liars=2),
+    "3 that crash, one of them lies": Knobs(count=3, mode=Mode.CRASH, liars=1),
+    "4, cold starts, any rollback": Knobs(cold_starts=True, rollbacks=True),
+}
+FAST = 1_000 // len(SAFE) + 1
+CONTROL_MAX = 2_000
+
+
+def check(knobs: Knobs, seeds: Iterable[int]) -> list[Outcome]:
+    outcomes = []
+    for seed in seeds:
+        outcome = play(seed, knobs)
+        assert outcome.conflicts == (), f"seed {seed}: two leaders in {outcome.conflicts}"
+        assert outcome.leases_broken == 0, f"seed {seed}: a lease was broken"
+        outcomes.append(outcome)
+    return outcomes
+
+
+@pytest.mark.parametrize("name", SAFE)
+def test_no_term_has_two_leaders(name: str) -> None:
+    outcomes = check(SAFE[name], range(FAST))
+    # Else the adversary only stopped everything.
+    assert sum(each.terms_certified for each in outcomes) > len(outcomes) / 4
+    assert sum(each.recoveries for each in outcomes) > len(outcomes) / 8
+    if SAFE[name].leases:
+        assert sum(each.leases_held for each in outcomes) > len(outcomes) / 10
+
+
+@pytest.mark.integration
+@pytest.mark.timeout(2400)
+@pytest.mark.parametrize("name", SAFE)
+def test_no_term_has_two_leaders_on_more_seeds(name: str) -> None:
+    check(SAFE[name], range(10_000, 10_000 + 10_000 // len(SAFE) + 1))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", SAFE)
+def test_no_term_has_two_leaders_for_hours(name: str) -> None:
+    count = int(os.environ.get("SIM_ELECTIONS", "200000")) // len(SAFE) + 1
+    check(SAFE[name], range(1_000_000, 1_000_000 + count))
+
+
+@pytest.mark.parametrize("name", UNSAFE)
+def test_conflict_is_found_where_a_guard_is_missing(name: str) -> None:
+    for seed in range(CONTROL_MAX):
+        if play(seed, UNSAFE[name]).conflicts:
+            return
+    pytest.fail(f"no conflict in {CONTROL_MAX} schedules")
+
+
+def test_one_seed_is_one_schedule() -> None:
+    assert play(5, FOUR) == play(5, FOUR)
+    assert [play(seed, SEVEN) for seed in range(3)] == [play(seed, SEVEN) for seed in range(3)]
