@@ -50,4 +50,4 @@ class Leasing:
 
     def holds(self, now_ms: int) -> bool:
         """Whether this member is certainly the only leader now."""
-        return self._leader is not None and now_ms < self._ends_ms
+        return now_ms < self._ends_ms
