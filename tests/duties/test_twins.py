@@ -56,10 +56,10 @@ def test_two_peers_are_believed_and_one_is_not() -> None:
     async def scenario(peers: Peers, twins: Twins) -> None:
         peers.says = {1: OLDER, 2: ALONE, 3: ALONE}
         await asyncio.sleep(1)
-        assert not twins.run
+        assert not twins.seen
         peers.says[2] = NEWER  # that we run twice is said by two, that we are newer by one
         await asyncio.sleep(SLOT_S)
-        assert twins.run
+        assert twins.seen
         assert not twins.one_is_older
         peers.says[2] = OLDER
         await asyncio.sleep(SLOT_S)
@@ -76,7 +76,7 @@ def test_it_is_told_once_for_as_long_as_it_lasts() -> None:
         assert TWIN_MEND in str(peers.log.find("node_runs_twice"))
         peers.says = {1: ALONE, 2: ALONE, 3: ALONE}
         await asyncio.sleep(SLOT_S)
-        assert not twins.run
+        assert not twins.seen
         peers.says = {1: OLDER, 2: OLDER, 3: OLDER}
         await asyncio.sleep(SLOT_S)
         assert len(peers.log.find("node_runs_twice")) == 2
@@ -91,7 +91,7 @@ def test_what_a_peer_said_is_kept_while_it_is_silent_but_not_for_ever() -> None:
         await asyncio.sleep(STATE_KEPT_S - 1)
         assert twins.one_is_older
         await asyncio.sleep(SLOT_S + 2)
-        assert not twins.run
+        assert not twins.seen
 
     watch(scenario)
 

@@ -144,7 +144,7 @@ class SafeStart:
     @property
     def runs_twice(self) -> bool:
         """Whether more peers than can lie see two processes with our certificate."""
-        return self._twins.run
+        return self._twins.seen
 
     @property
     def found_old(self) -> bool:

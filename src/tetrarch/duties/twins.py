@@ -38,7 +38,7 @@ class Twins:
         self._told = False
 
     @property
-    def run(self) -> bool:
+    def seen(self) -> bool:
         """Whether more peers than can lie see two processes with our certificate."""
         return sum(state.has_twin for state in self._states.values()) > self._faulty_max
 
@@ -57,9 +57,9 @@ class Twins:
         """Every slot: does another process of ours run?"""
         while True:
             await asyncio.gather(*(self._ask(peer) for peer in self._peers))
-            if self.run and not self._told:
+            if self.seen and not self._told:
                 self._log.error("node_runs_twice", newer=self.one_is_older, mend=TWIN_MEND)
-            self._told = self.run
+            self._told = self.seen
             self._on_heard()
             await asyncio.sleep(self._slot_s)
 

@@ -108,11 +108,6 @@ class Machine:
         """The newest leader that this member knows to be certified."""
         return self._newest
 
-    @property
-    def is_settled(self) -> bool:
-        """Whether nothing is to be elected, as far as this member knows."""
-        return self._newest is not None and not self._is_voting
-
     def holds_lease(self, now_s: float) -> bool:
         """Whether this member leads, and certainly nobody else does."""
         return self._leasing.holds(_ms(now_s))
