@@ -8,6 +8,8 @@ Messages may be lost (a peer restarts, a queue overflows). Two rules repair that
   answer. An answer is never answered, so two nodes cannot talk in circles.
 """
 
+from dataclasses import dataclass
+
 from tetrarch.clock import Clock
 from tetrarch.duties.parsigdb import ParSigDB
 from tetrarch.duties.partials_codec import decode_partials, encode_partials
@@ -23,13 +25,21 @@ from tetrarch.observability.logs import Log
 from tetrarch.output import Output
 
 HEARD_MAX = 4096  # (peer, duty) pairs remembered to notice repeats
-ANSWERS_MAX = 8  # per peer and duty
+ANSWERS_MAX = 8  # per peer, duty and slot: what was answered into a cut is answered after it
 
 
 class PartialsImplausible(PeerFault):
     """A peer's partials name a foreign validator, or a payload that is not the duty's."""
 
     code = "partials_implausible"
+
+
+@dataclass(slots=True)
+class _Heard:
+    """Of one peer and duty: the last slot in which it was heard, and our answers in that slot."""
+
+    slot: int
+    answers: int = 0
 
 
 class ParSigEx:
@@ -54,7 +64,7 @@ class ParSigEx:
         self._clock = clock
         self._own = own
         self._log = log
-        self._heard: dict[tuple[int, Duty], int] = {}
+        self._heard: dict[tuple[int, Duty], _Heard] = {}
         bus.subscribe(Topic.PARTIAL_SIGNATURES, self._on_message)
 
     async def broadcast(self, partial_set: PartialSet) -> None:
@@ -67,10 +77,6 @@ class ParSigEx:
         Exits and registrations may wait for other operators for days: once an epoch will do.
         """
         epoch_begins = slot % self._chain.slots_per_epoch == 0
-        if epoch_begins:  # their peers' questions come as seldom: the bound is an epoch's
-            ended = [key for key in self._heard if key[1].type in LASTING_TYPES]
-            for key in ended:
-                del self._heard[key]
         for duty in self._own.open_duties(aggregated=False):
             if duty.type in LASTING_TYPES and not epoch_begins:
                 continue
@@ -120,14 +126,20 @@ class ParSigEx:
                 raise PartialsImplausible("read partials", field="payload", duty=partial_set.duty)
 
     def _answer_repeat(self, peer: int, duty: Duty) -> None:
-        count = self._heard.get((peer, duty), 0)
-        self._heard[peer, duty] = count + 1
-        while len(self._heard) > HEARD_MAX:
-            del self._heard[next(iter(self._heard))]
-        # What is sent once an epoch only is answered at once: a first try may have been lost.
-        first = 0 if duty.type in LASTING_TYPES else 1
-        mine = self._mine(duty) if first <= count <= ANSWERS_MAX else None
+        slot = self._chain.slot_at(self._clock.wall_s())
+        heard = self._heard.get((peer, duty))
+        if heard is None:
+            heard = self._heard[peer, duty] = _Heard(slot)
+            while len(self._heard) > HEARD_MAX:
+                del self._heard[next(iter(self._heard))]
+            # What is sent once an epoch only is answered at once: a first try may have been lost.
+            if duty.type not in LASTING_TYPES:
+                return
+        if heard.slot != slot:
+            heard.slot, heard.answers = slot, 0
+        mine = self._mine(duty) if heard.answers < ANSWERS_MAX else None
         if mine is not None:
+            heard.answers += 1
             self._bus.send(peer, Topic.PARTIAL_SIGNATURES, encode_partials(mine, answer=True))
 
     def _mine(self, duty: Duty) -> PartialSet | None:
