@@ -6,7 +6,7 @@ import pytest
 from tests.network.mesh_world import RecordingLog
 
 from tetrarch.errors import InvariantBroken, OperatorError, Transient
-from tetrarch.supervision import Supervisor, sole_cause
+from tetrarch.supervision import Supervisor, cause_of_end, sole_cause
 
 
 async def forever(ended: list[str], name: str) -> None:
@@ -109,3 +109,37 @@ def test_task_stopped_before_its_first_step_leaves_no_warning() -> None:
             tasks.stop()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+def test_cancellation_goes_before_what_fails_in_the_same_moment(is_cancelled: bool) -> None:
+    caught: list[BaseException] = []
+
+    async def fail(now: asyncio.Event) -> None:
+        try:
+            await now.wait()
+        finally:
+            raise Transient("read file")
+
+    async def main() -> None:
+        now = asyncio.Event()
+
+        async def owner() -> None:
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(fail(now))
+                    await asyncio.Event().wait()
+            except BaseExceptionGroup as group:
+                caught.append(cause_of_end(group))
+
+        running = asyncio.get_running_loop().create_task(owner())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        if is_cancelled:
+            running.cancel()
+        now.set()
+        await running
+
+    asyncio.run(main())
+    (cause,) = caught
+    assert isinstance(cause, asyncio.CancelledError if is_cancelled else Transient)

@@ -83,6 +83,19 @@ class Supervisor:
             raise
 
 
+def cause_of_end(group: BaseExceptionGroup) -> BaseException:
+    """What a task raises that ran a ``TaskGroup`` and would go on after its children's errors.
+
+    A group forgets that its own task was cancelled if a child fails in the same moment (Python
+    3.11 and 3.12): a loop around it would then never end. For a group whose body waits until the
+    end: where the body is over before its children, a child's failure looks like a cancellation.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        return asyncio.CancelledError()
+    return sole_cause(group)
+
+
 def sole_cause(group: BaseException) -> BaseException:
     """The first cause inside nested exception groups; an ``InvariantBroken`` goes before all."""
     if not isinstance(group, BaseExceptionGroup):

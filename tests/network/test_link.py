@@ -114,3 +114,24 @@ def test_talkative_peer_that_answers_no_ping_is_left() -> None:
         assert stream.pings == UNANSWERED_PINGS_MAX
 
     simulate(scenario, seed=1)
+
+
+def test_link_that_breaks_while_it_is_cancelled_is_cancelled() -> None:
+    """Else whoever dials again in a loop would go on for ever: a node that does not stop."""
+
+    class Breaking(Loopback):
+        async def read(self) -> bytes:
+            try:
+                return await super().read()
+            except asyncio.CancelledError:
+                raise StreamBroken("use stream", reason="closed_by_peer") from None
+
+    async def main() -> None:
+        link = make_link(Breaking(answers=0), OffsetWindow())
+        running = asyncio.get_running_loop().create_task(link.run())
+        await asyncio.sleep(0.1)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    simulate(main, seed=1)

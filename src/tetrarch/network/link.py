@@ -18,7 +18,7 @@ from tetrarch.network.frames import (
 )
 from tetrarch.network.meters import PeerMeters
 from tetrarch.network.queues import Outbox
-from tetrarch.supervision import sole_cause
+from tetrarch.supervision import cause_of_end
 
 CHECK_INTERVAL_S = 2.0  # what was heard since the last check shows that the peer is alive
 PING_INTERVAL_MAX_S = 10.0  # of a peer that is heard: clocks and round trips are wanted, too
@@ -76,7 +76,7 @@ class Link:
                 tasks.create_task(self._ping(), name="link-ping")
                 raise await self._closed
         except BaseExceptionGroup as group:
-            raise sole_cause(group) from None
+            raise cause_of_end(group) from None
         finally:
             self._closed.cancel()
             self.outbox.clear()
