@@ -23,14 +23,14 @@ demo: setup ## Four nodes act as one validator on a development chain
 	@$(BIN)/tetrarch demo $(ARGS)
 
 check: setup ## What pre-commit and CI check: format, lint, types, import layers
-	@$(BIN)/ruff format --check src tests bench
-	@$(BIN)/ruff check src tests bench
+	@$(BIN)/ruff format --check src tests bench examples
+	@$(BIN)/ruff check src tests bench examples
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
 format: setup ## Format the code
-	@$(BIN)/ruff format src tests bench
-	@$(BIN)/ruff check --fix src tests bench
+	@$(BIN)/ruff format src tests bench examples
+	@$(BIN)/ruff check --fix src tests bench examples
 
 test: setup ## Fast tier: Python packages only, under 15 minutes on two cores
 	@$(BIN)/pytest -n 2 --dist worksteal -m "not integration and not soak" $(ARGS)

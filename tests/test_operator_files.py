@@ -63,7 +63,7 @@ def test_file_that_is_no_request_is_named_once_and_the_others_count(tmp_path: Pa
         write_request(tmp_path, EXIT)
         (tmp_path / "requests/wrong.json").write_text("{}")
         (tmp_path / "requests/long.json").write_text(" " * (REQUEST_SIZE_BYTES_MAX + 1))
-        (tmp_path / "requests/exit.json.half").write_text("")
+        (tmp_path / "requests/exit.json.tmp").write_text("")
         for _ in range(2):
             assert await node.requests() == (EXIT,)
         named = [line["file"] for line in log.find("request_unreadable")]

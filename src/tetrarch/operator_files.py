@@ -29,6 +29,7 @@ from tetrarch.ethereum.spec.messages import (
     ValidatorRegistration,
 )
 from tetrarch.observability.logs import Log
+from tetrarch.storage.durable_file import write_durably
 
 REQUESTS_FOLDER = "requests"
 EXITS_FOLDER = "exits"
@@ -37,7 +38,7 @@ REQUESTS_MAX = 10_000
 REQUEST_SIZE_BYTES_MAX = 4096
 OVERRIDES_SIZE_BYTES_MAX = 1 << 26
 ADDRESS_SIZE_BYTES = 20
-_FOLDER_MODE, _FILE_MODE = 0o700, 0o600
+_FOLDER_MODE = 0o700
 _TIME_MAX = 2**62  # as the database takes it
 _COST_MS_UNKNOWN = 100.0  # the disk may be slow: never on the event loop
 
@@ -290,15 +291,4 @@ def _read(path: Path, *, size_max: int) -> bytes:
 def _write(path: Path, data: bytes) -> None:
     """Whole or not at all, durable on return; makes the folder."""
     path.parent.mkdir(mode=_FOLDER_MODE, exist_ok=True)
-    half = path.with_name(path.name + ".half")
-    descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _FILE_MODE)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data + b"\n")
-        file.flush()
-        os.fsync(descriptor)
-    half.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_durably(path, data + b"\n")

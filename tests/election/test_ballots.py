@@ -1,7 +1,6 @@
 """Votes and signatures are counted once, of their own source, and not for ever."""
 
-from dataclasses import replace
-
+from msgspec.structs import replace
 from tests.election.support import KEYS, Keys, configuration, signed, view_of
 
 from tetrarch.election.ballots import TERMS_MAX, Ballots, TwoVotes

@@ -1,8 +1,7 @@
 """A certificate proves something, or is refused with the reason."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from tests.election.support import Keys, certified, configuration, leading, signed, view_of
 
 from tetrarch.election.certificates import (

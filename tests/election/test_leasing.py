@@ -1,7 +1,6 @@
 """A lease lasts from when it was asked for, and only a quorum gives it."""
 
-from dataclasses import replace
-
+from msgspec.structs import replace
 from tests.election.support import Keys, configuration, signed, view_of
 
 from tetrarch.election.leasing import RENEWALS, Leasing

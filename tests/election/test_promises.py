@@ -1,8 +1,7 @@
 """What an enclave signs, case by case: each reason for a no, and every yes."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from tests.election.support import configuration, leading, signed, view_of
 
 from tetrarch.election import promises as rules

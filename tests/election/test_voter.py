@@ -1,8 +1,7 @@
 """Whole enclaves with real signatures elect; false statements and a full disk change nothing."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from tests.election.support import Key, Keys, configuration, leading, view_of
 
 from tetrarch.election import voter

@@ -12,6 +12,7 @@ from tetrarch.cli import (
     demo,
     devchain,
     duty,
+    election,
     exits,
     fee_recipient,
     run,
@@ -33,6 +34,7 @@ app.add_typer(slashing_protection.app, name="slashing-protection")
 app.add_typer(exits.app, name="exit")
 app.add_typer(fee_recipient.app, name="fee-recipient")
 app.add_typer(duty.app, name="duty")
+app.add_typer(election.app, name="election")
 app.command(name="run")(run.run)
 app.command(name="signer")(signer.signer)
 app.command(name="config")(run.show_config)

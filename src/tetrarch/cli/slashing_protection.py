@@ -31,7 +31,6 @@ from tetrarch.cli.histories import (
 )
 from tetrarch.cli.histories import prune as prune_history
 from tetrarch.cli.progress import progress_bar
-from tetrarch.cluster.files import sync_folder
 from tetrarch.cluster.types import Cluster
 from tetrarch.duties.types import PubKey
 from tetrarch.enclave import history, interchange
@@ -39,6 +38,7 @@ from tetrarch.enclave.errors import InterchangeInvalid
 from tetrarch.enclave.interchange import Imported, Interchange
 from tetrarch.errors import OperatorError
 from tetrarch.signer_api.holder import load_holder
+from tetrarch.storage.durable_file import sync_folder
 
 app = typer.Typer(
     name="slashing-protection",

@@ -21,7 +21,6 @@ from tetrarch.cluster.files import (
     TLS_CERTIFICATE_FILE,
     TLS_KEY_FILE,
     VALIDATOR_KEYS_FOLDER,
-    sync_folder,
     write_file,
 )
 from tetrarch.cluster.keystore_files import (
@@ -34,6 +33,7 @@ from tetrarch.cluster.keystore_files import (
 from tetrarch.crypto.bls import SecretKey
 from tetrarch.crypto.keystore import KeystoreCost
 from tetrarch.entropy import Entropy
+from tetrarch.storage.durable_file import sync_folder
 
 
 def node_folder(folder: Path, index: int) -> Path:

@@ -58,12 +58,3 @@ def write_file(path: Path, data: bytes, *, mode: int = PUBLIC_MODE) -> None:
             os.fsync(descriptor)
     except OSError as error:
         raise ClusterFolderUnwritable("write file", file=path, reason=error.strerror) from error
-
-
-def sync_folder(path: Path) -> None:
-    """Make the names in ``path`` durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

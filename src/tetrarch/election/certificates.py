@@ -5,11 +5,15 @@ the one leader that follows from a certified view. Anybody who has the configura
 members' keys can check both; neither expires, and a higher term replaces a lower one.
 """
 
-from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
 
 from tetrarch.election.choice import choose
 from tetrarch.election.configuration import Configuration, Rule
+from tetrarch.election.quorums import MEMBERS_MAX
 from tetrarch.election.statements import Leader, Signed, Verifying, View, Vote
+from tetrarch.election.values import Index, SignatureBytes, Value
 from tetrarch.errors import InputInvalid
 
 
@@ -19,20 +23,20 @@ class CertificateInvalid(InputInvalid):
     code = "certificate_invalid"
 
 
-@dataclass(frozen=True, slots=True)
-class ViewCertificate:
+class ViewCertificate(Value, frozen=True):
     """A quorum voted for one view."""
 
     view: View
-    votes: tuple[Signed[Vote], ...]
+    votes: Annotated[tuple[Signed[Vote], ...], msgspec.Meta(max_length=MEMBERS_MAX)]
 
 
-@dataclass(frozen=True, slots=True)
-class LeaderCertificate:
+class LeaderCertificate(Value, frozen=True):
     """A quorum's enclaves signed one leader. ``signatures``: by index, ascending."""
 
     leader: Leader
-    signatures: tuple[tuple[int, bytes], ...]
+    signatures: Annotated[
+        tuple[tuple[Index, SignatureBytes], ...], msgspec.Meta(max_length=MEMBERS_MAX)
+    ]
 
     @property
     def term(self) -> int:

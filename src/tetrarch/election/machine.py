@@ -108,6 +108,11 @@ class Machine:
         """The newest leader that this member knows to be certified."""
         return self._newest
 
+    @property
+    def has_recovered(self) -> bool:
+        """Whether the own enclave may vote at all."""
+        return self._reserving.recovered
+
     def holds_lease(self, now_s: float) -> bool:
         """Whether this member leads, and certainly nobody else does."""
         return self._leasing.holds(_ms(now_s))

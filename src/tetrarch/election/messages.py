@@ -3,7 +3,6 @@
 The transport says who sent a message; what must be proven to others carries its own signature.
 """
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from tetrarch.election.certificates import LeaderCertificate
@@ -17,11 +16,11 @@ from tetrarch.election.statements import (
     View,
     Vote,
 )
+from tetrarch.election.values import Count, Indices, Milliseconds, SignatureBytes, Term, Value
 from tetrarch.election.witnesses import Kept
 
 
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
+class Heartbeat(Value, frozen=True):
     """The sender is there. It repeats all of what it says, so a lost one costs nothing.
 
     ``down``: whom it does not hear; ``echoed``: whom it gives up because others do not hear them
@@ -30,24 +29,22 @@ class Heartbeat:
     ``lease_from_ms``: the leader asks for a lease from this moment of its own clock on.
     """
 
-    sequence: int
-    down: tuple[int, ...] = ()
-    echoed: tuple[int, ...] = ()
-    newest_term: int = 0
-    votes_from: int = 0
-    lease_from_ms: int | None = None
+    sequence: Count
+    down: Indices = ()
+    echoed: Indices = ()
+    newest_term: Term = 0
+    votes_from: Term = 0
+    lease_from_ms: Milliseconds | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LeaderSignature:
+class LeaderSignature(Value, frozen=True):
     """The sender's enclave derived ``leader`` from a certified view."""
 
     leader: Leader
-    signature: bytes
+    signature: SignatureBytes
 
 
-@dataclass(frozen=True, slots=True)
-class Suggestion:
+class Suggestion(Value, frozen=True):
     """The term's coordinator suggests a view, where lists did not become equal by themselves."""
 
     view: View

@@ -18,9 +18,10 @@ another leader follows from, and shares one that does not lie with every quorum.
 matter, not what they show.
 """
 
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias
+
+from msgspec.structs import replace
 
 from tetrarch.election.certificates import LeaderCertificate
 from tetrarch.election.configuration import Configuration
@@ -36,6 +37,7 @@ from tetrarch.election.statements import (
     View,
     Vote,
 )
+from tetrarch.election.values import Boot, Count, Index, Milliseconds, Term, Value
 
 CLOCK_DRIFT_PARTS = 100  # a clock may be wrong by one part in so many
 TERMS_AHEAD_MAX = 1024  # of one reservation
@@ -60,15 +62,13 @@ class Reason(StrEnum):
     TOO_FAR_AHEAD = "too_far_ahead"
 
 
-@dataclass(frozen=True, slots=True)
-class Denied:
+class Denied(Value, frozen=True):
     """Must not be signed."""
 
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Promises:
+class Promises(Value, frozen=True, kw_only=True):
     """One life of one enclave. All of it is sealed before what follows from it leaves.
 
     ``floor``: nothing at or below is voted for; ``reserved_to``: nothing above. ``asked_to``: what
@@ -77,18 +77,18 @@ class Promises:
     by the enclave's own clock, which begins anew with every life.
     """
 
-    source: int
-    incarnation: int
-    boot: bytes
+    source: Index
+    incarnation: Count
+    boot: Boot
     recovered: bool
-    floor: int = 0
-    reserved_to: int = 0
-    asked_to: int = 0
+    floor: Term = 0
+    reserved_to: Term = 0
+    asked_to: Term = 0
     voted: View | None = None
     newest: Leader | None = None
     vacated: bool = False  # the newest leader has resigned
-    granted_to_ms: int = 0
-    silent_to_ms: int = 0
+    granted_to_ms: Milliseconds = 0
+    silent_to_ms: Milliseconds = 0
 
 
 Judged: TypeAlias = Promises | Denied

@@ -4,11 +4,13 @@ The machine decides nothing that its enclave must not check again. ``perform`` i
 knows which request is which call of a ``Voter``: in the enclave's process, and in the simulator.
 """
 
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
+
+import msgspec
 
 from tetrarch.election.certificates import LeaderCertificate, ViewCertificate
 from tetrarch.election.promises import Denied
+from tetrarch.election.quorums import MEMBERS_MAX
 from tetrarch.election.statements import (
     Grant,
     Leader,
@@ -19,94 +21,83 @@ from tetrarch.election.statements import (
     View,
     Vote,
 )
+from tetrarch.election.values import Hash, Milliseconds, SignatureBytes, Term, Value
 from tetrarch.election.voter import Voter
 from tetrarch.election.witnesses import Kept
 
 
-@dataclass(frozen=True, slots=True)
-class CastVote:
+class CastVote(Value, frozen=True):
     """Answer: ``Signed[Vote]`` or ``Denied``."""
 
     view: View
 
 
-@dataclass(frozen=True, slots=True)
-class Elect:
+class Elect(Value, frozen=True):
     """Answer: ``Elected`` or ``Denied``."""
 
     certificate: ViewCertificate
 
 
-@dataclass(frozen=True, slots=True)
-class LearnLeader:
+class LearnLeader(Value, frozen=True):
     """Answer: ``Standing``."""
 
     certificate: LeaderCertificate
 
 
-@dataclass(frozen=True, slots=True)
-class Reserve:
+class Reserve(Value, frozen=True):
     """Ask for terms up to ``term``; 0: for what was asked before. Answer: ``Standing``."""
 
-    term: int = 0
+    term: Term = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Keep:
+class Keep(Value, frozen=True):
     """Answer: ``Signed[Receipt]`` or ``Kept``, for its source."""
 
     reservation: Signed[Reservation]
 
 
-@dataclass(frozen=True, slots=True)
-class TakeReceipts:
+class TakeReceipts(Value, frozen=True):
     """Answer: ``Standing``."""
 
-    receipts: tuple[Signed[Receipt], ...]
+    receipts: Annotated[tuple[Signed[Receipt], ...], msgspec.Meta(max_length=MEMBERS_MAX)]
 
 
-@dataclass(frozen=True, slots=True)
-class TakeRefusal:
+class TakeRefusal(Value, frozen=True):
     """Answer: ``Standing``."""
 
     kept: Kept
 
 
-@dataclass(frozen=True, slots=True)
-class GrantLease:
+class GrantLease(Value, frozen=True):
     """Answer: ``Signed[Grant]`` or ``Denied``, for the leader."""
 
-    leader_hash: bytes
-    asked_ms: int
+    leader_hash: Hash
+    asked_ms: Milliseconds
 
 
-@dataclass(frozen=True, slots=True)
-class Resign:
+class Resign(Value, frozen=True):
     """Answer: ``Signed[Resignation]`` or ``Denied``."""
 
 
-@dataclass(frozen=True, slots=True)
-class TakeResignation:
+class TakeResignation(Value, frozen=True):
     """Answer: ``Standing``."""
 
     resignation: Signed[Resignation]
 
 
-@dataclass(frozen=True, slots=True)
-class Elected:
+class Elected(Value, frozen=True):
     """The leader that follows, and this enclave's signature under it."""
 
     leader: Leader
-    signature: bytes
+    signature: SignatureBytes
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Value, frozen=True):
     """Where the enclave stands, and what it asks the others to keep."""
 
     recovered: bool
-    floor: int
-    reserved_to: int
+    floor: Term
+    reserved_to: Term
     reservation: Signed[Reservation]
     newest: LeaderCertificate | None
 

@@ -5,17 +5,32 @@ taken neither for another kind, nor for another cluster's, nor for one of other 
 """
 
 import hashlib
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Generic, Protocol, TypeVar
+from typing import Annotated, Generic, Protocol, TypeVar
+
+import msgspec
 
 from tetrarch.election.quorums import MEMBERS_MAX
+from tetrarch.election.values import (
+    BOOT_SIZE_BYTES,
+    COUNT_MAX,
+    HASH_SIZE_BYTES,
+    Boot,
+    Count,
+    Hash,
+    Index,
+    Indices,
+    Milliseconds,
+    Seed,
+    SignatureBytes,
+    Term,
+    Value,
+)
 from tetrarch.errors import InputInvalid
 
-TERM_MAX = 2**63 - 1
-INCARNATION_MAX = 2**63 - 1
-HASH_SIZE_BYTES = 32
-BOOT_SIZE_BYTES = 32
+TERM_MAX = COUNT_MAX
+INCARNATION_MAX = COUNT_MAX
+KEPT_MAX = 2 * MEMBERS_MAX  # two of each member
 NOTHING_BEFORE = bytes(HASH_SIZE_BYTES)
 _VIEW = b"tetrarch/election/1/view"
 _VOTE = b"tetrarch/election/1/vote"
@@ -42,17 +57,16 @@ class Verifying(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class View:
+class View(Value, frozen=True, dict=True):
     """Who is alive in ``term``.
 
     ``previous``: the hash of the newest leader before, if any; ``vacated``: that one has resigned.
     """
 
-    configuration_hash: bytes
-    term: int
-    members: tuple[int, ...]  # indices, ascending
-    previous: bytes = NOTHING_BEFORE
+    configuration_hash: Hash
+    term: Term
+    members: Indices  # ascending
+    previous: Hash = NOTHING_BEFORE
     vacated: bool = False
 
     def __post_init__(self) -> None:
@@ -84,13 +98,12 @@ class View:
         ).digest()
 
 
-@dataclass(frozen=True, slots=True)
-class Vote:
+class Vote(Value, frozen=True):
     """A member holds ``view`` for right; at most one in a term and incarnation."""
 
     view: View
-    source: int
-    incarnation: int
+    source: Index
+    incarnation: Count
 
     @property
     def signing_bytes(self) -> bytes:
@@ -98,13 +111,12 @@ class Vote:
         return _VOTE + self.view.hash + _u16(self.source) + _u64(self.incarnation)
 
 
-@dataclass(frozen=True, slots=True)
-class Leader:
+class Leader(Value, frozen=True):
     """What follows from a certified view. ``seed``: the beacon's number, empty by other rules."""
 
     view: View
-    leader: int
-    seed: bytes = b""
+    leader: Index
+    seed: Seed = b""
 
     @property
     def hash(self) -> bytes:
@@ -118,18 +130,17 @@ class Leader:
         return _LEADER + self.view.hash + _u16(self.leader) + seed_hash
 
 
-@dataclass(frozen=True, slots=True)
-class Reservation:
+class Reservation(Value, frozen=True):
     """Of an enclave, this life may vote in terms up to ``reserved_to``, and no former one may.
 
     ``boot``: 32 random bytes, drawn at every start: two copies of one sealed state differ in it.
     """
 
-    configuration_hash: bytes
-    source: int
-    incarnation: int
-    boot: bytes
-    reserved_to: int
+    configuration_hash: Hash
+    source: Index
+    incarnation: Count
+    boot: Boot
+    reserved_to: Term
 
     def __post_init__(self) -> None:
         if not 0 < self.incarnation <= INCARNATION_MAX or not 0 <= self.reserved_to <= TERM_MAX:
@@ -152,18 +163,17 @@ class Reservation:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(Value, frozen=True):
     """``source`` keeps ``reservation`` from now on.
 
     ``kept``: what it keeps of the others, for who lost its own memory. ``recovered``: its own
     memory is whole. An old receipt proves nothing to a later life: reservations differ in ``boot``.
     """
 
-    source: int
+    source: Index
     reservation: Reservation
     recovered: bool
-    kept: "tuple[Signed[Reservation], ...]" = ()
+    kept: "Annotated[tuple[Signed[Reservation], ...], msgspec.Meta(max_length=KEPT_MAX)]" = ()
 
     @property
     def signing_bytes(self) -> bytes:
@@ -182,16 +192,15 @@ class Receipt:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(Value, frozen=True):
     """``source`` votes for no later leader for as long as the lease lasts from ``asked_ms`` on.
 
     ``asked_ms`` is of the leader's own clock, and means nothing to anybody else.
     """
 
-    leader_hash: bytes
-    source: int
-    asked_ms: int
+    leader_hash: Hash
+    source: Index
+    asked_ms: Milliseconds
 
     @property
     def signing_bytes(self) -> bytes:
@@ -199,12 +208,11 @@ class Grant:
         return _GRANT + self.leader_hash + _u16(self.source) + _u64(self.asked_ms)
 
 
-@dataclass(frozen=True, slots=True)
-class Resignation:
+class Resignation(Value, frozen=True):
     """The leader itself gives up its lease."""
 
-    leader_hash: bytes
-    source: int
+    leader_hash: Hash
+    source: Index
 
     @property
     def signing_bytes(self) -> bytes:
@@ -229,12 +237,11 @@ class Statement(Protocol):
 S = TypeVar("S", bound=Statement)
 
 
-@dataclass(frozen=True, slots=True)
-class Signed(Generic[S]):
+class Signed(Value, Generic[S], frozen=True):
     """A statement with its source's signature."""
 
     what: S
-    signature: bytes
+    signature: SignatureBytes
 
     def is_genuine(self, keys: Verifying) -> bool:
         """Whether its source signed it. Cost: one signature check."""

@@ -5,7 +5,6 @@ follows from a change is given away only after ``store`` has taken the change.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from tetrarch.election import promises as rules
@@ -33,6 +32,7 @@ from tetrarch.election.statements import (
     View,
     Vote,
 )
+from tetrarch.election.values import Value
 from tetrarch.election.witnesses import Kept, Registry
 from tetrarch.errors import PeerFault
 
@@ -43,8 +43,7 @@ class StatementFalse(PeerFault):
     code = "election_statement_false"
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
+class Sealed(Value, frozen=True):
     """All that one enclave knows of the election, as it is kept on disk."""
 
     promises: Promises

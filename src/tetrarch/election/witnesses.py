@@ -6,16 +6,15 @@ A member whose own memory is old learns them again from the receipts of its reco
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from tetrarch.election.statements import Reservation, Signed
+from tetrarch.election.values import Value
 
 SignedReservation: TypeAlias = Signed[Reservation]
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Value, frozen=True):
     """Of one member, each with its own signature."""
 
     newest: SignedReservation

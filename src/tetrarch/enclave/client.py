@@ -8,9 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self, TypeVar
 
+from tetrarch.election import codec as election_codec
+from tetrarch.election import hello as election_hello
+from tetrarch.election import voter as election_voter
+from tetrarch.election.certificates import CertificateInvalid
 from tetrarch.enclave import errors as enclave_errors
 from tetrarch.enclave import protocol
 from tetrarch.enclave.approval import REQUESTS_MAX
+from tetrarch.enclave.election_messages import ElectionCall, ElectionOpened, Met, Said
 from tetrarch.enclave.errors import EnclaveGone, EnclaveRefused, EnclaveSlow, FrameInvalid
 from tetrarch.enclave.key_messages import Exported, ExportHistory, KeyCall
 from tetrarch.enclave.messages import ShareFile
@@ -28,7 +33,17 @@ _WAITING_MAX = 256
 COMMAND = (sys.executable, "-I", "-m", "tetrarch.enclave")
 
 
-A = TypeVar("A", protocol.Done, protocol.Signed, protocol.Forgotten, protocol.Status, Exported)
+A = TypeVar(
+    "A",
+    protocol.Done,
+    protocol.Signed,
+    protocol.Forgotten,
+    protocol.Status,
+    Exported,
+    ElectionOpened,
+    Said,
+    Met,
+)
 
 # The enclave's own errors, raised again here as what they are.
 _RAISED_AGAIN: dict[str, type[TetrarchError]] = {
@@ -41,6 +56,14 @@ _RAISED_AGAIN: dict[str, type[TetrarchError]] = {
         enclave_errors.ShareSwapped,
         enclave_errors.WrongChain,
         enclave_errors.InterchangeInvalid,
+        enclave_errors.SealInvalid,
+        enclave_errors.SealSecretMissing,
+        enclave_errors.SealSecretWrong,
+        election_codec.MessageInvalid,
+        election_hello.HelloInvalid,
+        election_hello.KeyChanged,
+        election_voter.StatementFalse,
+        CertificateInvalid,
         storage_errors.FolderNotWritable,
         storage_errors.StorageInUse,
         storage_errors.StorageCorrupt,
@@ -90,6 +113,23 @@ class EnclaveClient:
             OperatorError: of ``storage.errors``, about ``database``.
             EnclaveGone: the process died.
         """
+        client = await cls.launch(answer_timeout_s=answer_timeout_s, command=command)
+        try:
+            await client.open(database=database, shares=shares, timeout_s=open_timeout_s)
+        except BaseException:
+            await client.close()
+            raise
+        return client
+
+    @classmethod
+    async def launch(
+        cls, *, answer_timeout_s: float = ANSWER_TIMEOUT_S, command: Sequence[str] = COMMAND
+    ) -> Self:
+        """Start the process, and open nothing yet.
+
+        Raises:
+            EnclaveGone: it cannot be started.
+        """
         ours, theirs = socket.socketpair()
         try:
             process = await asyncio.create_subprocess_exec(
@@ -107,19 +147,19 @@ class EnclaveClient:
             theirs.close()
         loop = asyncio.get_running_loop()
         _, channel = await loop.create_connection(_Channel, sock=ours)
-        client = cls(process, channel, answer_timeout_s=answer_timeout_s)
-        try:
-            call = protocol.Open(str(database), tuple(shares))
-            _expect(protocol.Done, await channel.ask(call, timeout_s=open_timeout_s))
-        except BaseException:
-            await client.close()
-            raise
-        return client
+        return cls(process, channel, answer_timeout_s=answer_timeout_s)
 
     @property
     def process_id(self) -> int:
         """Of the enclave, for status pages and tests."""
         return self._process.pid
+
+    async def open(
+        self, *, database: Path, shares: Sequence[ShareFile], timeout_s: float = OPEN_TIMEOUT_S
+    ) -> None:
+        """Let it open its database and shares; once. Raises as ``start``."""
+        call = protocol.Open(str(database), tuple(shares))
+        _expect(protocol.Done, await self._channel.ask(call, timeout_s=timeout_s))
 
     async def configure(self, chain: ChainSpec) -> None:
         """As ``ports.Enclave``."""
@@ -167,6 +207,15 @@ class EnclaveClient:
             return _expect(Exported, answer).document
         _expect(protocol.Done, answer)
         return b""
+
+    async def elect(self, call: ElectionCall, answer: type[A]) -> A:
+        """A call about an election; ``election_client`` knows which answers belong to which.
+
+        Raises:
+            TetrarchError: the enclave's own errors.
+            EnclaveGone, EnclaveSlow: as ``sign``.
+        """
+        return _expect(answer, await self._ask(call))
 
     async def watch(self) -> None:
         """Return once ``close`` was called; raise ``EnclaveGone`` as soon as the enclave dies.

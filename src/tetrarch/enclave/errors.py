@@ -87,3 +87,27 @@ class InterchangeInvalid(OperatorError):
     code = "interchange_invalid"
     exit_code: ClassVar[int] = EX_DATAERR
     mend = "export it again from the validator client that signed before"
+
+
+class SealInvalid(OperatorError):
+    """Sealed state that does not open: it is none, was changed, or belongs to another node."""
+
+    code = "seal_invalid"
+    exit_code: ClassVar[int] = EX_DATAERR
+    mend = "restore the file from the newest backup of this node's folder"
+
+
+class SealSecretWrong(OperatorError):
+    """The passphrase or key file is another one than the state was sealed with."""
+
+    code = "seal_secret_wrong"
+    exit_code: ClassVar[int] = EX_DATAERR
+    mend = "give the passphrase or key file that this node was started with before"
+
+
+class SealSecretMissing(OperatorError):
+    """The file with the passphrase or key is not there, is empty, too long or readable by others."""
+
+    code = "seal_secret_missing"
+    exit_code: ClassVar[int] = EX_NOINPUT
+    mend = "name a file that exists, with mode 0600"

@@ -4,7 +4,6 @@
 appear whole or not at all, the keystore last, for it is what a start looks for.
 """
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,9 +15,8 @@ from tetrarch.crypto.keystore import KeystoreInvalid, KeystorePasswordWrong, dec
 from tetrarch.enclave.errors import PasswordWrong, ShareFileMissing, ShareInvalid, ShareSwapped
 from tetrarch.enclave.key_messages import KEYSTORE_MAX_BYTES, PASSWORD_MAX_BYTES
 from tetrarch.enclave.messages import ShareFile
+from tetrarch.storage.durable_file import replace_file, sync_folder
 from tetrarch.storage.errors import cannot_create
-
-_SECRET_MODE = 0o600
 
 
 def open_shares(files: Sequence[ShareFile], *, threads: int = 2) -> dict[bytes, SecretKey]:
@@ -89,9 +87,9 @@ def store_share(file: ShareFile, content: bytes, secret: bytes) -> None:
     keystore = Path(file.keystore)
     try:
         keystore.parent.mkdir(mode=0o700, exist_ok=True)
-        _replace(Path(file.password), secret)
-        _replace(keystore, content)
-        _sync_folder(keystore.parent)
+        replace_file(Path(file.password), secret)
+        replace_file(keystore, content)
+        sync_folder(keystore.parent)
     except OSError as error:
         raise cannot_create("store share", keystore, error) from None
 
@@ -106,25 +104,6 @@ def delete_share(file: ShareFile) -> None:
     try:
         keystore.unlink(missing_ok=True)
         Path(file.password).unlink(missing_ok=True)
-        _sync_folder(keystore.parent)
+        sync_folder(keystore.parent)
     except OSError as error:
         raise cannot_create("delete share", keystore, error) from None
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _SECRET_MODE)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(descriptor)
-    temporary.replace(path)
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,14 +11,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from tetrarch.clock import Clock
+from tetrarch.clock import Clock, steady_ms
 from tetrarch.enclave import approval, history, learning, protocol, sandbox
+from tetrarch.enclave.election_calls import ElectionCalls
+from tetrarch.enclave.election_messages import ElectionOpened
 from tetrarch.enclave.errors import FrameInvalid, NotConfigured
 from tetrarch.enclave.key_keeping import keep
+from tetrarch.enclave.key_messages import AddShare, ExportHistory, ImportHistory, RemoveShares
 from tetrarch.enclave.keys import BlsKeyRing
 from tetrarch.enclave.messages import ShareFile
 from tetrarch.enclave.opening import open_shares
 from tetrarch.enclave.ports import SignAttestation, SignResult
+from tetrarch.entropy import system_entropy
 from tetrarch.errors import InputInvalid, TetrarchError, Transient
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.storage.errors import StorageFailed
@@ -46,6 +50,7 @@ class EnclaveProcess:
         self._protections = protections
         self._before_answer = before_answer
         self._opened: _Opened | None = None
+        self._election = ElectionCalls(entropy=system_entropy, now_ms=steady_ms)
         self._chain: ChainSpec | None = None
         self._pruned_epoch = 0
 
@@ -81,11 +86,14 @@ class EnclaveProcess:
 
     def close(self) -> None:
         """Give up files and threads."""
+        self._election.close()
         if self._opened is not None:
             self._opened.close()
             self._opened = None
 
-    def _dispatch(self, body: protocol.CallBody) -> protocol.AnswerBody:
+    def _dispatch(  # noqa: PLR0911 - one line for each call
+        self, body: protocol.CallBody
+    ) -> protocol.AnswerBody:
         match body:
             case protocol.Open():
                 return self._open(body)
@@ -97,10 +105,15 @@ class EnclaveProcess:
                 return self._learn(body)
             case protocol.AskStatus():
                 return self._status()
-            case _:
+            case AddShare() | RemoveShares() | ImportHistory() | ExportHistory():
                 exported = keep(self._require_open(), body)
                 sandbox.lock_memory()  # a new key lies in new pages
                 return exported or protocol.Done()
+            case _:
+                answer = self._election.answer(body)
+                if isinstance(answer, ElectionOpened):
+                    self._protections += sandbox.lock_memory()
+                return answer
 
     def _open(self, call: protocol.Open) -> protocol.Done:
         if self._opened is not None:

@@ -11,6 +11,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 
 from tetrarch.enclave.approval import REQUESTS_MAX, Unslashable
+from tetrarch.enclave.election_messages import ElectionAnswer, ElectionCall
 from tetrarch.enclave.errors import FrameInvalid
 from tetrarch.enclave.key_messages import Exported, KeyCall
 from tetrarch.enclave.messages import Message, Path, PubKeyBytes, Root, ShareFile
@@ -45,7 +46,7 @@ from tetrarch.ethereum.spec.values import (
     Fork,
 )
 
-FRAME_MAX_BYTES = 8 << 20  # some 10,000 keys to open, each with two paths
+FRAME_MAX_BYTES = 32 << 20  # a recovery among 256 members; 10,000 keys to open have 8 MB
 MESSAGE_MAX_BYTES = 32 << 10  # an aggregate with a bit for every attester of a slot has 17 kB
 SHARES_MAX = 10_000
 _LENGTH_BYTES = 4
@@ -200,7 +201,7 @@ class AskStatus(Message, frozen=True, tag="status"):
     """What do you hold?"""
 
 
-CallBody: TypeAlias = Open | Configure | Sign | Learn | AskStatus | KeyCall
+CallBody: TypeAlias = Open | Configure | Sign | Learn | AskStatus | KeyCall | ElectionCall
 
 
 class Call(Message, frozen=True):
@@ -265,7 +266,7 @@ class Refusal(Message, frozen=True, tag="refused"):
     fields: dict[Text, Text]
 
 
-AnswerBody: TypeAlias = Done | Signed | Forgotten | Status | Exported | Refusal
+AnswerBody: TypeAlias = Done | Signed | Forgotten | Status | Exported | ElectionAnswer | Refusal
 
 
 class Reply(Message, frozen=True):

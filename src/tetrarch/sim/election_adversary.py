@@ -11,8 +11,10 @@ Signatures are modelled: they cannot be forged, and cost nothing.
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
+
+from msgspec.structs import replace
 
 from tetrarch.election import voter
 from tetrarch.election.certificates import LeaderCertificate, ViewCertificate

@@ -17,6 +17,8 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TypeAlias
 
+from msgspec import structs
+
 from tetrarch.election import promises as rules
 from tetrarch.election import witnesses
 from tetrarch.election.configuration import Configuration
@@ -181,7 +183,7 @@ class _Model:
             boot = _boot(state.restarts + 1)
             promises = rules.begin(sealed, boot, self._configuration, 0)
             if not self._limits.guarded:
-                promises = replace(sealed, reserved_to=self._limits.terms)
+                promises = structs.replace(sealed, reserved_to=self._limits.terms)
             after = _with(state, member, promises=promises, registry=registry)
             histories = () if last else after.sealed
             yield (

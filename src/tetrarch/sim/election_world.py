@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 
-from tetrarch.election import voter
+from tetrarch.election import codec, voter
 from tetrarch.election.certificates import LeaderCertificate
 from tetrarch.election.configuration import Configuration
 from tetrarch.election.effects import Ask, Effect, Faulty, Led, Send
@@ -221,11 +221,14 @@ class ElectionWorld:
         if member.machine is None or member.voter is None or member.run != run:
             return
         now_s = self._clock(member)
-        answer = perform(member.voter, request, int(now_s * 1000))
-        self._do(member, member.machine.answered(request, answer, now_s))
+        # As on the way to a process and back: what has no bytes, no enclave can be asked.
+        asked = codec.decode_request(codec.encode(request))
+        answer = codec.encode(perform(member.voter, asked, int(now_s * 1000)))
+        self._do(member, member.machine.answered(request, codec.decode_answer(answer), now_s))
 
     def _send(self, member: _Member, to: int | None, message: Message) -> None:
         others = [to] if to is not None else range(self._configuration.count)
+        payload = codec.encode(message)
         for index in others:
             if index == member.index:
                 continue
@@ -234,13 +237,14 @@ class ElectionWorld:
                 continue
             delay_s = self._rng.uniform(self._network.delay_min_s, self._network.delay_max_s)
             run = self._members[index].run
-            self._later(delay_s, partial(self._deliver, member.index, index, run, message))
+            self._later(delay_s, partial(self._deliver, member.index, index, run, payload))
 
-    def _deliver(self, source: int, to: int, run: int, message: Message) -> None:
+    def _deliver(self, source: int, to: int, run: int, payload: bytes) -> None:
         member = self._members[to]
         apart = self._group[source] != self._group[to] or (source, to) in self._cut
         if apart or member.machine is None or member.run != run:
             return
+        message = codec.decode_message(payload)
         self._do(member, member.machine.receive(source, message, self._clock(member)))
 
     def _note(self, member: _Member, certificate: LeaderCertificate) -> None:

@@ -1,0 +1,193 @@
+"""``tetrarch election``: elect one leader among nodes, and check who was elected."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tetrarch.cli.errors import run_command
+from tetrarch.election.configuration import Rule
+from tetrarch.election.quorums import Mode
+from tetrarch.errors import OperatorError
+
+app = typer.Typer(
+    help="Elect one leader among nodes, with a proof that anybody can check.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+EXIT_INVALID = 1  # the certificate proves nothing
+
+
+class FileUnreadable(OperatorError):
+    """A file that a command was given is missing or cannot be read."""
+
+    code = "file_unreadable"
+    exit_code = 66  # sysexits.h EX_NOINPUT
+    mend = "name a file that exists and that this user may read"
+
+
+@app.callback()
+def group() -> None:
+    """Elect one leader among nodes, with a proof that anybody can check."""
+
+
+@app.command()
+@run_command
+def node(
+    port: Annotated[int, typer.Option("--port", "-p", min=1, max=65535, help="This node's port.")],
+    others: Annotated[
+        list[str],
+        typer.Option("--node", "-n", help="Another node, as PORT or HOST:PORT. Repeat for each."),
+    ],
+    host: Annotated[
+        str, typer.Option(help="This node's host, as the others name it.")
+    ] = "127.0.0.1",
+    listen: Annotated[
+        str | None, typer.Option(help="Where to listen, if not at --host and --port: HOST:PORT.")
+    ] = None,
+    mode: Annotated[
+        Mode, typer.Option(help="bft: a third may lie; crash: a minority may be down, nobody lies.")
+    ] = Mode.BFT,
+    rule: Annotated[Rule, typer.Option(help="Who leads where nobody does yet.")] = Rule.LOWEST,
+    lease_ms: Annotated[
+        int,
+        typer.Option(
+            min=0, max=3_600_000, help="How long a leader is sure to lead. 0: not at all."
+        ),
+    ] = 0,
+    folder: Annotated[
+        Path | None,
+        typer.Option(help="Sealed state. Default: tetrarch-election-PORT in this folder."),
+    ] = None,
+    passphrase_file: Annotated[
+        Path | None,
+        typer.Option(help="Seals the state. Default: a key file, made in the folder."),
+    ] = None,
+    accept_cold_start: Annotated[
+        bool,
+        typer.Option(
+            "--accept-cold-start",
+            help="Begin although all nodes were down at once. Safe unless more folders than may "
+            "fail were restored from backups.",
+        ),
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every step.")] = False,
+) -> None:
+    """Take part in an election until stopped; print each certified leader as one JSON line.
+
+    All nodes must be given the same nodes, mode, rule and lease. Logs go to standard error.
+
+    Example: tetrarch election node -p 5000 -n 5001
+
+    Exit codes: 0 stopped by a signal, 65 damaged or foreign state, 66 no passphrase file,
+    69 the port is taken, 73 the folder is in use or cannot be written, 78 nodes that cannot be.
+    """
+    from tetrarch.clock import SystemClock  # noqa: PLC0415 - keeps `--help` fast
+    from tetrarch.election.addresses import name_of, read_address  # noqa: PLC0415
+    from tetrarch.election.campaigning import campaign  # noqa: PLC0415
+    from tetrarch.observability.logs import LogFormat, LogLevel, build_log  # noqa: PLC0415
+    from tetrarch.stop_signals import on_stop_signal  # noqa: PLC0415
+
+    own = name_of((host, port))
+    log = build_log(
+        sys.stderr,
+        clock=SystemClock(),
+        log_format=LogFormat.CONSOLE if sys.stderr.isatty() else LogFormat.JSON,
+        level=LogLevel.DEBUG if verbose else LogLevel.INFO,
+        node=own,
+    )
+    where = folder or Path(f"tetrarch-election-{port}")
+
+    async def main() -> None:
+        task = asyncio.current_task()
+
+        def stop(_name: str) -> None:
+            if task is not None:
+                task.cancel()
+
+        on_stop_signal(stop)
+        async with campaign(
+            own,
+            [name_of(read_address(other, default_host=host)) for other in others],
+            folder=where,
+            mode=mode,
+            rule=rule,
+            lease_ms=lease_ms,
+            listen=None if listen is None else read_address(listen, default_host=host),
+            passphrase_file=passphrase_file,
+            accepts_cold_start=accept_cold_start,
+            log=log,
+        ) as running:
+            c = running.configuration
+            log.info(
+                "election_begun",
+                folder=str(where),
+                members=len(c.members),
+                quorum=c.quorum,
+                mode=c.mode.value,
+                configuration_hash=c.hash.hex(),
+            )
+            async for leading in running.leaders():
+                typer.echo(json.dumps(leading.document))
+                sys.stdout.flush()
+
+    try:
+        asyncio.run(main())
+    except asyncio.CancelledError:
+        return
+
+
+@app.command()
+@run_command
+def verify(
+    certificate: Annotated[
+        Path, typer.Argument(help="A line that a node printed, as a file; - for standard input.")
+    ],
+    configuration: Annotated[
+        Path, typer.Option("--configuration", "-c", help="election.json of a node that you trust.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Check that a quorum of the members certified this leader. Needs no node and no network.
+
+    Example: tetrarch election verify leader.json -c tetrarch-election-5000/election.json
+
+    Exit codes: 0 proven, 1 not, 66 no such file, 78 no election configuration.
+    """
+    from tetrarch.election.certificates import CertificateInvalid, check_leader  # noqa: PLC0415
+    from tetrarch.election.documents import read_certificate, read_configuration  # noqa: PLC0415
+
+    electorate, keys = read_configuration(_read(configuration))
+    try:
+        read = read_certificate(_read(certificate), electorate)
+        check_leader(read, electorate, keys)
+    except CertificateInvalid as error:
+        if as_json:
+            typer.echo(json.dumps({"proven": False, "reason": str(error)}))
+        else:
+            typer.echo(f"not proven: {error}")
+        raise typer.Exit(EXIT_INVALID) from None
+    leader = electorate.members[read.leader.leader]
+    signers = [electorate.members[source] for source, _ in read.signatures]
+    if as_json:
+        told = {"proven": True, "term": read.term, "leader": leader, "signed_by": signers}
+        typer.echo(json.dumps(told))
+    else:
+        quorum = f"{len(signers)} of {electorate.count} members signed, {electorate.quorum} needed"
+        typer.echo(f"{leader} leads in term {read.term}: {quorum}")
+
+
+def _read(path: Path) -> bytes:
+    from tetrarch.election.documents import DOCUMENT_MAX_BYTES  # noqa: PLC0415
+
+    try:
+        if str(path) == "-":
+            return sys.stdin.buffer.read(DOCUMENT_MAX_BYTES + 1)
+        with path.open("rb") as stream:
+            return stream.read(DOCUMENT_MAX_BYTES + 1)
+    except OSError as error:
+        raise FileUnreadable("read file", path=path, reason=error.strerror) from None

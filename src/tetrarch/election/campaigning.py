@@ -1,0 +1,220 @@
+"""Take part in an election of members that are named by host and port: the way in for programs.
+
+    async with tetrarch.election.campaign("127.0.0.1:5000", ["127.0.0.1:5001"], folder=path) as c:
+        async for leading in c.leaders():
+            ...
+
+The enclave is a process of its own, started and ended here.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tetrarch.clock import steady_ms
+from tetrarch.election.addresses import name_of, read_address
+from tetrarch.election.certificates import LeaderCertificate
+from tetrarch.election.configuration import Configuration, Rule
+from tetrarch.election.documents import certificate_fields, configuration_document
+from tetrarch.election.hello import Hello
+from tetrarch.election.keys import MemberKeys
+from tetrarch.election.links import SILENCE_MAX_S, Address, Links
+from tetrarch.election.member import Member
+from tetrarch.election.quorums import Mode
+from tetrarch.election.timing import Timing
+from tetrarch.enclave.client import EnclaveClient
+from tetrarch.enclave.election_client import ElectionClient
+from tetrarch.enclave.seal_secret import SealSecret, make_key_file
+from tetrarch.enclave.sealing import Kind
+from tetrarch.entropy import Entropy, system_entropy
+from tetrarch.errors import ConfigInvalid
+from tetrarch.observability.logs import Log, SilentLog
+from tetrarch.storage.durable_file import write_durably
+from tetrarch.storage.errors import cannot_create
+from tetrarch.supervision import Supervisor, sole_cause
+
+CONFIGURATION_FILE = "election.json"
+KEY_FILE = "seal-key"
+SILENT_HEARTBEATS = 20  # of slow members, before their session is opened anew
+
+
+@dataclass(frozen=True, slots=True)
+class Leadership:
+    """Who leads in ``term``, and of whom; ``document`` proves it to anybody."""
+
+    term: int
+    leader: str
+    members: tuple[str, ...]
+    is_own: bool
+    document: dict[str, Any]
+
+
+class Campaign:
+    """One running member. Made by ``campaign``."""
+
+    def __init__(self, configuration: Configuration, own: int, member: Member) -> None:
+        self.configuration = configuration
+        self.own_name = configuration.members[own]
+        self._member = member
+
+    @property
+    def leading(self) -> Leadership | None:
+        """The newest certified leader that this member knows."""
+        newest = self._member.newest
+        return None if newest is None else self._leadership(newest)
+
+    async def leaders(self) -> AsyncIterator[Leadership]:
+        """The newest leader, then each later one."""
+        async for certificate in self._member.watch():
+            yield self._leadership(certificate)
+
+    def holds_lease(self) -> bool:
+        """Whether this member leads, and certainly nobody else does, now. Needs ``lease_ms``."""
+        return self._member.holds_lease()
+
+    def resign(self) -> None:
+        """Give up this member's leadership, if it leads: another one follows at once."""
+        self._member.resign()
+
+    def _leadership(self, certificate: LeaderCertificate) -> Leadership:
+        names = self.configuration.members
+        leader = certificate.leader
+        return Leadership(
+            term=certificate.term,
+            leader=names[leader.leader],
+            members=tuple(names[index] for index in leader.view.members),
+            is_own=names[leader.leader] == self.own_name,
+            document=certificate_fields(certificate, self.configuration),
+        )
+
+
+@asynccontextmanager
+async def campaign(  # noqa: PLR0913 - what is not said has a default
+    own: str,
+    others: Sequence[str],
+    *,
+    folder: Path,
+    mode: Mode = Mode.BFT,
+    rule: Rule = Rule.LOWEST,
+    lease_ms: int = 0,
+    listen: Address | None = None,
+    passphrase_file: Path | None = None,
+    accepts_cold_start: bool = False,
+    timing: Timing | None = None,
+    log: Log | None = None,
+    entropy: Entropy = system_entropy,
+) -> AsyncIterator[Campaign]:
+    """Be a member for as long as the block runs.
+
+    Args:
+        own: HOST:PORT, as the others name this member.
+        others: all of them; every member must have the same list, mode, rule and lease.
+        folder: where the sealed state lies; it belongs to this member alone.
+        mode: what failing members may do.
+        rule: who leads where nobody does yet.
+        lease_ms: how long a leader is sure to lead; 0: never quite.
+        listen: where to listen, if not at ``own``.
+        passphrase_file: opens the seal; without one a key file is made in ``folder``.
+        accepts_cold_start: see ``promises.take_receipts``.
+        timing: how long is waited for what.
+        log: nothing is logged without one.
+        entropy: the system's, but for tests.
+
+    Raises:
+        ConfigInvalid: the list cannot be.
+        OperatorError: folder, seal, address or enclave; says which, and how to mend it.
+    """
+    log = log or SilentLog()
+    timing = timing or Timing()
+    configuration, source = _configuration(own, others, mode, rule, lease_ms)
+    addresses = [read_address(name) for name in configuration.members]
+    secret = _prepare(folder, passphrase_file, entropy)
+    enclave = await EnclaveClient.launch()
+    try:
+        client = await ElectionClient.open(
+            enclave,
+            folder=folder,
+            configuration=configuration,
+            source=source,
+            secret=secret,
+            entropy=entropy,
+            accepts_cold_start=accepts_cold_start,
+        )
+        keys = MemberKeys((None,) * configuration.count)
+        keys.pin(source, client.signing_key)
+        member = Member(
+            configuration,
+            source,
+            keys=keys,
+            enclave=client,
+            log=log,
+            now_s=lambda: steady_ms() / 1000,
+            timing=timing,
+        )
+
+        def meet(hello: Hello) -> None:
+            member.meet(hello)
+            _write_configuration(folder / CONFIGURATION_FILE, configuration, keys)
+
+        links = Links(
+            configuration,
+            source,
+            addresses=addresses,
+            listen=listen or addresses[source],
+            enclave=client,
+            on_message=member.receive,
+            on_met=meet,
+            log=log,
+            silence_max_s=max(SILENCE_MAX_S, SILENT_HEARTBEATS * timing.heartbeat_s),
+        )
+        try:
+            async with Supervisor(log) as tasks:
+                tasks.spawn(enclave.watch(), name="enclave")
+                tasks.spawn(links.run(), name="election_links")
+                await links.wait_listening()
+                tasks.spawn(member.run(links), name="election_member")
+                try:
+                    yield Campaign(configuration, source, member)
+                finally:
+                    tasks.stop()
+        except BaseExceptionGroup as group:
+            raise sole_cause(group) from None
+    finally:
+        await enclave.close()
+
+
+def _configuration(
+    own: str, others: Sequence[str], mode: Mode, rule: Rule, lease_ms: int
+) -> tuple[Configuration, int]:
+    own_name = name_of(read_address(own))
+    names = [own_name, *(name_of(read_address(other)) for other in others)]
+    if len(set(names)) != len(names):
+        raise ConfigInvalid("build election configuration", reason="a member is named twice")
+    configuration = Configuration(
+        members=tuple(sorted(names)), mode=mode, rule=rule, lease_ms=lease_ms
+    )
+    return configuration, configuration.members.index(own_name)
+
+
+def _prepare(folder: Path, passphrase_file: Path | None, entropy: Entropy) -> SealSecret:
+    """Make the folder, and what opens the seal."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_create("make folder", folder, error) from None
+    if passphrase_file is not None:
+        return SealSecret(Kind.PASSPHRASE, passphrase_file)
+    make_key_file(folder / KEY_FILE, entropy)
+    return SealSecret(Kind.KEY_FILE, folder / KEY_FILE)
+
+
+def _write_configuration(path: Path, configuration: Configuration, keys: MemberKeys) -> None:
+    """For who checks certificates; it can be made again, so a full disk is no reason to stop."""
+    document = configuration_document(configuration, keys)
+    try:
+        if not path.exists() or path.read_bytes() != document:
+            write_durably(path, document)
+    except OSError:
+        return

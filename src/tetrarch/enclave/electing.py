@@ -1,0 +1,284 @@
+"""One enclave's part in one election: its keys, its seal on disk, and whom it has met.
+
+The keys are made here, for one configuration, and never leave. A state that was lost is therefore a new
+member, whom the others refuse (``KeyChanged``); a state that is *older* than it should be
+has its keys, and may not vote before the others told it what it had promised (``election.promises``).
+"""
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Self, TypeAlias
+
+import msgspec
+
+from tetrarch.crypto.hpke import KEY_SIZE_BYTES, OpeningKey
+from tetrarch.election import voter
+from tetrarch.election.configuration import Configuration
+from tetrarch.election.hello import (
+    NONCE_SIZE_BYTES,
+    Hello,
+    HelloInvalid,
+    KeyChanged,
+    PublicKey,
+    check_hello,
+)
+from tetrarch.election.keys import MemberKeys, SigningKey
+from tetrarch.election.quorums import MEMBERS_MAX
+from tetrarch.election.requests import perform
+from tetrarch.election.sealed_calls import open_request, place_of
+from tetrarch.election.statements import Signed
+from tetrarch.election.values import BOOT_SIZE_BYTES, Value
+from tetrarch.election.voter import Sealed, Voter
+from tetrarch.enclave.errors import SealInvalid
+from tetrarch.enclave.seal_secret import SealSecret
+from tetrarch.enclave.sealing import SealingKey, new_key, unseal
+from tetrarch.entropy import Entropy
+from tetrarch.errors import ConfigInvalid, InputInvalid
+from tetrarch.storage.durable_file import write_durably
+from tetrarch.storage.errors import StorageFailed, StorageFull
+from tetrarch.storage.lock import OwnerLock
+
+STATE_MAX_BYTES = 1 << 20
+NONCES_MAX = 256  # of hellos under way; the oldest is forgotten first
+_STATE_VERSION = 1
+
+Secret: TypeAlias = Annotated[
+    bytes, msgspec.Meta(min_length=KEY_SIZE_BYTES, max_length=KEY_SIZE_BYTES)
+]
+
+
+class KeptElection(Value, frozen=True):
+    """All that is sealed. ``pinned``: the members' signing keys, by index."""
+
+    version: int
+    signing_secret: Secret
+    opening_secret: Secret
+    pinned: Annotated[tuple[PublicKey | None, ...], msgspec.Meta(max_length=MEMBERS_MAX)]
+    sealed: Sealed
+
+
+class Electing:
+    """``open`` it; then ``say_hello``, ``take_hello`` and ``ask`` as often as needed."""
+
+    def __init__(
+        self,
+        *,
+        configuration: Configuration,
+        kept: KeptElection,
+        store: Callable[[KeptElection], None],
+        close: Callable[[], None],
+        entropy: Entropy,
+        now_ms: Callable[[], int],
+        accepts_cold_start: bool = False,
+    ) -> None:
+        self._configuration = configuration
+        self._kept = kept
+        self._store = store
+        self._close = close
+        self._entropy = entropy
+        self._now_ms = now_ms
+        self._signing = SigningKey(kept.signing_secret)
+        self._opening = OpeningKey(kept.opening_secret)
+        self._keys = MemberKeys(kept.pinned)
+        self._nonces: dict[bytes, None] = {}
+        self._voter = Voter(
+            kept.sealed,
+            configuration=configuration,
+            signing=self._signing,
+            keys=self._keys,
+            store=self._store_sealed,
+            accepts_cold_start=accepts_cold_start,
+        )
+
+    @classmethod
+    def open(
+        cls,
+        *,
+        folder: Path,
+        configuration: Configuration,
+        source: int,
+        secret: SealSecret,
+        entropy: Entropy,
+        now_ms: Callable[[], int],
+        accepts_cold_start: bool = False,
+    ) -> Self:
+        """Begin a life: the first one if ``folder`` holds none of this configuration.
+
+        Raises:
+            StorageInUse: another enclave has this state open.
+            SealInvalid, SealSecretWrong, SealSecretMissing: it cannot be read.
+            FolderNotWritable: nor written.
+        """
+        if not 0 <= source < configuration.count:
+            raise ConfigInvalid("open election", field="source", got=source)
+        name = configuration.hash.hex()[:16]
+        path = folder / f"election-{name}.sealed"
+        lock = OwnerLock.acquire(folder / f"election-{name}.lock")
+        try:
+            disk, kept = _read(path, configuration, source, secret, entropy)
+            is_new = kept is None
+            if kept is None:
+                kept = _born(configuration, source, entropy)
+            electing = cls(
+                configuration=configuration,
+                kept=kept,
+                store=disk.store,
+                close=lock.release,
+                entropy=entropy,
+                now_ms=now_ms,
+                accepts_cold_start=accepts_cold_start,
+            )
+            if is_new:
+                disk.store(kept)
+            else:
+                electing.begin()
+        except BaseException:
+            lock.release()
+            raise
+        return electing
+
+    @property
+    def signing_key(self) -> bytes:
+        """32 bytes, public."""
+        return self._signing.public
+
+    @property
+    def sealing_key(self) -> bytes:
+        """32 bytes, public: requests are sealed to it."""
+        return self._opening.public
+
+    @property
+    def boot(self) -> bytes:
+        """32 bytes that name this start."""
+        return self._voter.promises.boot
+
+    def begin(self) -> None:
+        """A life after another one: it recovers before it votes."""
+        self._voter.begin(self._entropy(BOOT_SIZE_BYTES), self._now_ms())
+
+    def challenge(self) -> bytes:
+        """A nonce that one hello may answer."""
+        nonce = self._entropy(NONCE_SIZE_BYTES)
+        self._nonces[nonce] = None
+        if len(self._nonces) > NONCES_MAX:
+            del self._nonces[next(iter(self._nonces))]
+        return nonce
+
+    def say_hello(self, *, session: bytes, nonce: bytes) -> Signed[Hello]:
+        """Show who this is, to whom drew ``nonce``, in ``session`` (``hello.session_of``)."""
+        said = Hello(
+            configuration_hash=self._configuration.hash,
+            source=self._voter.promises.source,
+            signing_key=self.signing_key,
+            sealing_key=self.sealing_key,
+            boot=self.boot,
+            session=session,
+            nonce=nonce,
+        )
+        return Signed(said, self._signing.sign(said.signing_bytes))
+
+    def take_hello(self, hello: Signed[Hello], *, session: bytes) -> None:
+        """Another member shows who it is: its key is pinned, durably, at first contact.
+
+        Raises:
+            HelloInvalid: it does not show that, now and here.
+            KeyChanged: this member had another key before.
+        """
+        said = hello.what
+        nonce = said.nonce
+        if nonce not in self._nonces:
+            raise HelloInvalid("check hello", reason="answers no nonce that is open")
+        del self._nonces[nonce]
+        check_hello(hello, self._configuration, session=session, nonce=nonce)
+        if said.source == self._voter.promises.source:
+            raise HelloInvalid("check hello", reason="it is this node's own name")
+        known = self._keys.raw[said.source]
+        if known is not None and known != said.signing_key:
+            raise KeyChanged(
+                "check hello",
+                member=self._configuration.members[said.source],
+                pinned=known.hex(),
+                got=said.signing_key.hex(),
+            )
+        if known is None:
+            raw = self._keys.raw
+            pinned = (*raw[: said.source], said.signing_key, *raw[said.source + 1 :])
+            self._change(msgspec.structs.replace(self._kept, pinned=pinned))
+            self._keys.pin(said.source, said.signing_key)
+
+    def ask(self, sealed: bytes) -> bytes:
+        """Do what a sealed request asks; its sealed answer.
+
+        Raises:
+            SealedTextInvalid, BytesInvalid: it asks nothing of this start of this enclave.
+            CertificateInvalid, StatementFalse: what it carries proves nothing.
+        """
+        place = place_of(self._configuration.hash, self.signing_key, self.boot)
+        request, seal_answer = open_request(sealed, self._opening, place=place)
+        return seal_answer(perform(self._voter, request, self._now_ms()))
+
+    def close(self) -> None:
+        """Let another process have the state."""
+        self._close()
+
+    def _store_sealed(self, sealed: Sealed) -> None:
+        self._change(msgspec.structs.replace(self._kept, sealed=sealed))
+
+    def _change(self, kept: KeptElection) -> None:
+        self._store(kept)
+        self._kept = kept
+
+
+class _Disk:
+    """The file, and the key that it is sealed with."""
+
+    def __init__(self, path: Path, key: SealingKey, bound_to: bytes) -> None:
+        self._path = path
+        self._key = key
+        self._bound_to = bound_to
+
+    def store(self, kept: KeptElection) -> None:
+        text = msgspec.msgpack.encode(kept)
+        if len(text) > STATE_MAX_BYTES:
+            raise InputInvalid("seal election", bytes=len(text), maximum=STATE_MAX_BYTES)
+        try:
+            write_durably(self._path, self._key.seal(text, bound_to=self._bound_to))
+        except OSError as error:
+            kind = StorageFull if error.errno in {errno.ENOSPC, errno.EDQUOT} else StorageFailed
+            raise kind("seal election", path=self._path, reason=error.strerror) from None
+
+
+def _read(
+    path: Path, configuration: Configuration, source: int, secret: SealSecret, entropy: Entropy
+) -> tuple[_Disk, KeptElection | None]:
+    bound_to = configuration.hash + source.to_bytes(2, "big")
+    kind, content = secret.kind, secret.read()
+    try:
+        with path.open("rb") as stream:
+            sealed = stream.read(2 * STATE_MAX_BYTES)
+    except FileNotFoundError:
+        return _Disk(path, new_key(kind, content, entropy), bound_to), None
+    except OSError as error:
+        raise SealInvalid("read election", path=path, reason=error.strerror) from None
+    key, text = unseal(sealed, content, kind, bound_to=bound_to, entropy=entropy)
+    try:
+        kept = msgspec.msgpack.decode(text, type=KeptElection)
+    except msgspec.DecodeError as error:
+        raise SealInvalid("read election", path=path, reason=error) from None
+    if kept.version != _STATE_VERSION or len(kept.pinned) != configuration.count:
+        raise SealInvalid("read election", path=path, version=kept.version)
+    return _Disk(path, key, bound_to), kept
+
+
+def _born(configuration: Configuration, source: int, entropy: Entropy) -> KeptElection:
+    signing_secret = entropy(KEY_SIZE_BYTES)
+    own = SigningKey(signing_secret).public
+    pinned = tuple(own if index == source else None for index in range(configuration.count))
+    return KeptElection(
+        version=_STATE_VERSION,
+        signing_secret=signing_secret,
+        opening_secret=entropy(KEY_SIZE_BYTES),
+        pinned=pinned,
+        sealed=voter.born(configuration, source, entropy(BOOT_SIZE_BYTES)),
+    )

@@ -1,0 +1,80 @@
+"""Answers a node's calls about its election; holds the one election of this enclave."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tetrarch.election import codec
+from tetrarch.election.documents import read_configuration
+from tetrarch.enclave.electing import Electing
+from tetrarch.enclave.election_messages import (
+    AskElection,
+    Challenge,
+    ElectionAnswer,
+    ElectionCall,
+    ElectionOpened,
+    Met,
+    OpenElection,
+    Said,
+    SayHello,
+    TakeHello,
+)
+from tetrarch.enclave.errors import FrameInvalid
+from tetrarch.enclave.seal_secret import SealSecret
+from tetrarch.enclave.sealing import Kind
+from tetrarch.entropy import Entropy
+from tetrarch.errors import InputInvalid
+
+
+class ElectionCalls:
+    """``answer`` calls, ``close`` at the end."""
+
+    def __init__(self, *, entropy: Entropy, now_ms: Callable[[], int]) -> None:
+        """``now_ms``: of a clock that goes on while the host sleeps."""
+        self._entropy = entropy
+        self._now_ms = now_ms
+        self._electing: Electing | None = None
+
+    def answer(self, call: ElectionCall) -> ElectionAnswer:
+        """Do what ``call`` asks.
+
+        Raises:
+            TetrarchError: it cannot, or must not, be done.
+        """
+        if isinstance(call, OpenElection):
+            return self._open(call)
+        electing = self._electing
+        if electing is None:
+            raise FrameInvalid("ask enclave", reason="the election is not open")
+        match call:
+            case Challenge():
+                return Said(electing.challenge())
+            case SayHello(session=session, nonce=nonce):
+                return Said(codec.encode(electing.say_hello(session=session, nonce=nonce)))
+            case TakeHello(hello=hello, session=session):
+                electing.take_hello(codec.decode_hello(hello), session=session)
+                return Met()
+            case AskElection(sealed=sealed):
+                return Said(electing.ask(sealed))
+
+    def close(self) -> None:
+        """Let another process have the state."""
+        if self._electing is not None:
+            self._electing.close()
+            self._electing = None
+
+    def _open(self, call: OpenElection) -> ElectionOpened:
+        if self._electing is not None:
+            raise InputInvalid("open election", reason="it is open already")
+        configuration, _ = read_configuration(call.configuration)
+        kind = Kind.PASSPHRASE if call.is_passphrase else Kind.KEY_FILE
+        electing = Electing.open(
+            folder=Path(call.folder),
+            configuration=configuration,
+            source=call.source,
+            secret=SealSecret(kind, Path(call.secret)),
+            entropy=self._entropy,
+            now_ms=self._now_ms,
+            accepts_cold_start=call.accepts_cold_start,
+        )
+        self._electing = electing
+        return ElectionOpened(electing.signing_key, electing.sealing_key, electing.boot)

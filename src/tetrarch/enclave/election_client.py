@@ -1,0 +1,99 @@
+"""A node's end of its enclave in an election: typed calls, requests sealed on their way."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from tetrarch.election import codec
+from tetrarch.election.configuration import Configuration
+from tetrarch.election.documents import configuration_document
+from tetrarch.election.hello import Hello
+from tetrarch.election.requests import Answer, Request
+from tetrarch.election.sealed_calls import place_of, seal_request
+from tetrarch.election.statements import Signed
+from tetrarch.enclave.client import EnclaveClient
+from tetrarch.enclave.election_messages import (
+    AskElection,
+    Challenge,
+    ElectionOpened,
+    Met,
+    OpenElection,
+    Said,
+    SayHello,
+    TakeHello,
+)
+from tetrarch.enclave.seal_secret import SealSecret
+from tetrarch.enclave.sealing import Kind
+from tetrarch.entropy import Entropy
+
+
+@dataclass(frozen=True, slots=True)
+class ElectionClient:
+    """One election of one enclave; ``open`` it. Closed with its enclave."""
+
+    signing_key: bytes
+    sealing_key: bytes
+    boot: bytes
+    _enclave: EnclaveClient
+    _place: bytes
+    _entropy: Entropy
+
+    @classmethod
+    async def open(
+        cls,
+        enclave: EnclaveClient,
+        *,
+        folder: Path,
+        configuration: Configuration,
+        source: int,
+        secret: SealSecret,
+        entropy: Entropy,
+        accepts_cold_start: bool = False,
+    ) -> Self:
+        """Begin a life of the member ``source``; its sealed state lies in ``folder``.
+
+        Raises:
+            OperatorError: of the seal, its secret or the folder.
+        """
+        call = OpenElection(
+            folder=str(folder),
+            configuration=configuration_document(configuration),
+            source=source,
+            secret=str(secret.path),
+            is_passphrase=secret.kind is Kind.PASSPHRASE,
+            accepts_cold_start=accepts_cold_start,
+        )
+        opened = await enclave.elect(call, ElectionOpened)
+        place = place_of(configuration.hash, opened.signing_key, opened.boot)
+        return cls(opened.signing_key, opened.sealing_key, opened.boot, enclave, place, entropy)
+
+    async def challenge(self) -> bytes:
+        """A nonce for another's hello."""
+        return (await self._enclave.elect(Challenge(), Said)).content
+
+    async def say_hello(self, *, session: bytes, nonce: bytes) -> Signed[Hello]:
+        """Answer another's nonce in ``session``."""
+        said = await self._enclave.elect(SayHello(session, nonce), Said)
+        return codec.decode_hello(said.content)
+
+    async def take_hello(self, hello: Signed[Hello], *, session: bytes) -> None:
+        """Have the enclave check another's hello, and pin its key at first contact.
+
+        Raises:
+            HelloInvalid, KeyChanged: it is not the member that it says.
+        """
+        await self._enclave.elect(TakeHello(codec.encode(hello), session), Met)
+
+    async def ask(self, request: Request) -> Answer:
+        """Have the enclave do what ``request`` asks.
+
+        Raises:
+            CertificateInvalid, StatementFalse: what it carries proves nothing.
+            Transient: its disk is full, or it is slow.
+            OperatorError: its disk fails, or it is gone.
+        """
+        sealed, open_answer = seal_request(
+            request, sealing_key=self.sealing_key, place=self._place, entropy=self._entropy
+        )
+        said = await self._enclave.elect(AskElection(sealed), Said)
+        return open_answer(said.content)

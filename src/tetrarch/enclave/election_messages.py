@@ -1,0 +1,75 @@
+"""Messages by which a node has its enclave take part in an election."""
+
+from typing import Annotated, TypeAlias
+
+import msgspec
+
+from tetrarch.election.codec import REQUEST_MAX_BYTES
+from tetrarch.election.documents import DOCUMENT_MAX_BYTES
+from tetrarch.enclave.messages import Message, Path, Root
+
+HELLO_MAX_BYTES = 64 << 10
+
+Document: TypeAlias = Annotated[bytes, msgspec.Meta(max_length=DOCUMENT_MAX_BYTES)]
+HelloBytes: TypeAlias = Annotated[bytes, msgspec.Meta(max_length=HELLO_MAX_BYTES)]
+SealedBytes: TypeAlias = Annotated[bytes, msgspec.Meta(max_length=REQUEST_MAX_BYTES)]
+
+
+class OpenElection(Message, frozen=True, tag="open_election"):
+    """Begin a life in the election of ``configuration``, a document, as the member ``source``.
+
+    ``secret``: the file that opens the seal; ``is_passphrase``: else it is a key file.
+    """
+
+    folder: Path
+    configuration: Document
+    source: Annotated[int, msgspec.Meta(ge=0, le=255)]
+    secret: Path
+    is_passphrase: bool
+    accepts_cold_start: bool
+
+
+class Challenge(Message, frozen=True, tag="challenge"):
+    """A nonce for another's hello."""
+
+
+class SayHello(Message, frozen=True, tag="say_hello"):
+    """Answer another's nonce."""
+
+    session: Root
+    nonce: Root
+
+
+class TakeHello(Message, frozen=True, tag="take_hello"):
+    """``hello``: bytes of ``codec``."""
+
+    hello: HelloBytes
+    session: Root
+
+
+class AskElection(Message, frozen=True, tag="ask_election"):
+    """A request, sealed (``sealed_calls``)."""
+
+    sealed: SealedBytes
+
+
+class ElectionOpened(Message, frozen=True, tag="election_opened"):
+    """Who the enclave is, in this start."""
+
+    signing_key: Root
+    sealing_key: Root
+    boot: Root
+
+
+class Said(Message, frozen=True, tag="said"):
+    """The nonce, the hello, or the sealed answer that was asked for."""
+
+    content: SealedBytes
+
+
+class Met(Message, frozen=True, tag="met"):
+    """The hello is right and its key is pinned."""
+
+
+ElectionCall: TypeAlias = OpenElection | Challenge | SayHello | TakeHello | AskElection
+ElectionAnswer: TypeAlias = ElectionOpened | Said | Met

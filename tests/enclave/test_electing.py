@@ -1,0 +1,269 @@
+"""An enclave in an election: its keys, its memory on disk, and whom it believes."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+from tests.election.enclaves import ask, opened
+from tests.election.support import configuration, view_of
+
+from tetrarch.crypto.hpke import SealedTextInvalid
+from tetrarch.election.hello import Hello, HelloInvalid, KeyChanged, session_of
+from tetrarch.election.keys import SigningKey
+from tetrarch.election.promises import Denied, Reason
+from tetrarch.election.requests import (
+    CastVote,
+    Keep,
+    Reserve,
+    Standing,
+    TakeReceipts,
+    TakeRefusal,
+)
+from tetrarch.election.sealed_calls import place_of, seal_request
+from tetrarch.election.statements import Signed
+from tetrarch.election.voter import StatementFalse
+from tetrarch.election.witnesses import Kept
+from tetrarch.enclave import electing as module
+from tetrarch.enclave.electing import NONCES_MAX, Electing
+from tetrarch.enclave.errors import SealInvalid, SealSecretMissing, SealSecretWrong
+from tetrarch.enclave.seal_secret import SealSecret
+from tetrarch.enclave.sealing import Kind
+from tetrarch.entropy import system_entropy
+from tetrarch.errors import ConfigInvalid
+from tetrarch.storage.errors import StorageFailed, StorageFull, StorageInUse
+
+C = configuration()
+SESSION = session_of(b"certificate")
+
+
+def four(folder: Path) -> list[Electing]:
+    return [opened(folder / f"node{index}", C, index) for index in range(4)]
+
+
+def meet(one: Electing, other: Electing) -> None:
+    other.take_hello(one.say_hello(session=SESSION, nonce=other.challenge()), session=SESSION)
+
+
+def meet_all(enclaves: list[Electing]) -> None:
+    for one, other in itertools.permutations(enclaves, 2):
+        meet(one, other)
+
+
+def reserve(one: Electing, others: list[Electing], term: int) -> Standing:
+    standing = ask(one, C.hash, Reserve(term))
+    assert isinstance(standing, Standing)
+    receipts = tuple(ask(other, C.hash, Keep(standing.reservation)) for other in others)
+    answer = ask(one, C.hash, TakeReceipts(receipts))  # type: ignore[arg-type]
+    assert isinstance(answer, Standing)
+    return answer
+
+
+def test_votes_once_and_keeps_its_word_over_a_restart(tmp_path: Path) -> None:
+    enclaves = four(tmp_path)
+    meet_all(enclaves)
+    assert reserve(enclaves[0], enclaves[1:], 8).reserved_to == 8
+    vote = ask(enclaves[0], C.hash, CastVote(view_of(C, (0, 1, 2))))
+    assert isinstance(vote, Signed)
+    rival = CastVote(view_of(C, (0, 1, 3)))
+    assert ask(enclaves[0], C.hash, rival) == Denied(Reason.ANOTHER_VIEW)
+
+    key, boot = enclaves[0].signing_key, enclaves[0].boot
+    enclaves[0].close()
+    again = enclaves[0] = opened(tmp_path / "node0", C, 0)
+    assert again.signing_key == key
+    assert again.boot != boot
+    assert ask(again, C.hash, rival) == Denied(Reason.NOT_RECOVERED)
+    assert reserve(again, enclaves[1:], 0).recovered
+    assert ask(again, C.hash, rival) == Denied(Reason.TERM_OF_A_FORMER_LIFE)
+
+
+def test_restored_folder_votes_for_nothing_that_it_voted_on(tmp_path: Path) -> None:
+    enclaves = four(tmp_path)
+    meet_all(enclaves)
+    sealed = next((tmp_path / "node0").glob("*.sealed"))
+    backup = sealed.read_bytes()
+    reserve(enclaves[0], enclaves[1:], 8)
+    ask(enclaves[0], C.hash, CastVote(view_of(C, (0, 1, 2))))
+    enclaves[0].close()
+    sealed.write_bytes(backup)
+
+    again = opened(tmp_path / "node0", C, 0)
+    rival = CastVote(view_of(C, (0, 1, 3)))
+    assert ask(again, C.hash, rival) == Denied(Reason.NOT_RECOVERED)
+    first = ask(again, C.hash, Reserve())
+    assert isinstance(first, Standing)
+    kept = ask(enclaves[1], C.hash, Keep(first.reservation))
+    assert isinstance(kept, Kept)
+    ask(again, C.hash, TakeRefusal(kept))
+    standing = reserve(again, enclaves[1:], 0)
+    assert (standing.recovered, standing.floor) == (True, 8)
+    assert ask(again, C.hash, rival) == Denied(Reason.TERM_OF_A_FORMER_LIFE)
+
+
+def test_nothing_secret_lies_open_on_disk(tmp_path: Path) -> None:
+    enclave = opened(tmp_path, C, 0)
+    kept = enclave._kept
+    content = b"".join(path.read_bytes() for path in tmp_path.glob("election-*"))
+    assert kept.signing_secret not in content
+    assert kept.opening_secret not in content
+    assert enclave.signing_key not in content
+
+
+def test_two_enclaves_do_not_share_a_folder(tmp_path: Path) -> None:
+    first = opened(tmp_path, C, 0)
+    with pytest.raises(StorageInUse):
+        opened(tmp_path, C, 0)
+    first.close()
+    opened(tmp_path, C, 0).close()
+
+
+def test_each_configuration_has_its_own_keys(tmp_path: Path) -> None:
+    one, other = opened(tmp_path, C, 0), opened(tmp_path, configuration(5), 0)
+    assert one.signing_key != other.signing_key
+
+
+def test_state_belongs_to_one_member(tmp_path: Path) -> None:
+    opened(tmp_path, C, 0).close()
+    with pytest.raises(SealInvalid, match="of another node"):
+        opened(tmp_path, C, 1)
+    opened(tmp_path, C, 0).close()  # the lock was given back
+    with pytest.raises(ConfigInvalid):
+        opened(tmp_path, C, 4)
+
+
+def test_wrong_secret_is_named(tmp_path: Path) -> None:
+    opened(tmp_path, C, 0).close()
+    (tmp_path / "seal-key").write_bytes(b"x" * 32)
+    with pytest.raises(SealSecretWrong):
+        opened(tmp_path, C, 0)
+    (tmp_path / "seal-key").write_bytes(b"short")
+    with pytest.raises(SealSecretMissing):
+        opened(tmp_path, C, 0)
+
+
+def test_another_version_of_the_state_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_STATE_VERSION", 2)
+    opened(tmp_path, C, 0).close()
+    monkeypatch.undo()
+    with pytest.raises(SealInvalid, match="version=2"):
+        opened(tmp_path, C, 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"), [(OSError(28, "full"), StorageFull), (OSError(5, "broken"), StorageFailed)]
+)
+def test_disk_that_fails_leaves_nothing_promised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, told: type[Exception]
+) -> None:
+    enclaves = four(tmp_path)
+    meet_all(enclaves)
+    reserve(enclaves[0], enclaves[1:], 8)
+
+    def refuse(_path: Path, _content: bytes) -> None:
+        raise error
+
+    monkeypatch.setattr(module, "write_durably", refuse)
+    with pytest.raises(told):
+        ask(enclaves[0], C.hash, CastVote(view_of(C, (0, 1, 2))))
+    monkeypatch.undo()
+    rival = CastVote(view_of(C, (0, 1, 3)))
+    assert isinstance(ask(enclaves[0], C.hash, rival), Signed)
+
+
+def test_request_to_a_former_start_is_refused(tmp_path: Path) -> None:
+    enclave = opened(tmp_path, C, 0)
+    place = place_of(C.hash, enclave.signing_key, enclave.boot)
+    sealed, _ = seal_request(
+        Reserve(5), sealing_key=enclave.sealing_key, place=place, entropy=system_entropy
+    )
+    enclave.ask(sealed)
+    enclave.close()
+    with pytest.raises(SealedTextInvalid):
+        opened(tmp_path, C, 0).ask(sealed)
+
+
+class TestHello:
+    """Who is believed to be a member."""
+
+    def test_stranger_is_not_believed_before_its_hello(self, tmp_path: Path) -> None:
+        enclaves = four(tmp_path)
+        standing = ask(enclaves[0], C.hash, Reserve(4))
+        assert isinstance(standing, Standing)
+        with pytest.raises(StatementFalse):
+            ask(enclaves[1], C.hash, Keep(standing.reservation))
+        meet(enclaves[0], enclaves[1])
+        assert isinstance(ask(enclaves[1], C.hash, Keep(standing.reservation)), Signed)
+
+    def test_nonce_is_answered_once(self, tmp_path: Path) -> None:
+        one, other = four(tmp_path)[:2]
+        hello = one.say_hello(session=SESSION, nonce=other.challenge())
+        other.take_hello(hello, session=SESSION)
+        with pytest.raises(HelloInvalid, match="no nonce that is open"):
+            other.take_hello(hello, session=SESSION)
+        stale = one.say_hello(session=SESSION, nonce=b"n" * 32)
+        with pytest.raises(HelloInvalid, match="no nonce that is open"):
+            other.take_hello(stale, session=SESSION)
+
+    def test_old_nonces_are_forgotten(self, tmp_path: Path) -> None:
+        one, other = four(tmp_path)[:2]
+        first = one.say_hello(session=SESSION, nonce=other.challenge())
+        for _ in range(NONCES_MAX):
+            other.challenge()
+        with pytest.raises(HelloInvalid, match="no nonce that is open"):
+            other.take_hello(first, session=SESSION)
+
+    def test_who_stands_in_the_middle_is_refused(self, tmp_path: Path) -> None:
+        one, other = four(tmp_path)[:2]
+        elsewhere = session_of(b"certificate of the middle")
+        hello = one.say_hello(session=elsewhere, nonce=other.challenge())
+        with pytest.raises(HelloInvalid, match="another session"):
+            other.take_hello(hello, session=SESSION)
+
+    def test_key_of_first_contact_stays_over_a_restart(self, tmp_path: Path) -> None:
+        enclaves = four(tmp_path)
+        meet(enclaves[0], enclaves[1])
+        enclaves[0].close()
+        for path in (tmp_path / "node0").glob("*.sealed"):
+            path.unlink()
+        enclaves[1].close()
+        other = opened(tmp_path / "node1", C, 1)
+        lost = opened(tmp_path / "node0", C, 0)
+        with pytest.raises(KeyChanged, match="member=node0"):
+            meet(lost, other)
+
+    def test_own_name_is_nobody_elses(self, tmp_path: Path) -> None:
+        one = opened(tmp_path / "one", C, 0)
+        copy = opened(tmp_path / "copy", C, 0)
+        with pytest.raises(HelloInvalid, match="own name"):
+            meet(copy, one)
+
+    def test_forged_hello_pins_nothing(self, tmp_path: Path) -> None:
+        enclaves = four(tmp_path)
+        key = SigningKey(b"f" * 32)
+        said: Hello = enclaves[0].say_hello(session=SESSION, nonce=enclaves[1].challenge()).what
+        with pytest.raises(HelloInvalid, match="false signature"):
+            enclaves[1].take_hello(Signed(said, key.sign(said.signing_bytes)), session=SESSION)
+        meet(enclaves[0], enclaves[1])
+        forged = replace(said, signing_key=key.public, nonce=enclaves[1].challenge())
+        with pytest.raises(KeyChanged):
+            enclaves[1].take_hello(Signed(forged, key.sign(forged.signing_bytes)), session=SESSION)
+
+
+def test_secret_files_of_others_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "passphrase"
+    secret = SealSecret(Kind.PASSPHRASE, path)
+    with pytest.raises(SealSecretMissing, match="No such file"):
+        secret.read()
+    path.write_bytes(b"correct horse\n")
+    path.chmod(0o644)
+    with pytest.raises(SealSecretMissing, match="0644"):
+        secret.read()
+    path.chmod(0o600)
+    assert secret.read() == b"correct horse"
+    for content in (b"", b"\n", b"x" * 2000):
+        path.write_bytes(content)
+        with pytest.raises(SealSecretMissing):
+            secret.read()
