@@ -35,6 +35,7 @@ REGRESSIONS = {
     101_314: "an old folder that had signed nothing but a sync message since its backup signed another",
     201: "a node restored from a backup had signed nothing since, and contradicted its own votes",
     100_028: "an honest leader asked a slow beacon node for one aggregate after the other",
+    103_912: "the checker asked for duties of a restored node that its disk kept from starting",
     104_796: "a node answered into a one-way cut until its answers were used up, and never after it",
     1070: "what one beacon node took and lost never reached those that were down then",
     1125: "beacon nodes that were back stayed unnoticed for up to a minute",

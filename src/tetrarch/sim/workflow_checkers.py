@@ -57,6 +57,7 @@ from tetrarch.storage.inline import InlineDatabase
 
 R = TypeVar("R")
 SCHEMA_PRESET = "minimal"
+STARTING_S = 2.0  # a node that could not open its databases before the heal starts after it
 RESUMED_SLOTS = 2
 # After the heal, counted from the slot's start.
 IN_TIME_S = {
@@ -250,14 +251,13 @@ class WorkflowCheckers:
         """Whether all of ``duty`` lies after the heal, with a slot in between.
 
         While nodes learn of a new fee recipient, in the epoch after the heal, leaders can differ
-        in whom a block pays: it takes more rounds than a block has.
+        in whom a block pays: it takes more rounds than a block has. A restored node is silent up to
+        the slot after its start, and a disk that was full until the heal may have held that up.
         """
+        healed_s = self.profile.heal_s + (STARTING_S if self.restored else 0.0)
         if duty.type is DutyType.PROPOSER and self.profile.asks:
-            return (
-                GENESIS_S + duty.slot * SLOT_S
-                >= self.profile.heal_s + (SLOTS_PER_EPOCH + 1) * SLOT_S
-            )
-        return GENESIS_S + duty.slot * SLOT_S >= self.profile.heal_s + SLOT_S
+            return GENESIS_S + duty.slot * SLOT_S >= healed_s + (SLOTS_PER_EPOCH + 1) * SLOT_S
+        return GENESIS_S + duty.slot * SLOT_S >= healed_s + SLOT_S
 
     def note_heal(self, databases: Mapping[int, InlineDatabase]) -> None:
         """Take down which open votes each honest node has decided."""
