@@ -289,7 +289,7 @@ MUTANTS = (
                 "            if stored.left == 1:\n",
             ),
         ),
-        first_seed=8,
+        first_seed=1008,
     ),
     Mutant(
         "submission is noted before it is made",
