@@ -11,6 +11,8 @@ trusted by nobody. Who is there is shown by the two enclaves, which sign that ce
 import asyncio
 import ssl
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -166,15 +168,10 @@ async def dial(
         LinkFailed: nobody is there, or it took too long.
         ConfigurationDiffers, HelloInvalid, KeyChanged: who is there is not who should be.
     """
+    async with _in_time("dial member", CONNECT_TIMEOUT_S):
+        reader, writer = await asyncio.open_connection(host, port, limit=codec.MESSAGE_MAX_BYTES)
     try:
-        async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            reader, writer = await asyncio.open_connection(
-                host, port, limit=codec.MESSAGE_MAX_BYTES
-            )
-    except (TimeoutError, OSError) as error:
-        raise LinkFailed("dial member", reason=str(error) or "no answer") from None
-    try:
-        async with asyncio.timeout(HANDSHAKE_TIMEOUT_S):
+        async with _in_time("dial member", HANDSHAKE_TIMEOUT_S):
             await writer.start_tls(contexts.dialling)
             shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
             return await _introduce(
@@ -185,12 +182,6 @@ async def dial(
                 own=own,
                 enclave=enclave,
             )
-    except TimeoutError:
-        writer.transport.abort()
-        raise LinkFailed("dial member", reason="no answer", timeout_s=HANDSHAKE_TIMEOUT_S) from None
-    except OSError as error:
-        writer.transport.abort()
-        raise LinkFailed("dial member", reason=error) from None
     except BaseException:
         writer.transport.abort()
         raise
@@ -206,20 +197,27 @@ async def accept(
     enclave: Introducing,
 ) -> Session:
     """Open a session as its listener. Raises as ``dial``; the caller closes ``writer`` then."""
+    async with _in_time("accept member", HANDSHAKE_TIMEOUT_S):
+        return await _introduce(
+            reader,
+            writer,
+            contexts.session,
+            configuration=configuration,
+            own=own,
+            enclave=enclave,
+        )
+
+
+@asynccontextmanager
+async def _in_time(action: str, timeout_s: float) -> AsyncIterator[None]:
+    """Whatever the network does in this block is a LinkFailed."""
     try:
-        async with asyncio.timeout(HANDSHAKE_TIMEOUT_S):
-            return await _introduce(
-                reader,
-                writer,
-                contexts.session,
-                configuration=configuration,
-                own=own,
-                enclave=enclave,
-            )
+        async with asyncio.timeout(timeout_s):
+            yield
     except TimeoutError:
-        raise LinkFailed("accept member", timeout_s=HANDSHAKE_TIMEOUT_S) from None
+        raise LinkFailed(action, reason="no answer", timeout_s=timeout_s) from None
     except OSError as error:
-        raise LinkFailed("accept member", reason=error) from None
+        raise LinkFailed(action, reason=error) from None
 
 
 async def _introduce(
