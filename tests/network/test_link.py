@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tetrarch.network.clocks import OffsetWindow
+from tetrarch.network.clocks import SAMPLES_MIN, OffsetWindow
 from tetrarch.network.faults import PeerSilent, StreamBroken
 from tetrarch.network.frames import Ping, Pong, decode_frame, encode_ping, encode_pong
 from tetrarch.network.link import (
@@ -96,8 +96,28 @@ def test_peer_that_is_heard_is_pinged_only_for_its_clock() -> None:
         asyncio.get_running_loop().call_later(500, link.close, StreamBroken("stop", reason="test"))
         with pytest.raises(StreamBroken):
             await link.run()
-        pings = 500 / PING_INTERVAL_MAX_S
+        pings = SAMPLES_MIN + 500 / PING_INTERVAL_MAX_S
         assert pings - 1 <= stream.pings <= pings + 1
+
+    simulate(scenario, seed=1)
+
+
+def test_clock_of_a_talkative_peer_is_known_within_seconds() -> None:
+    """A cluster under load at its start hears much and would else ask for clocks rarely."""
+
+    async def scenario() -> None:
+        window = OffsetWindow()
+        stream = Loopback(answers=10_000)
+        link = make_link(stream, window)
+        for second in range(20):
+            asyncio.get_running_loop().call_later(second, stream.say, encode_ping(second))
+        known_after_s = CHECK_INTERVAL_S * (SAMPLES_MIN - 1) + 0.5
+        asyncio.get_running_loop().call_later(
+            known_after_s, link.close, StreamBroken("stop", reason="test")
+        )
+        with pytest.raises(StreamBroken):
+            await link.run()
+        assert window.offset_s == pytest.approx(2.0, abs=1e-3)
 
     simulate(scenario, seed=1)
 

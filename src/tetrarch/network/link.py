@@ -115,8 +115,7 @@ class Link:
             # Counted per ping that we sent, not per second: a stall of ours blames nobody.
             if self._pings_unanswered >= UNANSWERED_PINGS_MAX:
                 raise PeerSilent("ping", unanswered=self._pings_unanswered)
-            since_ping_s = loop.time() - self._ping_sent_s
-            if not (self._heard and self._ping_sequence and since_ping_s < PING_INTERVAL_MAX_S):
+            if self._is_ping_due(loop.time()):
                 self._ping_sequence += 1
                 self._pings_unanswered += 1
                 self._ping_sent_s = loop.time()
@@ -125,6 +124,12 @@ class Link:
             self._heard = False
             self._meters.show_outbox(len(self.outbox))
             await asyncio.sleep(CHECK_INTERVAL_S)
+
+    def _is_ping_due(self, now_s: float) -> bool:
+        if not self._heard or now_s - self._ping_sent_s >= PING_INTERVAL_MAX_S:
+            return True
+        # A new stream: whose clock is wrong should be known before the first duties go wrong.
+        return self._window.offset_s is None and not self._pings_unanswered
 
     def _note_pong(self, pong: Pong) -> None:
         if pong.sequence > self._ping_sequence:
