@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
+from tetrarch.enclave.protections import Protection
 from tetrarch.errors import ConfigInvalid
 
 FILE_NAME = "tetrarch.toml"
@@ -32,6 +33,7 @@ _LISTS = frozenset(  # commas in a variable
         "beacon_node.fallback_urls",
         "remote_signer.urls",
         "signer_api.allowed_hosts",
+        "enclave.require",
     }
 )
 
@@ -94,6 +96,12 @@ class ValidatorApiConfig(_Section, frozen=True):
     token_file: str = ""
     tls_certificate_file: str = ""
     tls_private_key_file: str = ""
+
+
+class EnclaveConfig(_Section, frozen=True):
+    """The process that holds the shares. ``require``: it does not open without these."""
+
+    require: tuple[Protection, ...] = ()
 
 
 class RemoteSignerConfig(_Section, frozen=True):
@@ -168,6 +176,7 @@ class NodeConfig(_Section, frozen=True):
     beacon_node: BeaconNodeConfig = BeaconNodeConfig()
     mesh: MeshConfig = MeshConfig()
     validator_api: ValidatorApiConfig = ValidatorApiConfig()
+    enclave: EnclaveConfig = EnclaveConfig()
     remote_signer: RemoteSignerConfig = RemoteSignerConfig()
     signer_api: SignerApiConfig = SignerApiConfig()
     keymanager: KeymanagerConfig = KeymanagerConfig()

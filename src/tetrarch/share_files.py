@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tetrarch.cluster.files import VALIDATOR_KEYS_FOLDER
 from tetrarch.cluster.load import share_keystores
 from tetrarch.cluster.types import Cluster
 from tetrarch.enclave.errors import ShareSwapped
 from tetrarch.enclave.messages import ShareFile
+from tetrarch.storage.errors import cannot_create
 
 
 def share_files(
@@ -33,6 +35,20 @@ def share_files(
         )
         if not only_present or path.exists()
     )
+
+
+def make_key_folder(folder: Path) -> Path:
+    """The folder of this node's keystores, which is there afterwards.
+
+    Raises:
+        OperatorError: it cannot be made.
+    """
+    keys = folder / VALIDATOR_KEYS_FOLDER
+    try:
+        keys.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise cannot_create("make folder", keys, error) from None
+    return keys
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from tetrarch.duties.signer import SigningService
 from tetrarch.duties.slashing import GroupHistory
 from tetrarch.enclave import history
 from tetrarch.enclave.client import EnclaveClient
+from tetrarch.enclave.reporting import tell_protections
 from tetrarch.errors import ConfigInvalid, Transient
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.keymanager.of_node import node_keymanager
@@ -33,7 +34,7 @@ from tetrarch.remote_signer.access import TlsFiles, client_context, file_of, rea
 from tetrarch.remote_signer.client import RemoteSigner
 from tetrarch.remote_signer.signers import Signers
 from tetrarch.remote_signer.signing import RemoteSigning, RemoteSigningPorts
-from tetrarch.share_files import naming_holders, share_files
+from tetrarch.share_files import make_key_folder, naming_holders, share_files
 from tetrarch.storage.database import Database
 from tetrarch.storage.errors import StorageFailed
 from tetrarch.storage.room import needing_room
@@ -107,9 +108,10 @@ async def signing_source(  # noqa: PLR0913 - the ports of all sources
         case SigningSource.ENCLAVE:
             async with enclave_of(
                 setting.folder,
-                setting.cluster,
-                setting.chain,
-                only_present=setting.config.keymanager.enabled,
+                setting.config,
+                cluster=setting.cluster,
+                chain=setting.chain,
+                log=log,
             ) as enclave:
                 yield await _own(enclave, setting, storage=storage, log=log)
         case SigningSource.REMOTE_SIGNER:
@@ -167,15 +169,22 @@ async def _own(
 
 @asynccontextmanager
 async def enclave_of(
-    folder: Path, cluster: Cluster, chain: ChainSpec, *, only_present: bool = False
+    folder: Path, config: NodeConfig, *, cluster: Cluster, chain: ChainSpec, log: Log
 ) -> AsyncIterator[EnclaveClient]:
-    """The enclave process of ``folder``, with all its shares (or those there), for ``chain``."""
+    """The enclave process of ``folder``, with its shares, for ``chain``.
+
+    With all of them, or, where a keymanager brings them, with those that are there.
+    """
+    managed = config.keymanager.enabled
     with naming_holders(cluster):
         enclave = await EnclaveClient.start(
             database=folder / ENCLAVE_DATABASE_FILE,
-            shares=share_files(folder, cluster, only_present=only_present),
+            shares=share_files(folder, cluster, only_present=managed),
+            key_folder=make_key_folder(folder) if managed else None,
+            required=config.enclave.require,
         )
     try:
+        await tell_protections(enclave, log)
         with needing_room():
             await enclave.configure(chain)
         yield enclave

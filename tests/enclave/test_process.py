@@ -31,10 +31,10 @@ from tetrarch.storage.errors import FolderNotWritable, StorageFull, StorageInUse
 
 # An enclave that dies by the signal of its argument between the durable record and the answer.
 DYING = """
-import os, socket, sys
+import os, signal, socket, sys
 from tetrarch.clock import SystemClock
 from tetrarch.enclave.process import EnclaveProcess
-die = lambda: os.kill(os.getpid(), 9)
+die = lambda: signal.raise_signal(9)
 EnclaveProcess(clock=SystemClock(), before_answer=die).serve(socket.socket(fileno=os.dup(0)))
 """
 # An enclave whose disk takes no more bytes once it is configured.
@@ -274,14 +274,14 @@ def test_the_node_notices_at_once_that_its_enclave_died(tmp_path: Path) -> None:
 
 
 NODE = """
-import asyncio, os, sys
+import asyncio, signal, sys
 from pathlib import Path
 from tetrarch.enclave.client import EnclaveClient
 
 async def main():
     client = await EnclaveClient.start(database=Path(sys.argv[1]), shares=())
     print(client.process_id, flush=True)
-    os.kill(os.getpid(), 9)
+    signal.raise_signal(9)
 
 asyncio.run(main())
 """

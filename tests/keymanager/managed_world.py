@@ -16,7 +16,7 @@ from tests.remote_signer.signer_world import CountingMeter
 
 from tetrarch.cluster.files import EXTENSION_FILE, LOCK_FILE, VALIDATOR_KEYS_FOLDER
 from tetrarch.cluster.types import Cluster
-from tetrarch.config import KeymanagerConfig
+from tetrarch.config import KeymanagerConfig, NodeConfig
 from tetrarch.duties.types import PubKey
 from tetrarch.enclave.client import EnclaveClient
 from tetrarch.entropy import system_entropy
@@ -105,7 +105,8 @@ async def managed(folder: Path) -> AsyncIterator[Managed]:
     cluster, log = load_holder(folder, node=0), RecordingLog()
     config = KeymanagerConfig(enabled=True, listen_port=0)
     listen = keymanager_listen(folder, config, entropy=system_entropy)
-    async with enclave_of(folder, cluster, CHAIN, only_present=True) as enclave:
+    node_config = NodeConfig(keymanager=config)
+    async with enclave_of(folder, node_config, cluster=cluster, chain=CHAIN, log=log) as enclave:
         status = await enclave.status()
         by_root = {v.pubkey: v.public_share(cluster.share_index) for v in cluster.validators}
         held = HeldKeys({by_root[PubKey(root)]: root for root in status.pubkeys})

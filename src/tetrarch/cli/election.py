@@ -11,6 +11,7 @@ import typer
 from tetrarch.cli.errors import run_command
 from tetrarch.election.configuration import Rule
 from tetrarch.election.quorums import Mode
+from tetrarch.enclave.protections import Protection
 from tetrarch.errors import OperatorError
 
 app = typer.Typer(
@@ -67,6 +68,10 @@ def node(
         Path | None,
         typer.Option(help="Seals the state. Default: a key file, made in the folder."),
     ] = None,
+    require: Annotated[
+        list[Protection] | None,
+        typer.Option(help="Do not run unless the host lets the enclave protect itself so. Repeat."),
+    ] = None,
     accept_cold_start: Annotated[
         bool,
         typer.Option(
@@ -84,7 +89,8 @@ def node(
     Example: tetrarch election node -p 5000 -n 5001
 
     Exit codes: 0 stopped by a signal, 65 damaged or foreign state, 66 no passphrase file,
-    69 the port is taken, 73 the folder is in use or cannot be written, 78 nodes that cannot be.
+    69 the port is taken, 73 the folder is in use or cannot be written, 77 a required protection
+    is missing, 78 nodes that cannot be.
     """
     from tetrarch.clock import SystemClock  # noqa: PLC0415 - keeps `--help` fast
     from tetrarch.election.addresses import name_of, read_address  # noqa: PLC0415
@@ -119,6 +125,7 @@ def node(
             lease_ms=lease_ms,
             listen=None if listen is None else read_address(listen, default_host=host),
             passphrase_file=passphrase_file,
+            required=require or (),
             accepts_cold_start=accept_cold_start,
             log=log,
         ) as running:

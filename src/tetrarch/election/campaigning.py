@@ -26,6 +26,8 @@ from tetrarch.election.quorums import Mode
 from tetrarch.election.timing import Timing
 from tetrarch.enclave.client import EnclaveClient
 from tetrarch.enclave.election_client import ElectionClient
+from tetrarch.enclave.protections import Confinement, Protection
+from tetrarch.enclave.reporting import tell_protections
 from tetrarch.enclave.seal_secret import SealSecret, make_key_file
 from tetrarch.enclave.sealing import Kind
 from tetrarch.entropy import Entropy, system_entropy
@@ -101,6 +103,7 @@ async def campaign(  # noqa: PLR0913 - what is not said has a default
     lease_ms: int = 0,
     listen: Address | None = None,
     passphrase_file: Path | None = None,
+    required: Sequence[Protection] = (),
     accepts_cold_start: bool = False,
     timing: Timing | None = None,
     log: Log | None = None,
@@ -117,6 +120,7 @@ async def campaign(  # noqa: PLR0913 - what is not said has a default
         lease_ms: how long a leader is sure to lead; 0: never quite.
         listen: where to listen, if not at ``own``.
         passphrase_file: opens the seal; without one a key file is made in ``folder``.
+        required: the enclave does not open without these protections of its process.
         accepts_cold_start: see ``promises.take_receipts``.
         timing: how long is waited for what.
         log: nothing is logged without one.
@@ -131,7 +135,8 @@ async def campaign(  # noqa: PLR0913 - what is not said has a default
     configuration, source = _configuration(own, others, mode, rule, lease_ms)
     addresses = [read_address(name) for name in configuration.members]
     secret = _prepare(folder, passphrase_file, entropy)
-    enclave = await EnclaveClient.launch()
+    confinement = Confinement(writable=(folder,), readable=(secret.path,), required=tuple(required))
+    enclave = await EnclaveClient.launch(confinement)
     try:
         client = await ElectionClient.open(
             enclave,
@@ -142,6 +147,7 @@ async def campaign(  # noqa: PLR0913 - what is not said has a default
             entropy=entropy,
             accepts_cold_start=accepts_cold_start,
         )
+        await tell_protections(enclave, log)
         keys = MemberKeys((None,) * configuration.count)
         keys.pin(source, client.signing_key)
         member = Member(

@@ -20,10 +20,12 @@ from tetrarch.enclave.errors import EnclaveGone, EnclaveRefused, EnclaveSlow, Fr
 from tetrarch.enclave.key_messages import Exported, ExportHistory, KeyCall
 from tetrarch.enclave.messages import ShareFile
 from tetrarch.enclave.ports import EnclaveStatus, SignRequest, SignResult, Slashable
+from tetrarch.enclave.protections import Confinement, Protection
 from tetrarch.errors import TetrarchError, invariant
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.storage import errors as storage_errors
 
+START_TIMEOUT_S = 60.0  # an interpreter on a host that is just starting everything else, too
 OPEN_TIMEOUT_S = 900.0  # thousands of keystores at a second each, on two threads
 ANSWER_TIMEOUT_S = 8.0
 KEY_TIMEOUT_S = 120.0  # a keystore may ask for half a gigabyte of scrypt
@@ -39,6 +41,7 @@ A = TypeVar(
     protocol.Signed,
     protocol.Forgotten,
     protocol.Status,
+    protocol.Protections,
     Exported,
     ElectionOpened,
     Said,
@@ -53,6 +56,7 @@ _RAISED_AGAIN: dict[str, type[TetrarchError]] = {
         enclave_errors.ShareFileMissing,
         enclave_errors.ShareInvalid,
         enclave_errors.PasswordWrong,
+        enclave_errors.ProtectionMissing,
         enclave_errors.ShareSwapped,
         enclave_errors.WrongChain,
         enclave_errors.InterchangeInvalid,
@@ -95,25 +99,36 @@ class EnclaveClient:
         *,
         database: Path,
         shares: Sequence[ShareFile],
+        key_folder: Path | None = None,
+        required: tuple[Protection, ...] = (),
         answer_timeout_s: float = ANSWER_TIMEOUT_S,
         open_timeout_s: float = OPEN_TIMEOUT_S,
         command: Sequence[str] = COMMAND,
     ) -> Self:
-        """Start the process and let it open its database and shares.
+        """Start the process, lock it, and let it open its database and shares.
 
         Args:
             database: the enclave's own slashing history; made if it is not there.
             shares: the files, with the public share that each must have.
+            key_folder: where ``keep`` may put and remove shares; it must be there.
+            required: it does not open without these protections.
             answer_timeout_s: for one later call.
             open_timeout_s: for reading all keystores.
             command: what to execute; another one wraps the enclave, or breaks it in a test.
 
         Raises:
             ShareFileMissing, ShareInvalid, PasswordWrong, ShareSwapped: names the file.
+            ProtectionMissing: the host does not allow one of ``required``.
             OperatorError: of ``storage.errors``, about ``database``.
             EnclaveGone: the process died.
         """
-        client = await cls.launch(answer_timeout_s=answer_timeout_s, command=command)
+        files = (Path(name) for share in shares for name in (share.keystore, share.password))
+        confinement = Confinement(
+            writable=(database.parent, *(() if key_folder is None else (key_folder,))),
+            readable=tuple(dict.fromkeys(file.parent for file in files)),
+            required=required,
+        )
+        client = await cls.launch(confinement, answer_timeout_s=answer_timeout_s, command=command)
         try:
             await client.open(database=database, shares=shares, timeout_s=open_timeout_s)
         except BaseException:
@@ -123,11 +138,16 @@ class EnclaveClient:
 
     @classmethod
     async def launch(
-        cls, *, answer_timeout_s: float = ANSWER_TIMEOUT_S, command: Sequence[str] = COMMAND
+        cls,
+        confinement: Confinement,
+        *,
+        answer_timeout_s: float = ANSWER_TIMEOUT_S,
+        command: Sequence[str] = COMMAND,
     ) -> Self:
-        """Start the process, and open nothing yet.
+        """Start the process and lock it; open nothing yet.
 
         Raises:
+            ProtectionMissing: the host does not allow what is required.
             EnclaveGone: it cannot be started.
         """
         ours, theirs = socket.socketpair()
@@ -147,7 +167,14 @@ class EnclaveClient:
             theirs.close()
         loop = asyncio.get_running_loop()
         _, channel = await loop.create_connection(_Channel, sock=ours)
-        return cls(process, channel, answer_timeout_s=answer_timeout_s)
+        client = cls(process, channel, answer_timeout_s=answer_timeout_s)
+        try:
+            call = protocol.confine_call(confinement)
+            _expect(protocol.Done, await channel.ask(call, timeout_s=START_TIMEOUT_S))
+        except BaseException:
+            await client.close()
+            raise
+        return client
 
     @property
     def process_id(self) -> int:
@@ -191,6 +218,10 @@ class EnclaveClient:
             votes_recorded=reply.votes_recorded,
             protections=reply.protections,
         )
+
+    async def protections(self) -> tuple[str, ...]:
+        """What is active, by name; see ``protections.Protection``."""
+        return _expect(protocol.Protections, await self._ask(protocol.AskProtections())).active
 
     async def keep(self, call: KeyCall) -> bytes:
         """Add or remove shares, import or export history; see ``key_keeping.keep``.

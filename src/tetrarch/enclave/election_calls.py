@@ -34,6 +34,11 @@ class ElectionCalls:
         self._now_ms = now_ms
         self._electing: Electing | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether ``OpenElection`` was answered."""
+        return self._electing is not None
+
     def answer(self, call: ElectionCall) -> ElectionAnswer:
         """Do what ``call`` asks.
 

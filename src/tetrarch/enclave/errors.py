@@ -7,6 +7,7 @@ from tetrarch.errors import InputInvalid, OperatorError, Transient
 EX_DATAERR = 65
 EX_NOINPUT = 66
 EX_SOFTWARE = 70
+EX_NOPERM = 77
 
 
 class EnclaveGone(OperatorError):
@@ -22,6 +23,14 @@ class EnclaveRefused(OperatorError):
 
     code = "enclave_refused"
     mend = "mend what the reason names"
+
+
+class ProtectionMissing(OperatorError):
+    """The host does not let the enclave protect itself as the configuration demands."""
+
+    code = "protection_missing"
+    exit_code: ClassVar[int] = EX_NOPERM
+    mend = "let the host (kernel, container, limits) allow it, or demand less in enclave.require"
 
 
 class EnclaveSlow(Transient):

@@ -13,15 +13,17 @@ from typing import TypeVar
 
 from tetrarch.clock import Clock, steady_ms
 from tetrarch.enclave import approval, history, learning, protocol, sandbox
+from tetrarch.enclave.confining import confine
 from tetrarch.enclave.election_calls import ElectionCalls
 from tetrarch.enclave.election_messages import ElectionOpened
-from tetrarch.enclave.errors import FrameInvalid, NotConfigured
+from tetrarch.enclave.errors import FrameInvalid, NotConfigured, ProtectionMissing
 from tetrarch.enclave.key_keeping import keep
 from tetrarch.enclave.key_messages import AddShare, ExportHistory, ImportHistory, RemoveShares
 from tetrarch.enclave.keys import BlsKeyRing
 from tetrarch.enclave.messages import ShareFile
 from tetrarch.enclave.opening import open_shares
 from tetrarch.enclave.ports import SignAttestation, SignResult
+from tetrarch.enclave.protections import Confinement, Protection, missing
 from tetrarch.entropy import system_entropy
 from tetrarch.errors import InputInvalid, TetrarchError, Transient
 from tetrarch.ethereum.spec.chain import ChainSpec
@@ -48,6 +50,8 @@ class EnclaveProcess:
         """``before_answer`` is called between the durable record and the answer, by tests."""
         self._clock = clock
         self._protections = protections
+        self._is_locked = False
+        self._required: tuple[Protection, ...] = ()
         self._before_answer = before_answer
         self._opened: _Opened | None = None
         self._election = ElectionCalls(entropy=system_entropy, now_ms=steady_ms)
@@ -95,6 +99,8 @@ class EnclaveProcess:
         self, body: protocol.CallBody
     ) -> protocol.AnswerBody:
         match body:
+            case protocol.Confine():
+                return self._confine(body)
             case protocol.Open():
                 return self._open(body)
             case protocol.Configure():
@@ -105,6 +111,8 @@ class EnclaveProcess:
                 return self._learn(body)
             case protocol.AskStatus():
                 return self._status()
+            case protocol.AskProtections():
+                return protocol.Protections(self._protections)
             case AddShare() | RemoveShares() | ImportHistory() | ExportHistory():
                 exported = keep(self._require_open(), body)
                 sandbox.lock_memory()  # a new key lies in new pages
@@ -112,8 +120,24 @@ class EnclaveProcess:
             case _:
                 answer = self._election.answer(body)
                 if isinstance(answer, ElectionOpened):
-                    self._protections += sandbox.lock_memory()
+                    self._lock_memory()
                 return answer
+
+    def _confine(self, call: protocol.Confine) -> protocol.Done:
+        if self._opened is not None or self._election.is_open:
+            raise InputInvalid("lock enclave", reason="it is open already")
+        if self._is_locked:
+            raise InputInvalid("lock enclave", reason="it is locked already")
+        self._is_locked = True
+        confinement = Confinement(
+            writable=tuple(Path(path) for path in call.writable),
+            readable=tuple(Path(path) for path in call.readable),
+        )
+        self._required = call.required
+        self._protections = tuple(dict.fromkeys((*self._protections, *confine(confinement))))
+        # Memory is locked last: with the keys in it.
+        self._demand(tuple(each for each in call.required if each is not Protection.MEMORY_LOCKED))
+        return protocol.Done()
 
     def _open(self, call: protocol.Open) -> protocol.Done:
         if self._opened is not None:
@@ -133,8 +157,20 @@ class EnclaveProcess:
             raise
         files = {file.pubkey: file for file in call.shares}
         self._opened = _Opened(path=path, lock=lock, database=database, keys=keys, files=files)
-        self._protections += sandbox.lock_memory()
+        self._lock_memory()
         return protocol.Done()
+
+    def _lock_memory(self) -> None:
+        locked = sandbox.lock_memory()
+        self._protections = tuple(dict.fromkeys((*self._protections, *locked)))
+        self._demand(self._required)
+
+    def _demand(self, required: tuple[Protection, ...]) -> None:
+        absent = missing(required, self._protections)
+        if absent:
+            self.close()
+            names = ", ".join(absent)
+            raise ProtectionMissing("lock enclave", missing=names, active=self._protections)
 
     def _configure(self, call: protocol.Configure) -> protocol.Done:
         opened = self._require_open()

@@ -1,8 +1,8 @@
 """The bytes between a node and its enclave: bounded frames of typed msgpack values.
 
 A frame is a length (4 bytes, big endian) and that many bytes: one ``Call`` from the node or one
-``Reply`` from the enclave with the same ``id``. The first call is ``Open``. There is no version:
-both ends are the same program.
+``Reply`` from the enclave with the same ``id``. The first call is ``Confine``, then comes ``Open``
+or ``OpenElection``. There is no version: both ends are the same program.
 """
 
 from collections.abc import Iterator
@@ -33,6 +33,7 @@ from tetrarch.enclave.ports import (
     SignSyncSelection,
     Slashable,
 )
+from tetrarch.enclave.protections import Confinement, Protection
 from tetrarch.enclave.rules import Reason
 from tetrarch.ethereum.spec.aggregates import AggregateAndProof, ContributionAndProof
 from tetrarch.ethereum.spec.chain import ChainSpec
@@ -49,6 +50,7 @@ from tetrarch.ethereum.spec.values import (
 FRAME_MAX_BYTES = 32 << 20  # a recovery among 256 members; 10,000 keys to open have 8 MB
 MESSAGE_MAX_BYTES = 32 << 10  # an aggregate with a bit for every attester of a slot has 17 kB
 SHARES_MAX = 10_000
+PATHS_MAX = 64
 _LENGTH_BYTES = 4
 _FORKS_MAX = 32
 
@@ -66,8 +68,16 @@ Header: TypeAlias = Annotated[
 ]
 
 
+class Confine(Message, frozen=True, tag="confine"):
+    """``protections.Confinement``: lock the process, before anything is opened."""
+
+    writable: Annotated[tuple[Path, ...], msgspec.Meta(max_length=PATHS_MAX)]
+    readable: Annotated[tuple[Path, ...], msgspec.Meta(max_length=PATHS_MAX)]
+    required: Annotated[tuple[Protection, ...], msgspec.Meta(max_length=len(Protection))]
+
+
 class Open(Message, frozen=True, tag="open"):
-    """Read the shares and the database; the first call."""
+    """Read the shares and the database; the first call for duties."""
 
     database: Path
     shares: Annotated[tuple[ShareFile, ...], msgspec.Meta(max_length=SHARES_MAX)]
@@ -201,7 +211,13 @@ class AskStatus(Message, frozen=True, tag="status"):
     """What do you hold?"""
 
 
-CallBody: TypeAlias = Open | Configure | Sign | Learn | AskStatus | KeyCall | ElectionCall
+class AskProtections(Message, frozen=True, tag="protections"):
+    """What protects this process?"""
+
+
+CallBody: TypeAlias = (
+    Confine | Open | Configure | Sign | Learn | AskStatus | AskProtections | KeyCall | ElectionCall
+)
 
 
 class Call(Message, frozen=True):
@@ -212,7 +228,7 @@ class Call(Message, frozen=True):
 
 
 class Done(Message, frozen=True, tag="done"):
-    """It is done; the answer to ``Open`` and ``Configure``."""
+    """It is done; the answer to ``Confine``, ``Open`` and ``Configure``."""
 
 
 class Granted(Message, frozen=True, tag="granted"):
@@ -252,6 +268,12 @@ class Status(Message, frozen=True, tag="is"):
     protections: tuple[Text, ...]
 
 
+class Protections(Message, frozen=True, tag="protected"):
+    """``protections.Protection`` by name, some with a version."""
+
+    active: tuple[Text, ...]
+
+
 class Forgotten(Message, frozen=True, tag="forgotten"):
     """Positions of what the history does not hold."""
 
@@ -266,7 +288,9 @@ class Refusal(Message, frozen=True, tag="refused"):
     fields: dict[Text, Text]
 
 
-AnswerBody: TypeAlias = Done | Signed | Forgotten | Status | Exported | ElectionAnswer | Refusal
+AnswerBody: TypeAlias = (
+    Done | Signed | Forgotten | Status | Protections | Exported | ElectionAnswer | Refusal
+)
 
 
 class Reply(Message, frozen=True):
@@ -447,6 +471,15 @@ def results_of(reply: Signed) -> tuple[SignResult, ...]:
             case Undone(reason=text):
                 results.append(Failed(text))
     return tuple(results)
+
+
+def confine_call(confinement: Confinement) -> Confine:
+    """The call that locks an enclave."""
+    return Confine(
+        tuple(str(path) for path in confinement.writable),
+        tuple(str(path) for path in confinement.readable),
+        confinement.required,
+    )
 
 
 def configure_call(chain: ChainSpec) -> Configure:

@@ -1,33 +1,52 @@
 """What the host lets a process do to keep its memory to itself. Linux; elsewhere less.
 
-Each measure is tried and reported by name, none is required: a later back end will be stricter.
+Each measure is tried and reported by name (``protections.Protection``).
 """
 
+import contextlib
 import ctypes
 import resource
+import struct
+
+from tetrarch.enclave.protections import Protection
 
 _PR_SET_DUMPABLE = 4
 _PR_SET_NO_NEW_PRIVS = 38
 _MCL_CURRENT = 1
+_CLONE_NEWUTS, _CLONE_NEWIPC, _CLONE_NEWUSER, _CLONE_NEWNET = 1 << 26, 1 << 27, 1 << 28, 1 << 30
+_CAPABILITY_VERSION, _CAP_IPC_LOCK = 0x20080522, 14
+_INFINITE = resource.RLIM_INFINITY
 
 
 def protect_process() -> tuple[str, ...]:
-    """Switch on what can be before any secret is read; return what worked.
-
-    ``no_core``: a crash leaves no memory image. ``not_dumpable``: other processes of this user
-    can neither trace this one nor read its memory. ``no_new_privileges``: exec gains nothing.
-    """
+    """Switch on what costs nothing, before any secret is read; return what worked."""
     active = []
-    try:
+    with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        active.append("no_core")
-    except (OSError, ValueError):
-        pass
+        active.append(Protection.NO_CORE)
     if _call("prctl", _PR_SET_DUMPABLE, 0):
-        active.append("not_dumpable")
+        active.append(Protection.NOT_DUMPABLE)
     if _call("prctl", _PR_SET_NO_NEW_PRIVS, 1):
-        active.append("no_new_privileges")
+        active.append(Protection.NO_NEW_PRIVILEGES)
     return tuple(active)
+
+
+def leave_host(*, keeps_files: bool) -> tuple[str, ...]:
+    """Leave the host's network and the powers over the host; return what worked.
+
+    Args:
+        keeps_files: the process can also do without root's powers over files of others.
+    """
+    _raise_memory_limit()  # for ``lock_memory``: later this process cannot
+    alone = _CLONE_NEWNET | _CLONE_NEWIPC | _CLONE_NEWUTS
+    active: tuple[str, ...] = ()
+    # Who may not do that can in a user namespace of its own, where no user is mapped. It leaves
+    # root without powers over files of others, too.
+    if _call("unshare", alone) or (keeps_files and _call("unshare", _CLONE_NEWUSER | alone)):
+        active = (Protection.OWN_NETWORK,)
+    if keeps_files and _drop_capabilities():
+        active += (Protection.NO_CAPABILITIES,)
+    return active
 
 
 def lock_memory() -> tuple[str, ...]:
@@ -35,7 +54,27 @@ def lock_memory() -> tuple[str, ...]:
 
     Only the present pages: with all future ones, a small limit would end in a failed allocation.
     """
-    return ("memory_locked",) if _call("mlockall", _MCL_CURRENT) else ()
+    return (Protection.MEMORY_LOCKED,) if _call("mlockall", _MCL_CURRENT) else ()
+
+
+def _drop_capabilities() -> bool:
+    """All but locking memory, which nobody else is concerned by."""
+    header = struct.pack("=Ii", _CAPABILITY_VERSION, 0)  # this thread
+    for kept in (1 << _CAP_IPC_LOCK, 0):
+        # Two halves of: effective, permitted, inheritable.
+        halves = struct.pack("=6I", kept, kept, 0, 0, 0, 0)
+        buffers = ctypes.create_string_buffer(header), ctypes.create_string_buffer(halves)
+        if _call("capset", *(ctypes.addressof(buffer) for buffer in buffers)):
+            return True
+    return False
+
+
+def _raise_memory_limit() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    for limit in ((_INFINITE, _INFINITE), (hard, hard)):
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_MEMLOCK, limit)
+            return
 
 
 def _call(name: str, *arguments: int) -> bool:

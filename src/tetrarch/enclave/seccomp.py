@@ -18,7 +18,8 @@ _NUMBER_AT, _ARCH_AT, _ARGUMENTS_AT = 0, 4, 16
 _LOAD, _JUMP_EQUAL, _JUMP_GREATER_EQUAL, _JUMP_SET, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _FAIL, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 
-# Files that Landlock bounds, the socket that is open, memory, threads, time, and the end.
+# Files that Landlock bounds, the socket that is open, memory, threads, time, and the end. Some are
+# what other versions of the C library and of Python use for the same.
 ALLOWED = {
     "read": 0,
     "write": 1,
@@ -62,11 +63,15 @@ ALLOWED = {
     "readlink": 89,
     "fchmod": 91,
     "fchown": 93,
+    "getrusage": 98,
+    "sysinfo": 99,
     "getuid": 102,
     "getgid": 104,
     "geteuid": 107,
     "getegid": 108,
     "sigaltstack": 131,
+    "statfs": 137,
+    "fstatfs": 138,
     "mlockall": 151,
     "gettid": 186,
     "futex": 202,
@@ -74,17 +79,26 @@ ALLOWED = {
     "getdents64": 217,
     "restart_syscall": 219,
     "clock_gettime": 228,
+    "clock_getres": 229,
     "clock_nanosleep": 230,
     "exit_group": 231,
     "openat": 257,
+    "mkdirat": 258,
     "newfstatat": 262,
+    "unlinkat": 263,
+    "renameat": 264,
+    "readlinkat": 267,
+    "faccessat": 269,
+    "ppoll": 271,
     "set_robust_list": 273,
     "getrandom": 318,
+    "membarrier": 324,
     "statx": 332,
     "rseq": 334,
     "faccessat2": 439,
 }
 _MMAP, _MPROTECT, _IOCTL, _CLONE, _PRCTL, _TGKILL, _CLONE3 = 9, 10, 16, 56, 157, 234, 435
+_PRLIMIT = 302
 _PROTECTION_ARGUMENT, _EXECUTABLE = 2, 0x4
 _THREAD = 0x00010000  # of clone: a thread, no process
 _SET_NAME = 15  # of prctl: a thread's
@@ -109,6 +123,7 @@ def program(process_id: int) -> bytes:
     code += _if_set(_CLONE, 0, _THREAD, fail)
     code += _if_one_of(_IOCTL, 1, _HARMLESS_IOCTLS, fail)
     code += _if_one_of(_PRCTL, 0, (_SET_NAME,), fail)
+    code += _if_one_of(_PRLIMIT, 0, (0,), fail)  # its own limits
     code += _if_one_of(_TGKILL, 0, (process_id,), fail)  # its own end, by abort()
     # The C library then uses clone, whose flags can be read.
     code += [(_JUMP_EQUAL, 0, 1, _CLONE3), (_RETURN, 0, 0, _FAIL | errno.ENOSYS)]

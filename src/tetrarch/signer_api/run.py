@@ -106,7 +106,7 @@ class _Launch:
         self._make_database_folder()
         chain = await self._chain()
         enclave = await stack.enter_async_context(
-            enclave_of(self.folder, self.cluster, chain, only_present=managing is not None)
+            enclave_of(self.folder, self.config, cluster=self.cluster, chain=chain, log=self.log)
         )
         keys = await held_keys(enclave, self.cluster)
         batches = Batches(enclave)
