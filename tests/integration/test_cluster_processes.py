@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 KEYS = range(8)
 SLOTS_PER_EPOCH = 8
-# Where a leader is away or its clock wrong, a block needs a second round within 5/12 of the slot:
+# Where a leader is away, or its clock wrong, a block needs a second round within 5/12 of the slot:
 # of 2 s that leaves 0.2 s for all the work, which is the machine's speed and not the cluster's.
 ROUNDS_SLOT_S = 4.0
 Tell = Callable[[object], None]
@@ -133,7 +133,7 @@ def test_two_killed_nodes_stop_and_resume(tmp_path: Path, tell: Tell) -> None:
 
     Votes of the epoch in which they died are still open, and may be made up for.
     """
-    with cluster_world(tmp_path) as world:
+    with cluster_world(tmp_path, slot_s=ROUNDS_SLOT_S) as world:
         world.chain.wait_slot(5)
         for index in (2, 3):
             world.nodes[index].kill()
@@ -174,7 +174,7 @@ def test_kills_at_random_moments(tmp_path: Path, tell: Tell) -> None:
     seed = int(os.environ.get("KILL_SEED", "1"))
     chance = random.Random(seed)
     excused: set[int] = set()
-    with cluster_world(tmp_path) as world:
+    with cluster_world(tmp_path, slot_s=ROUNDS_SLOT_S) as world:
         chain = world.chain
         chain.wait_slot(2)
         kills = []
@@ -229,7 +229,7 @@ def test_disk_full(tmp_path: Path, tell: Tell) -> None:
     """It signs nothing it could not record, says so, and goes on once there is room."""
     cluster = create_cluster(tmp_path, KEYS)
     with small_disk(cluster / "node0", 8):
-        chain = Devchain(tmp_path, validators=len(KEYS), start_s=14)
+        chain = Devchain(tmp_path, validators=len(KEYS), slot_s=ROUNDS_SLOT_S, start_s=14)
         nodes = [NodeProcess(index, cluster, chain.url) for index in range(4)]
         world = World(chain=chain, nodes=nodes)
         full = nodes[0]
