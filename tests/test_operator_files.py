@@ -92,6 +92,12 @@ def test_wrong_field_makes_no_request(change: dict[str, object]) -> None:
         read_request(json.dumps(right | change).encode())
 
 
+@pytest.mark.parametrize("data", [b"", b"\xff", b'{"kind":"exit\xff"}', b"[" * 4000])
+def test_bytes_that_are_no_text_make_no_request(data: bytes) -> None:
+    with pytest.raises(InputInvalid):
+        read_request(data)
+
+
 def test_no_request_pays_nobody() -> None:
     form = {"kind": "registration", "validator": "0x" + FIRST.hex(), "gas_limit": 1}
     form |= {"fee_recipient": "0x" + "00" * 20, "timestamp": 1}

@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
+from tetrarch.decoding import UNDECODABLE
 from tetrarch.enclave.protections import Protection
 from tetrarch.errors import ConfigInvalid
 
@@ -235,7 +236,7 @@ def _read_file(path: Path) -> dict[str, Any]:
         return {}
     except OSError as error:
         raise ConfigInvalid("read configuration", file=path, reason=error.strerror) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise ConfigInvalid("read configuration", file=path, reason=error) from error
     return decoded
 

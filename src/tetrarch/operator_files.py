@@ -19,6 +19,7 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 
 from tetrarch.cluster.text import hex_text, parse_hex
+from tetrarch.decoding import UNDECODABLE
 from tetrarch.duties.ports import Compute
 from tetrarch.duties.requested import ExitRequest, OperatorRequest, RegistrationRequest
 from tetrarch.duties.types import PUBLIC_KEY_SIZE_BYTES, PubKey
@@ -126,7 +127,7 @@ def read_request(data: bytes) -> OperatorRequest:
     form: _AnyFile
     try:
         form = msgspec.json.decode(data, type=_AnyFile)
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise InputInvalid("read request", reason=error) from None
     pubkey = PubKey(parse_hex(form.validator, size=PUBLIC_KEY_SIZE_BYTES, field="validator"))
     if isinstance(form, _ExitFile):

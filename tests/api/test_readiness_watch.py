@@ -112,6 +112,8 @@ def test_beacon_node_that_comes_back_is_asked_for_its_version_again() -> None:
         (Answer(200, b'{"data":{"connected":"0"}}'), Cause.BEACON_NODE_ZERO_PEERS, 0),
         (Answer(200, b'{"data":{"connected":"-1"}}'), Cause.READY, None),
         (Answer(200, b"no JSON"), Cause.READY, None),
+        (Answer(200, b'{"data":{"connected":"\xff"}}'), Cause.READY, None),
+        (Answer(200, b"[" * 10_000), Cause.READY, None),
         (Answer(200, b"x" * 10_000), Cause.READY, None),
         (Answer(404, b"{}"), Cause.READY, None),
     ],

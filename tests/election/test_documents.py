@@ -114,6 +114,13 @@ def test_noise_is_no_certificate(noise: bytes) -> None:
     refused(noise)
 
 
+@pytest.mark.parametrize("data", [b'{"type":"\xff"}', b'{"members":["\xff"]}', b"[" * 4000])
+def test_bytes_that_are_no_text_are_no_document(data: bytes) -> None:
+    refused(data)
+    with pytest.raises(ConfigInvalid):
+        read_configuration(data)
+
+
 def test_size_is_bounded() -> None:
     assert "maximum" in refused(b" " * (DOCUMENT_MAX_BYTES + 1))
     with pytest.raises(ConfigInvalid, match="maximum"):

@@ -9,6 +9,7 @@ import msgspec
 
 from tetrarch.api.readiness import BeaconState, Cause, Facts, Readiness
 from tetrarch.clock import Clock
+from tetrarch.decoding import UNDECODABLE
 from tetrarch.errors import InputInvalid, TetrarchError
 from tetrarch.ethereum.beacon_node.ports import BeaconNode, ProxyRequest
 from tetrarch.ethereum.spec.chain import ChainSpec
@@ -135,7 +136,7 @@ class ReadinessWatch:
 def _connected(body: bytes) -> int | None:
     try:
         decoded = msgspec.json.decode(body, type=_Answer)
-    except (msgspec.DecodeError, InputInvalid):
+    except (*UNDECODABLE, InputInvalid):
         return None
     text = decoded.data.connected
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None

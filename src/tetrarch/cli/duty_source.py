@@ -13,6 +13,7 @@ import msgspec
 
 from tetrarch.cluster.load import load_cluster
 from tetrarch.config import load_config
+from tetrarch.decoding import UNDECODABLE
 from tetrarch.duties.duty import Duty, DutyType
 from tetrarch.duties.report import DutyReport, decode_report, encode_report
 from tetrarch.duties.report_store import LISTED_MAX, select, select_list
@@ -135,7 +136,7 @@ class Source:
             if status == 200:
                 return msgspec.json.decode(body, type=kind)
             reason = msgspec.json.decode(body, type=_Refused).message
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNDECODABLE as error:
             reason = f"status {status}, {error}"
         raise NodeAnswerInvalid("ask node", url=self.url, reason=reason)
 

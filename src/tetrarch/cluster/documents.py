@@ -31,6 +31,7 @@ from tetrarch.cluster.definition import (
 )
 from tetrarch.cluster.lock import Deposit, DistributedValidator, Lock, Registration
 from tetrarch.cluster.text import hex_text, parse_decimal, parse_hex, parse_hex_upto
+from tetrarch.decoding import UNDECODABLE
 from tetrarch.errors import InputInvalid
 
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
@@ -140,7 +141,7 @@ def parse_lock(data: bytes) -> Lock:
                 "read lock", field="cluster_definition.version", got=version, supported=VERSION
             )
         document = msgspec.json.decode(data, type=_Lock)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise InputInvalid("read lock", reason=error) from error
     return Lock(
         definition=_definition_of(document.cluster_definition),

@@ -19,6 +19,7 @@ import msgspec
 from tetrarch.cluster.certificates import CERTIFICATE_SIZE_MAX
 from tetrarch.cluster.definition import OPERATORS_MAX
 from tetrarch.cluster.text import hex_text, parse_hex, parse_hex_upto
+from tetrarch.decoding import UNDECODABLE
 from tetrarch.errors import InputInvalid
 
 FORMAT: Final = 1
@@ -138,7 +139,7 @@ def parse_extension(data: bytes) -> Extension:
         if found != FORMAT:
             raise InputInvalid("read extension", field="format", got=found, supported=FORMAT)
         document = msgspec.json.decode(data, type=_Extension)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise InputInvalid("read extension", reason=error) from error
     key = document.cluster_key
     return Extension(

@@ -9,6 +9,7 @@ from collections import deque
 import msgspec
 
 from tetrarch.clock import Clock
+from tetrarch.decoding import UNDECODABLE
 from tetrarch.errors import InputInvalid
 from tetrarch.network.ports import MessageBus, MessageHandler, Topic
 from tetrarch.network.wrapped_bus import WrappedBus
@@ -125,7 +126,7 @@ def decode_dump(data: bytes) -> Dump:
     """
     try:
         dump = msgspec.json.decode(data, type=Dump)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise InputInvalid("read consensus dump", reason=str(error)) from None
     if dump.format != FORMAT:
         raise InputInvalid("read consensus dump", format=dump.format[:64], expected=FORMAT)

@@ -11,6 +11,7 @@ from typing import Annotated, TypeAlias
 
 import msgspec
 
+from tetrarch.decoding import UNDECODABLE
 from tetrarch.errors import InputInvalid
 
 PEERS_MAX = 64
@@ -185,7 +186,7 @@ def decode_report(data: bytes) -> DutyReport:
         raise InputInvalid("decode duty record", field="size", got=len(data))
     try:
         report = _DECODER.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise InputInvalid("decode duty record", reason=str(error)[:100]) from None
     if not all(math.isfinite(number) for number in _numbers(report)):
         raise InputInvalid("decode duty record", field="time", reason="not a number")

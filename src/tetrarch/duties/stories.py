@@ -12,6 +12,7 @@ from typing import Annotated
 
 import msgspec
 
+from tetrarch.decoding import UNDECODABLE
 from tetrarch.duties.duty import SLOTS_MAX, Duty, duty_from
 from tetrarch.duties.failure_reasons import RESTS_ON
 from tetrarch.duties.report import (
@@ -92,7 +93,7 @@ def decode_answer(body: bytes, duty: Duty) -> tuple[DutyReport, ...]:
         raise InputInvalid("decode answer", size=len(body))
     try:
         records = _ANSWERS.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise InputInvalid("decode answer", reason=str(error)[:100]) from None
     reports = tuple(map(decode_report, records))
     names = [report.name for report in reports]

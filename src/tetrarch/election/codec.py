@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 import msgspec
 
+from tetrarch.decoding import UNDECODABLE
 from tetrarch.election.certificates import LeaderCertificate
 from tetrarch.election.hello import Hello
 from tetrarch.election.messages import Heartbeat, LeaderSignature, Message, Suggestion
@@ -108,5 +109,5 @@ def _decode(decoder: msgspec.msgpack.Decoder[V], payload: bytes, size_max: int) 
         raise BytesInvalid("decode", version=payload[:1].hex() or "none", expected=VERSION)
     try:
         return decoder.decode(memoryview(payload)[1:])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise BytesInvalid("decode", reason=error) from None

@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
+from tetrarch.decoding import UNDECODABLE
 from tetrarch.election.certificates import CertificateInvalid, LeaderCertificate
 from tetrarch.election.configuration import NAME_MAX_BYTES, Configuration, Rule
 from tetrarch.election.keys import MemberKeys
@@ -75,7 +76,7 @@ def read_configuration(document: bytes) -> tuple[Configuration, MemberKeys]:
     action = "read election configuration"
     try:
         read = msgspec.json.decode(_bounded(document), type=ConfigurationDocument)
-    except (msgspec.DecodeError, InputInvalid, RecursionError) as error:
+    except (*UNDECODABLE, InputInvalid) as error:
         raise ConfigInvalid(action, reason=error) from None
     configuration = Configuration(
         members=read.members,
@@ -130,7 +131,7 @@ def read_certificate(document: bytes, configuration: Configuration) -> LeaderCer
     action = "read leader certificate"
     try:
         read = msgspec.json.decode(_bounded(document), type=CertificateDocument)
-    except (msgspec.DecodeError, InputInvalid, RecursionError) as error:
+    except (*UNDECODABLE, InputInvalid) as error:
         raise CertificateInvalid(action, reason=error) from None
     c = configuration
     if read.configuration_hash != c.hash.hex():

@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from tetrarch.decoding import UNDECODABLE
 from tetrarch.election import codec
 from tetrarch.election.configuration import Configuration
 from tetrarch.election.hello import Hello, HelloInvalid, Nonce, session_of
@@ -253,7 +254,7 @@ async def _introduce(
 def _read_greeting(payload: bytes) -> Greeting:
     try:
         return msgspec.msgpack.decode(payload, type=Greeting)
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise HelloInvalid("greet member", reason=error) from None
 
 

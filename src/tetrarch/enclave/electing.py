@@ -13,6 +13,7 @@ from typing import Annotated, Self, TypeAlias
 import msgspec
 
 from tetrarch.crypto.hpke import KEY_SIZE_BYTES, OpeningKey
+from tetrarch.decoding import UNDECODABLE
 from tetrarch.election import voter
 from tetrarch.election.configuration import Configuration
 from tetrarch.election.hello import (
@@ -264,7 +265,7 @@ def _read(
     key, text = unseal(sealed, content, kind, bound_to=bound_to, entropy=entropy)
     try:
         kept = msgspec.msgpack.decode(text, type=KeptElection)
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise SealInvalid("read election", path=path, reason=error) from None
     if kept.version != _STATE_VERSION or len(kept.pinned) != configuration.count:
         raise SealInvalid("read election", path=path, version=kept.version)

@@ -19,6 +19,7 @@ from typing import Any, Self, TypeAlias
 
 import msgspec
 
+from tetrarch.decoding import UNDECODABLE
 from tetrarch.enclave import history
 from tetrarch.enclave.errors import InterchangeInvalid
 from tetrarch.enclave.lookups import KeyHistory
@@ -273,7 +274,7 @@ class _Where:
 def _decoded(data: Any, kind: Any, *, where: str) -> Any:
     try:
         return msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise InterchangeInvalid("read interchange", where=where, reason=error) from error
     except RecursionError as error:
         raise InterchangeInvalid("read interchange", where=where, reason="nested") from error

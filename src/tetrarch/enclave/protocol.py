@@ -10,6 +10,7 @@ from typing import Annotated, TypeAlias
 
 import msgspec
 
+from tetrarch.decoding import UNDECODABLE
 from tetrarch.enclave.approval import REQUESTS_MAX, Unslashable
 from tetrarch.enclave.election_messages import ElectionAnswer, ElectionCall
 from tetrarch.enclave.errors import FrameInvalid
@@ -321,7 +322,7 @@ def decode_call(payload: bytes) -> Call:
     """Raises FrameInvalid."""
     try:
         return _CALLS.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise FrameInvalid("decode call", reason=error) from error
 
 
@@ -329,7 +330,7 @@ def decode_reply(payload: bytes) -> Reply:
     """Raises FrameInvalid."""
     try:
         return _REPLIES.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise FrameInvalid("decode reply", reason=error) from error
 
 

@@ -8,6 +8,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from tetrarch.decoding import UNDECODABLE
 from tetrarch.errors import ConfigInvalid, OperatorError
 from tetrarch.keymanager.messages import KEYSTORES_PATH, Status
 from tetrarch.remote_signer.access import TlsFiles, client_context, read_token
@@ -153,7 +154,7 @@ async def _ask(
         raise _failed(keymanager, status=status, reason=_plain(text.decode(errors="replace")))
     try:
         value = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         value = None
     if not isinstance(value, dict):
         raise _failed(keymanager, reason="its answer is no JSON object")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from tetrarch.decoding import UNDECODABLE
 from tetrarch.errors import InputInvalid
 from tetrarch.ethereum.spec.values import parse_hex
 
@@ -101,6 +102,6 @@ def pubkey_of(keystore: str) -> bytes:
 def _decoded(body: bytes, kind: Any) -> Any:
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         # Without the cause, which could repeat a part of the body.
         raise InputInvalid("read request", expected="a keymanager request") from None

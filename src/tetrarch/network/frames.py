@@ -22,6 +22,7 @@ from typing import Annotated, TypeAlias
 
 import msgspec
 
+from tetrarch.decoding import UNDECODABLE
 from tetrarch.network.faults import FrameInvalid, FrameOversize
 from tetrarch.network.versions import FEATURE_SIZE_BYTES_MAX, FEATURES_MAX
 
@@ -172,7 +173,7 @@ def _decode_hello(data: bytes) -> Hello:
         raise FrameOversize("decode hello", size_bytes=len(data), max_bytes=HELLO_SIZE_MAX)
     try:
         hello = _hello_decoder.decode(data[1:])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise FrameInvalid("decode hello", reason=str(error)) from None
     if hello.protocol_min > hello.protocol:
         raise FrameInvalid("decode hello", reason="the oldest version is newer than the newest")

@@ -14,6 +14,7 @@ from typing import Annotated, TypeAlias
 
 import msgspec
 
+from tetrarch.decoding import UNDECODABLE
 from tetrarch.errors import PeerFault
 from tetrarch.network.requests import PeerSilent, Requests, Subject
 from tetrarch.network.versions import FEATURE_SIZE_BYTES_MAX, FEATURES_MAX, unsupported
@@ -73,7 +74,7 @@ def decode_info(data: bytes) -> PeerInfo:
         raise PeerInfoInvalid("decode peer info", size_bytes=len(data))
     try:
         info = _decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise PeerInfoInvalid("decode peer info", reason=str(error)) from None
     texts = (info.version, info.git_commit, info.signing, info.nickname, *info.features)
     if not all(text.isprintable() for text in texts):

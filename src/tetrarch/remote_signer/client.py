@@ -11,6 +11,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from tetrarch.decoding import UNDECODABLE
 from tetrarch.errors import ConfigInvalid, InputInvalid
 from tetrarch.ethereum.spec.values import member, parse_hex
 from tetrarch.remote_signer.errors import RemoteSignerFailed
@@ -115,7 +116,7 @@ class RemoteSigner:
         try:
             listed = msgspec.json.decode(answer, type=list[str])
             return frozenset(parse_hex(_prefixed(key), size_bytes=48, what="key") for key in listed)
-        except (msgspec.DecodeError, UnicodeDecodeError, InputInvalid):
+        except (*UNDECODABLE, InputInvalid):
             raise self._failed("its list of public keys is none") from None
 
     async def _ask(
@@ -170,7 +171,7 @@ def _signature(answer: bytes) -> Answer:
         if answer.lstrip().startswith(b"{"):
             text = member(msgspec.json.decode(answer), "signature", what="answer")
         return Signature(parse_hex(text, size_bytes=96, what="signature"))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InputInvalid):
+    except (*UNDECODABLE, InputInvalid):
         return Unfit("its answer is no signature")
 
 
@@ -179,7 +180,7 @@ def _words(answer: bytes) -> str:
     text = answer.decode(errors="replace")
     try:
         value = msgspec.json.decode(answer)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         value = None
     if isinstance(value, dict):
         text = next((str(value[name]) for name in ("message", "error") if name in value), "")

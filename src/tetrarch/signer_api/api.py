@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from tetrarch.decoding import UNDECODABLE
 from tetrarch.enclave.ports import Approved, Denied, Failed, SignRequest, SignResult
 from tetrarch.enclave.rules import Reason
 from tetrarch.errors import InputInvalid
@@ -129,7 +130,7 @@ def _reply(result: SignResult, kind: str) -> Reply:
 def _decoded(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         raise InputInvalid("read request", reason="no JSON") from None
 
 

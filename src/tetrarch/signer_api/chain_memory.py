@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from tetrarch.decoding import UNDECODABLE
 from tetrarch.enclave import protocol
 from tetrarch.errors import InputInvalid, OperatorError, Transient
 from tetrarch.ethereum.beacon_node.ports import BeaconNode
@@ -77,7 +78,7 @@ def _read(path: Path) -> ChainSpec:
     try:
         call = msgspec.json.decode(path.read_bytes(), type=protocol.Configure)
         return protocol.chain_of(call)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, InputInvalid) as error:
+    except (*UNDECODABLE, OSError, InputInvalid) as error:
         raise ChainMemoryInvalid("read chain", file=path, reason=type(error).__name__) from None
 
 

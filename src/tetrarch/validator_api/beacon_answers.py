@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from tetrarch.decoding import UNDECODABLE
 from tetrarch.duties.types import PubKey
 from tetrarch.ethereum.beacon_node.errors import BeaconNodeAnswerInvalid
 from tetrarch.ethereum.beacon_node.ports import ProxyRequest
@@ -55,7 +56,7 @@ async def ask(api: ValidatorApi, method: str, target: str, *, value: object = No
         return answer
     try:
         decoded = msgspec.json.decode(answer.body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         decoded = None
     if not isinstance(decoded, dict) or "data" not in decoded:
         raise BeaconNodeAnswerInvalid("translate answer", path=path, field="data")

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from tetrarch.decoding import UNDECODABLE
 from tetrarch.errors import InputInvalid, TetrarchError
 from tetrarch.ethereum.spec.values import Fork, parse_uint64
 from tetrarch.validator_api.negotiation import JSON, SSZ, choose, media_type
@@ -101,7 +102,7 @@ class ApiRequest:
         """The decoded body; raises 400 when it is no JSON."""
         try:
             return msgspec.json.decode(self.body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNDECODABLE as error:
             raise ApiError(400, f"the body is not JSON: {error}") from None
 
     def fork(self) -> Fork | None:

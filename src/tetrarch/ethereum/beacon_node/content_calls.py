@@ -7,6 +7,7 @@ from typing import Annotated, TypeVar
 
 import msgspec
 
+from tetrarch.decoding import UNDECODABLE
 from tetrarch.errors import InputInvalid
 from tetrarch.ethereum.beacon_node.content import BitField, BlockContent, BlockVotes
 from tetrarch.ethereum.beacon_node.errors import BeaconNodeRefused
@@ -151,7 +152,7 @@ async def committee_lengths(exchange: Exchange, slot: int, epoch: int) -> tuple[
 def _decoded(decoder: msgspec.json.Decoder[_T], body: bytes) -> _T:
     try:
         return decoder.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise InputInvalid("read JSON", reason=str(error)[:100]) from None
 
 

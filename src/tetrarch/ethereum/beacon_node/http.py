@@ -15,6 +15,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from tetrarch.decoding import UNDECODABLE
 from tetrarch.errors import ConfigInvalid, InputInvalid
 from tetrarch.ethereum.beacon_node.errors import (
     BeaconNodeAnswerInvalid,
@@ -89,7 +90,7 @@ class Answer:
         """
         try:
             return msgspec.json.decode(self.body)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        except UNDECODABLE as error:
             raise BeaconNodeAnswerInvalid(
                 "read beacon node's answer", path=self.path, reason=f"no JSON: {error}"
             ) from None
@@ -250,7 +251,7 @@ async def _refusal(call: Call, response: aiohttp.ClientResponse) -> BeaconNodeRe
     try:
         body = await _read(response, ERROR_SIZE_MAX, call.path)
         value = msgspec.json.decode(body)
-    except (BeaconNodeAnswerInvalid, msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except (*UNDECODABLE, BeaconNodeAnswerInvalid):
         value = None
     message = response.reason or ""
     failed: tuple[int, ...] = ()

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 import msgspec
 
+from tetrarch.decoding import UNDECODABLE
 from tetrarch.errors import InputInvalid
 from tetrarch.ethereum.beacon_node.errors import BeaconNodeAnswerInvalid, BeaconNodeRefused
 from tetrarch.ethereum.beacon_node.http import Call, Exchange, reading
@@ -71,7 +72,7 @@ async def events(exchange: Exchange, topics: tuple[str, ...]) -> AsyncGenerator[
 def _decode(topic: str, data: str) -> BeaconEvent:
     try:
         value = msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError):
+    except UNDECODABLE:
         value = None
     if not isinstance(value, dict):
         raise BeaconNodeAnswerInvalid(
