@@ -14,7 +14,6 @@ from tetrarch.attestation.errors import (
     EvidenceForeign,
     EvidenceInvalid,
     EvidenceRefused,
-    EvidenceStale,
 )
 from tetrarch.attestation.policy import Allowed, Policy
 from tetrarch.attestation.software import Report, signed_bytes, software_document
@@ -43,7 +42,6 @@ def own_evidence(nonce: bytes = NONCE) -> Evidence:
         security_version=0,
         bound=report_data(SUBJECT, nonce),
         protections=(),
-        issued_ms=int(NOW_S * 1000),
     )
     return Evidence(BackEnd.SOFTWARE, software_document(report, SECRET.sign(signed_bytes(report))))
 
@@ -57,11 +55,6 @@ def test_attested_by_its_own_word_where_the_policy_lists_it() -> None:
 def test_answer_to_another_question_is_foreign() -> None:
     with pytest.raises(EvidenceForeign):
         attest(own_evidence(b"o" * 32), POLICY, subject=SUBJECT, nonce=NONCE, now_s=NOW_S)
-
-
-def test_replayed_answer_is_stale() -> None:
-    with pytest.raises(EvidenceStale):
-        attest(own_evidence(), POLICY, subject=SUBJECT, nonce=NONCE, now_s=NOW_S + 3600)
 
 
 def test_another_program_is_refused() -> None:

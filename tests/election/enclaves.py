@@ -1,19 +1,25 @@
 """Enclaves of elections without processes: the same state, rules and seals."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from tetrarch.clock import steady_ms
 from tetrarch.election import codec
 from tetrarch.election.configuration import Configuration
-from tetrarch.election.hello import Hello
+from tetrarch.election.hello import Appraisal, Hello
 from tetrarch.election.requests import Answer, Request
 from tetrarch.election.sealed_calls import place_of, seal_request
 from tetrarch.election.statements import Signed
+from tetrarch.enclave.attesting import Attester, SoftwareAttester
 from tetrarch.enclave.electing import Electing
+from tetrarch.enclave.host import Host
 from tetrarch.enclave.seal_secret import SealSecret, make_key_file
 from tetrarch.enclave.sealing import Kind
 from tetrarch.entropy import system_entropy
+
+MEASUREMENT = b"m" * 32
+HONEST = SoftwareAttester(MEASUREMENT, lambda: ("landlock:7",))
 
 
 def opened(
@@ -21,6 +27,7 @@ def opened(
     configuration: Configuration,
     source: int,
     *,
+    attester: Attester = HONEST,
     now_ms: Callable[[], int] = steady_ms,
     accepts_cold_start: bool = False,
 ) -> Electing:
@@ -32,8 +39,7 @@ def opened(
         configuration=configuration,
         source=source,
         secret=SealSecret(Kind.KEY_FILE, folder / "seal-key"),
-        entropy=system_entropy,
-        now_ms=now_ms,
+        host=Host(attester=attester, entropy=system_entropy, now_ms=now_ms, wall_s=time.time),
         accepts_cold_start=accepts_cold_start,
     )
 
@@ -55,8 +61,8 @@ class InlineEnclave:
     async def say_hello(self, *, session: bytes, nonce: bytes) -> Signed[Hello]:
         return self._electing.say_hello(session=session, nonce=nonce)
 
-    async def take_hello(self, hello: Signed[Hello], *, session: bytes) -> None:
-        self._electing.take_hello(codec.decode_hello(codec.encode(hello)), session=session)
+    async def take_hello(self, hello: Signed[Hello], *, session: bytes) -> Appraisal:
+        return self._electing.take_hello(codec.decode_hello(codec.encode(hello)), session=session)
 
     async def ask(self, request: Request) -> Answer:
         return ask(self._electing, self._hash, request)

@@ -5,9 +5,13 @@ from dataclasses import replace
 import pytest
 from tests.election.support import configuration
 
+from tetrarch.attestation.claims import BackEnd
+from tetrarch.attestation.policy import Allowed, Demand
 from tetrarch.election.configuration import Configuration, Rule
 from tetrarch.election.quorums import Mode
 from tetrarch.errors import ConfigInvalid
+
+ENTRY = Allowed(BackEnd.SOFTWARE, b"1" * 32)
 
 
 def test_hash_covers_every_field() -> None:
@@ -19,6 +23,10 @@ def test_hash_covers_every_field() -> None:
         replace(one, lease_ms=1),
         replace(one, cluster=b"\1" * 32),
         replace(one, epoch=1),
+        replace(one, attestation=Demand.RECORD),
+        replace(one, attestation=Demand.RECORD, allowed=(ENTRY,)),
+        replace(one, attestation=Demand.REQUIRE, allowed=(ENTRY,)),
+        replace(one, attestation=Demand.REQUIRE, allowed=(replace(ENTRY, measurement=b"2" * 32),)),
     ]
     assert len({each.hash for each in (one, *others)}) == 1 + len(others)
     assert configuration().hash == one.hash
@@ -42,6 +50,22 @@ def test_member_list_must_be_sorted_and_of_a_possible_size(members: tuple[str, .
 def test_lease_is_bounded(lease_ms: int) -> None:
     with pytest.raises(ConfigInvalid, match="lease_ms"):
         configuration(lease_ms=lease_ms)
+
+
+@pytest.mark.parametrize(
+    ("demand", "allowed", "reason"),
+    [
+        (Demand.REQUIRE, (), "nobody could take part"),
+        (Demand.OFF, (ENTRY,), "nothing looks at allowed"),
+        (Demand.RECORD, (ENTRY, ENTRY), "sorted"),
+        (Demand.RECORD, tuple(replace(ENTRY, security_version_min=n) for n in range(65)), "64"),
+    ],
+)
+def test_attestation_that_cannot_be_meant_is_named(
+    demand: Demand, allowed: tuple[Allowed, ...], reason: str
+) -> None:
+    with pytest.raises(ConfigInvalid, match=reason):
+        replace(configuration(), attestation=demand, allowed=allowed)
 
 
 def test_cluster_has_32_bytes() -> None:

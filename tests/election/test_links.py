@@ -3,20 +3,25 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.election.enclaves import InlineEnclave, opened
+from tests.election.enclaves import MEASUREMENT, InlineEnclave, opened
 from tests.election.support import configuration
+from tests.network.mesh_world import RecordingLog
 from tests.ports import free_ports
 
+from tetrarch.attestation.claims import BackEnd
+from tetrarch.attestation.policy import Allowed, Demand
 from tetrarch.election import links as module
+from tetrarch.election.configuration import Configuration
 from tetrarch.election.hello import Hello
 from tetrarch.election.links import Links
 from tetrarch.election.messages import Heartbeat, Message
 from tetrarch.election.sessions import LinkFailed, dial, make_tls_contexts
 from tetrarch.errors import ListenFailed
-from tetrarch.observability.logs import SilentLog
 
 C = configuration(3)
 SOON_S = 20.0
@@ -26,21 +31,27 @@ class One:
     """A member with links, and what it heard."""
 
     def __init__(
-        self, folder: Path, own: int, ports: list[int], silence_max_s: float = SOON_S
+        self,
+        folder: Path,
+        own: int,
+        ports: list[int],
+        silence_max_s: float = SOON_S,
+        c: Configuration = C,
     ) -> None:
-        self.enclave = InlineEnclave(opened(folder / str(own), C, own), C)
+        self.enclave = InlineEnclave(opened(folder / str(own), c, own), c)
+        self.log = RecordingLog()
         self.heard: list[tuple[int, Message]] = []
         self.met: list[Hello] = []
         self.warnings: dict[str, int] = {}
         self.links = Links(
-            C,
+            c,
             own,
             addresses=[("127.0.0.1", port) for port in ports],
             listen=("127.0.0.1", ports[own]),
             enclave=self.enclave,
             on_message=lambda source, message: self.heard.append((source, message)),
             on_met=self.met.append,
-            log=SilentLog(),
+            log=self.log,
             silence_max_s=silence_max_s,
         )
 
@@ -185,3 +196,52 @@ def test_address_in_use_is_named(tmp_path: Path) -> None:
         taken.close()
 
     asyncio.run(main())
+
+
+def test_members_show_new_evidence_when_the_last_is_old(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(module, "ATTESTED_FOR_S", 0.2)
+    entry = Allowed(BackEnd.SOFTWARE, MEASUREMENT)
+    c = replace(C, attestation=Demand.REQUIRE, allowed=(entry,))
+
+    async def main() -> None:
+        ports = free_ports(3)
+        members = [One(tmp_path, own, ports, c=c) for own in range(2)]
+        async with running(*members):
+            await until(lambda: all(len(member.met) >= 3 for member in members))
+        for member in members:
+            assert len({hello.evidence for hello in member.met}) == len(member.met)
+            told = [fields for _, event, fields in member.log.lines if event.endswith("attested")]
+            assert {(line["back_end"], line["measurement"]) for line in told} == {
+                ("software", MEASUREMENT.hex())
+            }
+
+    asyncio.run(main())
+
+
+def warned(member: One) -> list[tuple[str, dict[str, Any]]]:
+    return [(event, fields) for level, event, fields in member.log.lines if level == "warning"]
+
+
+def test_member_with_another_program_is_named_or_kept_out(tmp_path: Path) -> None:
+    async def main(demand: Demand, folder: Path) -> list[One]:
+        entry = Allowed(BackEnd.SOFTWARE, b"x" * 32)
+        c, ports = replace(C, attestation=demand, allowed=(entry,)), free_ports(3)
+        members = [One(folder, own, ports, c=c) for own in range(2)]
+        async with running(*members):
+            await until(lambda: all(warned(member) for member in members))
+        return members
+
+    for name in ("record", "require"):
+        (tmp_path / name).mkdir()
+    for member in asyncio.run(main(Demand.RECORD, tmp_path / "record")):
+        assert len(member.met) == 1
+        ((event, fields),) = warned(member)
+        assert event == "election_member_unattested"
+        assert "not a listed measurement" in fields["why"]
+    members = asyncio.run(main(Demand.REQUIRE, tmp_path / "require"))
+    assert not any(member.met for member in members)
+    assert any(
+        (event, fields["code"]) == ("election_member_refused", "election_member_unattested")
+        for member in members
+        for event, fields in warned(member)
+    )

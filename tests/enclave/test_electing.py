@@ -1,15 +1,30 @@
 """An enclave in an election: its keys, its memory on disk, and whom it believes."""
 
+import dataclasses
 import itertools
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec.structs import replace
-from tests.election.enclaves import ask, opened
+from tests.election.enclaves import HONEST, MEASUREMENT, ask, opened
 from tests.election.support import configuration, view_of
 
+from tetrarch.attestation.claims import BackEnd
+from tetrarch.attestation.policy import Allowed, Demand
+from tetrarch.attestation.verifier import Evidence
 from tetrarch.crypto.hpke import SealedTextInvalid
-from tetrarch.election.hello import Hello, HelloInvalid, KeyChanged, session_of
+from tetrarch.election.configuration import Configuration
+from tetrarch.election.hello import (
+    Appraisal,
+    Hello,
+    HelloInvalid,
+    KeyChanged,
+    MemberUnattested,
+    session_of,
+)
 from tetrarch.election.keys import SigningKey
 from tetrarch.election.promises import Denied, Reason
 from tetrarch.election.requests import (
@@ -25,8 +40,10 @@ from tetrarch.election.statements import Signed
 from tetrarch.election.voter import StatementFalse
 from tetrarch.election.witnesses import Kept
 from tetrarch.enclave import electing as module
+from tetrarch.enclave.attesting import Attester, SoftwareAttester
 from tetrarch.enclave.electing import NONCES_MAX, Electing
 from tetrarch.enclave.errors import SealInvalid, SealSecretMissing, SealSecretWrong
+from tetrarch.enclave.measurement import SECURITY_VERSION
 from tetrarch.enclave.seal_secret import SealSecret
 from tetrarch.enclave.sealing import Kind
 from tetrarch.entropy import system_entropy
@@ -267,3 +284,83 @@ def test_secret_files_of_others_are_refused(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(SealSecretMissing):
             secret.read()
+
+
+ENTRY = Allowed(BackEnd.SOFTWARE, MEASUREMENT, SECURITY_VERSION)
+
+
+def asking(demand: Demand, *allowed: Allowed) -> Configuration:
+    return dataclasses.replace(C, attestation=demand, allowed=allowed)
+
+
+def met(folder: Path, c: Configuration, attester: Attester = HONEST) -> Appraisal:
+    """What member 1 makes of member 0."""
+    folder.mkdir(exist_ok=True)
+    one = opened(folder / "one", c, 0, attester=attester)
+    with closing(one), closing(opened(folder / "other", c, 1)) as judge:
+        hello = one.say_hello(session=SESSION, nonce=judge.challenge())
+        try:
+            return judge.take_hello(hello, session=SESSION)
+        finally:
+            is_pinned = judge._keys.raw[0] is not None
+            assert is_pinned or c.attestation is Demand.REQUIRE
+
+
+def test_nobody_shows_evidence_where_nobody_asks(tmp_path: Path) -> None:
+    with closing(opened(tmp_path / "one", C, 0)) as one:
+        assert one.say_hello(session=SESSION, nonce=b"n" * 32).what.evidence == b""
+    assert met(tmp_path, C) == Appraisal()
+
+
+@pytest.mark.parametrize("demand", [Demand.RECORD, Demand.REQUIRE])
+def test_listed_program_is_accepted_and_named(tmp_path: Path, demand: Demand) -> None:
+    appraisal = met(tmp_path, asking(demand, ENTRY))
+    assert appraisal == Appraisal("software", MEASUREMENT.hex(), "protections: landlock:7")
+
+
+OTHER = SoftwareAttester(b"x" * 32, tuple)
+
+
+def test_another_program_is_recorded_or_refused(tmp_path: Path) -> None:
+    appraisal = met(tmp_path, asking(Demand.RECORD, ENTRY), attester=OTHER)
+    assert appraisal.measurement == "78" * 32
+    assert "not a listed measurement" in appraisal.refusal
+    with pytest.raises(MemberUnattested, match="evidence_refused") as caught:
+        met(tmp_path / "again", asking(Demand.REQUIRE, ENTRY), attester=OTHER)
+    assert caught.value.fields["member"] == C.members[0]
+
+
+class Replayer:
+    """Shows evidence that was made for something else."""
+
+    def evidence(self, bound: bytes, sign: Callable[[bytes], bytes]) -> Evidence:
+        return HONEST.evidence(bytes(64), sign)
+
+
+class Thief:
+    """Shows what another enclave's key signed."""
+
+    def evidence(self, bound: bytes, sign: Callable[[bytes], bytes]) -> Evidence:
+        return HONEST.evidence(bound, SigningKey(b"t" * 32).sign)
+
+
+@pytest.mark.parametrize(
+    ("attester", "why"), [(Replayer(), "evidence_foreign"), (Thief(), "evidence_invalid")]
+)
+def test_evidence_of_others_is_refused(tmp_path: Path, attester: Attester, why: str) -> None:
+    with pytest.raises(MemberUnattested, match=why):
+        met(tmp_path, asking(Demand.REQUIRE, ENTRY), attester=attester)
+    recorded = met(tmp_path / "again", asking(Demand.RECORD, ENTRY), attester=attester)
+    assert why in recorded.refusal
+
+
+def test_member_without_evidence_is_refused_and_its_key_not_pinned(tmp_path: Path) -> None:
+    c = asking(Demand.REQUIRE, ENTRY)
+    one, judge = opened(tmp_path / "one", c, 0), opened(tmp_path / "other", c, 1)
+    with closing(one), closing(judge):
+        honest = one.say_hello(session=SESSION, nonce=judge.challenge()).what
+        bare = msgspec.structs.replace(honest, evidence=b"")
+        signed = Signed(bare, one._signing.sign(bare.signing_bytes))
+        with pytest.raises(MemberUnattested, match="evidence_invalid"):
+            judge.take_hello(signed, session=SESSION)
+        assert judge._keys.raw[0] is None

@@ -2,6 +2,7 @@
 
 import hmac
 from dataclasses import dataclass
+from enum import StrEnum
 
 from tetrarch.attestation.claims import BackEnd, Claims
 from tetrarch.attestation.errors import EvidenceForeign, EvidenceRefused, EvidenceStale
@@ -14,7 +15,15 @@ MEASUREMENT_SIZES_BYTES = frozenset({32, 48})
 STATUSES = ("up-to-date", "UpToDate", "SWHardeningNeeded")
 
 
-@dataclass(frozen=True, slots=True)
+class Demand(StrEnum):
+    """What becomes of a peer without evidence that the policy accepts."""
+
+    OFF = "off"  # nobody asks
+    RECORD = "record"  # it is named, and may stay
+    REQUIRE = "require"  # it is refused
+
+
+@dataclass(frozen=True, slots=True, order=True)
 class Allowed:
     """One program on one back end, from a security version on.
 

@@ -22,7 +22,10 @@ _SIGNATURE_SIZE_BYTES = 64
 
 
 class Report(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """What the process says of itself. ``protections`` by name: ``enclave.protections``."""
+    """What the process says of itself. ``protections`` by name: ``enclave.protections``.
+
+    Without a date: what it is bound to holds a nonce, and its host sets its clock.
+    """
 
     measurement: Annotated[
         bytes, msgspec.Meta(min_length=MEASUREMENT_SIZE_BYTES, max_length=MEASUREMENT_SIZE_BYTES)
@@ -34,7 +37,6 @@ class Report(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
     protections: Annotated[
         tuple[Annotated[str, msgspec.Meta(max_length=64)], ...], msgspec.Meta(max_length=32)
     ]
-    issued_ms: Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -74,7 +76,6 @@ def verify_software(document: bytes, *, signing_key: bytes) -> Claims:
         security_version=report.security_version,
         bound=report.bound,
         is_debug=False,
-        issued_s=report.issued_ms / 1000,
         details={"protections": ", ".join(report.protections)},
     )
 

@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
+from tetrarch.attestation.policy import Allowed, Demand
 from tetrarch.cli.errors import run_command
+from tetrarch.cli.files import read_bounded
 from tetrarch.election.configuration import Rule
 from tetrarch.election.quorums import Mode
 from tetrarch.enclave.protections import Protection
-from tetrarch.errors import OperatorError
 
 app = typer.Typer(
     help="Elect one leader among nodes, with a proof that anybody can check.",
@@ -21,14 +22,6 @@ app = typer.Typer(
 )
 
 EXIT_INVALID = 1  # the certificate proves nothing
-
-
-class FileUnreadable(OperatorError):
-    """A file that a command was given is missing or cannot be read."""
-
-    code = "file_unreadable"
-    exit_code = 66  # sysexits.h EX_NOINPUT
-    mend = "name a file that exists and that this user may read"
 
 
 @app.callback()
@@ -72,6 +65,17 @@ def node(
         list[Protection] | None,
         typer.Option(help="Do not run unless the host lets the enclave protect itself so. Repeat."),
     ] = None,
+    attestation: Annotated[
+        Demand,
+        typer.Option(help="Nodes without evidence that is allowed: not asked, named, or refused."),
+    ] = Demand.OFF,
+    enclave_measurement: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An enclave that may take part, as BACK_END:MEASUREMENT[:VERSION]; see `tetrarch "
+            "enclave measure`. Repeat."
+        ),
+    ] = None,
     accept_cold_start: Annotated[
         bool,
         typer.Option(
@@ -84,7 +88,7 @@ def node(
 ) -> None:
     """Take part in an election until stopped; print each certified leader as one JSON line.
 
-    All nodes must be given the same nodes, mode, rule and lease. Logs go to standard error.
+    All nodes must be given the same nodes, mode, rule, lease and attestation. Logs go to standard error.
 
     Example: tetrarch election node -p 5000 -n 5001
 
@@ -126,6 +130,8 @@ def node(
             listen=None if listen is None else read_address(listen, default_host=host),
             passphrase_file=passphrase_file,
             required=require or (),
+            attestation=attestation,
+            allowed=[Allowed.parse(entry) for entry in enclave_measurement or ()],
             accepts_cold_start=accept_cold_start,
             log=log,
         ) as running:
@@ -166,11 +172,15 @@ def verify(
     Exit codes: 0 proven, 1 not, 66 no such file, 78 no election configuration.
     """
     from tetrarch.election.certificates import CertificateInvalid, check_leader  # noqa: PLC0415
-    from tetrarch.election.documents import read_certificate, read_configuration  # noqa: PLC0415
+    from tetrarch.election.documents import (  # noqa: PLC0415
+        DOCUMENT_MAX_BYTES,
+        read_certificate,
+        read_configuration,
+    )
 
-    electorate, keys = read_configuration(_read(configuration))
+    electorate, keys = read_configuration(read_bounded(configuration, DOCUMENT_MAX_BYTES))
     try:
-        read = read_certificate(_read(certificate), electorate)
+        read = read_certificate(read_bounded(certificate, DOCUMENT_MAX_BYTES), electorate)
         check_leader(read, electorate, keys)
     except CertificateInvalid as error:
         if as_json:
@@ -186,15 +196,3 @@ def verify(
     else:
         quorum = f"{len(signers)} of {electorate.count} members signed, {electorate.quorum} needed"
         typer.echo(f"{leader} leads in term {read.term}: {quorum}")
-
-
-def _read(path: Path) -> bytes:
-    from tetrarch.election.documents import DOCUMENT_MAX_BYTES  # noqa: PLC0415
-
-    try:
-        if str(path) == "-":
-            return sys.stdin.buffer.read(DOCUMENT_MAX_BYTES + 1)
-        with path.open("rb") as stream:
-            return stream.read(DOCUMENT_MAX_BYTES + 1)
-    except OSError as error:
-        raise FileUnreadable("read file", path=path, reason=error.strerror) from None

@@ -13,6 +13,7 @@ from tetrarch.cli import (
     devchain,
     duty,
     election,
+    enclave,
     exits,
     fee_recipient,
     run,
@@ -35,6 +36,7 @@ app.add_typer(exits.app, name="exit")
 app.add_typer(fee_recipient.app, name="fee-recipient")
 app.add_typer(duty.app, name="duty")
 app.add_typer(election.app, name="election")
+app.add_typer(enclave.app, name="enclave")
 app.command(name="run")(run.run)
 app.command(name="signer")(signer.signer)
 app.command(name="config")(run.show_config)

@@ -11,8 +11,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
+from tetrarch.attestation.policy import Allowed, Demand
 from tetrarch.clock import steady_ms
 from tetrarch.election.addresses import name_of, read_address
 from tetrarch.election.certificates import LeaderCertificate
@@ -40,6 +41,14 @@ from tetrarch.supervision import Supervisor, sole_cause
 CONFIGURATION_FILE = "election.json"
 KEY_FILE = "seal-key"
 SILENT_HEARTBEATS = 20  # of slow members, before their session is opened anew
+
+
+class _Rules(TypedDict):
+    mode: Mode
+    rule: Rule
+    lease_ms: int
+    attestation: Demand
+    allowed: tuple[Allowed, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +113,8 @@ async def campaign(  # noqa: PLR0913 - what is not said has a default
     listen: Address | None = None,
     passphrase_file: Path | None = None,
     required: Sequence[Protection] = (),
+    attestation: Demand = Demand.OFF,
+    allowed: Sequence[Allowed] = (),
     accepts_cold_start: bool = False,
     timing: Timing | None = None,
     log: Log | None = None,
@@ -121,6 +132,9 @@ async def campaign(  # noqa: PLR0913 - what is not said has a default
         listen: where to listen, if not at ``own``.
         passphrase_file: opens the seal; without one a key file is made in ``folder``.
         required: the enclave does not open without these protections of its process.
+        attestation: what becomes of members without evidence that ``allowed`` accepts. The same on
+            every member, as is the next one.
+        allowed: which enclaves may take part.
         accepts_cold_start: see ``promises.take_receipts``.
         timing: how long is waited for what.
         log: nothing is logged without one.
@@ -132,7 +146,15 @@ async def campaign(  # noqa: PLR0913 - what is not said has a default
     """
     log = log or SilentLog()
     timing = timing or Timing()
-    configuration, source = _configuration(own, others, mode, rule, lease_ms)
+    configuration, source = _configuration(
+        own,
+        others,
+        mode=mode,
+        rule=rule,
+        lease_ms=lease_ms,
+        attestation=attestation,
+        allowed=tuple(sorted(set(allowed))),
+    )
     addresses = [read_address(name) for name in configuration.members]
     secret = _prepare(folder, passphrase_file, entropy)
     confinement = Confinement(writable=(folder,), readable=(secret.path,), required=tuple(required))
@@ -192,15 +214,13 @@ async def campaign(  # noqa: PLR0913 - what is not said has a default
 
 
 def _configuration(
-    own: str, others: Sequence[str], mode: Mode, rule: Rule, lease_ms: int
+    own: str, others: Sequence[str], **rules: Unpack[_Rules]
 ) -> tuple[Configuration, int]:
     own_name = name_of(read_address(own))
     names = [own_name, *(name_of(read_address(other)) for other in others)]
     if len(set(names)) != len(names):
         raise ConfigInvalid("build election configuration", reason="a member is named twice")
-    configuration = Configuration(
-        members=tuple(sorted(names)), mode=mode, rule=rule, lease_ms=lease_ms
-    )
+    configuration = Configuration(members=tuple(sorted(names)), **rules)
     return configuration, configuration.members.index(own_name)
 
 

@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from tetrarch.attestation.policy import Allowed, Demand
 from tetrarch.election.quorums import (
     MEMBERS_MAX,
     MEMBERS_MIN,
@@ -16,6 +17,7 @@ from tetrarch.election.quorums import (
 from tetrarch.errors import ConfigInvalid
 
 NAME_MAX_BYTES = 255
+ALLOWED_MAX = 64
 LEASE_MS_MAX = 3_600_000
 CLUSTER_SIZE_BYTES = 32
 _DOMAIN = b"tetrarch/election/1/configuration"
@@ -34,6 +36,7 @@ class Configuration:
     """The same on every member: members that differ in it refuse each other.
 
     ``members``: names (HOST:PORT, or a node's id), sorted; a member's index is its place.
+    ``allowed``: which enclaves may take part, sorted, where ``attestation`` asks for evidence.
     ``lease_ms``: for how long a leader that was confirmed cannot be replaced; 0: no leases.
     """
 
@@ -43,6 +46,8 @@ class Configuration:
     lease_ms: int = 0
     cluster: bytes = bytes(CLUSTER_SIZE_BYTES)
     epoch: int = 0
+    attestation: Demand = Demand.OFF
+    allowed: tuple[Allowed, ...] = ()
     hash: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -64,6 +69,7 @@ class Configuration:
             raise ConfigInvalid("build election configuration", field="lease_ms", got=self.lease_ms)
         if len(self.cluster) != CLUSTER_SIZE_BYTES:
             raise ConfigInvalid("build election configuration", field="cluster")
+        _check_attestation(self)
         object.__setattr__(self, "hash", _hash(self))
 
     @property
@@ -92,12 +98,25 @@ class Configuration:
         return recovery_quorum(self.count, self.mode)
 
 
+def _check_attestation(configuration: Configuration) -> None:
+    action, allowed = "build election configuration", configuration.allowed
+    if list(allowed) != sorted(set(allowed)) or len(allowed) > ALLOWED_MAX:
+        raise ConfigInvalid(
+            action, field="allowed", expected=f"sorted, each once, {ALLOWED_MAX} at most"
+        )
+    if configuration.attestation is Demand.REQUIRE and not allowed:
+        raise ConfigInvalid(action, field="allowed", reason="empty, so nobody could take part")
+    if configuration.attestation is Demand.OFF and allowed:
+        raise ConfigInvalid(action, field="attestation", reason="off, so nothing looks at allowed")
+
+
 def _hash(configuration: Configuration) -> bytes:
     """32 bytes over everything. Layout: lengths as big-endian integers, so it is unambiguous."""
     c = configuration
     digest = hashlib.sha256(_DOMAIN)
     digest.update(c.cluster + c.epoch.to_bytes(8, "big") + c.lease_ms.to_bytes(4, "big"))
-    for text in (c.mode.value, c.rule.value, *c.members):
+    texts = (c.mode, c.rule, c.attestation, str(len(c.allowed)), *map(str, c.allowed), *c.members)
+    for text in texts:
         encoded = text.encode()
         digest.update(len(encoded).to_bytes(2, "big") + encoded)
     return digest.digest()

@@ -8,9 +8,10 @@ from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
+from tetrarch.attestation.policy import Allowed, Demand
 from tetrarch.decoding import UNDECODABLE
 from tetrarch.election.certificates import CertificateInvalid, LeaderCertificate
-from tetrarch.election.configuration import NAME_MAX_BYTES, Configuration, Rule
+from tetrarch.election.configuration import ALLOWED_MAX, NAME_MAX_BYTES, Configuration, Rule
 from tetrarch.election.keys import MemberKeys
 from tetrarch.election.quorums import MEMBERS_MAX, Mode
 from tetrarch.election.statements import NOTHING_BEFORE, Leader, View
@@ -20,6 +21,7 @@ from tetrarch.errors import ConfigInvalid, InputInvalid
 DOCUMENT_MAX_BYTES = 256 << 10
 
 Name: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_MAX_BYTES)]
+Entry: TypeAlias = Annotated[str, msgspec.Meta(max_length=128)]  # ``policy.Allowed``
 Names: TypeAlias = Annotated[tuple[Name, ...], msgspec.Meta(max_length=MEMBERS_MAX)]
 Hex32: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 HexSeed: TypeAlias = Annotated[str, msgspec.Meta(max_length=2 * SEED_MAX_BYTES)]
@@ -37,6 +39,8 @@ class ConfigurationDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=T
     epoch: Annotated[int, msgspec.Meta(ge=0, le=COUNT_MAX)]
     configuration_hash: Hex32
     keys: Annotated[dict[Name, Hex32], msgspec.Meta(max_length=MEMBERS_MAX)] = {}
+    attestation: Demand = Demand.OFF
+    allowed: Annotated[tuple[Entry, ...], msgspec.Meta(max_length=ALLOWED_MAX)] = ()
 
 
 class CertificateDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,7 +66,16 @@ def configuration_document(configuration: Configuration, keys: MemberKeys | None
     raw = keys.raw if keys is not None else ()
     named = {name: key.hex() for name, key in zip(c.members, raw, strict=False) if key is not None}
     document = ConfigurationDocument(
-        c.members, c.mode, c.rule, c.lease_ms, c.cluster.hex(), c.epoch, c.hash.hex(), named
+        c.members,
+        c.mode,
+        c.rule,
+        c.lease_ms,
+        c.cluster.hex(),
+        c.epoch,
+        c.hash.hex(),
+        named,
+        c.attestation,
+        tuple(map(str, c.allowed)),
     )
     return _pretty(document)
 
@@ -85,6 +98,8 @@ def read_configuration(document: bytes) -> tuple[Configuration, MemberKeys]:
         lease_ms=read.lease_ms,
         cluster=bytes.fromhex(read.cluster),
         epoch=read.epoch,
+        attestation=read.attestation,
+        allowed=tuple(map(Allowed.parse, read.allowed)),
     )
     if configuration.hash.hex() != read.configuration_hash:
         raise ConfigInvalid(action, got=read.configuration_hash, computed=configuration.hash.hex())

@@ -10,6 +10,7 @@ from typing import Annotated, TypeAlias
 
 import msgspec
 
+from tetrarch.attestation.binding import Subject, report_data
 from tetrarch.election.configuration import Configuration
 from tetrarch.election.keys import KEY_SIZE_BYTES, verify_with
 from tetrarch.election.statements import Signed
@@ -17,6 +18,7 @@ from tetrarch.election.values import Boot, Hash, Index, Value
 from tetrarch.errors import PeerFault
 
 NONCE_SIZE_BYTES = 32
+EVIDENCE_MAX_BYTES = 128 << 10
 _DOMAIN = b"tetrarch/election/1/hello"
 
 PublicKey: TypeAlias = Annotated[
@@ -25,6 +27,9 @@ PublicKey: TypeAlias = Annotated[
 Nonce: TypeAlias = Annotated[
     bytes, msgspec.Meta(min_length=NONCE_SIZE_BYTES, max_length=NONCE_SIZE_BYTES)
 ]
+
+
+EvidenceBytes: TypeAlias = Annotated[bytes, msgspec.Meta(max_length=EVIDENCE_MAX_BYTES)]
 
 
 class HelloInvalid(PeerFault):
@@ -39,8 +44,29 @@ class KeyChanged(PeerFault):
     code = "election_key_changed"
 
 
+class MemberUnattested(PeerFault):
+    """A member shows no evidence that this configuration accepts. The field ``why`` is a code."""
+
+    code = "election_member_unattested"
+
+
+class Appraisal(Value, frozen=True):
+    """What became of a member's evidence. All empty: nobody asked for it.
+
+    ``refusal``: why it would be refused, where it is only recorded.
+    """
+
+    back_end: str = ""
+    measurement: str = ""
+    details: str = ""
+    refusal: str = ""
+
+
 class Hello(Value, frozen=True):
-    """``signing_key``: Ed25519; ``sealing_key``: X25519, for HPKE; ``boot``: of this start."""
+    """``signing_key``: Ed25519; ``sealing_key``: X25519, for HPKE; ``boot``: of this start.
+
+    ``evidence``: an envelope of ``attestation.verifier``; nothing where nobody asks for it.
+    """
 
     configuration_hash: Hash
     source: Index
@@ -49,6 +75,7 @@ class Hello(Value, frozen=True):
     boot: Boot
     session: Hash
     nonce: Nonce
+    evidence: EvidenceBytes = b""
 
     @property
     def signing_bytes(self) -> bytes:
@@ -63,8 +90,20 @@ class Hello(Value, frozen=True):
                 self.boot,
                 self.session,
                 self.nonce,
+                hashlib.sha256(self.evidence).digest(),
             )
         )
+
+    def bound(self, configuration: Configuration) -> bytes:
+        """What ``evidence`` must be about. ``source`` is a member of ``configuration``."""
+        subject = Subject(
+            signing_key=self.signing_key,
+            sealing_key=self.sealing_key,
+            node=configuration.members[self.source],
+            configuration_hash=self.configuration_hash,
+            incarnation=self.boot,
+        )
+        return report_data(subject, self.nonce)
 
 
 def session_of(certificate_der: bytes) -> bytes:

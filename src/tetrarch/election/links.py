@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from tetrarch.attestation.policy import Demand
 from tetrarch.election import codec
 from tetrarch.election.configuration import Configuration
 from tetrarch.election.hello import Hello, HelloInvalid
@@ -34,6 +35,7 @@ REDIAL_MIN_S, REDIAL_MAX_S = 0.1, 1.0
 # A member that is there sends heartbeats. Without this, a session through a network that was cut
 # would come back only when TCP tries again, which may be minutes later.
 SILENCE_MAX_S = 3.0
+ATTESTED_FOR_S = 600.0  # then a new session asks for new evidence
 GREETING_MAX = 64  # strangers that may introduce themselves at the same time
 
 Address: TypeAlias = tuple[str, int]
@@ -189,10 +191,14 @@ class Links:
         peer.queue.clear()
         peer.waiting.clear()
         self._on_met(session.hello)
+        self._tell_evidence(session)
+        again_s = None if self._configuration.attestation is Demand.OFF else ATTESTED_FOR_S
         try:
-            async with asyncio.TaskGroup() as tasks:
+            async with asyncio.timeout(again_s), asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._send_queued(session, peer), name="election_send")
                 await self._receive(session)
+        except TimeoutError:
+            raise LinkFailed("attest member", reason="time for new evidence") from None
         except BaseExceptionGroup as group:
             raise cause_of_end(group) from None
         finally:
@@ -223,6 +229,19 @@ class Links:
             self._on_message(session.peer, codec.decode_message(payload))
             # Whatever is in the reader already: other members get their turn.
             await asyncio.sleep(0 if allowed > 0 else 1 / RECEIVED_PER_S)
+
+    def _tell_evidence(self, session: Session) -> None:
+        appraisal, member = session.appraisal, self._name(session.peer)
+        if appraisal.refusal:
+            self._log.warning("election_member_unattested", member=member, why=appraisal.refusal)
+        elif appraisal.back_end:
+            self._log.info(
+                "election_member_attested",
+                member=member,
+                back_end=appraisal.back_end,
+                measurement=appraisal.measurement,
+                details=appraisal.details,
+            )
 
     def _name(self, index: int) -> str:
         return self._configuration.members[index]

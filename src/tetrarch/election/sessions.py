@@ -28,7 +28,14 @@ from cryptography.x509.oid import NameOID
 from tetrarch.decoding import UNDECODABLE
 from tetrarch.election import codec
 from tetrarch.election.configuration import Configuration
-from tetrarch.election.hello import Hello, HelloInvalid, Nonce, session_of
+from tetrarch.election.hello import (
+    EVIDENCE_MAX_BYTES,
+    Appraisal,
+    Hello,
+    HelloInvalid,
+    Nonce,
+    session_of,
+)
 from tetrarch.election.statements import Signed
 from tetrarch.election.values import Hash, Index, Value
 from tetrarch.errors import PeerFault, Transient
@@ -36,7 +43,7 @@ from tetrarch.errors import PeerFault, Transient
 CONNECT_TIMEOUT_S = 1.0  # where packets vanish, the next try comes soon after they do not
 HANDSHAKE_TIMEOUT_S = 5.0
 GREETING_MAX_BYTES = 1024
-HELLO_MAX_BYTES = 64 << 10
+HELLO_MAX_BYTES = EVIDENCE_MAX_BYTES + (4 << 10)
 _LENGTH_BYTES = 4
 _NAME = "tetrarch-election"
 # Nobody judges it by its dates: it lives as long as its listener.
@@ -74,8 +81,8 @@ class Introducing(Protocol):
         """Answer another's nonce."""
         ...
 
-    async def take_hello(self, hello: Signed[Hello], *, session: bytes) -> None:
-        """Check another's hello."""
+    async def take_hello(self, hello: Signed[Hello], *, session: bytes) -> Appraisal:
+        """Check another's hello, and its evidence."""
         ...
 
 
@@ -83,9 +90,14 @@ class Session:
     """An open session with a known member. Frames in and out; the owner closes it."""
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, hello: Hello
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        hello: Hello,
+        appraisal: Appraisal,
     ) -> None:
         self.hello = hello
+        self.appraisal = appraisal
         self._reader = reader
         self._writer = writer
 
@@ -167,7 +179,7 @@ async def dial(
 
     Raises:
         LinkFailed: nobody is there, or it took too long.
-        ConfigurationDiffers, HelloInvalid, KeyChanged: who is there is not who should be.
+        ConfigurationDiffers, HelloInvalid, KeyChanged, MemberUnattested: who is there is not who should be.
     """
     async with _in_time("dial member", CONNECT_TIMEOUT_S):
         reader, writer = await asyncio.open_connection(host, port, limit=codec.MESSAGE_MAX_BYTES)
@@ -247,8 +259,8 @@ async def _introduce(
     hello = codec.decode_hello(await _receive(reader, HELLO_MAX_BYTES))
     if hello.what.nonce != nonce or hello.what.source != theirs.source:
         raise HelloInvalid("greet member", reason="it answers another greeting")
-    await enclave.take_hello(hello, session=session)
-    return Session(reader, writer, hello.what)
+    appraisal = await enclave.take_hello(hello, session=session)
+    return Session(reader, writer, hello.what, appraisal)
 
 
 def _read_greeting(payload: bytes) -> Greeting:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self, TypeVar
 
+from tetrarch.attestation.claims import BackEnd
+from tetrarch.attestation.policy import Allowed
 from tetrarch.election import codec as election_codec
 from tetrarch.election import hello as election_hello
 from tetrarch.election import voter as election_voter
@@ -42,6 +44,7 @@ A = TypeVar(
     protocol.Forgotten,
     protocol.Status,
     protocol.Protections,
+    protocol.Measured,
     Exported,
     ElectionOpened,
     Said,
@@ -66,6 +69,7 @@ _RAISED_AGAIN: dict[str, type[TetrarchError]] = {
         election_codec.MessageInvalid,
         election_hello.HelloInvalid,
         election_hello.KeyChanged,
+        election_hello.MemberUnattested,
         election_voter.StatementFalse,
         CertificateInvalid,
         storage_errors.FolderNotWritable,
@@ -222,6 +226,11 @@ class EnclaveClient:
     async def protections(self) -> tuple[str, ...]:
         """What is active, by name; see ``protections.Protection``."""
         return _expect(protocol.Protections, await self._ask(protocol.AskProtections())).active
+
+    async def measurement(self) -> Allowed:
+        """Which program it is, as an entry of a policy that allows it."""
+        measured = _expect(protocol.Measured, await self._ask(protocol.AskMeasurement()))
+        return Allowed(BackEnd.SOFTWARE, measured.measurement, measured.security_version)
 
     async def keep(self, call: KeyCall) -> bytes:
         """Add or remove shares, import or export history; see ``key_keeping.keep``.

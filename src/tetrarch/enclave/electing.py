@@ -12,15 +12,19 @@ from typing import Annotated, Self, TypeAlias
 
 import msgspec
 
+from tetrarch.attestation.policy import Demand, Policy, appraise
+from tetrarch.attestation.verifier import decode_evidence, encode_evidence, verify
 from tetrarch.crypto.hpke import KEY_SIZE_BYTES, OpeningKey
 from tetrarch.decoding import UNDECODABLE
 from tetrarch.election import voter
 from tetrarch.election.configuration import Configuration
 from tetrarch.election.hello import (
     NONCE_SIZE_BYTES,
+    Appraisal,
     Hello,
     HelloInvalid,
     KeyChanged,
+    MemberUnattested,
     PublicKey,
     check_hello,
 )
@@ -32,10 +36,11 @@ from tetrarch.election.statements import Signed
 from tetrarch.election.values import BOOT_SIZE_BYTES, Value
 from tetrarch.election.voter import Sealed, Voter
 from tetrarch.enclave.errors import SealInvalid
+from tetrarch.enclave.host import Host
 from tetrarch.enclave.seal_secret import SealSecret
 from tetrarch.enclave.sealing import SealingKey, new_key, unseal
 from tetrarch.entropy import Entropy
-from tetrarch.errors import ConfigInvalid, InputInvalid
+from tetrarch.errors import ConfigInvalid, InputInvalid, OperatorError
 from tetrarch.storage.durable_file import write_durably
 from tetrarch.storage.errors import StorageFailed, StorageFull
 from tetrarch.storage.lock import OwnerLock
@@ -69,16 +74,14 @@ class Electing:
         kept: KeptElection,
         store: Callable[[KeptElection], None],
         close: Callable[[], None],
-        entropy: Entropy,
-        now_ms: Callable[[], int],
+        host: Host,
         accepts_cold_start: bool = False,
     ) -> None:
+        self._host = host
         self._configuration = configuration
         self._kept = kept
         self._store = store
         self._close = close
-        self._entropy = entropy
-        self._now_ms = now_ms
         self._signing = SigningKey(kept.signing_secret)
         self._opening = OpeningKey(kept.opening_secret)
         self._keys = MemberKeys(kept.pinned)
@@ -100,8 +103,7 @@ class Electing:
         configuration: Configuration,
         source: int,
         secret: SealSecret,
-        entropy: Entropy,
-        now_ms: Callable[[], int],
+        host: Host,
         accepts_cold_start: bool = False,
     ) -> Self:
         """Begin a life: the first one if ``folder`` holds none of this configuration.
@@ -117,17 +119,16 @@ class Electing:
         path = folder / f"election-{name}.sealed"
         lock = OwnerLock.acquire(folder / f"election-{name}.lock")
         try:
-            disk, kept = _read(path, configuration, source, secret, entropy)
+            disk, kept = _read(path, configuration, source, secret, host.entropy)
             is_new = kept is None
             if kept is None:
-                kept = _born(configuration, source, entropy)
+                kept = _born(configuration, source, host.entropy)
             electing = cls(
                 configuration=configuration,
                 kept=kept,
                 store=disk.store,
                 close=lock.release,
-                entropy=entropy,
-                now_ms=now_ms,
+                host=host,
                 accepts_cold_start=accepts_cold_start,
             )
             if is_new:
@@ -156,11 +157,11 @@ class Electing:
 
     def begin(self) -> None:
         """A life after another one: it recovers before it votes."""
-        self._voter.begin(self._entropy(BOOT_SIZE_BYTES), self._now_ms())
+        self._voter.begin(self._host.entropy(BOOT_SIZE_BYTES), self._host.now_ms())
 
     def challenge(self) -> bytes:
         """A nonce that one hello may answer."""
-        nonce = self._entropy(NONCE_SIZE_BYTES)
+        nonce = self._host.entropy(NONCE_SIZE_BYTES)
         self._nonces[nonce] = None
         if len(self._nonces) > NONCES_MAX:
             del self._nonces[next(iter(self._nonces))]
@@ -177,13 +178,19 @@ class Electing:
             session=session,
             nonce=nonce,
         )
+        if self._configuration.attestation is not Demand.OFF:
+            evidence = self._host.attester.evidence(
+                said.bound(self._configuration), self._signing.sign
+            )
+            said = msgspec.structs.replace(said, evidence=encode_evidence(evidence))
         return Signed(said, self._signing.sign(said.signing_bytes))
 
-    def take_hello(self, hello: Signed[Hello], *, session: bytes) -> None:
+    def take_hello(self, hello: Signed[Hello], *, session: bytes) -> Appraisal:
         """Another member shows who it is: its key is pinned, durably, at first contact.
 
         Raises:
             HelloInvalid: it does not show that, now and here.
+            MemberUnattested: its evidence is not accepted, where that is required.
             KeyChanged: this member had another key before.
         """
         said = hello.what
@@ -194,6 +201,7 @@ class Electing:
         check_hello(hello, self._configuration, session=session, nonce=nonce)
         if said.source == self._voter.promises.source:
             raise HelloInvalid("check hello", reason="it is this node's own name")
+        appraisal = self._appraise(said)
         known = self._keys.raw[said.source]
         if known is not None and known != said.signing_key:
             raise KeyChanged(
@@ -207,6 +215,28 @@ class Electing:
             pinned = (*raw[: said.source], said.signing_key, *raw[said.source + 1 :])
             self._change(msgspec.structs.replace(self._kept, pinned=pinned))
             self._keys.pin(said.source, said.signing_key)
+        return appraisal
+
+    def _appraise(self, said: Hello) -> Appraisal:
+        c = self._configuration
+        if c.attestation is Demand.OFF:
+            return Appraisal()
+        claims, refusal, now_s = None, "", self._host.wall_s()
+        try:
+            evidence = decode_evidence(said.evidence)
+            claims = verify(evidence, signing_key=said.signing_key, now_s=now_s)
+            appraise(claims, Policy(allowed=c.allowed), bound=said.bound(c), now_s=now_s)
+        except OperatorError as error:
+            if c.attestation is Demand.REQUIRE:
+                member = c.members[said.source]
+                raise MemberUnattested(
+                    "check hello", member=member, why=error.code, **error.fields
+                ) from None
+            refusal = str(error)
+        if claims is None:
+            return Appraisal(refusal=refusal)
+        details = ", ".join(f"{name}: {value}" for name, value in claims.details.items())
+        return Appraisal(claims.back_end, claims.measurement.hex(), details, refusal)
 
     def ask(self, sealed: bytes) -> bytes:
         """Do what a sealed request asks; its sealed answer.
@@ -217,7 +247,7 @@ class Electing:
         """
         place = place_of(self._configuration.hash, self.signing_key, self.boot)
         request, seal_answer = open_request(sealed, self._opening, place=place)
-        return seal_answer(perform(self._voter, request, self._now_ms()))
+        return seal_answer(perform(self._voter, request, self._host.now_ms()))
 
     def close(self) -> None:
         """Let another process have the state."""

@@ -1,12 +1,14 @@
 """Answers a node's calls about its election; holds the one election of this enclave."""
 
-from collections.abc import Callable
 from pathlib import Path
+
+import msgspec
 
 from tetrarch.election import codec
 from tetrarch.election.documents import read_configuration
 from tetrarch.enclave.electing import Electing
 from tetrarch.enclave.election_messages import (
+    TEXT_MAX,
     AskElection,
     Challenge,
     ElectionAnswer,
@@ -19,19 +21,17 @@ from tetrarch.enclave.election_messages import (
     TakeHello,
 )
 from tetrarch.enclave.errors import FrameInvalid
+from tetrarch.enclave.host import Host
 from tetrarch.enclave.seal_secret import SealSecret
 from tetrarch.enclave.sealing import Kind
-from tetrarch.entropy import Entropy
 from tetrarch.errors import InputInvalid
 
 
 class ElectionCalls:
     """``answer`` calls, ``close`` at the end."""
 
-    def __init__(self, *, entropy: Entropy, now_ms: Callable[[], int]) -> None:
-        """``now_ms``: of a clock that goes on while the host sleeps."""
-        self._entropy = entropy
-        self._now_ms = now_ms
+    def __init__(self, host: Host) -> None:
+        self._host = host
         self._electing: Electing | None = None
 
     @property
@@ -56,8 +56,8 @@ class ElectionCalls:
             case SayHello(session=session, nonce=nonce):
                 return Said(codec.encode(electing.say_hello(session=session, nonce=nonce)))
             case TakeHello(hello=hello, session=session):
-                electing.take_hello(codec.decode_hello(hello), session=session)
-                return Met()
+                appraisal = electing.take_hello(codec.decode_hello(hello), session=session)
+                return Met(*(text[:TEXT_MAX] for text in msgspec.structs.astuple(appraisal)))
             case AskElection(sealed=sealed):
                 return Said(electing.ask(sealed))
 
@@ -77,8 +77,7 @@ class ElectionCalls:
             configuration=configuration,
             source=call.source,
             secret=SealSecret(kind, Path(call.secret)),
-            entropy=self._entropy,
-            now_ms=self._now_ms,
+            host=self._host,
             accepts_cold_start=call.accepts_cold_start,
         )
         self._electing = electing

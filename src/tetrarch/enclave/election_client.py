@@ -7,7 +7,7 @@ from typing import Self
 from tetrarch.election import codec
 from tetrarch.election.configuration import Configuration
 from tetrarch.election.documents import configuration_document
-from tetrarch.election.hello import Hello
+from tetrarch.election.hello import Appraisal, Hello
 from tetrarch.election.requests import Answer, Request
 from tetrarch.election.sealed_calls import place_of, seal_request
 from tetrarch.election.statements import Signed
@@ -76,13 +76,14 @@ class ElectionClient:
         said = await self._enclave.elect(SayHello(session, nonce), Said)
         return codec.decode_hello(said.content)
 
-    async def take_hello(self, hello: Signed[Hello], *, session: bytes) -> None:
+    async def take_hello(self, hello: Signed[Hello], *, session: bytes) -> Appraisal:
         """Have the enclave check another's hello, and pin its key at first contact.
 
         Raises:
-            HelloInvalid, KeyChanged: it is not the member that it says.
+            HelloInvalid, KeyChanged, MemberUnattested: it is not the member that it says.
         """
-        await self._enclave.elect(TakeHello(codec.encode(hello), session), Met)
+        met = await self._enclave.elect(TakeHello(codec.encode(hello), session), Met)
+        return Appraisal(met.back_end, met.measurement, met.details, met.refusal)
 
     async def ask(self, request: Request) -> Answer:
         """Have the enclave do what ``request`` asks.

@@ -6,11 +6,14 @@ import msgspec
 
 from tetrarch.election.codec import REQUEST_MAX_BYTES
 from tetrarch.election.documents import DOCUMENT_MAX_BYTES
+from tetrarch.election.hello import EVIDENCE_MAX_BYTES
 from tetrarch.enclave.messages import Message, Path, Root
 
-HELLO_MAX_BYTES = 64 << 10
+HELLO_MAX_BYTES = EVIDENCE_MAX_BYTES + (4 << 10)
+TEXT_MAX = 1024
 
 Document: TypeAlias = Annotated[bytes, msgspec.Meta(max_length=DOCUMENT_MAX_BYTES)]
+Text: TypeAlias = Annotated[str, msgspec.Meta(max_length=TEXT_MAX)]
 HelloBytes: TypeAlias = Annotated[bytes, msgspec.Meta(max_length=HELLO_MAX_BYTES)]
 SealedBytes: TypeAlias = Annotated[bytes, msgspec.Meta(max_length=REQUEST_MAX_BYTES)]
 
@@ -68,7 +71,12 @@ class Said(Message, frozen=True, tag="said"):
 
 
 class Met(Message, frozen=True, tag="met"):
-    """The hello is right and its key is pinned."""
+    """The hello is right and its key is pinned; ``hello.Appraisal`` of its evidence."""
+
+    back_end: Text
+    measurement: Text
+    details: Text
+    refusal: Text
 
 
 ElectionCall: TypeAlias = OpenElection | Challenge | SayHello | TakeHello | AskElection

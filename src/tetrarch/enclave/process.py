@@ -11,15 +11,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from tetrarch.attestation.software import MEASUREMENT_SIZE_BYTES
 from tetrarch.clock import Clock, steady_ms
 from tetrarch.enclave import approval, history, learning, protocol, sandbox
+from tetrarch.enclave.attesting import SoftwareAttester
 from tetrarch.enclave.confining import confine
 from tetrarch.enclave.election_calls import ElectionCalls
 from tetrarch.enclave.election_messages import ElectionOpened
 from tetrarch.enclave.errors import FrameInvalid, NotConfigured, ProtectionMissing
+from tetrarch.enclave.host import Host
 from tetrarch.enclave.key_keeping import keep
 from tetrarch.enclave.key_messages import AddShare, ExportHistory, ImportHistory, RemoveShares
 from tetrarch.enclave.keys import BlsKeyRing
+from tetrarch.enclave.measurement import SECURITY_VERSION, measure
 from tetrarch.enclave.messages import ShareFile
 from tetrarch.enclave.opening import open_shares
 from tetrarch.enclave.ports import SignAttestation, SignResult
@@ -45,16 +49,28 @@ class EnclaveProcess:
         *,
         clock: Clock,
         protections: tuple[str, ...] = (),
+        measurement: bytes = bytes(MEASUREMENT_SIZE_BYTES),
         before_answer: Callable[[], None] = lambda: None,
     ) -> None:
-        """``before_answer`` is called between the durable record and the answer, by tests."""
+        """``measurement``: of this program, ``measurement.measure``.
+
+        ``before_answer`` is called between the durable record and the answer, by tests.
+        """
         self._clock = clock
         self._protections = protections
         self._is_locked = False
         self._required: tuple[Protection, ...] = ()
         self._before_answer = before_answer
         self._opened: _Opened | None = None
-        self._election = ElectionCalls(entropy=system_entropy, now_ms=steady_ms)
+        self._measurement = measurement
+        self._election = ElectionCalls(
+            Host(
+                attester=SoftwareAttester(measurement, lambda: self._protections),
+                entropy=system_entropy,
+                now_ms=steady_ms,
+                wall_s=clock.wall_s,
+            )
+        )
         self._chain: ChainSpec | None = None
         self._pruned_epoch = 0
 
@@ -113,6 +129,8 @@ class EnclaveProcess:
                 return self._status()
             case protocol.AskProtections():
                 return protocol.Protections(self._protections)
+            case protocol.AskMeasurement():
+                return protocol.Measured(self._measurement, SECURITY_VERSION)
             case AddShare() | RemoveShares() | ImportHistory() | ExportHistory():
                 exported = keep(self._require_open(), body)
                 sandbox.lock_memory()  # a new key lies in new pages
@@ -284,5 +302,6 @@ class _Opened:
 def run(clock: Clock) -> None:
     """The program: serve the socket that is standard input."""
     protections = sandbox.protect_process()
+    process = EnclaveProcess(clock=clock, protections=protections, measurement=measure())
     with socket.socket(fileno=os.dup(0)) as connection:
-        EnclaveProcess(clock=clock, protections=protections).serve(connection)
+        process.serve(connection)

@@ -216,8 +216,21 @@ class AskProtections(Message, frozen=True, tag="protections"):
     """What protects this process?"""
 
 
+class AskMeasurement(Message, frozen=True, tag="measurement"):
+    """Which program are you?"""
+
+
 CallBody: TypeAlias = (
-    Confine | Open | Configure | Sign | Learn | AskStatus | AskProtections | KeyCall | ElectionCall
+    Confine
+    | Open
+    | Configure
+    | Sign
+    | Learn
+    | AskStatus
+    | AskProtections
+    | AskMeasurement
+    | KeyCall
+    | ElectionCall
 )
 
 
@@ -275,6 +288,13 @@ class Protections(Message, frozen=True, tag="protected"):
     active: tuple[Text, ...]
 
 
+class Measured(Message, frozen=True, tag="measured"):
+    """``measurement.measure``, and the security version."""
+
+    measurement: Root
+    security_version: Uint
+
+
 class Forgotten(Message, frozen=True, tag="forgotten"):
     """Positions of what the history does not hold."""
 
@@ -290,7 +310,15 @@ class Refusal(Message, frozen=True, tag="refused"):
 
 
 AnswerBody: TypeAlias = (
-    Done | Signed | Forgotten | Status | Protections | Exported | ElectionAnswer | Refusal
+    Done
+    | Signed
+    | Forgotten
+    | Status
+    | Protections
+    | Measured
+    | Exported
+    | ElectionAnswer
+    | Refusal
 )
 
 

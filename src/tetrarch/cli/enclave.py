@@ -1,0 +1,157 @@
+"""``tetrarch enclave``: which program an enclave is, and whether evidence of one is genuine."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tetrarch.attestation.claims import BackEnd, Claims
+from tetrarch.attestation.errors import EvidenceInvalid
+from tetrarch.attestation.policy import Allowed, Policy, appraise
+from tetrarch.attestation.verifier import ENVELOPE_MAX_BYTES, Evidence, verify
+from tetrarch.cli.errors import run_command
+from tetrarch.cli.files import read_bounded
+from tetrarch.clock import SystemClock
+from tetrarch.errors import ConfigInvalid
+
+app = typer.Typer(
+    help="Know which program holds the keys, here and at others.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def group() -> None:
+    """Know which program holds the keys, here and at others."""
+
+
+@app.command(name="measure")
+@run_command
+def measure_enclave(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Print the measurement of this installation's enclave, for --enclave-measurement.
+
+    The same for equal releases, Python versions and native packages.
+
+    Example: tetrarch enclave measure
+
+    Exit codes: 0 done, 70 the enclave does not start.
+    """
+    from tetrarch.enclave.client import EnclaveClient  # noqa: PLC0415 - keeps `--help` fast
+    from tetrarch.enclave.protections import Confinement  # noqa: PLC0415
+
+    async def ask() -> tuple[Allowed, tuple[str, ...]]:
+        enclave = await EnclaveClient.launch(Confinement())
+        try:
+            return await enclave.measurement(), await enclave.protections()
+        finally:
+            await enclave.close()
+
+    entry, protections = asyncio.run(ask())
+    if as_json:
+        told = {
+            "entry": str(entry),
+            "back_end": entry.back_end,
+            "measurement": entry.measurement.hex(),
+            "security_version": entry.security_version_min,
+            "protections": protections,
+        }
+        typer.echo(json.dumps(told))
+    else:
+        typer.echo(str(entry))
+
+
+@app.command(name="verify")
+@run_command
+def verify_evidence(
+    back_end: Annotated[BackEnd, typer.Argument(help="Which kind of evidence it is.")],
+    document: Annotated[Path, typer.Argument(help="Document, report or quote, as a file.")],
+    endorsement: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="What its maker says of it. sev-snp: the VCEK, ASK and ARK certificates (DER), in "
+            "this order; sgx and tdx: the collateral (JSON). Repeat."
+        ),
+    ] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(help="Also ask whether this entry allows it: BACK_END:HEX[:VERSION]. Repeat."),
+    ] = None,
+    bound: Annotated[
+        str, typer.Option(help="Also ask whether it is about these 64 bytes, as hex.")
+    ] = "",
+    signing_key: Annotated[
+        str, typer.Option(help="The enclave's key (Ed25519, hex), for software evidence.")
+    ] = "",
+    at: Annotated[str, typer.Option(help="As if it were this time, as 2026-06-01T12:00Z.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Check that evidence is genuine and print what it says; with --allow, also judge it.
+
+    Needs no network. Without --allow, evidence of debug mode and old evidence are printed, too.
+
+    Example: tetrarch enclave verify nitro attestation.cose --at 2022-06-01T12:00Z
+
+    Exit codes: 0 genuine (and allowed), 65 not genuine, stale or about something else, 66 no such
+    file, 69 a package is missing, 77 not allowed, 78 wrong option.
+    """
+    now_s = _time(at)
+    evidence = Evidence(
+        back_end,
+        read_bounded(document, ENVELOPE_MAX_BYTES),
+        tuple(read_bounded(path, ENVELOPE_MAX_BYTES) for path in endorsement or ()),
+    )
+    claims = verify(evidence, signing_key=_bytes(signing_key, "--signing-key"), now_s=now_s)
+    wanted = _bytes(bound, "--bound") or claims.bound
+    entries = tuple(Allowed.parse(entry) for entry in allow or ())
+    if entries:
+        appraise(claims, Policy(allowed=entries), bound=wanted, now_s=now_s)
+    elif wanted != claims.bound:
+        raise EvidenceInvalid("verify evidence", reason="about something else")
+    told = _told(claims)
+    if as_json:
+        typer.echo(json.dumps(told | {"allowed": bool(entries)}))
+        return
+    for name, value in told.items():
+        typer.echo(f"{name:17} {value}")
+
+
+def _told(claims: Claims) -> dict[str, Any]:
+    return {
+        "back_end": claims.back_end.value,
+        "measurement": claims.measurement.hex(),
+        "security_version": claims.security_version,
+        "debug": claims.is_debug,
+        "status": claims.status,
+        "advisories": ", ".join(claims.advisories),
+        "bound": claims.bound.hex(),
+        "issued": _text_of(claims.issued_s),
+        "fresh_until": _text_of(claims.fresh_until_s),
+        **claims.details,
+    }
+
+
+def _text_of(time_s: float | None) -> str:
+    return "" if time_s is None else datetime.fromtimestamp(time_s, UTC).isoformat()
+
+
+def _time(text: str) -> float:
+    if not text:
+        return SystemClock().wall_s()
+    try:
+        time = datetime.fromisoformat(text)
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        raise ConfigInvalid("read option", option="--at", reason="no ISO 8601 time") from None
+
+
+def _bytes(text: str, option: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise ConfigInvalid("read option", option=option, reason="no hex") from None
