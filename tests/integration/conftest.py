@@ -1,8 +1,8 @@
 """Which of these tests must not run beside each other.
 
-Tests that miss nothing for minutes, and those whose start takes both cores for ten seconds (five
-processes of another program, which compile themselves): no two of them run at once. They go to one
-worker and begin, being together half of all.
+Tests that miss nothing, for minutes or with a node killed, and those whose start takes both cores
+for ten seconds (five processes of another program, which compile themselves): no two of them run at
+once. They go to one worker and begin, being together half of all.
 """
 
 from typing import Any
@@ -11,6 +11,7 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 ONE_AT_A_TIME = (
     "test_client_calls_on_devchain.py",
+    "test_cluster_processes.py",
     "test_cluster_on_lodestar.py",
     "test_lodestar.py",
     "test_own_signers_on_devchain.py",
