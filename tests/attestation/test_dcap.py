@@ -3,7 +3,6 @@
 Method: a genuine SGX quote of version 3 with its collateral of June 2025.
 """
 
-import builtins
 import json
 from datetime import UTC, datetime
 
@@ -12,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.vectors_path import vectors
 
+from tetrarch.attestation import dcap as module
 from tetrarch.attestation.claims import BackEnd, Claims
 from tetrarch.attestation.dcap import (
     COLLATERAL_MAX_BYTES,
@@ -102,13 +102,6 @@ def test_truncated_quotes_are_refused(cut: int, tail: bytes) -> None:
 
 
 def test_without_the_optional_package_that_is_what_is_said(monkeypatch) -> None:
-    importing = builtins.__import__
-
-    def without(name: str, *rest):
-        if name == "dcap_qvl":
-            raise ImportError(name)
-        return importing(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setattr(module, "dcap_qvl", None)
     with pytest.raises(VerifierMissing, match=r"pip install 'tetrarch\[dcap\]'"):
         checked(quote())

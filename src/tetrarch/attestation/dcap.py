@@ -14,6 +14,11 @@ from typing import Any, Final
 from tetrarch.attestation.claims import BackEnd, Claims
 from tetrarch.attestation.errors import EvidenceInvalid, EvidenceStale, VerifierMissing
 
+try:  # now, because an enclave can load nothing later
+    import dcap_qvl
+except ImportError:
+    dcap_qvl = None
+
 QUOTE_MAX_BYTES: Final = 64 << 10
 COLLATERAL_MAX_BYTES: Final = 256 << 10
 _HEADER_SIZE_BYTES, _SGX_BODY_SIZE_BYTES, _TDX_BODY_SIZE_BYTES = 48, 384, 584
@@ -78,10 +83,8 @@ def _body(quote: bytes) -> bytes:
 def _verified(
     tee: BackEnd, quote: bytes, collateral: bytes, now_s: float
 ) -> tuple[str, tuple[str, ...]]:
-    try:
-        import dcap_qvl  # noqa: PLC0415 - optional
-    except ImportError:
-        raise VerifierMissing("verify evidence", back_end=tee, package="dcap-qvl") from None
+    if dcap_qvl is None:
+        raise VerifierMissing("verify evidence", back_end=tee, package="dcap-qvl")
     try:
         given = dcap_qvl.QuoteCollateralV3.from_json(collateral.decode())
         verified = dcap_qvl.verify(quote, given, int(now_s))

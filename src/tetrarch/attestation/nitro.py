@@ -31,6 +31,7 @@ ROOT_SHA256: Final = bytes.fromhex(
     "641a0321a3e244efe456463195d606317ed7cdcc3c1756e09893f3c68f79bb5b"
 )
 TIMESTAMP_MS_MAX: Final = 4_102_444_800_000  # the year 2100
+_DEPTH_MAX = 8
 _SIGN1_TAG = 18
 _ES384 = {1: -35}
 _SIGNATURE_SIZE_BYTES, _HALF_BYTES = 96, 48
@@ -159,7 +160,7 @@ def _certificate(encoded: object) -> x509.Certificate:
 def _decoded(data: bytes) -> Any:
     stream = io.BytesIO(data)
     try:
-        value = cbor2.load(stream)
+        value = cbor2.load(stream, max_depth=_DEPTH_MAX, allow_duplicate_keys=False)
     except (cbor2.CBORDecodeError, ValueError, TypeError, RecursionError, OverflowError):
         raise _invalid("no CBOR") from None
     if stream.tell() != len(data):

@@ -59,6 +59,18 @@ def verify(evidence: Evidence, *, signing_key: bytes, now_s: float) -> Claims:
     Raises:
         EvidenceInvalid, EvidenceStale, VerifierMissing: says what is wrong.
     """
+    try:
+        return _verify(evidence, signing_key=signing_key, now_s=now_s)
+    except (ImportError, OSError) as error:
+        # A library wants to load something for odd content, which a locked enclave cannot.
+        raise EvidenceInvalid(
+            "verify evidence",
+            back_end=evidence.back_end,
+            reason=f"odd content: {type(error).__name__}",
+        ) from None
+
+
+def _verify(evidence: Evidence, *, signing_key: bytes, now_s: float) -> Claims:
     document, endorsements = evidence.document, evidence.endorsements
     match evidence.back_end, endorsements:
         case BackEnd.SOFTWARE, ():

@@ -11,7 +11,6 @@ import typer
 from tetrarch.attestation.claims import BackEnd, Claims
 from tetrarch.attestation.errors import EvidenceInvalid
 from tetrarch.attestation.policy import Allowed, Policy, appraise
-from tetrarch.attestation.verifier import ENVELOPE_MAX_BYTES, Evidence, verify
 from tetrarch.cli.errors import run_command
 from tetrarch.cli.files import read_bounded
 from tetrarch.clock import SystemClock
@@ -100,6 +99,12 @@ def verify_evidence(
     Exit codes: 0 genuine (and allowed), 65 not genuine, stale or about something else, 66 no such
     file, 69 a package is missing, 77 not allowed, 78 wrong option.
     """
+    from tetrarch.attestation.verifier import (  # noqa: PLC0415 - keeps `--help` fast
+        ENVELOPE_MAX_BYTES,
+        Evidence,
+        verify,
+    )
+
     now_s = _time(at)
     evidence = Evidence(
         back_end,
