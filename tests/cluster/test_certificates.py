@@ -93,6 +93,21 @@ def test_mutated_certificates_are_refused_and_raise_nothing_else():
             check_certificate(bytes(data))
 
 
+def test_nothing_behind_what_is_signed_can_be_changed_either():
+    """A library takes a signature that says that its last bits, if they are zero, are not its own."""
+    while True:  # signatures differ each time: every eighth ends so
+        good = der_of(make_tls_identity(b"\x02" * 33, entropy=Random(3).randbytes).certificate_pem)
+        if good[-1] % 8 == 0:
+            break
+    signed = len(x509.load_der_x509_certificate(good).tbs_certificate_bytes)
+    check_certificate(good)
+    for place in range(8 * signed, 8 * len(good)):
+        data = bytearray(good)
+        data[place // 8] ^= 1 << place % 8
+        with pytest.raises(InputInvalid):
+            check_certificate(bytes(data))
+
+
 @pytest.mark.parametrize("data", [b"", b"-----BEGIN CERTIFICATE-----\nAA==\n", b"\xff"])
 def test_malformed_pem_is_refused(data):
     with pytest.raises(InputInvalid):

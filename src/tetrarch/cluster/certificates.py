@@ -129,6 +129,9 @@ def check_certificate(certificate_der: bytes) -> CertificateFacts:
         raise InputInvalid("check certificate", reason="not signed by its own key") from None
     except _REFUSALS as error:
         raise InputInvalid("check certificate", reason=error) from error
+    # Nothing is signed of how the signature itself is written: its count of unused bits may lie.
+    if not certificate_der.endswith(b"\x00" + certificate.signature):
+        raise InputInvalid("check certificate", reason="its signature is not canonical DER")
     if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != _CURVE.name:
         raise InputInvalid("check certificate", reason="the key is not ECDSA P-256")
     if TLS_NAME not in names.get_values_for_type(x509.DNSName):
