@@ -21,9 +21,9 @@ from cryptography.x509.verification import (
     VerificationError,
 )
 
-from tetrarch.attestation.certificates import UNREADABLE, load_certificate
 from tetrarch.attestation.claims import BackEnd, Claims
 from tetrarch.attestation.errors import EvidenceInvalid
+from tetrarch.crypto.certificates import UNREADABLE, load_certificate
 
 DOCUMENT_MAX_BYTES: Final = 16 << 10
 # SHA-256 of the root certificate, as Amazon publishes it.

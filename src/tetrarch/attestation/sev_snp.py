@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from tetrarch.attestation.certificates import UNREADABLE, load_certificate
 from tetrarch.attestation.claims import BackEnd, Claims
 from tetrarch.attestation.errors import EvidenceInvalid, EvidenceStale
+from tetrarch.crypto.certificates import UNREADABLE, load_certificate
 
 REPORT_SIZE_BYTES: Final = 1184
 # SHA-256 of AMD's root certificates, by family of processors.

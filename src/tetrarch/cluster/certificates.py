@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tetrarch.crypto.certificates import UNREADABLE
 from tetrarch.entropy import Entropy
 from tetrarch.errors import InputInvalid
 
@@ -26,16 +27,7 @@ TLS_NAME: Final = "tetrarch-node"  # the DNS name in every certificate
 CERTIFICATE_SIZE_MAX: Final = 4096  # DER; ours have about 450 bytes
 _CURVE: Final = ec.SECP256R1()
 _P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-# What the X.509 library raises on bytes from outside.
-_REFUSALS: Final = (
-    ValueError,
-    TypeError,
-    UnsupportedAlgorithm,
-    x509.InvalidVersion,
-    x509.DuplicateExtension,
-    x509.UnsupportedGeneralNameType,
-    Warning,
-)
+_REFUSALS: Final = (*UNREADABLE, Warning)  # what the library merely deplores, we refuse
 _NOT_BEFORE: Final = datetime(2020, 1, 1, tzinfo=UTC)  # no clock can be too early
 _NOT_AFTER: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)  # RFC 5280, 4.1.2.5
 
@@ -116,7 +108,7 @@ def check_certificate(certificate_der: bytes) -> CertificateFacts:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # what the library merely deplores, we refuse
+            warnings.simplefilter("error")
             certificate = _load(certificate_der)
             key = certificate.public_key()
             extensions = certificate.extensions
