@@ -106,12 +106,14 @@ class Process:
         if self._output is not None:
             self._output.close()
 
+    @property
+    def text(self) -> str:
+        """Its output so far."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
     def tail(self, lines: int = 30) -> str:
         """The end of its output, for the message of a failing test."""
-        if not self.log.exists():
-            return f"{self.name}: no output"
-        text = self.log.read_text(errors="replace").splitlines()[-lines:]
-        return f"--- {self.name} ---\n" + "\n".join(text)
+        return f"--- {self.name} ---\n" + "\n".join(self.text.splitlines()[-lines:])
 
 
 class LodestarBeaconNode(Process):
