@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
+from tetrarch.attestation.policy import Demand
 from tetrarch.decoding import UNDECODABLE
 from tetrarch.enclave.protections import Protection
 from tetrarch.errors import ConfigInvalid
@@ -35,6 +36,7 @@ _LISTS = frozenset(  # commas in a variable
         "remote_signer.urls",
         "signer_api.allowed_hosts",
         "enclave.require",
+        "election.allowed_enclaves",
     }
 )
 
@@ -103,6 +105,22 @@ class EnclaveConfig(_Section, frozen=True):
     """The process that holds the shares. ``require``: it does not open without these."""
 
     require: tuple[Protection, ...] = ()
+
+
+class ElectionConfig(_Section, frozen=True):
+    """Whether the nodes of the cluster elect a leader; the same on all of them, but for ``enabled``.
+
+    ``allowed_enclaves``: as `tetrarch enclave measure` prints them.
+    """
+
+    enabled: bool = False
+    mode: Annotated[str, msgspec.Meta(pattern="^(bft|crash)$")] = "bft"
+    rule: Annotated[str, msgspec.Meta(pattern="^(lowest|round-robin)$")] = "lowest"
+    lease_ms: Annotated[int, msgspec.Meta(ge=0, le=3_600_000)] = 0
+    heartbeat_ms: Annotated[int, msgspec.Meta(ge=20, le=60_000)] = 250
+    attestation: Demand = Demand.OFF
+    allowed_enclaves: Annotated[tuple[str, ...], msgspec.Meta(max_length=64)] = ()
+    accept_cold_start: bool = False  # begin although all nodes were down at once
 
 
 class RemoteSignerConfig(_Section, frozen=True):
@@ -178,6 +196,7 @@ class NodeConfig(_Section, frozen=True):
     mesh: MeshConfig = MeshConfig()
     validator_api: ValidatorApiConfig = ValidatorApiConfig()
     enclave: EnclaveConfig = EnclaveConfig()
+    election: ElectionConfig = ElectionConfig()
     remote_signer: RemoteSignerConfig = RemoteSignerConfig()
     signer_api: SignerApiConfig = SignerApiConfig()
     keymanager: KeymanagerConfig = KeymanagerConfig()

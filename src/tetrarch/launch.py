@@ -23,31 +23,35 @@ from tetrarch.config import NodeConfig, SigningSource
 from tetrarch.consensus.identity import K1Identity
 from tetrarch.duties.group_crypto import BlsGroupCrypto
 from tetrarch.duties.keys import ClusterKeys
+from tetrarch.election.of_cluster import ClusterElection, ClusterPlace, open_cluster_election
 from tetrarch.enclave.history import bind_chain
 from tetrarch.enclave.history import chain as bound_chain
 from tetrarch.entropy import Entropy, system_entropy
 from tetrarch.errors import ConfigInvalid
 from tetrarch.ethereum.beacon_nodes.chain_identity import OurChain
 from tetrarch.ethereum.beacon_nodes.several import SeveralBeaconNodes
+from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.garbage import collect_quietly, freeze_start
 from tetrarch.network.mesh import Mesh, MeshSettings
 from tetrarch.network.peer import PeerIdentity
+from tetrarch.network.ports import MessageBus
 from tetrarch.node import SCHEMAS, Node
 from tetrarch.node_ports import NodeDescription, NodePorts, NodeShape, SubmitterPorts
 from tetrarch.observability.logs import Log
 from tetrarch.operator_files import OperatorFolder
-from tetrarch.signing_source import SourceSetting, signing_source
+from tetrarch.signing_source import Source, SourceSetting, signing_source
 from tetrarch.stop_signals import on_stop_signal
 from tetrarch.storage.database import Database
 from tetrarch.storage.errors import cannot_create
 from tetrarch.storage.room import RoomWatch, needing_room
 from tetrarch.supervision import Supervisor, sole_cause
-from tetrarch.validator_api.access import load_access
+from tetrarch.validator_api.access import Access, load_access
 from tetrarch.validator_api.api import Limits, ValidatorApi
 from tetrarch.validator_api.ports import Ports as ApiPorts
 from tetrarch.validator_api.server import ValidatorApiServer
 
 DATABASE_FILE = "database/node.sqlite"
+ELECTION_FOLDER = "database/election"  # where the enclave that signs may write, too
 SWITCH_INTERVAL_S = 1e-4
 DISK_FULL_MEND = "free space on this disk; until then nothing is signed, and nothing stored is lost"
 
@@ -158,10 +162,12 @@ class _Launch:
                 log=log,
             )
         )
+        bus = self.seen.bus(mesh)
+        election = await self._election(stack, bus, chain, signing)
         watch = self.seen.workflow(chain)
         ports = NodePorts(
             beacon_node=beacon_node,
-            bus=self.seen.bus(mesh),
+            bus=bus,
             storage=RoomWatch(database, self._tell_room),
             identity=self._identity(),
             clock=self.clock,
@@ -234,35 +240,23 @@ class _Launch:
         _connect(node, mesh, beacon_node)
         if signing is not None:
             signing.use(node.components.dutydb)
+        if election is not None:
+            mesh.on_connected(election.connected)
         with needing_room():
             await node.load()
+        parts = _Parts(
+            chain=chain,
+            beacon_node=beacon_node,
+            mesh=mesh,
+            signing=signing,
+            election=election,
+            node=node,
+            apis=tuple(apis),
+            access=access,
+        )
         async with tasks:
             self._stop_on_signals(tasks)
-            self.seen.start(
-                tasks,
-                node=node,
-                mesh=mesh,
-                beacon_node=beacon_node,
-                signing_trouble=(lambda: None) if signing is None else signing.trouble,
-            )
-            tasks.spawn(beacon_node.watch(), name="beacon-nodes")
-            tasks.spawn(mesh.run(), name="mesh")
-            if signing is not None:
-                tasks.spawn(signing.watch(), name="signing")
-            for api in apis:
-                server = ValidatorApiServer(
-                    api,
-                    host=config.validator_api.listen_host,
-                    port=config.validator_api.listen_port,
-                    log=log,
-                    access=access,
-                    answered=self.seen.requests.answered,
-                )
-                tasks.spawn(server.run(), name="validator-api")
-            await mesh.listening.wait()
-            freeze_start()
-            tasks.spawn(collect_quietly(chain, self.clock), name="garbage")
-            node.start()
+            await self._start(tasks, parts)
             log.info(
                 "node_started",
                 cluster=self.cluster.lock_hash.hex()[:7],
@@ -271,6 +265,62 @@ class _Launch:
                 signing=config.signing.value,
                 beacon_node=beacon_node.name,
             )
+
+    async def _start(self, tasks: Supervisor, parts: "_Parts") -> None:
+        """Open listeners and start workers, in this order."""
+        api_config, signing, election = self.config.validator_api, parts.signing, parts.election
+        self.seen.start(
+            tasks,
+            node=parts.node,
+            mesh=parts.mesh,
+            beacon_node=parts.beacon_node,
+            signing_trouble=(lambda: None) if signing is None else signing.trouble,
+            campaign=None if election is None else election.campaign,
+        )
+        tasks.spawn(parts.beacon_node.watch(), name="beacon-nodes")
+        tasks.spawn(parts.mesh.run(), name="mesh")
+        if signing is not None:
+            tasks.spawn(signing.watch(), name="signing")
+        if election is not None:
+            tasks.spawn(election.run(), name="election")
+        for api in parts.apis:
+            server = ValidatorApiServer(
+                api,
+                host=api_config.listen_host,
+                port=api_config.listen_port,
+                log=self.log,
+                access=parts.access,
+                answered=self.seen.requests.answered,
+            )
+            tasks.spawn(server.run(), name="validator-api")
+        await parts.mesh.listening.wait()
+        freeze_start()
+        tasks.spawn(collect_quietly(parts.chain, self.clock), name="garbage")
+        parts.node.start()
+
+    async def _election(
+        self, stack: AsyncExitStack, bus: MessageBus, chain: ChainSpec, signing: Source | None
+    ) -> ClusterElection | None:
+        """Open the node's part in the cluster's election, if there is one."""
+        if not self.config.election.enabled:
+            return None
+        place = ClusterPlace(
+            lock_hash=self.cluster.lock_hash,
+            node_count=self.cluster.node_count,
+            folder=self.folder / ELECTION_FOLDER,
+        )
+        return await stack.enter_async_context(
+            open_cluster_election(
+                place,
+                self.config.election,
+                bus=bus,
+                enclave=None if signing is None else signing.enclave,
+                required=self.config.enclave.require,
+                attested_for_s=chain.slots_per_epoch * chain.slot_duration_ms / 1000,
+                entropy=self.entropy,
+                log=self.log.bind(topic="election"),
+            )
+        )
 
     def _make_database_folder(self) -> None:
         folder = (self.folder / DATABASE_FILE).parent
@@ -338,6 +388,20 @@ class _Launch:
             tasks.stop()
 
         on_stop_signal(stop)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """What is built, and not started yet."""
+
+    chain: ChainSpec
+    beacon_node: SeveralBeaconNodes
+    mesh: Mesh
+    signing: Source | None
+    election: ClusterElection | None
+    node: Node
+    apis: tuple[ValidatorApi, ...]
+    access: Access
 
 
 def _connect(node: Node, mesh: Mesh, beacon_node: SeveralBeaconNodes) -> None:

@@ -46,9 +46,13 @@ PRUNE_INTERVAL_S = 3600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """An open source. ``watch`` runs as long as the node; it ends only by raising."""
+    """An open source. ``watch`` runs as long as the node; it ends only by raising.
+
+    ``enclave``: this node's own, where it signs.
+    """
 
     service: SigningService
+    enclave: EnclaveClient | None = None
     watch: Callable[[], Coroutine[Any, Any, None]]
     history: OwnHistory  # the share's own
     trouble: Callable[[], str | None] = lambda: None
@@ -149,7 +153,7 @@ async def _own(
     """The node's own enclave, with the keymanager if there is to be one."""
     service = EnclaveSigning(enclave)
     if not setting.config.keymanager.enabled:
-        return Source(service=service, watch=enclave.watch, history=service)
+        return Source(service=service, enclave=enclave, watch=enclave.watch, history=service)
     keymanager, keeper = await node_keymanager(
         setting.folder,
         setting.config,
@@ -164,7 +168,9 @@ async def _own(
             tasks.create_task(keymanager.run())
             await enclave.watch()
 
-    return Source(service=service, watch=watch, history=service, trouble=keeper.trouble)
+    return Source(
+        service=service, enclave=enclave, watch=watch, history=service, trouble=keeper.trouble
+    )
 
 
 @asynccontextmanager

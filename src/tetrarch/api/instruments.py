@@ -17,6 +17,7 @@ from tetrarch.api.duty_metrics import (
 )
 from tetrarch.api.duty_traces import DutyTraces
 from tetrarch.api.duty_views import duties_view, explain_view, list_view
+from tetrarch.api.election_views import election_streams, election_views, watch_election
 from tetrarch.api.peer_watch import PeerWatch, refused_versions
 from tetrarch.api.readiness import TEXTS, Readiness
 from tetrarch.api.readiness_watch import ReadinessWatch, Sources
@@ -30,6 +31,7 @@ from tetrarch.config import NodeConfig, SigningSource
 from tetrarch.consensus.dump import MessageDump, RecordingBus
 from tetrarch.duties.report import DutyReport
 from tetrarch.duties.types import DutyType
+from tetrarch.election.campaigning import Campaign
 from tetrarch.entropy import Entropy
 from tetrarch.ethereum.beacon_node.ports import BeaconNode
 from tetrarch.ethereum.spec.chain import ChainSpec
@@ -41,7 +43,7 @@ from tetrarch.observability.health_watch import HealthWatch
 from tetrarch.observability.logs import LogFormat, LogLevel, build_log
 from tetrarch.observability.loop_lag import LoopLag
 from tetrarch.observability.metrics import Metrics
-from tetrarch.observability.monitoring import Monitoring, View
+from tetrarch.observability.monitoring import Monitoring, Stream, View
 from tetrarch.observability.otlp import SpanExporter
 from tetrarch.observability.reference_metrics import peer_name
 from tetrarch.supervision import Supervisor
@@ -119,10 +121,12 @@ class Instruments:
         mesh: Mesh,
         beacon_node: BeaconNode,
         signing_trouble: Callable[[], str | None] = lambda: None,
+        campaign: Campaign | None = None,
     ) -> None:
         """Describe the node, open the monitoring listener and start all that samples.
 
         ``signing_trouble``: why the node cannot sign with all its shares, or None.
+        ``campaign``: its part in the cluster's election, if there is one.
         """
         self._describe_node()
         self.metrics.gauge("node_runs_twice").set_function(
@@ -159,6 +163,11 @@ class Instruments:
         }
         if self._dump is not None:
             views["debug/consensus"] = dump_view(self._dump)
+        streams: dict[str, Stream] = {}
+        if campaign is not None:
+            views |= election_views(campaign)
+            streams |= election_streams(campaign)
+            watch_election(campaign, self.metrics)
         monitoring = Monitoring(
             host=self._config.monitoring.listen_host,
             port=self._config.monitoring.listen_port,
@@ -170,6 +179,7 @@ class Instruments:
                 *(f"safe_start: {reason}" for reason in node.safe_start.reasons()),
             ),
             views=views,
+            streams=streams,
             log=self.log,
         )
         tasks.spawn(monitoring.run(), name="monitoring")

@@ -1,6 +1,5 @@
 """Where ``tetrarch duty`` reads: a running node's monitoring listener, or a node's database alone."""
 
-import asyncio
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
@@ -8,12 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-import aiohttp
 import msgspec
 
+from tetrarch.cli.node_questions import NodeAnswerInvalid, NodeAway, ask_node, monitoring_url
 from tetrarch.cluster.load import load_cluster
-from tetrarch.config import load_config
-from tetrarch.decoding import UNDECODABLE
 from tetrarch.duties.duty import Duty, DutyType
 from tetrarch.duties.report import DutyReport, decode_report, encode_report
 from tetrarch.duties.report_store import LISTED_MAX, select, select_list
@@ -22,27 +19,8 @@ from tetrarch.errors import InputInvalid, OperatorError
 from tetrarch.observability.reference_metrics import peer_name
 
 DATABASE_FILE = "database/node.sqlite"
-TIMEOUT_S = 10.0
-ANSWER_SIZE_BYTES_MAX = 16 << 20
-_EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - to ask such a listener, not to open one
 
 T = TypeVar("T")
-
-
-class NodeAway(OperatorError):
-    """No node answers where one was looked for, and no database was named instead."""
-
-    code = "node_away"
-    exit_code = 69  # EX_UNAVAILABLE
-    mend = "start the node, correct --url, or name the node's folder with --folder"
-
-
-class NodeAnswerInvalid(OperatorError):
-    """What answers is no node of this version, or says that the question is wrong."""
-
-    code = "node_answer_invalid"
-    exit_code = 65  # EX_DATAERR
-    mend = "see that --url is a node's monitoring listener, of this program's version"
 
 
 class RecordsMissing(OperatorError):
@@ -55,10 +33,6 @@ class RecordsMissing(OperatorError):
 
 class _Listed(msgspec.Struct, frozen=True):
     duties: Annotated[tuple[DutyReport, ...], msgspec.Meta(max_length=2 * LISTED_MAX)]
-
-
-class _Refused(msgspec.Struct, frozen=True):
-    message: Annotated[str, msgspec.Meta(max_length=2_000)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +56,7 @@ class Source:
             return cls(url=None, folder=folder)
         if url is not None:
             return cls(url=url.rstrip("/"), folder=None)
-        if folder is None:
-            return cls(url="http://127.0.0.1:3620", folder=None)
-        listener = load_config(folder).monitoring
-        host = "127.0.0.1" if listener.listen_host in _EVERYWHERE else listener.listen_host
-        host = f"[{host}]" if ":" in host else host
-        return cls(url=f"http://{host}:{listener.listen_port}", folder=folder)
+        return cls(url=monitoring_url(None, folder), folder=folder)
 
     def story(self, duty: Duty) -> Story:
         """What the cluster knows of ``duty``; from the database, what this node knew."""
@@ -124,21 +93,11 @@ class Source:
         if self.url is None:
             return None
         try:
-            status, body = asyncio.run(_get(self.url + path, query))
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            return ask_node(self.url, path, query, kind)
+        except NodeAway:
             if self.folder is not None and (self.folder / DATABASE_FILE).is_file():
                 return None
-            reason = type(error).__name__
-            raise NodeAway("ask node", url=self.url, reason=reason) from None
-        except ValueError as error:
-            raise NodeAway("ask node", url=self.url, reason=error) from None
-        try:
-            if status == 200:
-                return msgspec.json.decode(body, type=kind)
-            reason = msgspec.json.decode(body, type=_Refused).message
-        except UNDECODABLE as error:
-            reason = f"status {status}, {error}"
-        raise NodeAnswerInvalid("ask node", url=self.url, reason=reason)
+            raise
 
     def _check(self, reports: Iterable[DutyReport]) -> None:
         """A terminal gets nothing that a node would not take from a peer."""
@@ -176,17 +135,3 @@ class Source:
             return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
         except sqlite3.Error as error:
             raise RecordsMissing("read records", folder=self.folder, reason=error) from error
-
-
-async def _get(url: str, query: dict[str, str]) -> tuple[int, bytes]:
-    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-    async with (
-        aiohttp.ClientSession(timeout=timeout) as session,
-        session.get(url, params=query, allow_redirects=False) as answer,
-    ):
-        body = await answer.content.read(ANSWER_SIZE_BYTES_MAX + 1)
-        while not answer.content.at_eof() and len(body) <= ANSWER_SIZE_BYTES_MAX:
-            body += await answer.content.read(ANSWER_SIZE_BYTES_MAX)
-        if len(body) > ANSWER_SIZE_BYTES_MAX:
-            raise InputInvalid("read answer", limit_bytes=ANSWER_SIZE_BYTES_MAX)
-        return answer.status, body

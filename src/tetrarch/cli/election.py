@@ -4,16 +4,21 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tetrarch.attestation.policy import Allowed, Demand
+from tetrarch.cli import election_questions
 from tetrarch.cli.errors import run_command
 from tetrarch.cli.files import read_bounded
 from tetrarch.election.configuration import Rule
 from tetrarch.election.quorums import Mode
 from tetrarch.enclave.protections import Protection
+
+if TYPE_CHECKING:
+    from tetrarch.election.campaigning import Campaign
+    from tetrarch.observability.logs import Log
 
 app = typer.Typer(
     help="Elect one leader among nodes, with a proof that anybody can check.",
@@ -76,6 +81,15 @@ def node(
             "enclave measure`. Repeat."
         ),
     ] = None,
+    monitoring_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="Answer `tetrarch election leader` and others here, with metrics, on 127.0.0.1. "
+            "Default: nowhere.",
+        ),
+    ] = None,
     accept_cold_start: Annotated[
         bool,
         typer.Option(
@@ -101,6 +115,7 @@ def node(
     from tetrarch.election.campaigning import campaign  # noqa: PLC0415
     from tetrarch.observability.logs import LogFormat, LogLevel, build_log  # noqa: PLC0415
     from tetrarch.stop_signals import on_stop_signal  # noqa: PLC0415
+    from tetrarch.supervision import Supervisor, sole_cause  # noqa: PLC0415
 
     own = name_of((host, port))
     log = build_log(
@@ -144,14 +159,43 @@ def node(
                 mode=c.mode.value,
                 configuration_hash=c.hash.hex(),
             )
-            async for leading in running.leaders():
-                typer.echo(json.dumps(leading.document))
-                sys.stdout.flush()
+            async with Supervisor(log) as tasks:
+                if monitoring_port is not None:
+                    tasks.spawn(_monitor(running, monitoring_port, log), name="monitoring")
+                async for leading in running.leaders():
+                    typer.echo(json.dumps(leading.document))
+                    sys.stdout.flush()
 
     try:
         asyncio.run(main())
     except asyncio.CancelledError:
         return
+    except BaseExceptionGroup as group:
+        raise sole_cause(group) from None
+
+
+async def _monitor(running: "Campaign", port: int, log: "Log") -> None:
+    """Serve what this member knows until cancelled."""
+    from tetrarch.api.election_views import (  # noqa: PLC0415 - keeps `--help` fast
+        election_streams,
+        election_views,
+        watch_election,
+    )
+    from tetrarch.observability.metrics import Metrics  # noqa: PLC0415
+    from tetrarch.observability.monitoring import Monitoring  # noqa: PLC0415
+
+    metrics = Metrics()
+    watch_election(running, metrics)
+    monitoring = Monitoring(
+        host="127.0.0.1",
+        port=port,
+        metrics=metrics,
+        reasons=lambda: () if running.leading else ("no_leader: none was certified yet",),
+        views=election_views(running),
+        streams=election_streams(running),
+        log=log,
+    )
+    await monitoring.run()
 
 
 @app.command()
@@ -196,3 +240,8 @@ def verify(
     else:
         quorum = f"{len(signers)} of {electorate.count} members signed, {electorate.quorum} needed"
         typer.echo(f"{leader} leads in term {read.term}: {quorum}")
+
+
+app.command(name="leader")(election_questions.leader)
+app.command(name="members")(election_questions.members)
+app.command(name="watch")(election_questions.watch)

@@ -62,6 +62,21 @@ class Leadership:
     document: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class MemberState:
+    """A member, as this one sees it now.
+
+    ``is_heard``: its heartbeats arrive; ``is_listed``: it is in the list of the newest leader.
+    ``signing_key``: its enclave's, as hex; empty before it was met.
+    """
+
+    name: str
+    is_own: bool
+    is_heard: bool
+    is_listed: bool
+    signing_key: str
+
+
 class Campaign:
     """One running member. Made by ``campaign``."""
 
@@ -75,6 +90,26 @@ class Campaign:
         """The newest certified leader that this member knows."""
         newest = self._member.newest
         return None if newest is None else self._leadership(newest)
+
+    @property
+    def members(self) -> tuple[MemberState, ...]:
+        """All members, as this one sees them now."""
+        leading, down, keys = self.leading, self._member.down, self._member.keys
+        return tuple(
+            MemberState(
+                name=name,
+                is_own=name == self.own_name,
+                is_heard=index not in down,
+                is_listed=leading is not None and name in leading.members,
+                signing_key=(keys[index] or b"").hex(),
+            )
+            for index, name in enumerate(self.configuration.members)
+        )
+
+    @property
+    def may_vote(self) -> bool:
+        """Whether this member's enclave has recovered what it had promised before its start."""
+        return self._member.has_recovered
 
     async def leaders(self) -> AsyncIterator[Leadership]:
         """The newest leader, then each later one."""
@@ -156,7 +191,7 @@ async def campaign(  # noqa: PLR0913 - what is not said has a default
         allowed=tuple(sorted(set(allowed))),
     )
     addresses = [read_address(name) for name in configuration.members]
-    secret = _prepare(folder, passphrase_file, entropy)
+    secret = prepare_folder(folder, passphrase_file, entropy)
     confinement = Confinement(writable=(folder,), readable=(secret.path,), required=tuple(required))
     enclave = await EnclaveClient.launch(confinement)
     try:
@@ -184,7 +219,7 @@ async def campaign(  # noqa: PLR0913 - what is not said has a default
 
         def meet(hello: Hello) -> None:
             member.meet(hello)
-            _write_configuration(folder / CONFIGURATION_FILE, configuration, keys)
+            write_configuration(folder / CONFIGURATION_FILE, configuration, keys)
 
         links = Links(
             configuration,
@@ -220,12 +255,22 @@ def _configuration(
     names = [own_name, *(name_of(read_address(other)) for other in others)]
     if len(set(names)) != len(names):
         raise ConfigInvalid("build election configuration", reason="a member is named twice")
+    if rules["rule"] is Rule.BEACON:
+        raise ConfigInvalid(
+            "build election configuration",
+            field="rule",
+            reason="its random numbers take a key that members share, and these share none",
+        )
     configuration = Configuration(members=tuple(sorted(names)), **rules)
     return configuration, configuration.members.index(own_name)
 
 
-def _prepare(folder: Path, passphrase_file: Path | None, entropy: Entropy) -> SealSecret:
-    """Make the folder, and what opens the seal."""
+def prepare_folder(folder: Path, passphrase_file: Path | None, entropy: Entropy) -> SealSecret:
+    """Make the folder, and what opens the seal: a key file in it where no passphrase is given.
+
+    Raises:
+        FolderNotWritable: it refuses.
+    """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -236,8 +281,8 @@ def _prepare(folder: Path, passphrase_file: Path | None, entropy: Entropy) -> Se
     return SealSecret(Kind.KEY_FILE, folder / KEY_FILE)
 
 
-def _write_configuration(path: Path, configuration: Configuration, keys: MemberKeys) -> None:
-    """For who checks certificates; it can be made again, so a full disk is no reason to stop."""
+def write_configuration(path: Path, configuration: Configuration, keys: MemberKeys) -> None:
+    """Write it for who checks certificates; it can be made again, so a full disk is no reason to stop."""
     document = configuration_document(configuration, keys)
     try:
         if not path.exists() or path.read_bytes() != document:

@@ -16,7 +16,6 @@ from tetrarch.election.configuration import Configuration
 from tetrarch.election.hello import Hello, HelloInvalid
 from tetrarch.election.messages import Message
 from tetrarch.election.sessions import (
-    ConfigurationDiffers,
     Introducing,
     LinkFailed,
     Session,
@@ -24,6 +23,7 @@ from tetrarch.election.sessions import (
     dial,
     make_tls_contexts,
 )
+from tetrarch.election.telling import tell_evidence, tell_refusal
 from tetrarch.errors import ListenFailed, PeerFault, TetrarchError, Transient
 from tetrarch.observability.logs import Log
 from tetrarch.supervision import Supervisor, cause_of_end
@@ -191,7 +191,7 @@ class Links:
         peer.queue.clear()
         peer.waiting.clear()
         self._on_met(session.hello)
-        self._tell_evidence(session)
+        tell_evidence(self._log, self._name(session.peer), session.appraisal)
         again_s = None if self._configuration.attestation is Demand.OFF else ATTESTED_FOR_S
         try:
             async with asyncio.timeout(again_s), asyncio.TaskGroup() as tasks:
@@ -230,33 +230,8 @@ class Links:
             # Whatever is in the reader already: other members get their turn.
             await asyncio.sleep(0 if allowed > 0 else 1 / RECEIVED_PER_S)
 
-    def _tell_evidence(self, session: Session) -> None:
-        appraisal, member = session.appraisal, self._name(session.peer)
-        if appraisal.refusal:
-            self._log.warning("election_member_unattested", member=member, why=appraisal.refusal)
-        elif appraisal.back_end:
-            self._log.info(
-                "election_member_attested",
-                member=member,
-                back_end=appraisal.back_end,
-                measurement=appraisal.measurement,
-                details=appraisal.details,
-            )
-
     def _name(self, index: int) -> str:
         return self._configuration.members[index]
 
     def _warn(self, index: int | None, error: TetrarchError) -> None:
-        member = "a dialer" if index is None else self._name(index)
-        mend = (
-            "start all members with the same list of members, mode, rule and lease"
-            if isinstance(error, ConfigurationDiffers)
-            else ""
-        )
-        self._log.warning(
-            "election_member_refused",
-            member=member,
-            code=error.code,
-            reason=str(error),
-            **({"mend": mend} if mend else {}),
-        )
+        tell_refusal(self._log, "a dialer" if index is None else self._name(index), error)

@@ -113,6 +113,11 @@ class Machine:
         """Whether the own enclave may vote at all."""
         return self._reserving.recovered
 
+    @property
+    def down(self) -> tuple[int, ...]:
+        """Whom this member does not hear."""
+        return self._watching.down
+
     def holds_lease(self, now_s: float) -> bool:
         """Whether this member leads, and certainly nobody else does."""
         return self._leasing.holds(_ms(now_s))

@@ -80,6 +80,21 @@ class Member:
         """The newest leader that this member knows."""
         return self._machine.newest
 
+    @property
+    def has_recovered(self) -> bool:
+        """Whether the own enclave may vote: the others told it what it had promised."""
+        return self._machine.has_recovered
+
+    @property
+    def down(self) -> tuple[int, ...]:
+        """Whom this member does not hear."""
+        return self._machine.down
+
+    @property
+    def keys(self) -> tuple[bytes | None, ...]:
+        """The members' signing keys, by index, of those that were ever met."""
+        return self._keys.raw
+
     def holds_lease(self) -> bool:
         """Whether this member leads, and certainly nobody else does, now."""
         return self._machine.holds_lease(self._now_s())

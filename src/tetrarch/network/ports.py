@@ -17,6 +17,7 @@ class Topic(IntEnum):
     PRIORITY = 4
     REQUESTS = 5
     ANSWERS = 6
+    ELECTION = 7
 
 
 # Called with the sender's 0-based index, as its certificate proves it, and the payload.

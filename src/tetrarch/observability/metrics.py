@@ -72,6 +72,14 @@ METRICS: tuple[MetricDeclaration, ...] = (
     MetricDeclaration(
         "node_runs_twice", _G, "1 while the peers see two processes with this node's certificate."
     ),
+    MetricDeclaration(
+        "election_term", _G, "The term of the newest certified leader, 0 without one."
+    ),
+    MetricDeclaration("election_leads", _G, "1 while this node is the newest certified leader."),
+    MetricDeclaration("election_members_heard", _G, "Members that are heard, this node included."),
+    MetricDeclaration(
+        "election_may_vote", _G, "1 once this node's enclave knows what it had promised before."
+    ),
     MetricDeclaration("mesh_connections_total", _C, "Streams opened.", ("peer",)),
     MetricDeclaration("mesh_dial_failures_total", _C, "Failed dials.", ("peer", "reason")),
     MetricDeclaration(

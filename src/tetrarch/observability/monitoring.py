@@ -1,9 +1,13 @@
-"""The monitoring listener: /metrics for Prometheus, /livez and /readyz for whoever restarts us."""
+"""The monitoring listener: /metrics for Prometheus, /livez and /readyz for whoever restarts us.
+
+And the node's views, as JSON, and its streams, as server-sent events.
+"""
 
 import asyncio
+import contextlib
 import inspect
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import TypeAlias
 
 import msgspec
@@ -21,6 +25,12 @@ Reasons: TypeAlias = Callable[[], tuple[str, ...]]
 # Raises InputInvalid for parameters that are none.
 View: TypeAlias = Callable[[Mapping[str, str]], object]
 
+# What happens, as it happens: each item one event, as JSON or what becomes it.
+Stream: TypeAlias = Callable[[], AsyncGenerator[object, None]]
+
+STREAMS_MAX = 64  # listeners at the same time
+STREAM_SIGN_OF_LIFE_S = 15.0  # a comment: shows both sides that the other is there
+
 
 class Monitoring:
     """Serves a node's state. Holds no secret and changes nothing, but is meant for own eyes only.
@@ -37,6 +47,7 @@ class Monitoring:
         reasons: Reasons,
         log: Log,
         views: Mapping[str, View] | None = None,
+        streams: Mapping[str, Stream] | None = None,
     ) -> None:
         self.bound_port = port  # the real one once listening, where ``port`` is 0
         self.listening = asyncio.Event()
@@ -45,6 +56,8 @@ class Monitoring:
         self._metrics = metrics
         self._reasons = reasons
         self._views = dict(views or {})
+        self._streams = dict(streams or {})
+        self._streaming = 0
         self._log = log
 
     async def run(self) -> None:
@@ -59,6 +72,8 @@ class Monitoring:
         app.router.add_get("/readyz", self._serve_readyz)
         for name, view in self._views.items():
             app.router.add_get(f"/{name}", _serve_view(view))
+        for name, stream in self._streams.items():
+            app.router.add_get(f"/{name}", self._serve_stream(stream))
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         try:
@@ -96,6 +111,45 @@ class Monitoring:
         if reasons:
             return web.Response(status=503, text="\n".join(reasons) + "\n")
         return web.Response(text="ready\n")
+
+    def _serve_stream(
+        self, stream: Stream
+    ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def serve(request: web.Request) -> web.StreamResponse:
+            if self._streaming >= STREAMS_MAX:
+                return web.Response(status=503, text="too many listen already\n")
+            self._streaming += 1
+            try:
+                return await _send_events(request, stream())
+            finally:
+                self._streaming -= 1
+
+        return serve
+
+
+async def _send_events(
+    request: web.Request, events: AsyncGenerator[object, None]
+) -> web.StreamResponse:
+    """Until the listener goes away."""
+    response = web.StreamResponse(
+        headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
+    )
+    await response.prepare(request)
+    try:
+        async with contextlib.aclosing(events), asyncio.TaskGroup() as tasks:
+            signs = tasks.create_task(_show_life(response))
+            async for event in events:
+                await response.write(b"data: " + msgspec.json.encode(event) + b"\n\n")
+            signs.cancel()
+    except* ConnectionError:
+        pass  # it went away
+    return response
+
+
+async def _show_life(response: web.StreamResponse) -> None:
+    while True:
+        await asyncio.sleep(STREAM_SIGN_OF_LIFE_S)
+        await response.write(b":\n\n")
 
 
 def _serve_view(view: View) -> Callable[[web.Request], Awaitable[web.Response]]:

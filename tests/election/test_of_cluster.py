@@ -1,0 +1,82 @@
+"""What a cluster's election is among, and by which rules."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tetrarch.attestation.policy import Demand
+from tetrarch.config import ElectionConfig, load_config
+from tetrarch.election.configuration import Rule
+from tetrarch.election.of_cluster import ClusterPlace, cluster_configuration, timing_of
+from tetrarch.election.quorums import Mode
+from tetrarch.election.timing import Timing
+from tetrarch.errors import ConfigInvalid
+
+PLACE = ClusterPlace(lock_hash=b"l" * 32, node_count=4, folder=Path("unused"))
+ON = ElectionConfig(enabled=True)
+ENTRY = "software:" + "ab" * 32 + ":1"
+
+
+@pytest.mark.parametrize("count", [2, 4, 10, 11, 100, 256])
+def test_index_of_a_member_is_its_nodes_number(count: int) -> None:
+    c = cluster_configuration(replace(PLACE, node_count=count), ON)
+    assert [int(name.removeprefix("node")) for name in c.members] == list(range(count))
+
+
+def test_rules_are_those_that_are_set_and_the_cluster_is_the_locks() -> None:
+    config = msgspec.structs.replace(
+        ON,
+        mode="crash",
+        rule="round-robin",
+        lease_ms=5000,
+        attestation=Demand.REQUIRE,
+        allowed_enclaves=(ENTRY, ENTRY),
+    )
+    c = cluster_configuration(PLACE, config)
+    assert (c.mode, c.rule, c.lease_ms) == (Mode.CRASH, Rule.ROUND_ROBIN, 5000)
+    assert (c.cluster, c.attestation) == (PLACE.lock_hash, Demand.REQUIRE)
+    assert [str(entry) for entry in c.allowed] == [ENTRY]
+
+
+def test_two_clusters_never_share_a_configuration() -> None:
+    other = replace(PLACE, lock_hash=b"m" * 32)
+    assert cluster_configuration(PLACE, ON).hash != cluster_configuration(other, ON).hash
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        'mode = "best"',
+        'rule = "beacon"',  # until a cluster's key is dealt, there is no number to draw by
+        "lease_ms = -1",
+        'attestation = "maybe"',
+        "heartbeat_ms = 1",
+        "colour = 1",
+    ],
+)
+def test_settings_that_cannot_be_are_refused_by_name(tmp_path: Path, settings: str) -> None:
+    (tmp_path / "tetrarch.toml").write_text(f"[election]\nenabled = true\n{settings}\n")
+    with pytest.raises(ConfigInvalid, match=settings.partition(" ")[0]):
+        load_config(tmp_path, environment={})
+
+
+def test_settings_are_read_from_the_environment_too(tmp_path: Path) -> None:
+    variables = {
+        "TETRARCH_ELECTION__ENABLED": "true",
+        "TETRARCH_ELECTION__ATTESTATION": "record",
+        "TETRARCH_ELECTION__ALLOWED_ENCLAVES": f"{ENTRY},software:{'cd' * 32}:2",
+    }
+    election = load_config(tmp_path, environment=variables).election
+    assert election.enabled
+    assert len(cluster_configuration(PLACE, election).allowed) == 2
+
+
+def test_slower_heartbeats_make_all_slower_and_faster_ones_only_themselves() -> None:
+    usual = Timing()
+    assert timing_of(usual.heartbeat_s) == usual
+    slow = timing_of(0.25)
+    assert (slow.settle_s, slow.echo_s, slow.term_s, slow.term_max_s) == (0.5, 2.5, 1.0, 16.0)
+    fast = timing_of(0.02)
+    assert (fast.heartbeat_s, fast.term_s) == (0.02, usual.term_s)

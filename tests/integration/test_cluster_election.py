@@ -1,0 +1,133 @@
+"""Goal: the nodes of a cluster elect one leader over their mesh, beside their duties.
+
+Method: a development chain and four node processes, elections switched on in their files, members
+attested. Asked as an operator asks: by commands. The leader is killed, and started again.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.integration.processes import (
+    Devchain,
+    Ended,
+    NodeProcess,
+    create_cluster,
+    get_text,
+    run_tetrarch,
+    running,
+    seconds_since,
+    wait_for,
+)
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+NODES = 4
+Tell = Callable[[object], None]
+
+
+def settings(*, lease_ms: int = 0) -> str:
+    measured = run_tetrarch("enclave", "measure")
+    assert measured.exit_code == 0, measured.stderr
+    return (
+        "[election]\nenabled = true\n"
+        f'lease_ms = {lease_ms}\nattestation = "require"\n'
+        f'allowed_enclaves = ["{measured.stdout.strip()}"]\n'
+    )
+
+
+@contextmanager
+def electing(folder: Path, *signing: str) -> Iterator[list[NodeProcess]]:
+    """A cluster whose nodes elect. ``signing``: of each node, as options."""
+    with running(chain := Devchain(folder, start_s=15.0, slot_s=4.0)):
+        cluster = create_cluster(folder, range(8))
+        for index in range(NODES):
+            (cluster / f"node{index}" / "tetrarch.toml").write_text(settings())
+        nodes = [NodeProcess(index, cluster, chain.url, *signing) for index in range(NODES)]
+        with running(*nodes):
+            yield nodes
+
+
+def asked(node: NodeProcess, *question: str) -> Ended:
+    return run_tetrarch("election", *question, "--url", node.url)
+
+
+def leader_known_to(nodes: list[NodeProcess], *, of: int, after: int = 0) -> dict[str, Any]:
+    """The one leader of a term above ``after`` that all ``nodes`` know, with ``of`` members."""
+    found: list[dict[str, Any]] = []
+
+    def agreed() -> bool:
+        known = [json.loads(get_text(f"{node.url}/election/leader"))["leader"] for node in nodes]
+        found[:] = [each for each in known if each is not None]
+        terms = {each["term"] for each in found}
+        return len(found) == len(nodes) and len(terms) == 1 and len(found[0]["members"]) == of
+
+    wait_for("one leader", lambda: agreed() and found[0]["term"] > after)
+    assert len({each["leader"] for each in found}) == 1, found
+    return found[0]
+
+
+def test_cluster_elects_over_its_mesh(tmp_path: Path, tell: Tell) -> None:
+    with electing(tmp_path) as nodes:
+        first = leader_known_to(nodes, of=NODES)
+        assert first["leader"] == "node0"
+        assert first["members"] == [f"node{index}" for index in range(NODES)]
+
+        told = asked(nodes[2], "leader")
+        assert told.exit_code == 0, told.stderr
+        assert told.stdout.startswith(f"term {first['term']}: node0 leads node0, node1, ")
+        proof = tmp_path / "leader.json"
+        proof.write_text(asked(nodes[3], "leader", "--certificate").stdout)
+        configuration = nodes[1].folder / "database" / "election" / "election.json"
+        verified = run_tetrarch("election", "verify", proof, "-c", configuration, "--json")
+        assert json.loads(verified.stdout)["leader"] == "node0", verified
+
+        members = json.loads(asked(nodes[1], "members", "--json").stdout)
+        assert [member["is_heard"] for member in members["members"]] == [True] * NODES
+        assert members["attestation"] == "require"
+        assert "election_member_attested" in nodes[1].text
+        assert "tetrarch_election_leads{" in get_text(f"{nodes[0].url}/metrics")
+
+        nodes[0].kill()
+        killed_s = time.monotonic()
+        second = leader_known_to(nodes[1:], of=NODES - 1, after=first["term"])
+        tell(f"another leader {seconds_since(killed_s)} s after the first was killed")
+        assert second["leader"] == "node1"
+        nodes[0].start()
+        nodes[0].wait_alive()
+        third = leader_known_to(nodes, of=NODES, after=second["term"])
+        assert third["leader"] == "node1", "a living leader stays"
+        for node in nodes:
+            assert "election_member_refused" not in node.text, node.tail(60)
+
+
+def test_nodes_whose_shares_are_elsewhere_elect_with_an_enclave_of_their_own(
+    tmp_path: Path,
+) -> None:
+    with electing(tmp_path, "--signing", "validator_client", "--validator-api-port", "0") as nodes:
+        assert leader_known_to(nodes, of=NODES)["leader"] == "node0"
+
+
+def test_node_with_another_configuration_is_refused_with_both_hashes(tmp_path: Path) -> None:
+    with running(chain := Devchain(tmp_path, start_s=15.0, slot_s=4.0)):
+        cluster = create_cluster(tmp_path, range(8))
+        for index in range(NODES):
+            lease_ms = 5000 if index == 3 else 0
+            (cluster / f"node{index}" / "tetrarch.toml").write_text(settings(lease_ms=lease_ms))
+        nodes = [NodeProcess(index, cluster, chain.url) for index in range(NODES)]
+        with running(*nodes):
+            leader = leader_known_to(nodes[:3], of=3)
+            assert leader["members"] == ["node0", "node1", "node2"]
+            own, other = (
+                json.loads(asked(node, "members", "--json").stdout)["configuration_hash"]
+                for node in (nodes[0], nodes[3])
+            )
+            assert own != other
+            wait_for("both hashes in the log", lambda: own in nodes[0].text)
+            assert "election_configuration_differs" in nodes[0].text, nodes[0].tail(60)
+            assert other in nodes[0].text, nodes[0].tail(60)
+            assert asked(nodes[3], "leader").exit_code == 1
