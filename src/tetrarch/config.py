@@ -115,7 +115,7 @@ class ElectionConfig(_Section, frozen=True):
 
     enabled: bool = False
     mode: Annotated[str, msgspec.Meta(pattern="^(bft|crash)$")] = "bft"
-    rule: Annotated[str, msgspec.Meta(pattern="^(lowest|round-robin)$")] = "lowest"
+    rule: Annotated[str, msgspec.Meta(pattern="^(lowest|round-robin|beacon)$")] = "lowest"
     lease_ms: Annotated[int, msgspec.Meta(ge=0, le=3_600_000)] = 0
     heartbeat_ms: Annotated[int, msgspec.Meta(ge=20, le=60_000)] = 250
     attestation: Demand = Demand.OFF

@@ -23,6 +23,7 @@ from tetrarch.config import NodeConfig, SigningSource
 from tetrarch.consensus.identity import K1Identity
 from tetrarch.duties.group_crypto import BlsGroupCrypto
 from tetrarch.duties.keys import ClusterKeys
+from tetrarch.election.cluster_key import ClusterKey
 from tetrarch.election.of_cluster import ClusterElection, ClusterPlace, open_cluster_election
 from tetrarch.enclave.history import bind_chain
 from tetrarch.enclave.history import chain as bound_chain
@@ -39,6 +40,7 @@ from tetrarch.node import SCHEMAS, Node
 from tetrarch.node_ports import NodeDescription, NodePorts, NodeShape, SubmitterPorts
 from tetrarch.observability.logs import Log
 from tetrarch.operator_files import OperatorFolder
+from tetrarch.share_files import cluster_share_file
 from tetrarch.signing_source import Source, SourceSetting, signing_source
 from tetrarch.stop_signals import on_stop_signal
 from tetrarch.storage.database import Database
@@ -304,10 +306,13 @@ class _Launch:
         """Open the node's part in the cluster's election, if there is one."""
         if not self.config.election.enabled:
             return None
+        key = self.cluster.cluster_key
         place = ClusterPlace(
             lock_hash=self.cluster.lock_hash,
             node_count=self.cluster.node_count,
             folder=self.folder / ELECTION_FOLDER,
+            cluster_key=ClusterKey(key.public_key, key.public_shares, self.cluster.threshold),
+            share=cluster_share_file(self.folder, self.cluster),
         )
         return await stack.enter_async_context(
             open_cluster_election(

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tetrarch.cluster.files import VALIDATOR_KEYS_FOLDER
+from tetrarch.cluster.files import CLUSTER_KEY_FOLDER, VALIDATOR_KEYS_FOLDER
+from tetrarch.cluster.keystore_files import keystore_path
 from tetrarch.cluster.load import share_keystores
 from tetrarch.cluster.types import Cluster
 from tetrarch.enclave.errors import ShareSwapped
@@ -34,6 +35,18 @@ def share_files(
             cluster.validators, share_keystores(folder, cluster), strict=True
         )
         if not only_present or path.exists()
+    )
+
+
+def cluster_share_file(folder: Path, cluster: Cluster) -> ShareFile:
+    """The file of this node's share of the cluster's own key."""
+    path = keystore_path(folder / CLUSTER_KEY_FOLDER, 0)
+    key = cluster.cluster_key
+    return ShareFile(
+        pubkey=key.public_key,
+        public_share=key.public_shares[cluster.peer_index],
+        keystore=str(path),
+        password=str(path.with_suffix(".txt")),
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 
 from tetrarch.clock import Clock
+from tetrarch.cluster.files import CLUSTER_KEY_FOLDER
 from tetrarch.cluster.types import Cluster
 from tetrarch.config import NodeConfig, RemoteSignerConfig, SigningSource
 from tetrarch.duties.enclave_signing import EnclaveSigning
@@ -187,6 +188,7 @@ async def enclave_of(
             database=folder / ENCLAVE_DATABASE_FILE,
             shares=share_files(folder, cluster, only_present=managed),
             key_folder=make_key_folder(folder) if managed else None,
+            readable=(folder / CLUSTER_KEY_FOLDER,) if config.election.enabled else (),
             required=config.enclave.require,
         )
     try:

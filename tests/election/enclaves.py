@@ -14,6 +14,7 @@ from tetrarch.election.statements import Signed
 from tetrarch.enclave.attesting import Attester, SoftwareAttester
 from tetrarch.enclave.electing import Electing
 from tetrarch.enclave.host import Host
+from tetrarch.enclave.messages import ShareFile
 from tetrarch.enclave.seal_secret import SealSecret, make_key_file
 from tetrarch.enclave.sealing import Kind
 from tetrarch.entropy import system_entropy
@@ -29,6 +30,7 @@ def opened(
     *,
     attester: Attester = HONEST,
     now_ms: Callable[[], int] = steady_ms,
+    share: ShareFile | None = None,
     accepts_cold_start: bool = False,
 ) -> Electing:
     """An enclave whose state lies in ``folder``, under a key file."""
@@ -40,6 +42,7 @@ def opened(
         source=source,
         secret=SealSecret(Kind.KEY_FILE, folder / "seal-key"),
         host=Host(attester=attester, entropy=system_entropy, now_ms=now_ms, wall_s=time.time),
+        share=share,
         accepts_cold_start=accepts_cold_start,
     )
 

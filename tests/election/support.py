@@ -1,11 +1,16 @@
 """Members with real keys, and what they say."""
 
 from collections.abc import Iterable
+from dataclasses import replace
+from random import Random
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tetrarch.crypto.bls import SecretKey
+from tetrarch.crypto.threshold import split
 from tetrarch.election.certificates import LeaderCertificate, ViewCertificate
+from tetrarch.election.cluster_key import ClusterKey, ClusterShare
 from tetrarch.election.configuration import Configuration, Rule
 from tetrarch.election.quorums import Mode
 from tetrarch.election.statements import NOTHING_BEFORE, Leader, S, Signed, View, Vote
@@ -39,6 +44,23 @@ def configuration(
 ) -> Configuration:
     names = tuple(f"node{index}" for index in range(count))
     return Configuration(members=names, mode=mode, rule=rule, lease_ms=lease_ms)
+
+
+def shared_secrets(count: int) -> tuple[SecretKey, list[SecretKey]]:
+    """A key of ``count`` members, of which a quorum signs, and its shares. The same each time."""
+    root = SecretKey.generate(Random(count).randbytes)
+    threshold = configuration(count).quorum
+    dealing = split(root, share_count=count, threshold=threshold, entropy=Random(1).randbytes)
+    return root, [dealing.shares[index + 1] for index in range(count)]
+
+
+def sharing(count: int = 4, rule: Rule = Rule.LOWEST) -> tuple[Configuration, list[ClusterShare]]:
+    """Members that share a key, and their shares."""
+    one = configuration(count)
+    root, secrets = shared_secrets(count)
+    public = tuple(secret.public_key() for secret in secrets)
+    key = ClusterKey(root.public_key(), public, one.quorum)
+    return replace(one, cluster_key=key, rule=rule), [ClusterShare(each) for each in secrets]
 
 
 def signed(what: S) -> Signed[S]:

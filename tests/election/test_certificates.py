@@ -2,24 +2,48 @@
 
 import pytest
 from msgspec.structs import replace
-from tests.election.support import Keys, certified, configuration, leading, signed, view_of
+from tests.election.support import (
+    KEYS,
+    Keys,
+    certified,
+    configuration,
+    leading,
+    sharing,
+    signed,
+    view_of,
+)
 
 from tetrarch.election.certificates import (
     CertificateInvalid,
     LeaderCertificate,
     ViewCertificate,
+    certificate_of,
     check_leader,
     check_view,
+    is_signed_by,
     leader_of,
 )
 from tetrarch.election.configuration import Configuration, Rule
-from tetrarch.election.statements import Leader, Vote
+from tetrarch.election.statements import Leader, Vote, seed_bytes
 
 C = configuration()
 VIEW = view_of(C)
 LEADER = Leader(VIEW, 0)
 GOOD_VIEW = certified(VIEW, (0, 1, 3))
 GOOD_LEADER = leading(LEADER, (1, 2, 3))
+
+
+SHARED, SHARES = sharing()
+BEACON, _ = sharing(rule=Rule.BEACON)
+
+
+def signed_together(c: Configuration, data: bytes) -> bytes:
+    assert c.cluster_key is not None
+    return c.cluster_key.combine({index: SHARES[index].sign(data) for index in (0, 2, 3)})
+
+
+def together(c: Configuration, leader: Leader) -> LeaderCertificate:
+    return LeaderCertificate(leader, (), signed_together(c, leader.signing_bytes))
 
 
 def flipped(data: bytes, bit: int = 77) -> bytes:
@@ -101,9 +125,66 @@ def test_leader_must_be_in_its_view() -> None:
 def test_seed_belongs_to_the_beacon_alone() -> None:
     seeded = Leader(VIEW, 0, seed=b"seed")
     assert refused_leader(leading(seeded, (0, 1, 2))) == "seed does not fit the rule"
-    beacon = configuration(rule=Rule.BEACON)
-    unseeded = Leader(view_of(beacon), 0)
-    assert refused_leader(leading(unseeded, (0, 1, 2)), beacon) == "seed does not fit the rule"
+    unseeded = Leader(view_of(BEACON), 0)
+    assert refused_leader(together(BEACON, unseeded), BEACON) == "seed does not fit the rule"
+
+
+def test_shared_key_signs_in_place_of_members() -> None:
+    leader = Leader(view_of(SHARED), 1)
+    certificate = together(SHARED, leader)
+    check_leader(certificate, SHARED, Keys())
+    assert certificate.signatures == ()
+    by_members = leading(leader, (0, 1, 2))
+    assert refused_leader(by_members, SHARED) == "signed by members, not by their key"
+    both = replace(by_members, shared_signature=certificate.shared_signature)
+    assert refused_leader(both, SHARED) == "signed by members, not by their key"
+    for bad in (b"", b"x" * 96, SHARES[0].sign(leader.signing_bytes)):
+        wrong = replace(certificate, shared_signature=bad)
+        assert refused_leader(wrong, SHARED) == "false signature"
+    another = replace(certificate, leader=Leader(view_of(SHARED), 2))
+    assert refused_leader(another, SHARED) == "false signature"
+
+
+def test_key_of_nobody_signs_nothing() -> None:
+    extra = replace(GOOD_LEADER, shared_signature=SHARES[0].sign(LEADER.signing_bytes))
+    assert refused_leader(extra) == "signed by a key, and members share none"
+
+
+def test_seed_is_the_shared_keys_signature_under_the_view() -> None:
+    view = view_of(BEACON)
+    drawn = Leader(view, 0, seed=signed_together(BEACON, seed_bytes(view)))
+    check_leader(together(BEACON, drawn), BEACON, Keys())
+    other = view_of(BEACON, term=2)
+    for seed in (
+        b"x" * 96,
+        SHARES[0].sign(seed_bytes(view)),
+        signed_together(BEACON, seed_bytes(other)),
+    ):
+        false = Leader(view, 0, seed=seed)
+        assert refused_leader(together(BEACON, false), BEACON) == "false seed"
+
+
+def test_certificate_is_made_of_enough_signatures_and_no_fewer() -> None:
+    parts = {each: KEYS[each].sign(LEADER.signing_bytes) for each in (2, 0, 1)}
+    made = certificate_of(LEADER, parts, C)
+    assert made is not None
+    assert (made.signatures, made.shared_signature) == (tuple(sorted(parts.items())), b"")
+    del parts[1]
+    assert certificate_of(LEADER, parts, C) is None
+    shared = Leader(view_of(SHARED), 0)
+    by_share = {each: SHARES[each].sign(shared.signing_bytes) for each in (3, 1)}
+    assert certificate_of(shared, by_share, SHARED) is None
+    by_share[0] = SHARES[0].sign(shared.signing_bytes)
+    assert certificate_of(shared, by_share, SHARED) == together(SHARED, shared)
+
+
+def test_member_signs_with_its_share_where_there_is_one() -> None:
+    own, share = KEYS[1].sign(LEADER.signing_bytes), SHARES[1].sign(LEADER.signing_bytes)
+    assert is_signed_by(1, LEADER, own, C, Keys())
+    assert not is_signed_by(1, LEADER, share, C, Keys())
+    assert is_signed_by(1, LEADER, share, SHARED, Keys())
+    assert not is_signed_by(1, LEADER, own, SHARED, Keys())
+    assert not is_signed_by(2, LEADER, share, SHARED, Keys())
 
 
 def test_leader_follows_from_the_view_and_from_who_led_before() -> None:

@@ -7,11 +7,14 @@ from hypothesis import strategies as st
 from tests.election.support import certified, configuration, leading, signed, view_of
 
 from tetrarch.election import codec, voter
-from tetrarch.election.messages import Heartbeat, LeaderSignature, Message, Suggestion
+from tetrarch.election.certificates import LeaderCertificate
+from tetrarch.election.messages import Heartbeat, LeaderSignature, Message, SeedShare, Suggestion
 from tetrarch.election.promises import Denied, Reason
 from tetrarch.election.requests import (
     Answer,
     CastVote,
+    Draw,
+    Drawn,
     Elect,
     Elected,
     GrantLease,
@@ -52,6 +55,8 @@ MESSAGES: tuple[Message, ...] = (
     Heartbeat(6, (0, 1), (255,), 9, 3, 77),
     Suggestion(VIEW),
     LeaderSignature(LEADER, b"s" * 64),
+    SeedShare(VIEW, b"s" * 96),
+    LeaderCertificate(LEADER, (), b"c" * 96),
     CERTIFICATE,
     KEPT,
     signed(Vote(VIEW, 2, 1)),
@@ -62,7 +67,9 @@ MESSAGES: tuple[Message, ...] = (
 )
 REQUESTS: tuple[Request, ...] = (
     CastVote(VIEW),
+    Draw(certified(VIEW, (0, 2, 3))),
     Elect(certified(VIEW, (0, 2, 3))),
+    Elect(certified(VIEW, (0, 2, 3)), b"s" * 96),
     LearnLeader(CERTIFICATE),
     Reserve(),
     Reserve(12),
@@ -79,6 +86,7 @@ ANSWERS: tuple[Answer, ...] = (
     GRANT,
     RESIGNATION,
     KEPT,
+    Drawn(VIEW, b"s" * 96),
     Elected(LEADER, b"s" * 64),
     Standing(recovered=True, floor=1, reserved_to=9, reservation=RESERVED, newest=CERTIFICATE),
     Standing(recovered=False, floor=0, reserved_to=0, reservation=RESERVED, newest=None),

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.election.support import configuration
+from tests.election.support import configuration, sharing
 
 from tetrarch.attestation.claims import BackEnd
 from tetrarch.attestation.policy import Allowed, Demand
@@ -27,6 +27,16 @@ def test_hash_covers_every_field() -> None:
         replace(one, attestation=Demand.RECORD, allowed=(ENTRY,)),
         replace(one, attestation=Demand.REQUIRE, allowed=(ENTRY,)),
         replace(one, attestation=Demand.REQUIRE, allowed=(replace(ENTRY, measurement=b"2" * 32),)),
+    ]
+    shared, _ = sharing()
+    key = shared.cluster_key
+    assert key is not None
+    others += [
+        shared,
+        replace(shared, rule=Rule.BEACON),
+        replace(shared, cluster_key=replace(key, threshold=2)),
+        replace(shared, cluster_key=replace(key, public_key=b"p" * 48)),
+        replace(shared, cluster_key=replace(key, public_shares=(b"p" * 48,) * 4)),
     ]
     assert len({each.hash for each in (one, *others)}) == 1 + len(others)
     assert configuration().hash == one.hash
@@ -71,3 +81,29 @@ def test_attestation_that_cannot_be_meant_is_named(
 def test_cluster_has_32_bytes() -> None:
     with pytest.raises(ConfigInvalid, match="cluster"):
         replace(configuration(), cluster=b"short")
+
+
+def test_shared_key_that_cannot_be_is_named() -> None:
+    shared, _ = sharing(7)
+    key = shared.cluster_key
+    assert key is not None
+    for threshold in (3, 4, 5):
+        replace(shared, cluster_key=replace(key, threshold=threshold))
+    for threshold, expected in ((2, "3 to 5"), (6, "3 to 5")):  # liars reach it; a quorum does not
+        with pytest.raises(ConfigInvalid, match=expected):
+            replace(shared, cluster_key=replace(key, threshold=threshold))
+    for wrong in (
+        replace(key, public_shares=key.public_shares[:-1]),
+        replace(key, public_shares=(*key.public_shares[:-1], b"short")),
+        replace(key, public_key=b"short"),
+    ):
+        with pytest.raises(ConfigInvalid, match="a share for each member"):
+            replace(shared, cluster_key=wrong)
+    with pytest.raises(ConfigInvalid, match="mode bft"):
+        replace(shared, mode=Mode.CRASH)
+
+
+def test_number_is_drawn_with_a_shared_key_only() -> None:
+    with pytest.raises(ConfigInvalid, match="these share none"):
+        configuration(rule=Rule.BEACON)
+    sharing(rule=Rule.BEACON)

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.election.support import KEYS, configuration, leading, view_of
+from tests.election.support import KEYS, configuration, leading, sharing, view_of
 
-from tetrarch.election.certificates import CertificateInvalid, check_leader
+from tetrarch.election.certificates import CertificateInvalid, certificate_of, check_leader
 from tetrarch.election.configuration import Configuration, Rule
 from tetrarch.election.documents import (
     DOCUMENT_MAX_BYTES,
@@ -152,3 +152,34 @@ def test_other_members_are_another_configuration() -> None:
             )
         ).encode()
     )
+
+
+def test_shared_key_and_its_signature_come_back() -> None:
+    c, shares = sharing()
+    read, _ = read_configuration(configuration_document(c))
+    assert (read, read.hash) == (c, c.hash)
+    leader = Leader(view_of(c), 1)
+    signatures = {index: shares[index].sign(leader.signing_bytes) for index in range(3)}
+    certificate = certificate_of(leader, signatures, c)
+    assert certificate is not None
+    text = json.dumps(certificate_fields(certificate, c)).encode()
+    assert read_certificate(text, c) == certificate
+    check_leader(read_certificate(text, read), read, KNOWN)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"threshold": 0},
+        {"threshold": 1},
+        {"public_key": "00"},
+        {"public_shares": []},
+        {"colour": 1},
+    ],
+)
+def test_shared_key_that_is_none_is_refused(changes: dict[str, Any]) -> None:
+    c, _ = sharing()
+    written = json.loads(configuration_document(c))
+    written["cluster_key"] |= changes
+    with pytest.raises(ConfigInvalid):
+        read_configuration(json.dumps(written).encode())

@@ -4,16 +4,26 @@ from itertools import pairwise
 
 import pytest
 from msgspec.structs import replace
-from tests.election.support import Keys, certified, configuration, leading, signed, view_of
+from tests.election.support import (
+    Keys,
+    certified,
+    configuration,
+    leading,
+    sharing,
+    signed,
+    view_of,
+)
 
 from tetrarch.election.certificates import LeaderCertificate
-from tetrarch.election.configuration import Configuration
+from tetrarch.election.configuration import Configuration, Rule
 from tetrarch.election.effects import Ask, Effect, Faulty, Led, Send
 from tetrarch.election.machine import Machine
-from tetrarch.election.messages import Heartbeat, LeaderSignature, Message, Suggestion
+from tetrarch.election.messages import Heartbeat, LeaderSignature, Message, SeedShare, Suggestion
 from tetrarch.election.promises import Denied, Reason
 from tetrarch.election.requests import (
     CastVote,
+    Draw,
+    Drawn,
     Elect,
     Elected,
     GrantLease,
@@ -33,6 +43,7 @@ from tetrarch.election.statements import (
     Resignation,
     Signed,
     Vote,
+    seed_bytes,
 )
 from tetrarch.election.timing import Timing
 from tetrarch.election.witnesses import Kept
@@ -58,8 +69,9 @@ class Driven:
         self._own, self._count, self._sequence = own, c.count, 0
         assert self.machine.begin() == (Ask(Reserve()),)
 
-    def ready(self) -> None:
-        self.machine.answered(Reserve(), READY, self.now_s)
+    def ready(self, c: Configuration = C) -> None:
+        reserved = signed(Reservation(c.hash, 0, 1, bytes(32), 8))
+        self.machine.answered(Reserve(), replace(READY, reservation=reserved), self.now_s)
 
     def receive(self, source: int, message: Message) -> tuple[Effect, ...]:
         return self.machine.receive(source, message, self.now_s)
@@ -146,6 +158,30 @@ def test_way_of_a_term() -> None:
     assert Ask(LearnLeader(certificate)) in effects
     assert Send(None, certificate) in effects
     assert driven.machine.newest == certificate
+
+
+def test_way_of_a_term_by_a_number_that_is_drawn() -> None:
+    c, shares = sharing(rule=Rule.BEACON)
+    key, driven = c.cluster_key, Driven(c)
+    assert key is not None
+    driven.ready(c)
+    view = view_of(c, ALL, 1)
+    parts = [SeedShare(view, share.sign(seed_bytes(view))) for share in shares]
+    driven.pass_s(0.5)
+    driven.machine.answered(CastVote(view), signed(Vote(view, 0, 1)), driven.now_s)
+    driven.receive(3, parts[3])  # before the view is certified here
+    driven.receive(1, signed(Vote(view, 1, 1)))
+    effects = driven.receive(2, signed(Vote(view, 2, 1)))
+    certificate = certified(view, (0, 1, 2))
+    assert (asked(effects, Draw), asked(effects, Elect)) == ([Draw(certificate)], [])
+    drawn = Drawn(view, parts[0].signature)
+    effects = driven.machine.answered(Draw(certificate), drawn, driven.now_s)
+    assert effects == (Send(None, parts[0]),)
+    assert driven.receive(1, SeedShare(view, parts[2].signature)) == (), "a false share"
+    seed = key.combine({each: parts[each].signature for each in (0, 1, 3)})
+    (elect,) = asked(driven.receive(1, parts[1]), Elect)
+    assert elect == Elect(certificate, seed)
+    assert asked(driven.receive(2, parts[2]), Elect) == [], "asked once"
 
 
 def test_strangers_and_own_echoes_are_passed_over() -> None:

@@ -35,8 +35,52 @@ MUTANTS = (
     Mutant(
         "leader unsigned", C, "not keys.verify(source, leader.signing_bytes, signature)", "False"
     ),
+    Mutant(
+        "signed by members all the same",
+        C,
+        "        if certificate.signatures:",
+        "        if False:",
+    ),
+    Mutant(
+        "shared key unsigned",
+        C,
+        "not key.signed(leader.signing_bytes,",
+        "key is None and (lambda *_: 0)(leader,",
+    ),
+    Mutant("key of nobody", C, "    if certificate.shared_signature:", "    if False:"),
+    Mutant(
+        "false seed",
+        C,
+        "if seed and (key is None or not key.signed(seed_bytes(view), seed))",
+        "if False",
+    ),
+    Mutant(
+        "own key in place of the share",
+        C,
+        "if configuration.cluster_key is not None:\n        return",
+        "if False:\n        return",
+    ),
+    Mutant(
+        "fewer shares are enough",
+        C,
+        "len(signatures) >= key.threshold",
+        "len(signatures) + 1 >= key.threshold",
+    ),
+    Mutant(
+        "fewer signatures are enough",
+        C,
+        "len(signatures) < configuration.quorum:\n        return None",
+        "False:\n        return None",
+    ),
+    Mutant(
+        "any share",
+        "cluster_key",
+        "self.public_shares[source], _digest",
+        "self.public_shares[0], _digest",
+    ),
+    Mutant("digest of nothing", "cluster_key", "hashlib.sha256(data)", "hashlib.sha256()"),
     Mutant("leader from outside", C, "leader.leader not in leader.view.members", "False"),
-    Mutant("any seed", C, "(configuration.rule is Rule.BEACON) != bool(leader.seed)", "False"),
+    Mutant("any seed", C, "(configuration.rule is Rule.BEACON) != bool(seed)", "False"),
     Mutant("any leader before", C, "previous.hash != view.previous", "False"),
     Mutant(
         "votes before it recovered",
@@ -224,18 +268,45 @@ MUTANTS = (
         "len(votes) >= self._configuration.quorum",
         "votes",
     ),
-    Mutant(
-        "signatures below a quorum",
-        "ballots",
-        "len(signatures) >= self._configuration.quorum",
-        "signatures",
-    ),
     Mutant("votes are not checked", "ballots", "not vote.is_genuine(self._keys)", "False"),
     Mutant(
         "signatures are not checked",
         "ballots",
-        "not self._keys.verify(source, said.leader.signing_bytes, said.signature)",
+        "not is_signed_by(source, said.leader, said.signature, self._configuration, self._keys)",
         "False",
+    ),
+    Mutant(
+        "seeds are not checked",
+        "ballots",
+        "not key.signed_share(source, seed_bytes(view), said.signature)",
+        "False",
+    ),
+    Mutant("seed of fewer shares", "ballots", "len(shares) < key.threshold", "not shares"),
+    Mutant("seed of any view", "ballots", " and kept[view.term].view == view", ""),
+    Mutant(
+        "seed of a decided term",
+        "ballots",
+        "self._seeds = [_above(term, kept) for kept in self._seeds]",
+        "pass",
+    ),
+    Mutant(
+        "false seed is elected by",
+        "voter",
+        "check_seed(certificate.view, seed, self._configuration)",
+        "pass",
+    ),
+    Mutant("draws by any rule", "voter", " or self._configuration.rule is not Rule.BEACON", ""),
+    Mutant(
+        "draws for any view",
+        "voter",
+        "        check_view(certificate, self._configuration, self._keys)\n        if self._share",
+        "        if self._share",
+    ),
+    Mutant(
+        "signs leaders with its own key", "voter", "(self._share or self._signing)", "self._signing"
+    ),
+    Mutant(
+        "seed is left out", "voter", "previous=newest, seed=seed)", "previous=newest, seed=b'')"
     ),
     Mutant(
         "two lives are one",

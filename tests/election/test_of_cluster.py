@@ -8,20 +8,35 @@ import pytest
 
 from tetrarch.attestation.policy import Demand
 from tetrarch.config import ElectionConfig, load_config
+from tetrarch.election.cluster_key import ClusterKey
 from tetrarch.election.configuration import Rule
 from tetrarch.election.of_cluster import ClusterPlace, cluster_configuration, timing_of
-from tetrarch.election.quorums import Mode
+from tetrarch.election.quorums import Mode, quorum
 from tetrarch.election.timing import Timing
+from tetrarch.enclave.messages import ShareFile
 from tetrarch.errors import ConfigInvalid
 
-PLACE = ClusterPlace(lock_hash=b"l" * 32, node_count=4, folder=Path("unused"))
+
+def place(count: int = 4, threshold: int | None = None) -> ClusterPlace:
+    shares = tuple(bytes([index]) * 48 for index in range(count))
+    needed = quorum(count, Mode.BFT) if threshold is None else threshold
+    return ClusterPlace(
+        lock_hash=b"l" * 32,
+        node_count=count,
+        folder=Path("unused"),
+        cluster_key=ClusterKey(b"k" * 48, shares, needed),
+        share=ShareFile(b"k" * 48, shares[0], "keystore-0.json", "keystore-0.txt"),
+    )
+
+
+PLACE = place()
 ON = ElectionConfig(enabled=True)
 ENTRY = "software:" + "ab" * 32 + ":1"
 
 
 @pytest.mark.parametrize("count", [2, 4, 10, 11, 100, 256])
 def test_index_of_a_member_is_its_nodes_number(count: int) -> None:
-    c = cluster_configuration(replace(PLACE, node_count=count), ON)
+    c = cluster_configuration(place(count), ON)
     assert [int(name.removeprefix("node")) for name in c.members] == list(range(count))
 
 
@@ -46,10 +61,38 @@ def test_two_clusters_never_share_a_configuration() -> None:
 
 
 @pytest.mark.parametrize(
+    ("count", "threshold", "together"),
+    [
+        (4, 1, False),  # a liar reaches it alone
+        (4, 2, True),
+        (4, 3, True),
+        (4, 4, False),  # one that is down stops it, though a quorum is there
+        (7, 2, False),
+        (7, 3, True),
+        (10, 7, True),
+    ],
+)
+def test_cluster_key_signs_where_its_threshold_allows(
+    count: int, threshold: int, together: bool
+) -> None:
+    c = cluster_configuration(place(count, threshold), ON)
+    assert (c.cluster_key is not None) == together
+
+
+def test_where_nobody_lies_enclaves_sign_and_no_number_is_drawn() -> None:
+    crash = msgspec.structs.replace(ON, mode="crash")
+    assert cluster_configuration(PLACE, crash).cluster_key is None
+    with pytest.raises(ConfigInvalid, match="rule"):
+        cluster_configuration(PLACE, msgspec.structs.replace(crash, rule="beacon"))
+    drawn = cluster_configuration(PLACE, msgspec.structs.replace(ON, rule="beacon"))
+    assert drawn.rule is Rule.BEACON
+
+
+@pytest.mark.parametrize(
     "settings",
     [
         'mode = "best"',
-        'rule = "beacon"',  # until a cluster's key is dealt, there is no number to draw by
+        'rule = "highest"',
         "lease_ms = -1",
         'attestation = "maybe"',
         "heartbeat_ms = 1",

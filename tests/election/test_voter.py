@@ -2,15 +2,26 @@
 
 import pytest
 from msgspec.structs import replace
-from tests.election.support import Key, Keys, configuration, leading, view_of
+from tests.election.support import Key, Keys, certified, configuration, leading, sharing, view_of
 
 from tetrarch.election import voter
 from tetrarch.election.certificates import CertificateInvalid, LeaderCertificate, ViewCertificate
-from tetrarch.election.configuration import Configuration
+from tetrarch.election.choice import choose
+from tetrarch.election.cluster_key import ClusterShare
+from tetrarch.election.configuration import Configuration, Rule
 from tetrarch.election.promises import Denied, Reason
-from tetrarch.election.statements import Leader, Receipt, Reservation, Signed, View, Vote
+from tetrarch.election.statements import (
+    Leader,
+    Receipt,
+    Reservation,
+    Signed,
+    View,
+    Vote,
+    seed_bytes,
+)
 from tetrarch.election.voter import Sealed, StatementFalse, Voter
 from tetrarch.election.witnesses import Kept
+from tetrarch.errors import InvariantBroken
 
 C = configuration()
 
@@ -29,7 +40,13 @@ class Disk:
 
 
 class Member:
-    def __init__(self, source: int, sealed: Sealed | None = None, c: Configuration = C) -> None:
+    def __init__(
+        self,
+        source: int,
+        sealed: Sealed | None = None,
+        c: Configuration = C,
+        share: ClusterShare | None = None,
+    ) -> None:
         self.disk = Disk()
         self.source = source
         self.voter = Voter(
@@ -38,6 +55,7 @@ class Member:
             signing=Key(source),
             keys=Keys(),
             store=self.disk.store,
+            share=share,
         )
 
 
@@ -230,3 +248,54 @@ def test_only_the_leader_resigns() -> None:
     members[1].voter.take_resignation(resignation)
     with pytest.raises(StatementFalse):
         members[2].voter.take_resignation(replace(resignation, signature=bytes(64)))
+
+
+def test_members_that_share_a_key_draw_a_number_and_elect_by_it() -> None:
+    c, shares = sharing(rule=Rule.BEACON)
+    key = c.cluster_key
+    assert key is not None
+    members = [Member(source, c=c, share=shares[source]) for source in range(4)]
+    reserve_all(members)
+    view = view_of(c)
+    certificate = ViewCertificate(view, votes_of(members, view))
+    drawn = {member.source: member.voter.draw(certificate) for member in members[:3]}
+    assert all(key.signed_share(each, seed_bytes(view), share) for each, share in drawn.items())
+    seed = key.combine(drawn)
+
+    said = [member.voter.elect(certificate, seed) for member in members]
+    leaders = {each[0] for each in said if not isinstance(each, Denied)}
+    (leader,) = leaders
+    assert leader == Leader(view, choose(Rule.BEACON, view, incumbent=None, seed=seed), seed)
+    signed = {source: each[1] for source, each in enumerate(said) if not isinstance(each, Denied)}
+    found = LeaderCertificate(leader, (), key.combine(signed))
+    for member in members:
+        member.voter.learn_leader(found)
+        assert member.voter.newest == found
+
+
+def test_nobody_is_elected_by_a_number_that_was_not_drawn() -> None:
+    c, shares = sharing(rule=Rule.BEACON)
+    certificate = certified(view_of(c), (0, 1, 2))
+    one = Member(0, c=c, share=shares[0]).voter
+    for seed in (b"", b"chosen", shares[0].sign(seed_bytes(certificate.view))):
+        with pytest.raises(CertificateInvalid, match="seed"):
+            one.elect(certificate, seed)
+
+
+def test_number_is_drawn_for_certified_views_and_by_rule_beacon_alone() -> None:
+    c, shares = sharing(rule=Rule.BEACON)
+    with pytest.raises(CertificateInvalid, match="below a quorum"):
+        Member(0, c=c, share=shares[0]).voter.draw(certified(view_of(c), (0, 1)))
+    c, shares = sharing()
+    with pytest.raises(CertificateInvalid, match="no number is drawn"):
+        Member(0, c=c, share=shares[0]).voter.draw(certified(view_of(c), (0, 1, 2)))
+    with pytest.raises(CertificateInvalid, match="no number is drawn"):
+        Member(0).voter.draw(certified(view_of(C), (0, 1, 2)))
+
+
+def test_share_and_configuration_belong_together() -> None:
+    c, shares = sharing()
+    with pytest.raises(InvariantBroken):
+        Member(0, c=c)
+    with pytest.raises(InvariantBroken):
+        Member(0, share=shares[0])

@@ -22,7 +22,7 @@ from tetrarch.election.keys import SigningKey
 from tetrarch.election.quorums import Mode
 from tetrarch.election.statements import Signed
 from tetrarch.enclave.client import EnclaveClient
-from tetrarch.enclave.election_client import ElectionClient
+from tetrarch.enclave.election_client import ElectionClient, ElectionFiles
 from tetrarch.enclave.protections import Confinement
 from tetrarch.enclave.seal_secret import SealSecret, make_key_file
 from tetrarch.enclave.sealing import Kind
@@ -79,10 +79,9 @@ async def offer_all(folder: Path, all_evidence: list[Evidence]) -> list[str]:
     try:
         election = await ElectionClient.open(
             enclave,
-            folder=folder,
+            ElectionFiles(folder, SealSecret(Kind.KEY_FILE, folder / "seal-key")),
             configuration=C,
             source=0,
-            secret=SealSecret(Kind.KEY_FILE, folder / "seal-key"),
             entropy=system_entropy,
         )
         return [await offer(election, evidence) for evidence in all_evidence]

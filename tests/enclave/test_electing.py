@@ -10,12 +10,13 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 from tests.election.enclaves import HONEST, MEASUREMENT, ask, opened
-from tests.election.support import configuration, view_of
+from tests.election.support import configuration, shared_secrets, sharing, view_of
 
 from tetrarch.attestation.claims import BackEnd
 from tetrarch.attestation.policy import Allowed, Demand
 from tetrarch.attestation.verifier import Evidence
 from tetrarch.crypto.hpke import SealedTextInvalid
+from tetrarch.crypto.keystore import KeystoreCost, encrypt_keystore
 from tetrarch.election.configuration import Configuration
 from tetrarch.election.hello import (
     Appraisal,
@@ -42,8 +43,16 @@ from tetrarch.election.witnesses import Kept
 from tetrarch.enclave import electing as module
 from tetrarch.enclave.attesting import Attester, SoftwareAttester
 from tetrarch.enclave.electing import NONCES_MAX, Electing
-from tetrarch.enclave.errors import SealInvalid, SealSecretMissing, SealSecretWrong
+from tetrarch.enclave.errors import (
+    PasswordWrong,
+    SealInvalid,
+    SealSecretMissing,
+    SealSecretWrong,
+    ShareFileMissing,
+    ShareSwapped,
+)
 from tetrarch.enclave.measurement import SECURITY_VERSION
+from tetrarch.enclave.messages import ShareFile
 from tetrarch.enclave.seal_secret import SealSecret
 from tetrarch.enclave.sealing import Kind
 from tetrarch.entropy import system_entropy
@@ -364,3 +373,42 @@ def test_member_without_evidence_is_refused_and_its_key_not_pinned(tmp_path: Pat
         with pytest.raises(MemberUnattested, match="evidence_invalid"):
             judge.take_hello(signed, session=SESSION)
         assert judge._keys.raw[0] is None
+
+
+def share_file(folder: Path, index: int) -> ShareFile:
+    """A keystore with the share of member ``index``, and its password beside it."""
+    root, secrets = shared_secrets(4)
+    path, password = folder / f"keystore-{index}.json", "a password"
+    keystore = encrypt_keystore(
+        secrets[index], password, entropy=system_entropy, cost=KeystoreCost.INSECURE
+    )
+    path.write_bytes(msgspec.json.encode(keystore))
+    path.with_suffix(".txt").write_text(password)
+    return ShareFile(
+        root.public_key(), secrets[index].public_key(), str(path), str(path.with_suffix(".txt"))
+    )
+
+
+def test_share_of_the_members_key_is_opened_and_belongs_to_this_member(tmp_path: Path) -> None:
+    c, _ = sharing()
+    file = share_file(tmp_path, 1)
+    opened(tmp_path / "right", c, 1, share=file).close()
+    with pytest.raises(ConfigInvalid, match="of another member"):
+        opened(tmp_path / "other", c, 2, share=file)
+    swapped = share_file(tmp_path, 2)
+    with pytest.raises(ShareSwapped):
+        opened(tmp_path / "swapped", c, 1, share=replace(swapped, public_share=file.public_share))
+    Path(file.password).write_text("another")
+    with pytest.raises(PasswordWrong):
+        opened(tmp_path / "locked", c, 1, share=file)
+    Path(file.keystore).unlink()
+    with pytest.raises(ShareFileMissing):
+        opened(tmp_path / "lost", c, 1, share=file)
+
+
+def test_share_is_given_where_members_share_a_key_and_nowhere_else(tmp_path: Path) -> None:
+    c, _ = sharing()
+    with pytest.raises(ConfigInvalid, match="share"):
+        opened(tmp_path / "without", c, 0)
+    with pytest.raises(ConfigInvalid, match="share"):
+        opened(tmp_path / "with", C, 0, share=share_file(tmp_path, 0))

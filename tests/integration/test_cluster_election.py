@@ -30,23 +30,23 @@ NODES = 4
 Tell = Callable[[object], None]
 
 
-def settings(*, lease_ms: int = 0) -> str:
+def settings(*, lease_ms: int = 0, rule: str = "lowest") -> str:
     measured = run_tetrarch("enclave", "measure")
     assert measured.exit_code == 0, measured.stderr
     return (
         "[election]\nenabled = true\n"
-        f'lease_ms = {lease_ms}\nattestation = "require"\n'
+        f'lease_ms = {lease_ms}\nrule = "{rule}"\nattestation = "require"\n'
         f'allowed_enclaves = ["{measured.stdout.strip()}"]\n'
     )
 
 
 @contextmanager
-def electing(folder: Path, *signing: str) -> Iterator[list[NodeProcess]]:
+def electing(folder: Path, *signing: str, rule: str = "lowest") -> Iterator[list[NodeProcess]]:
     """A cluster whose nodes elect. ``signing``: of each node, as options."""
     with running(chain := Devchain(folder, start_s=15.0, slot_s=4.0)):
         cluster = create_cluster(folder, range(8))
         for index in range(NODES):
-            (cluster / f"node{index}" / "tetrarch.toml").write_text(settings())
+            (cluster / f"node{index}" / "tetrarch.toml").write_text(settings(rule=rule))
         nodes = [NodeProcess(index, cluster, chain.url, *signing) for index in range(NODES)]
         with running(*nodes):
             yield nodes
@@ -85,6 +85,9 @@ def test_cluster_elects_over_its_mesh(tmp_path: Path, tell: Tell) -> None:
         configuration = nodes[1].folder / "database" / "election" / "election.json"
         verified = run_tetrarch("election", "verify", proof, "-c", configuration, "--json")
         assert json.loads(verified.stdout)["leader"] == "node0", verified
+        certificate = json.loads(proof.read_text())
+        assert certificate["signatures"] == {}
+        assert len(certificate["shared_signature"]) == 2 * 96, "the cluster's key signs for all"
 
         members = json.loads(asked(nodes[1], "members", "--json").stdout)
         assert [member["is_heard"] for member in members["members"]] == [True] * NODES
@@ -108,8 +111,18 @@ def test_cluster_elects_over_its_mesh(tmp_path: Path, tell: Tell) -> None:
 def test_nodes_whose_shares_are_elsewhere_elect_with_an_enclave_of_their_own(
     tmp_path: Path,
 ) -> None:
-    with electing(tmp_path, "--signing", "validator_client", "--validator-api-port", "0") as nodes:
-        assert leader_known_to(nodes, of=NODES)["leader"] == "node0"
+    """And by a number that they draw together with the cluster's key."""
+    signing = ("--signing", "validator_client", "--validator-api-port", "0")
+    with electing(tmp_path, *signing, rule="beacon") as nodes:
+        first = leader_known_to(nodes, of=NODES)
+        assert len(first["certificate"]["seed"]) == 2 * 96
+        proof = tmp_path / "leader.json"
+        proof.write_text(json.dumps(first["certificate"]))
+        configuration = nodes[1].folder / "database" / "election" / "election.json"
+        verified = run_tetrarch("election", "verify", proof, "-c", configuration)
+        assert "signed with the key that the members share" in verified.stdout, verified
+        proof.write_text(json.dumps(first["certificate"] | {"seed": "00" * 96}))
+        assert run_tetrarch("election", "verify", proof, "-c", configuration).exit_code == 1
 
 
 def test_node_with_another_configuration_is_refused_with_both_hashes(tmp_path: Path) -> None:

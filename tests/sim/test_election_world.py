@@ -3,6 +3,7 @@
 from random import Random
 
 import pytest
+from tests.election.support import sharing
 
 from tetrarch.election.configuration import Configuration, Rule
 from tetrarch.election.quorums import Mode
@@ -12,6 +13,7 @@ from tetrarch.sim.election_world import ElectionWorld, Network
 # Goals: a killed leader is replaced within 3 s, lists are equal 5 s after a partition heals.
 REPLACED_S = 3.0
 COALESCED_S = 5.0
+LOSSY_S = 30.0  # a term whose messages get lost is followed by one that may take twice as long
 modes = pytest.mark.parametrize(
     ("count", "mode"),
     [(4, Mode.BFT), (7, Mode.BFT), (10, Mode.BFT), (3, Mode.CRASH), (7, Mode.CRASH)],
@@ -217,3 +219,26 @@ def test_after_any_troubles_a_leader_is_certified_soon(seed: int) -> None:
     elected(world, *range(count), at_most_s=40)
     assert world.conflicts == []
     assert world.faults() == []
+
+
+def test_members_that_share_a_key_draw_their_leaders() -> None:
+    """Real signatures. Each time the leader dies, the number decides who follows."""
+    c, shares = sharing(4, Rule.BEACON)
+    world = ElectionWorld(5, c, shares=shares, network=Network(loss=0.02))
+    world.start()
+    elected(world, 0, 1, 2, 3)
+    seeds, leaders = set(), []
+    for _ in range(6):
+        leader = leader_of(world, 0)
+        leaders.append(leader)
+        world.kill(leader)
+        elected(world, *(index for index in range(4) if index != leader), at_most_s=LOSSY_S)
+        newest = world.leader((leader + 1) % 4)
+        assert newest is not None
+        assert newest.signatures == ()
+        seeds.add(newest.leader.seed)
+        world.start(leader)
+        elected(world, 0, 1, 2, 3, at_most_s=LOSSY_S)
+    assert len(seeds) == 6
+    assert len(set(leaders)) > 2, "by rule lowest it would be 0 and 1 in turn"
+    assert world.conflicts == []

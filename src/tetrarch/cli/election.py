@@ -239,6 +239,8 @@ def verify(
         typer.echo(json.dumps(told))
     else:
         quorum = f"{len(signers)} of {electorate.count} members signed, {electorate.quorum} needed"
+        if electorate.cluster_key is not None:
+            quorum = "signed with the key that the members share"
         typer.echo(f"{leader} leads in term {read.term}: {quorum}")
 
 

@@ -3,10 +3,15 @@
 from dataclasses import dataclass
 from typing import TypeVar
 
-from tetrarch.election.certificates import LeaderCertificate, ViewCertificate
+from tetrarch.election.certificates import (
+    LeaderCertificate,
+    ViewCertificate,
+    certificate_of,
+    is_signed_by,
+)
 from tetrarch.election.configuration import Configuration
-from tetrarch.election.messages import LeaderSignature
-from tetrarch.election.statements import Leader, Signed, Verifying, View, Vote
+from tetrarch.election.messages import LeaderSignature, SeedShare
+from tetrarch.election.statements import Leader, Signed, Verifying, View, Vote, seed_bytes
 
 TERMS_MAX = 16  # of one source, the newest; who floods pushes out its own
 
@@ -30,12 +35,14 @@ class Ballots:
         self._signatures: list[dict[int, LeaderSignature]] = [
             {} for _ in range(configuration.count)
         ]
+        self._seeds: list[dict[int, SeedShare]] = [{} for _ in range(configuration.count)]
 
     def forget_to(self, term: int) -> None:
         """Terms up to ``term`` are decided."""
         self._floor = term
         self._votes = [_above(term, kept) for kept in self._votes]
         self._signatures = [_above(term, kept) for kept in self._signatures]
+        self._seeds = [_above(term, kept) for kept in self._seeds]
 
     def take_vote(self, vote: Signed[Vote]) -> bool | TwoVotes:
         """Keep a vote whose source is known to have sent it; False: it is no news, or false."""
@@ -63,7 +70,7 @@ class Ballots:
             return False
         if kept.get(view.term) == said:
             return False
-        if not self._keys.verify(source, said.leader.signing_bytes, said.signature):
+        if not is_signed_by(source, said.leader, said.signature, self._configuration, self._keys):
             return False
         kept[view.term] = said
         _bound(kept)
@@ -84,16 +91,37 @@ class Ballots:
 
     def leader_certificate(self) -> LeaderCertificate | None:
         """The highest term's leader that a quorum signed."""
-        by_leader: dict[Leader, list[tuple[int, bytes]]] = {}
+        by_leader: dict[Leader, dict[int, bytes]] = {}
         for source, kept in enumerate(self._signatures):
             for said in kept.values():
-                by_leader.setdefault(said.leader, []).append((source, said.signature))
-        certified = [
-            LeaderCertificate(leader, tuple(signatures))
-            for leader, signatures in by_leader.items()
-            if len(signatures) >= self._configuration.quorum
-        ]
+                by_leader.setdefault(said.leader, {})[source] = said.signature
+        made = (certificate_of(*each, self._configuration) for each in by_leader.items())
+        certified = [certificate for certificate in made if certificate is not None]
         return max(certified, key=lambda each: each.term, default=None)
+
+    def take_seed(self, source: int, said: SeedShare) -> bool:
+        """Keep a share of a number to be drawn; False: it is no news, or false."""
+        view, key = said.view, self._configuration.cluster_key
+        kept = self._seeds[source]
+        if view.configuration_hash != self._configuration.hash or view.term <= self._floor:
+            return False
+        if key is None or kept.get(view.term) == said:
+            return False
+        if not key.signed_share(source, seed_bytes(view), said.signature):
+            return False
+        kept[view.term] = said
+        _bound(kept)
+        return True
+
+    def seed(self, view: View) -> bytes | None:
+        """The number that chooses among ``view``, once enough shares of it are here."""
+        key = self._configuration.cluster_key
+        shares = {
+            source: kept[view.term].signature
+            for source, kept in enumerate(self._seeds)
+            if view.term in kept and kept[view.term].view == view
+        }
+        return None if key is None or len(shares) < key.threshold else key.combine(shares)
 
     def joined_term(self) -> int:
         """The highest term that a member which does not lie votes in, or a higher one; or 0."""

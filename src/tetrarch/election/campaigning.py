@@ -26,7 +26,7 @@ from tetrarch.election.member import Member
 from tetrarch.election.quorums import Mode
 from tetrarch.election.timing import Timing
 from tetrarch.enclave.client import EnclaveClient
-from tetrarch.enclave.election_client import ElectionClient
+from tetrarch.enclave.election_client import ElectionClient, ElectionFiles
 from tetrarch.enclave.protections import Confinement, Protection
 from tetrarch.enclave.reporting import tell_protections
 from tetrarch.enclave.seal_secret import SealSecret, make_key_file
@@ -197,10 +197,9 @@ async def campaign(  # noqa: PLR0913 - what is not said has a default
     try:
         client = await ElectionClient.open(
             enclave,
-            folder=folder,
+            ElectionFiles(folder, secret),
             configuration=configuration,
             source=source,
-            secret=secret,
             entropy=entropy,
             accepts_cold_start=accepts_cold_start,
         )
@@ -255,12 +254,6 @@ def _configuration(
     names = [own_name, *(name_of(read_address(other)) for other in others)]
     if len(set(names)) != len(names):
         raise ConfigInvalid("build election configuration", reason="a member is named twice")
-    if rules["rule"] is Rule.BEACON:
-        raise ConfigInvalid(
-            "build election configuration",
-            field="rule",
-            reason="its random numbers take a key that members share, and these share none",
-        )
     configuration = Configuration(members=tuple(sorted(names)), **rules)
     return configuration, configuration.members.index(own_name)
 

@@ -12,9 +12,15 @@ import msgspec
 from tetrarch.decoding import UNDECODABLE
 from tetrarch.election.certificates import LeaderCertificate
 from tetrarch.election.hello import Hello
-from tetrarch.election.messages import Heartbeat, LeaderSignature, Message, Suggestion
+from tetrarch.election.messages import (
+    Heartbeat,
+    LeaderSignature,
+    Message,
+    SeedShare,
+    Suggestion,
+)
 from tetrarch.election.promises import Denied
-from tetrarch.election.requests import Answer, Elected, Request, Standing
+from tetrarch.election.requests import Answer, Drawn, Elected, Request, Standing
 from tetrarch.election.statements import (
     Grant,
     Receipt,
@@ -33,10 +39,16 @@ REQUEST_MAX_BYTES = 24 << 20  # such receipts of a recovery quorum of 256
 
 _AnyStatement: TypeAlias = Vote | Reservation | Receipt | Grant | Resignation
 _AnyMessage: TypeAlias = (
-    Heartbeat | Suggestion | LeaderSignature | LeaderCertificate | Kept | Signed[_AnyStatement]
+    Heartbeat
+    | Suggestion
+    | LeaderSignature
+    | SeedShare
+    | LeaderCertificate
+    | Kept
+    | Signed[_AnyStatement]
 )
 _AnyAnswer: TypeAlias = (
-    Signed[Vote | Receipt | Grant | Resignation] | Kept | Elected | Standing | Denied
+    Signed[Vote | Receipt | Grant | Resignation] | Kept | Drawn | Elected | Standing | Denied
 )
 
 V = TypeVar("V")

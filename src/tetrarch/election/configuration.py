@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tetrarch.attestation.policy import Allowed, Demand
+from tetrarch.election.cluster_key import PUBLIC_KEY_SIZE_BYTES, ClusterKey
 from tetrarch.election.quorums import (
     MEMBERS_MAX,
     MEMBERS_MIN,
@@ -28,7 +29,7 @@ class Rule(StrEnum):
 
     LOWEST = "lowest"
     ROUND_ROBIN = "round-robin"
-    BEACON = "beacon"  # by a random number that a quorum makes and nobody can choose
+    BEACON = "beacon"  # by a random number that members make together and nobody can choose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,7 @@ class Configuration:
     ``members``: names (HOST:PORT, or a node's id), sorted; a member's index is its place.
     ``allowed``: which enclaves may take part, sorted, where ``attestation`` asks for evidence.
     ``lease_ms``: for how long a leader that was confirmed cannot be replaced; 0: no leases.
+    ``cluster_key``: signs for the members, where they share one; else a quorum's enclaves sign.
     """
 
     members: tuple[str, ...]
@@ -48,6 +50,7 @@ class Configuration:
     epoch: int = 0
     attestation: Demand = Demand.OFF
     allowed: tuple[Allowed, ...] = ()
+    cluster_key: ClusterKey | None = None
     hash: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -70,6 +73,7 @@ class Configuration:
         if len(self.cluster) != CLUSTER_SIZE_BYTES:
             raise ConfigInvalid("build election configuration", field="cluster")
         _check_attestation(self)
+        _check_cluster_key(self)
         object.__setattr__(self, "hash", _hash(self))
 
     @property
@@ -110,11 +114,41 @@ def _check_attestation(configuration: Configuration) -> None:
         raise ConfigInvalid(action, field="attestation", reason="off, so nothing looks at allowed")
 
 
+def _check_cluster_key(configuration: Configuration) -> None:
+    """An enclave signs only what follows from a certified view, so one that does not lie is enough."""
+    c, action = configuration, "build election configuration"
+    key = c.cluster_key
+    if key is None:
+        if c.rule is Rule.BEACON:
+            raise ConfigInvalid(
+                action,
+                field="rule",
+                reason="its random numbers take a key that members share, and these share none",
+            )
+        return
+    if c.mode is not Mode.BFT:
+        raise ConfigInvalid(action, field="cluster_key", expected="mode bft")
+    sizes = {len(key.public_key), *map(len, key.public_shares)}
+    if len(key.public_shares) != c.count or sizes != {PUBLIC_KEY_SIZE_BYTES}:
+        raise ConfigInvalid(action, field="cluster_key", expected="a share for each member")
+    if not c.liars_max < key.threshold <= c.quorum:
+        raise ConfigInvalid(
+            action,
+            field="cluster_key",
+            threshold=key.threshold,
+            expected=f"{c.liars_max + 1} to {c.quorum}",
+        )
+
+
 def _hash(configuration: Configuration) -> bytes:
     """32 bytes over everything. Layout: lengths as big-endian integers, so it is unambiguous."""
     c = configuration
     digest = hashlib.sha256(_DOMAIN)
     digest.update(c.cluster + c.epoch.to_bytes(8, "big") + c.lease_ms.to_bytes(4, "big"))
+    key = c.cluster_key
+    shared = () if key is None else (key.public_key, *key.public_shares)
+    digest.update(len(shared).to_bytes(2, "big") + b"".join(shared))
+    digest.update((0 if key is None else key.threshold).to_bytes(2, "big"))
     texts = (c.mode, c.rule, c.attestation, str(len(c.allowed)), *map(str, c.allowed), *c.members)
     for text in texts:
         encoded = text.encode()

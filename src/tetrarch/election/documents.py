@@ -11,6 +11,7 @@ import msgspec
 from tetrarch.attestation.policy import Allowed, Demand
 from tetrarch.decoding import UNDECODABLE
 from tetrarch.election.certificates import CertificateInvalid, LeaderCertificate
+from tetrarch.election.cluster_key import ClusterKey
 from tetrarch.election.configuration import ALLOWED_MAX, NAME_MAX_BYTES, Configuration, Rule
 from tetrarch.election.keys import MemberKeys
 from tetrarch.election.quorums import MEMBERS_MAX, Mode
@@ -24,8 +25,17 @@ Name: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_MAX_
 Entry: TypeAlias = Annotated[str, msgspec.Meta(max_length=128)]  # ``policy.Allowed``
 Names: TypeAlias = Annotated[tuple[Name, ...], msgspec.Meta(max_length=MEMBERS_MAX)]
 Hex32: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+HexKey: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{96}$")]
 HexSeed: TypeAlias = Annotated[str, msgspec.Meta(max_length=2 * SEED_MAX_BYTES)]
 HexSignature: TypeAlias = Annotated[str, msgspec.Meta(max_length=2 * SIGNATURE_MAX_BYTES)]
+
+
+class ClusterKeyDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The key that the members share. ``public_shares``: in the order of ``members``."""
+
+    public_key: HexKey
+    public_shares: Annotated[tuple[HexKey, ...], msgspec.Meta(max_length=MEMBERS_MAX)]
+    threshold: Annotated[int, msgspec.Meta(ge=1, le=MEMBERS_MAX)]
 
 
 class ConfigurationDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,10 +51,14 @@ class ConfigurationDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=T
     keys: Annotated[dict[Name, Hex32], msgspec.Meta(max_length=MEMBERS_MAX)] = {}
     attestation: Demand = Demand.OFF
     allowed: Annotated[tuple[Entry, ...], msgspec.Meta(max_length=ALLOWED_MAX)] = ()
+    cluster_key: ClusterKeyDocument | None = None
 
 
 class CertificateDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A certified leader. ``previous``: the leader before; empty if there was none."""
+    """A certified leader. ``previous``: the leader before; empty if there was none.
+
+    ``signatures``: by name; or ``shared_signature``, of the key that the members share.
+    """
 
     term: Annotated[int, msgspec.Meta(ge=1, le=COUNT_MAX)]
     leader: Name
@@ -58,6 +72,7 @@ class CertificateDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     vacated: bool
     seed: HexSeed
     signatures: Annotated[dict[Name, HexSignature], msgspec.Meta(max_length=MEMBERS_MAX)]
+    shared_signature: HexSignature = ""
 
 
 def configuration_document(configuration: Configuration, keys: MemberKeys | None = None) -> bytes:
@@ -76,6 +91,7 @@ def configuration_document(configuration: Configuration, keys: MemberKeys | None
         named,
         c.attestation,
         tuple(map(str, c.allowed)),
+        _key_document(c.cluster_key),
     )
     return _pretty(document)
 
@@ -100,6 +116,7 @@ def read_configuration(document: bytes) -> tuple[Configuration, MemberKeys]:
         epoch=read.epoch,
         attestation=read.attestation,
         allowed=tuple(map(Allowed.parse, read.allowed)),
+        cluster_key=_cluster_key(read.cluster_key),
     )
     if configuration.hash.hex() != read.configuration_hash:
         raise ConfigInvalid(action, got=read.configuration_hash, computed=configuration.hash.hex())
@@ -132,6 +149,7 @@ def certificate_fields(
         vacated=view.vacated,
         seed=leader.seed.hex(),
         signatures={c.members[source]: text.hex() for source, text in certificate.signatures},
+        shared_signature=certificate.shared_signature.hex(),
     )
     fields: dict[str, Any] = msgspec.to_builtins(document)
     return fields
@@ -175,15 +193,30 @@ def read_certificate(document: bytes, configuration: Configuration) -> LeaderCer
         )
         leader = Leader(view, index[read.leader], bytes.fromhex(read.seed))
         signatures = sorted((index[n], bytes.fromhex(text)) for n, text in read.signatures.items())
+        shared = bytes.fromhex(read.shared_signature)
     except ValueError as error:
         raise CertificateInvalid(action, reason=error) from None
-    return LeaderCertificate(leader, tuple(signatures))
+    return LeaderCertificate(leader, tuple(signatures), shared)
 
 
 def _bounded(document: bytes) -> bytes:
     if len(document) > DOCUMENT_MAX_BYTES:
         raise InputInvalid("read document", bytes=len(document), maximum=DOCUMENT_MAX_BYTES)
     return document
+
+
+def _key_document(key: ClusterKey | None) -> ClusterKeyDocument | None:
+    if key is None:
+        return None
+    shares = tuple(share.hex() for share in key.public_shares)
+    return ClusterKeyDocument(key.public_key.hex(), shares, key.threshold)
+
+
+def _cluster_key(read: ClusterKeyDocument | None) -> ClusterKey | None:
+    if read is None:
+        return None
+    shares = tuple(map(bytes.fromhex, read.public_shares))
+    return ClusterKey(bytes.fromhex(read.public_key), shares, read.threshold)
 
 
 def _key(text: str | None) -> bytes | None:

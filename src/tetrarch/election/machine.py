@@ -7,7 +7,7 @@ machine does, its enclave checks (``promises``). It is here so that terms end wi
     FOLLOW   the newest leader's list is the list of the living
       |        that list is another for a while, or the leader resigned
     VOTE     ask the enclave to vote for (term, list); collect votes
-      |        a quorum voted for the same
+      |        a quorum voted for the same; by rule beacon, a number is drawn for it
     ELECT    ask the enclave for the leader that follows; collect signatures
       |        a quorum signed
     FOLLOW
@@ -24,14 +24,16 @@ from tetrarch.election.certificates import (
     LeaderCertificate,
     check_leader,
 )
-from tetrarch.election.configuration import Configuration
+from tetrarch.election.configuration import Configuration, Rule
 from tetrarch.election.effects import Ask, Effect, Faulty, Led, Send
 from tetrarch.election.leasing import Leasing
-from tetrarch.election.messages import Heartbeat, LeaderSignature, Message, Suggestion
+from tetrarch.election.messages import Heartbeat, LeaderSignature, Message, SeedShare, Suggestion
 from tetrarch.election.promises import Denied, Reason
 from tetrarch.election.requests import (
     Answer,
     CastVote,
+    Draw,
+    Drawn,
     Elect,
     Elected,
     GrantLease,
@@ -100,6 +102,7 @@ class Machine:
         self._suggestion_until_s = now_s
         self._asked: View | None = None
         self._ask_again_s = now_s
+        self._drawn: View | None = None
         self._elected: View | None = None
         self._out: list[Effect] = []
 
@@ -149,6 +152,10 @@ class Machine:
         match answer:
             case Standing():
                 self._take_standing(answer, now_s)
+            case Drawn(view, signature):
+                share = SeedShare(view, signature)
+                self._send(share)
+                self._take_seed(self._own, share)
             case Elected(leader, signature):
                 said = LeaderSignature(leader, signature)
                 self._send(said)
@@ -182,6 +189,8 @@ class Machine:
                 self._take_suggestion(source, view, now_s)
             case LeaderSignature():
                 self._take_signature(source, message)
+            case SeedShare():
+                self._take_seed(source, message)
             case LeaderCertificate():
                 self._take_certificate(source, message)
             case Kept():
@@ -228,10 +237,26 @@ class Machine:
         if not news:
             return
         self._join(now_s)
-        certificate = self._ballots.view_certificate()
-        if certificate is not None and certificate.view != self._elected:
-            self._elected = certificate.view
-            self._ask(Elect(certificate))
+        self._elect()
+
+    def _take_seed(self, source: int, said: SeedShare) -> None:
+        if self._ballots.take_seed(source, said):
+            self._elect()
+
+    def _elect(self) -> None:
+        """Once a view is certified, and the number is drawn that chooses among it, if one does."""
+        certificate, seed = self._ballots.view_certificate(), b""
+        if certificate is None or certificate.view == self._elected:
+            return
+        if self._configuration.rule is Rule.BEACON:
+            if certificate.view != self._drawn:
+                self._drawn = certificate.view
+                self._ask(Draw(certificate))
+            seed = self._ballots.seed(certificate.view) or b""
+            if not seed:
+                return
+        self._elected = certificate.view
+        self._ask(Elect(certificate, seed))
 
     def _take_signature(self, source: int, said: LeaderSignature) -> None:
         if not self._ballots.take_signature(source, said):

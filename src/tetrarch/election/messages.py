@@ -44,6 +44,13 @@ class LeaderSignature(Value, frozen=True):
     signature: SignatureBytes
 
 
+class SeedShare(Value, frozen=True):
+    """The sender's share of the number that chooses among a certified view (rule ``beacon``)."""
+
+    view: View
+    signature: SignatureBytes
+
+
 class Suggestion(Value, frozen=True):
     """The term's coordinator suggests a view, where lists did not become equal by themselves."""
 
@@ -54,6 +61,7 @@ Message: TypeAlias = (
     Heartbeat
     | Suggestion
     | LeaderSignature
+    | SeedShare
     | LeaderCertificate
     | Kept
     | Signed[Vote]

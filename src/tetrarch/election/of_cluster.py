@@ -14,15 +14,17 @@ from tetrarch.election.campaigning import (
     prepare_folder,
     write_configuration,
 )
+from tetrarch.election.cluster_key import ClusterKey
 from tetrarch.election.configuration import Configuration, Rule
 from tetrarch.election.hello import Hello
 from tetrarch.election.keys import MemberKeys
 from tetrarch.election.member import Member
 from tetrarch.election.over_mesh import MeshLinks
-from tetrarch.election.quorums import Mode
+from tetrarch.election.quorums import Mode, liars_max, quorum
 from tetrarch.election.timing import Timing
 from tetrarch.enclave.client import EnclaveClient
-from tetrarch.enclave.election_client import ElectionClient
+from tetrarch.enclave.election_client import ElectionClient, ElectionFiles
+from tetrarch.enclave.messages import ShareFile
 from tetrarch.enclave.protections import Confinement, Protection
 from tetrarch.enclave.reporting import tell_protections
 from tetrarch.entropy import Entropy
@@ -33,11 +35,16 @@ from tetrarch.supervision import Supervisor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterPlace:
-    """Which node of which cluster. ``folder``: for its enclave's sealed state; made if need be."""
+    """Which node of which cluster.
+
+    ``folder``: for its enclave's sealed state; made if need be. ``share``: of ``cluster_key``.
+    """
 
     lock_hash: bytes
     node_count: int
     folder: Path
+    cluster_key: ClusterKey
+    share: ShareFile
 
 
 class ClusterElection:
@@ -88,16 +95,29 @@ def cluster_configuration(place: ClusterPlace, config: ElectionConfig) -> Config
     Raises:
         ConfigInvalid: it cannot be.
     """
-    digits = len(str(place.node_count - 1))
+    digits, mode = len(str(place.node_count - 1)), Mode(config.mode)
     return Configuration(
         members=tuple(f"node{index:0{digits}}" for index in range(place.node_count)),
-        mode=Mode(config.mode),
+        mode=mode,
         rule=Rule(config.rule),
         lease_ms=config.lease_ms,
         cluster=place.lock_hash,
         attestation=config.attestation,
         allowed=tuple(sorted({Allowed.parse(entry) for entry in config.allowed_enclaves})),
+        cluster_key=place.cluster_key if signs_together(place, mode) else None,
     )
+
+
+def signs_together(place: ClusterPlace, mode: Mode) -> bool:
+    """Whether the cluster's key signs certificates; else a quorum's enclaves do.
+
+    Not where nobody lies, and not where its threshold was chosen so that liars reach it, or that a
+    quorum does not.
+    """
+    if mode is not Mode.BFT:
+        return False
+    fewest, most = liars_max(place.node_count, mode) + 1, quorum(place.node_count, mode)
+    return fewest <= place.cluster_key.threshold <= most
 
 
 @asynccontextmanager
@@ -132,17 +152,21 @@ async def open_cluster_election(  # noqa: PLR0913 - a composition of ports
     secret = prepare_folder(place.folder, None, entropy)
     started = None
     if enclave is None:
-        confinement = Confinement(writable=(place.folder,), required=required)
+        keys_folder = Path(place.share.keystore).parent
+        confinement = Confinement(
+            writable=(place.folder,), readable=(keys_folder,), required=required
+        )
         enclave = started = await EnclaveClient.launch(confinement)
     try:
         if started is not None:
             await tell_protections(started, log)
         client = await ElectionClient.open(
             enclave,
-            folder=place.folder,
+            ElectionFiles(
+                place.folder, secret, None if configuration.cluster_key is None else place.share
+            ),
             configuration=configuration,
             source=own,
-            secret=secret,
             entropy=entropy,
             accepts_cold_start=config.accept_cold_start,
         )

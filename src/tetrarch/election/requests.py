@@ -21,7 +21,7 @@ from tetrarch.election.statements import (
     View,
     Vote,
 )
-from tetrarch.election.values import Hash, Milliseconds, SignatureBytes, Term, Value
+from tetrarch.election.values import Hash, Milliseconds, Seed, SignatureBytes, Term, Value
 from tetrarch.election.voter import Voter
 from tetrarch.election.witnesses import Kept
 
@@ -32,10 +32,17 @@ class CastVote(Value, frozen=True):
     view: View
 
 
-class Elect(Value, frozen=True):
-    """Answer: ``Elected`` or ``Denied``."""
+class Draw(Value, frozen=True):
+    """Answer: ``Drawn``. By rule ``beacon`` only."""
 
     certificate: ViewCertificate
+
+
+class Elect(Value, frozen=True):
+    """Answer: ``Elected`` or ``Denied``. ``seed``: by rule ``beacon``, what was drawn."""
+
+    certificate: ViewCertificate
+    seed: Seed = b""
 
 
 class LearnLeader(Value, frozen=True):
@@ -85,6 +92,13 @@ class TakeResignation(Value, frozen=True):
     resignation: Signed[Resignation]
 
 
+class Drawn(Value, frozen=True):
+    """The own enclave's share of the number that chooses among ``view``."""
+
+    view: View
+    signature: SignatureBytes
+
+
 class Elected(Value, frozen=True):
     """The leader that follows, and this enclave's signature under it."""
 
@@ -104,6 +118,7 @@ class Standing(Value, frozen=True):
 
 Request: TypeAlias = (
     CastVote
+    | Draw
     | Elect
     | LearnLeader
     | Reserve
@@ -120,6 +135,7 @@ Answer: TypeAlias = (
     | Signed[Grant]
     | Signed[Resignation]
     | Kept
+    | Drawn
     | Elected
     | Standing
     | Denied
@@ -135,9 +151,8 @@ def perform(voter: Voter, request: Request, now_ms: int) -> Answer:
     match request:
         case CastVote(view):
             return voter.vote(view, now_ms)
-        case Elect(certificate):
-            said = voter.elect(certificate)
-            return said if isinstance(said, Denied) else Elected(*said)
+        case Draw() | Elect():
+            return _elect(voter, request)
         case Keep(reservation):
             return voter.keep(reservation)
         case GrantLease(leader_hash, asked_ms):
@@ -146,6 +161,13 @@ def perform(voter: Voter, request: Request, now_ms: int) -> Answer:
             return voter.resign()
         case _:
             return _change(voter, request)
+
+
+def _elect(voter: Voter, request: Draw | Elect) -> Drawn | Elected | Denied:
+    if isinstance(request, Draw):
+        return Drawn(request.certificate.view, voter.draw(request.certificate))
+    said = voter.elect(request.certificate, request.seed)
+    return said if isinstance(said, Denied) else Elected(*said)
 
 
 def _change(

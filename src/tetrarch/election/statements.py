@@ -35,6 +35,7 @@ NOTHING_BEFORE = bytes(HASH_SIZE_BYTES)
 _VIEW = b"tetrarch/election/1/view"
 _VOTE = b"tetrarch/election/1/vote"
 _LEADER = b"tetrarch/election/1/leader"
+_SEED = b"tetrarch/election/1/seed"
 _RESERVATION = b"tetrarch/election/1/reservation"
 _RECEIPT = b"tetrarch/election/1/receipt"
 _GRANT = b"tetrarch/election/1/grant"
@@ -96,6 +97,11 @@ class View(Value, frozen=True, dict=True):
                 )
             )
         ).digest()
+
+
+def seed_bytes(view: View) -> bytes:
+    """What the members' shared key signs to draw the number that chooses among ``view``."""
+    return _SEED + view.hash
 
 
 class Vote(Value, frozen=True):

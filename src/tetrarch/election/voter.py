@@ -1,4 +1,4 @@
-"""One enclave's part in an election: its promises, what it keeps for the others, and its key.
+"""One enclave's part in an election: its promises, what it keeps for the others, and its key. Pure but for ``store``.
 
 Everything that is asked of it is checked here, signatures included; who asks is not trusted. What
 follows from a change is given away only after ``store`` has taken the change.
@@ -10,13 +10,15 @@ from typing import TypeAlias
 from tetrarch.election import promises as rules
 from tetrarch.election import witnesses
 from tetrarch.election.certificates import (
+    CertificateInvalid,
     LeaderCertificate,
     ViewCertificate,
     check_leader,
+    check_seed,
     check_view,
     leader_of,
 )
-from tetrarch.election.configuration import Configuration
+from tetrarch.election.configuration import Configuration, Rule
 from tetrarch.election.promises import Denied, Promises, Reason
 from tetrarch.election.statements import (
     NOTHING_BEFORE,
@@ -31,10 +33,11 @@ from tetrarch.election.statements import (
     Verifying,
     View,
     Vote,
+    seed_bytes,
 )
 from tetrarch.election.values import Value
 from tetrarch.election.witnesses import Kept, Registry
-from tetrarch.errors import PeerFault
+from tetrarch.errors import PeerFault, invariant
 
 
 class StatementFalse(PeerFault):
@@ -71,9 +74,11 @@ class Voter:
         signing: Signing,
         keys: Verifying,
         store: Store,
+        share: Signing | None = None,
         accepts_cold_start: bool = False,
     ) -> None:
-        """``accepts_cold_start``: see ``promises.take_receipts``."""
+        """``share``: of the key that the members share; ``accepts_cold_start``: see ``promises``."""
+        invariant((share is None) == (configuration.cluster_key is None), "a share of the key")
         self._promises = sealed.promises
         self._registry = sealed.registry
         self._newest = sealed.newest
@@ -81,6 +86,7 @@ class Voter:
         self._signing = signing
         self._keys = keys
         self._store = store
+        self._share = share
         self._accepts_cold_start = accepts_cold_start
 
     @property
@@ -181,19 +187,35 @@ class Voter:
         self._change(judged)
         return self._signed(rules.vote(judged))
 
-    def elect(self, certificate: ViewCertificate) -> tuple[Leader, bytes] | Denied:
+    def draw(self, certificate: ViewCertificate) -> bytes:
+        """Give this enclave's share of the number that chooses among a certified view.
+
+        Nobody knows that number before a quorum has voted, and a term has one such view.
+
+        Raises:
+            CertificateInvalid: nothing is certified, or the rule draws no number.
+        """
+        check_view(certificate, self._configuration, self._keys)
+        if self._share is None or self._configuration.rule is not Rule.BEACON:
+            raise CertificateInvalid("draw", reason="by this rule no number is drawn")
+        return self._share.sign(seed_bytes(certificate.view))
+
+    def elect(
+        self, certificate: ViewCertificate, seed: bytes = b""
+    ) -> tuple[Leader, bytes] | Denied:
         """The leader that follows from ``certificate``, and this enclave's signature under it.
 
         Raises:
-            CertificateInvalid: nothing follows from it.
+            CertificateInvalid: nothing follows from it, or ``seed`` is not what was drawn for it.
         """
         check_view(certificate, self._configuration, self._keys)
+        check_seed(certificate.view, seed, self._configuration)
         newest = self._promises.newest
         before = NOTHING_BEFORE if newest is None else newest.hash
         if certificate.view.previous != before:
             return Denied(Reason.ANOTHER_LEADER_BEFORE)
-        leader = leader_of(certificate.view, self._configuration, previous=newest)
-        return leader, self._signing.sign(leader.signing_bytes)
+        leader = leader_of(certificate.view, self._configuration, previous=newest, seed=seed)
+        return leader, (self._share or self._signing).sign(leader.signing_bytes)
 
     def learn_leader(self, certificate: LeaderCertificate) -> None:
         """A newer leader was certified.

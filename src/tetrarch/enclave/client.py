@@ -98,12 +98,13 @@ class EnclaveClient:
         self._answer_timeout_s = answer_timeout_s
 
     @classmethod
-    async def start(
+    async def start(  # noqa: PLR0913 - most have defaults
         cls,
         *,
         database: Path,
         shares: Sequence[ShareFile],
         key_folder: Path | None = None,
+        readable: Sequence[Path] = (),
         required: tuple[Protection, ...] = (),
         answer_timeout_s: float = ANSWER_TIMEOUT_S,
         open_timeout_s: float = OPEN_TIMEOUT_S,
@@ -115,6 +116,7 @@ class EnclaveClient:
             database: the enclave's own slashing history; made if it is not there.
             shares: the files, with the public share that each must have.
             key_folder: where ``keep`` may put and remove shares; it must be there.
+            readable: more folders whose files it may be asked to open later.
             required: it does not open without these protections.
             answer_timeout_s: for one later call.
             open_timeout_s: for reading all keystores.
@@ -129,7 +131,7 @@ class EnclaveClient:
         files = (Path(name) for share in shares for name in (share.keystore, share.password))
         confinement = Confinement(
             writable=(database.parent, *(() if key_folder is None else (key_folder,))),
-            readable=tuple(dict.fromkeys(file.parent for file in files)),
+            readable=tuple(dict.fromkeys((*(file.parent for file in files), *readable))),
             required=required,
         )
         client = await cls.launch(confinement, answer_timeout_s=answer_timeout_s, command=command)

@@ -17,6 +17,7 @@ from tetrarch.attestation.verifier import decode_evidence, encode_evidence, veri
 from tetrarch.crypto.hpke import KEY_SIZE_BYTES, OpeningKey
 from tetrarch.decoding import UNDECODABLE
 from tetrarch.election import voter
+from tetrarch.election.cluster_key import ClusterShare
 from tetrarch.election.configuration import Configuration
 from tetrarch.election.hello import (
     NONCE_SIZE_BYTES,
@@ -37,6 +38,8 @@ from tetrarch.election.values import BOOT_SIZE_BYTES, Value
 from tetrarch.election.voter import Sealed, Voter
 from tetrarch.enclave.errors import SealInvalid
 from tetrarch.enclave.host import Host
+from tetrarch.enclave.messages import ShareFile
+from tetrarch.enclave.opening import open_share
 from tetrarch.enclave.seal_secret import SealSecret
 from tetrarch.enclave.sealing import SealingKey, new_key, unseal
 from tetrarch.entropy import Entropy
@@ -75,6 +78,7 @@ class Electing:
         store: Callable[[KeptElection], None],
         close: Callable[[], None],
         host: Host,
+        share: ClusterShare | None = None,
         accepts_cold_start: bool = False,
     ) -> None:
         self._host = host
@@ -92,6 +96,7 @@ class Electing:
             signing=self._signing,
             keys=self._keys,
             store=self._store_sealed,
+            share=share,
             accepts_cold_start=accepts_cold_start,
         )
 
@@ -104,6 +109,7 @@ class Electing:
         source: int,
         secret: SealSecret,
         host: Host,
+        share: ShareFile | None = None,
         accepts_cold_start: bool = False,
     ) -> Self:
         """Begin a life: the first one if ``folder`` holds none of this configuration.
@@ -111,10 +117,12 @@ class Electing:
         Raises:
             StorageInUse: another enclave has this state open.
             SealInvalid, SealSecretWrong, SealSecretMissing: it cannot be read.
+            ShareFileMissing, ShareInvalid, PasswordWrong, ShareSwapped: of the shared key.
             FolderNotWritable: nor written.
         """
         if not 0 <= source < configuration.count:
             raise ConfigInvalid("open election", field="source", got=source)
+        opened_share = _open_share(configuration, source, share)
         name = configuration.hash.hex()[:16]
         path = folder / f"election-{name}.sealed"
         lock = OwnerLock.acquire(folder / f"election-{name}.lock")
@@ -129,6 +137,7 @@ class Electing:
                 store=disk.store,
                 close=lock.release,
                 host=host,
+                share=opened_share,
                 accepts_cold_start=accepts_cold_start,
             )
             if is_new:
@@ -300,6 +309,22 @@ def _read(
     if kept.version != _STATE_VERSION or len(kept.pinned) != configuration.count:
         raise SealInvalid("read election", path=path, version=kept.version)
     return _Disk(path, key, bound_to), kept
+
+
+def _open_share(
+    configuration: Configuration, source: int, share: ShareFile | None
+) -> ClusterShare | None:
+    """The share that the configuration says this member has."""
+    key = configuration.cluster_key
+    if (key is None) != (share is None):
+        raise ConfigInvalid(
+            "open election", field="share", expected="one where members share a key"
+        )
+    if key is None or share is None:
+        return None
+    if share.public_share != key.public_shares[source]:
+        raise ConfigInvalid("open election", field="share", reason="of another member")
+    return ClusterShare(open_share(share))
 
 
 def _born(configuration: Configuration, source: int, entropy: Entropy) -> KeptElection:

@@ -79,6 +79,7 @@ class ElectionCalls:
             secret=SealSecret(kind, Path(call.secret)),
             host=self._host,
             accepts_cold_start=call.accepts_cold_start,
+            share=call.share,
         )
         self._electing = electing
         return ElectionOpened(electing.signing_key, electing.sealing_key, electing.boot)

@@ -22,9 +22,23 @@ from tetrarch.enclave.election_messages import (
     SayHello,
     TakeHello,
 )
+from tetrarch.enclave.messages import ShareFile
 from tetrarch.enclave.seal_secret import SealSecret
 from tetrarch.enclave.sealing import Kind
 from tetrarch.entropy import Entropy
+
+
+@dataclass(frozen=True, slots=True)
+class ElectionFiles:
+    """What the enclave opens.
+
+    ``folder``: of its sealed state; ``share``: of the key that the members share, where the
+    configuration names one.
+    """
+
+    folder: Path
+    secret: SealSecret
+    share: ShareFile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,26 +56,26 @@ class ElectionClient:
     async def open(
         cls,
         enclave: EnclaveClient,
+        files: ElectionFiles,
         *,
-        folder: Path,
         configuration: Configuration,
         source: int,
-        secret: SealSecret,
         entropy: Entropy,
         accepts_cold_start: bool = False,
     ) -> Self:
-        """Begin a life of the member ``source``; its sealed state lies in ``folder``.
+        """Begin a life of the member ``source``.
 
         Raises:
-            OperatorError: of the seal, its secret or the folder.
+            OperatorError: of the seal, its secret, the share or the folder.
         """
         call = OpenElection(
-            folder=str(folder),
+            folder=str(files.folder),
             configuration=configuration_document(configuration),
             source=source,
-            secret=str(secret.path),
-            is_passphrase=secret.kind is Kind.PASSPHRASE,
+            secret=str(files.secret.path),
+            is_passphrase=files.secret.kind is Kind.PASSPHRASE,
             accepts_cold_start=accepts_cold_start,
+            share=files.share,
         )
         opened = await enclave.elect(call, ElectionOpened)
         place = place_of(configuration.hash, opened.signing_key, opened.boot)

@@ -7,7 +7,7 @@ import msgspec
 from tetrarch.election.codec import REQUEST_MAX_BYTES
 from tetrarch.election.documents import DOCUMENT_MAX_BYTES
 from tetrarch.election.hello import EVIDENCE_MAX_BYTES
-from tetrarch.enclave.messages import Message, Path, Root
+from tetrarch.enclave.messages import Message, Path, Root, ShareFile
 
 HELLO_MAX_BYTES = EVIDENCE_MAX_BYTES + (4 << 10)
 TEXT_MAX = 1024
@@ -22,6 +22,7 @@ class OpenElection(Message, frozen=True, tag="open_election"):
     """Begin a life in the election of ``configuration``, a document, as the member ``source``.
 
     ``secret``: the file that opens the seal; ``is_passphrase``: else it is a key file.
+    ``share``: of the key that the members share, if they do.
     """
 
     folder: Path
@@ -30,6 +31,7 @@ class OpenElection(Message, frozen=True, tag="open_election"):
     secret: Path
     is_passphrase: bool
     accepts_cold_start: bool
+    share: ShareFile | None = None
 
 
 class Challenge(Message, frozen=True, tag="challenge"):

@@ -28,10 +28,11 @@ def open_shares(files: Sequence[ShareFile], *, threads: int = 2) -> dict[bytes, 
     Cost: what each keystore asks for, usually 0.1 to 1 s, on ``threads`` cores.
     """
     with ThreadPoolExecutor(threads, thread_name_prefix="open") as pool:
-        return dict(zip((file.pubkey for file in files), pool.map(_open, files), strict=True))
+        return dict(zip((file.pubkey for file in files), pool.map(open_share, files), strict=True))
 
 
-def _open(file: ShareFile) -> SecretKey:
+def open_share(file: ShareFile) -> SecretKey:
+    """Decrypt one share; raises as ``open_shares``."""
     content = _read(Path(file.keystore), KEYSTORE_MAX_BYTES)
     # The line end that editors add belongs to no password.
     secret = _read(Path(file.password), PASSWORD_MAX_BYTES).rstrip(b"\r\n")

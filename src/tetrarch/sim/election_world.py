@@ -6,7 +6,7 @@ one run. The clock is a number and nothing waits, so a run of a minute takes a s
 """
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
@@ -18,6 +18,7 @@ from tetrarch.election.effects import Ask, Effect, Faulty, Led, Send
 from tetrarch.election.machine import Machine
 from tetrarch.election.messages import Message
 from tetrarch.election.requests import Request, perform
+from tetrarch.election.statements import Signing
 from tetrarch.election.timing import Timing
 from tetrarch.election.voter import Sealed, Voter
 from tetrarch.sim.election_adversary import ModelKeys, OwnKey
@@ -58,7 +59,9 @@ class ElectionWorld:
         timing: Timing | None = None,
         network: Network | None = None,
         drift: float = 0.0,
+        shares: Sequence[Signing] | None = None,
     ) -> None:
+        """``shares``: by member, of the key that the configuration says they share."""
         self.now_s = 0.0
         self.messages = 0
         self.certificates: dict[int, LeaderCertificate] = {}
@@ -67,6 +70,7 @@ class ElectionWorld:
         self._configuration = configuration
         self._timing = timing or Timing()
         self._network = network or Network()
+        self._shares = shares
         self._keys = ModelKeys()
         self._queue: list[tuple[float, float, Callable[[], None]]] = []
         self._group = [0] * configuration.count
@@ -186,6 +190,7 @@ class ElectionWorld:
             signing=OwnKey(self._keys, index),
             keys=self._keys,
             store=member.saved.append,
+            share=None if self._shares is None else self._shares[index],
         )
         now_s = self._clock(member)
         if not first:
