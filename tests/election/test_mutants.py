@@ -94,6 +94,72 @@ MUTANTS = (
         "view.configuration_hash != configuration.hash",
         "False",
     ),
+    Mutant(
+        "votes after it handed over",
+        P,
+        "    if promises.successor is not None:\n        return Reason",
+        "    if False:\n        return Reason",
+    ),
+    Mutant(
+        "grants after it handed over",
+        P,
+        "    if promises.successor is not None:\n        return Denied",
+        "    if False:\n        return Denied",
+    ),
+    Mutant("hands over to two", P, "promises.successor not in (None, next_hash)", "False"),
+    Mutant(
+        "hands over in a later life",
+        P,
+        "if promises.floor == TERM_MAX or promises.successor",
+        "if promises.successor",
+    ),
+    Mutant("says so in a later life", P, "    if promises.floor == TERM_MAX:\n", "    if False:\n"),
+    Mutant("hands over unheard", P, "or promises.reserved_to != TERM_MAX", ""),
+    Mutant(
+        "hands over while it recovers",
+        P,
+        "def hand_over(promises: Promises, next_hash: bytes) -> Judged:",
+        "def hand_over(promises: Promises, next_hash: bytes) -> Judged:\n    promises = replace(promises, recovered=True)",
+    ),
+    Mutant(
+        "hands over within a lease",
+        P,
+        "if now_ms < max(promises.silent_to_ms, promises.granted_to_ms)",
+        "if False",
+    ),
+    Mutant(
+        "forgets its vote", P, "last_term=max(promises.floor, voted)", "last_term=promises.floor"
+    ),
+    Mutant("forgets its floor", P, "last_term=max(promises.floor, voted)", "last_term=voted"),
+    Mutant("successor begins anywhere", P, "recovered=True, floor=floor)", "recovered=True)"),
+    Mutant("lowest floor", "succession", "return max(handover", "return min(handover"),
+    Mutant(
+        "highest terms first",
+        "succession",
+        "key=lambda each: each.what.last_term",
+        "key=lambda each: -each.what.last_term",
+    ),
+    Mutant("successor of fewer", "succession", "len(signed) >= configuration.quorum", "signed"),
+    Mutant("certificate of fewer", "succession", "len(sources) < configuration.quorum", "False"),
+    Mutant(
+        "signer of a handover twice", "succession", "len(set(sources)) != len(sources)", "False"
+    ),
+    Mutant(
+        "handover of strangers", "succession", "not 0 <= said.source < configuration.count", "False"
+    ),
+    Mutant("handover unsigned", "succession", "not handover.is_genuine(keys)", "False"),
+    Mutant(
+        "handover of any configuration",
+        "succession",
+        "said.configuration_hash != configuration.hash",
+        "False",
+    ),
+    Mutant(
+        "handover to any configuration",
+        "succession",
+        "said.next_hash != certificate.next_hash",
+        "False",
+    ),
     Mutant("votes for others' views", P, "promises.source not in view.members or", ""),
     Mutant("votes for strangers", P, " or view.members[-1] >= configuration.count", ""),
     Mutant("votes below a quorum", P, "len(view.members) < configuration.quorum", "False"),

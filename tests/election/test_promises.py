@@ -5,11 +5,13 @@ from msgspec.structs import replace
 from tests.election.support import configuration, leading, signed, view_of
 
 from tetrarch.election import promises as rules
+from tetrarch.election.configuration import Configuration
 from tetrarch.election.promises import Denied, Promises, Reason
 from tetrarch.election.quorums import Mode
 from tetrarch.election.statements import (
     TERM_MAX,
     Grant,
+    Handover,
     Leader,
     Receipt,
     Resignation,
@@ -256,3 +258,86 @@ def test_crash_mode_counts_its_own_way() -> None:
     assert not one.recovered
     both = (Receipt(1, own, recovered=True), Receipt(2, own, recovered=True))
     assert rules.take_receipts(life, both, three).recovered
+
+
+NEXT, OTHER = b"n" * 32, b"o" * 32
+
+
+def stopped(promises: Promises, *sources: int) -> Promises:
+    """An enclave that hands over to NEXT, and of which these keep that it does."""
+    judged = rules.hand_over(promises, NEXT)
+    assert isinstance(judged, Promises)
+    return rules.take_receipts(judged, receipts_for(judged, *sources), C)
+
+
+def handover(promises: Promises, c: Configuration = C, now_ms: int = 0) -> Handover | Denied:
+    return rules.judge_handover(promises, c, now_ms)
+
+
+def test_who_hands_over_says_what_it_may_have_voted_for_last() -> None:
+    after = stopped(voted(ready(), view_of(C, term=7)), 1, 2)
+    assert handover(after) == Handover(C.hash, NEXT, 0, 7)
+    later_life = replace(ready(term=30), floor=20)
+    assert handover(stopped(later_life, 1, 2)) == Handover(C.hash, NEXT, 0, 20)
+    assert handover(stopped(voted(later_life, view_of(C, term=25)), 1, 2)) == Handover(
+        C.hash, NEXT, 0, 25
+    )
+
+
+def test_nothing_is_handed_over_before_the_others_keep_it() -> None:
+    assert handover(ready()) == Denied(Reason.TERM_NOT_RESERVED)
+    assert handover(stopped(ready(), 1)) == Denied(Reason.TERM_NOT_RESERVED)
+    all_reserved = replace(ready(), reserved_to=TERM_MAX)
+    assert handover(all_reserved) == Denied(Reason.TERM_NOT_RESERVED), "to nobody"
+
+
+def test_who_hands_over_votes_and_grants_no_more() -> None:
+    before = voted(ready(), view_of(C))
+    after = stopped(before, 1, 2)
+    assert denied(after, view_of(C, term=2)) is Reason.HANDED_OVER
+    assert denied(after, view_of(C)) is None, "the vote that it had cast may be repeated"
+    led = rules.learn_leader(after, leading(Leader(view_of(LEASE), 0), (0, 1, 2)))
+    assert led.newest is not None
+    grant = Grant(led.newest.hash, 0, 0)
+    assert rules.judge_grant(led, grant, LEASE, 0) == Denied(Reason.HANDED_OVER)
+
+
+def test_to_one_configuration_only() -> None:
+    after = stopped(ready(), 1, 2)
+    assert rules.hand_over(after, OTHER) == Denied(Reason.HANDED_OVER)
+    assert rules.hand_over(after, NEXT) == after
+    assert rules.hand_over(replace(ready(), recovered=False), NEXT) == Denied(Reason.NOT_RECOVERED)
+
+
+@pytest.mark.parametrize("reached", [(), (1, 2)])
+def test_later_life_neither_votes_nor_hands_over(reached: tuple[int, ...]) -> None:
+    """Not even to the same: what was forgotten may have been handed over to another."""
+    sealed = stopped(ready(), *reached)
+    life = rules.begin(sealed, NEXT_BOOT, C, 0)
+    life = rules.take_receipts(life, receipts_for(life, 1, 2, 3), C)
+    assert life.recovered
+    assert life.floor == TERM_MAX
+    reserved = rules.reserve(life, TERM_MAX)
+    assert isinstance(reserved, Promises)
+    reserved = rules.take_receipts(reserved, receipts_for(reserved, 1, 2, 3), C)
+    assert handover(reserved) == Denied(Reason.HANDED_OVER)
+    assert rules.hand_over(life, NEXT) == Denied(Reason.HANDED_OVER)
+    assert denied(life, view_of(C, term=50)) is not None
+
+
+def test_lease_is_kept_over_a_handover() -> None:
+    leader = leading(Leader(view_of(LEASE), 0), (0, 1, 2))
+    led = rules.learn_leader(ready(), leader)
+    granted = rules.judge_grant(led, Grant(leader.leader.hash, 0, 0), LEASE, 100)
+    assert isinstance(granted, Promises)
+    after = stopped(granted, 1, 2)
+    assert handover(after, LEASE, 1119) == Denied(Reason.LEASE_LASTS)
+    assert isinstance(handover(after, LEASE, 1120), Handover)
+    silent = stopped(replace(ready(), silent_to_ms=500), 1, 2)
+    assert handover(silent, now_ms=499) == Denied(Reason.LEASE_LASTS)
+
+
+def test_successor_begins_above_what_was_handed_over() -> None:
+    born = replace(rules.born(0, BOOT, floor=9), asked_to=20, reserved_to=20)
+    assert denied(born, view_of(C, term=9)) is Reason.TERM_OF_A_FORMER_LIFE
+    assert denied(born, view_of(C, term=10)) is None

@@ -1,5 +1,7 @@
 """Whole enclaves with real signatures elect; false statements and a full disk change nothing."""
 
+import dataclasses
+
 import pytest
 from msgspec.structs import replace
 from tests.election.support import Key, Keys, certified, configuration, leading, sharing, view_of
@@ -19,6 +21,7 @@ from tetrarch.election.statements import (
     Vote,
     seed_bytes,
 )
+from tetrarch.election.succession import check_handover, gather
 from tetrarch.election.voter import Sealed, StatementFalse, Voter
 from tetrarch.election.witnesses import Kept
 from tetrarch.errors import InvariantBroken
@@ -248,6 +251,39 @@ def test_only_the_leader_resigns() -> None:
     members[1].voter.take_resignation(resignation)
     with pytest.raises(StatementFalse):
         members[2].voter.take_resignation(replace(resignation, signature=bytes(64)))
+
+
+def test_members_hand_over_and_their_successors_begin_above() -> None:
+    members, following = four(), replace_members(C)
+    reserve_all(members)
+    elect(members, view_of(C, term=3))
+    said = []
+    for member in members[:3]:
+        assert isinstance(member.voter.hand_over(following.hash), Signed)
+        assert member.voter.handover(0) == Denied(Reason.TERM_NOT_RESERVED)
+        exchange(member, [other for other in members if other is not member])
+        handed = member.voter.handover(0)
+        assert isinstance(handed, Signed)
+        assert member.disk.states[-1].promises.successor == following.hash
+        said.append(handed)
+    certificate = gather(said, C)
+    assert certificate is not None
+    check_handover(certificate, C, Keys())
+    assert certificate.floor == 3
+    later = view_of(C, term=4, previous=members[0].voter.promises.newest.hash)  # type: ignore[union-attr]
+    assert len(votes_of(members, later)) == 1, "only the one that has not handed over"
+
+    new = [
+        Member(source, voter.born(following, source, bytes(32), floor=3), following)
+        for source in range(4)
+    ]
+    reserve_all(new)
+    assert votes_of(new, view_of(following, term=3)) == ()
+    assert elect(new, view_of(following, term=4)).leader.leader == 0
+
+
+def replace_members(c: Configuration) -> Configuration:
+    return dataclasses.replace(c, members=(*c.members[:3], "node9"), epoch=c.epoch + 1)
 
 
 def test_members_that_share_a_key_draw_a_number_and_elect_by_it() -> None:

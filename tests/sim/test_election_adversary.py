@@ -25,6 +25,14 @@ SAFE = {
     "4, one liar, leases, any rollback": Knobs(leases=True, rollbacks=True),
     "7, two liars, leases": Knobs(count=7, liars=2, leases=True),
     "4, cold starts, one set back": Knobs(liars=0, cold_starts=True, stale_max=1),
+    "4, one liar, a change of members, any rollback": Knobs(changes=True, rollbacks=True),
+    "7, two liars, a change of members, any rollback": Knobs(
+        count=7, liars=2, changes=True, rollbacks=True
+    ),
+    "4, one liar, leases, a change of members": Knobs(
+        leases=True, changes=True, rollbacks=True, steps=240
+    ),
+    "4, a copy of one, a change of members": Knobs(liars=0, copies=1, changes=True, rollbacks=True),
 }
 UNSAFE = {
     "4, no guard": Knobs(rollbacks=True, guarded=False),
@@ -34,6 +42,8 @@ UNSAFE = {
     "4, two liars": Knobs(liars=2),
     "3 that crash, one of them lies": Knobs(count=3, mode=Mode.CRASH, liars=1),
     "4, cold starts, any rollback": Knobs(cold_starts=True, rollbacks=True),
+    "4, a change that nobody keeps": Knobs(changes=True, rollbacks=True, stops_durably=False),
+    "4, two liars, a change": Knobs(liars=2, changes=True),
 }
 FAST = 1_000 // len(SAFE) + 1
 CONTROL_MAX = 2_000
@@ -45,6 +55,7 @@ def check(knobs: Knobs, seeds: Iterable[int]) -> list[Outcome]:
         outcome = play(seed, knobs)
         assert outcome.conflicts == (), f"seed {seed}: two leaders in {outcome.conflicts}"
         assert outcome.leases_broken == 0, f"seed {seed}: a lease was broken"
+        assert outcome.successions <= 1, f"seed {seed}: two successors"
         outcomes.append(outcome)
     return outcomes
 
@@ -53,8 +64,12 @@ def check(knobs: Knobs, seeds: Iterable[int]) -> list[Outcome]:
 def test_no_term_has_two_leaders(name: str) -> None:
     outcomes = check(SAFE[name], range(FAST))
     # Else the adversary only stopped everything.
-    assert sum(each.terms_certified for each in outcomes) > len(outcomes) / 4
+    fewest = len(outcomes) / (8 if SAFE[name].changes else 4)  # who hands over elects no more
+    assert sum(each.terms_certified for each in outcomes) > fewest
     assert sum(each.recoveries for each in outcomes) > len(outcomes) / 8
+    if SAFE[name].changes:
+        assert sum(each.successions for each in outcomes) > len(outcomes) / 8
+        assert sum(each.terms_after for each in outcomes) > len(outcomes) / 20
     if SAFE[name].leases:
         assert sum(each.leases_held for each in outcomes) > len(outcomes) / 10
 

@@ -16,6 +16,8 @@ not lie, and so began above it. Nothing else is carried from term to term.
 S2. While a leader holds its lease no other is certified: its quorum promised not to vote for a view that
 another leader follows from, and shares one that does not lie with every quorum. Only rates of clocks
 matter, not what they show.
+
+S3. No term has a leader of two configurations: ``hand_over``, and ``succession``.
 """
 
 from enum import StrEnum
@@ -29,6 +31,7 @@ from tetrarch.election.statements import (
     NOTHING_BEFORE,
     TERM_MAX,
     Grant,
+    Handover,
     Leader,
     Receipt,
     Reservation,
@@ -37,7 +40,7 @@ from tetrarch.election.statements import (
     View,
     Vote,
 )
-from tetrarch.election.values import Boot, Count, Index, Milliseconds, Term, Value
+from tetrarch.election.values import Boot, Count, Hash, Index, Milliseconds, Term, Value
 
 CLOCK_DRIFT_PARTS = 100  # a clock may be wrong by one part in so many
 TERMS_AHEAD_MAX = 1024  # of one reservation
@@ -59,6 +62,7 @@ class Reason(StrEnum):
     LEASE_LASTS = "lease_lasts"
     NOT_THE_NEWEST_LEADER = "not_the_newest_leader"
     NOT_THE_LEADER = "not_the_leader"
+    HANDED_OVER = "handed_over"
     TOO_FAR_AHEAD = "too_far_ahead"
 
 
@@ -74,7 +78,8 @@ class Promises(Value, frozen=True, kw_only=True):
     ``floor``: nothing at or below is voted for; ``reserved_to``: nothing above. ``asked_to``: what
     this life asked the others to keep, durable before it asked. No vote before ``granted_to_ms``,
     which a leader may give back, and ``silent_to_ms``, for what former lives may have granted; both
-    by the enclave's own clock, which begins anew with every life.
+    by the enclave's own clock, which begins anew with every life. ``successor``: the hash of the
+    configuration that this one hands over to; it votes no more.
     """
 
     source: Index
@@ -89,14 +94,18 @@ class Promises(Value, frozen=True, kw_only=True):
     vacated: bool = False  # the newest leader has resigned
     granted_to_ms: Milliseconds = 0
     silent_to_ms: Milliseconds = 0
+    successor: Hash | None = None
 
 
 Judged: TypeAlias = Promises | Denied
 
 
-def born(source: int, boot: bytes) -> Promises:
-    """The first life of an enclave whose key was made just now: there is no former one."""
-    return Promises(source=source, incarnation=1, boot=boot, recovered=True)
+def born(source: int, boot: bytes, *, floor: int = 0) -> Promises:
+    """The first life of an enclave whose key was made just now: there is no former one.
+
+    ``floor``: of the handover from the configuration before (``succession``), if there was one.
+    """
+    return Promises(source=source, incarnation=1, boot=boot, recovered=True, floor=floor)
 
 
 def begin(sealed: Promises, boot: bytes, configuration: Configuration, now_ms: int) -> Promises:
@@ -212,6 +221,8 @@ def judge_grant(
     """Whether the enclave may promise its leader not to vote for a while."""
     if not promises.recovered:
         return Denied(Reason.NOT_RECOVERED)
+    if promises.successor is not None:
+        return Denied(Reason.HANDED_OVER)
     newest = promises.newest
     if newest is None or promises.vacated or newest.hash != grant.leader_hash:
         return Denied(Reason.NOT_THE_NEWEST_LEADER)
@@ -219,6 +230,39 @@ def judge_grant(
         return Denied(Reason.TERM_IS_OVER)
     granted_to_ms = max(promises.granted_to_ms, now_ms + lease_bound_ms(configuration))
     return replace(promises, granted_to_ms=granted_to_ms)
+
+
+def hand_over(promises: Promises, next_hash: bytes) -> Judged:
+    """Stop voting, for good, so that another configuration may follow: to one only, ever.
+
+    It reserves every term that is left. A later life, whatever state it begins from, then begins
+    above them all: it votes no more either, and hands over to nothing else.
+    """
+    if not promises.recovered:
+        return Denied(Reason.NOT_RECOVERED)
+    # Where a former life stopped, to what it handed over may be forgotten, or be another's word.
+    if promises.floor == TERM_MAX or promises.successor not in (None, next_hash):
+        return Denied(Reason.HANDED_OVER)
+    return replace(promises, successor=next_hash, asked_to=TERM_MAX)
+
+
+def judge_handover(
+    promises: Promises, configuration: Configuration, now_ms: int
+) -> Handover | Denied:
+    """What the enclave signs once the others keep that it stopped, and no lease needs it."""
+    if promises.floor == TERM_MAX:
+        return Denied(Reason.HANDED_OVER)
+    if promises.successor is None or promises.reserved_to != TERM_MAX:
+        return Denied(Reason.TERM_NOT_RESERVED)
+    if now_ms < max(promises.silent_to_ms, promises.granted_to_ms):
+        return Denied(Reason.LEASE_LASTS)
+    voted = 0 if promises.voted is None else promises.voted.term
+    return Handover(
+        configuration_hash=configuration.hash,
+        next_hash=promises.successor,
+        source=promises.source,
+        last_term=max(promises.floor, voted),
+    )
 
 
 def take_resignation(promises: Promises, resignation: Signed[Resignation]) -> Promises:
@@ -255,6 +299,8 @@ def _vote_denied(
 def _term_denied(promises: Promises, view: View) -> Reason | None:
     """For good: nothing that happens later makes it right."""
     voted, newest = promises.voted, promises.newest
+    if promises.successor is not None:
+        return Reason.HANDED_OVER
     if view.term <= promises.floor:
         return Reason.TERM_OF_A_FORMER_LIFE
     if voted is not None and view.term == voted.term:

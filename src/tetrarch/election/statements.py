@@ -40,6 +40,7 @@ _RESERVATION = b"tetrarch/election/1/reservation"
 _RECEIPT = b"tetrarch/election/1/receipt"
 _GRANT = b"tetrarch/election/1/grant"
 _RESIGNATION = b"tetrarch/election/1/resignation"
+_HANDOVER = b"tetrarch/election/1/handover"
 
 
 class Signing(Protocol):
@@ -224,6 +225,24 @@ class Resignation(Value, frozen=True):
     def signing_bytes(self) -> bytes:
         """What the enclave signs."""
         return _RESIGNATION + self.leader_hash + _u16(self.source)
+
+
+class Handover(Value, frozen=True):
+    """``source`` votes no more, so that the configuration ``next_hash`` may follow.
+
+    ``last_term``: it voted for nothing above, in this life or a former one.
+    """
+
+    configuration_hash: Hash
+    next_hash: Hash
+    source: Index
+    last_term: Term
+
+    @property
+    def signing_bytes(self) -> bytes:
+        """What the enclave signs."""
+        hashes = self.configuration_hash + self.next_hash
+        return _HANDOVER + hashes + _u16(self.source) + _u64(self.last_term)
 
 
 class Statement(Protocol):

@@ -23,6 +23,7 @@ from tetrarch.election.promises import Denied, Promises, Reason
 from tetrarch.election.statements import (
     NOTHING_BEFORE,
     Grant,
+    Handover,
     Leader,
     Receipt,
     Reservation,
@@ -58,9 +59,9 @@ class Sealed(Value, frozen=True):
 Store: TypeAlias = Callable[[Sealed], None]
 
 
-def born(configuration: Configuration, source: int, boot: bytes) -> Sealed:
-    """The first state of an enclave whose key was made just now."""
-    return Sealed(rules.born(source, boot), (None,) * configuration.count)
+def born(configuration: Configuration, source: int, boot: bytes, *, floor: int = 0) -> Sealed:
+    """The first state of an enclave whose key was made just now. ``floor``: see ``promises.born``."""
+    return Sealed(rules.born(source, boot, floor=floor), (None,) * configuration.count)
 
 
 class Voter:
@@ -236,6 +237,19 @@ class Voter:
             return judged
         self._change(judged)
         return self._signed(grant)
+
+    def hand_over(self, next_hash: bytes) -> Signed[Reservation] | Denied:
+        """Stop voting, for the configuration ``next_hash``; the others are asked to keep that."""
+        judged = rules.hand_over(self._promises, next_hash)
+        if isinstance(judged, Denied):
+            return judged
+        self._change(judged)
+        return self.reservation()
+
+    def handover(self, now_ms: int) -> Signed[Handover] | Denied:
+        """Say that it has stopped, once the others keep that."""
+        judged = rules.judge_handover(self._promises, self._configuration, now_ms)
+        return judged if isinstance(judged, Denied) else self._signed(judged)
 
     def resign(self) -> Signed[Resignation] | Denied:
         """Give up this enclave's own leadership."""

@@ -2,8 +2,9 @@
 
 The enclaves are the production code (``election.voter``). Everything around them is the adversary's:
 it schedules, loses and repeats messages, asks any enclave for anything, lets members lie, restarts
-them from any state that they ever sealed, runs two copies of one, and splits the network. What it is
-allowed to do are the ``Knobs``; one seed is one schedule.
+them from any state that they ever sealed, runs two copies of one, splits the network, and has them hand
+over to one of two other configurations. What it is allowed to do are the ``Knobs``; one seed is one
+schedule.
 
 Signatures are modelled: they cannot be forged, and cost nothing.
 """
@@ -24,6 +25,7 @@ from tetrarch.election.quorums import Mode, recovery_quorum
 from tetrarch.election.statements import (
     NOTHING_BEFORE,
     TERM_MAX,
+    Handover,
     Leader,
     Receipt,
     Reservation,
@@ -31,6 +33,7 @@ from tetrarch.election.statements import (
     View,
     Vote,
 )
+from tetrarch.election.succession import check_handover, gather
 from tetrarch.election.voter import Sealed, Voter
 from tetrarch.election.witnesses import Kept
 
@@ -53,6 +56,8 @@ class Knobs:
     cold_starts: bool = False  # operators accept that all were down at once
     stale_max: int = 0  # without ``rollbacks``: so many members at a time restart from old states
     leases: bool = False
+    changes: bool = False  # members hand over to another configuration, whose members go on
+    stops_durably: bool = True  # False: a member hands over without having that kept by the others
     guarded: bool = True  # False: a restarted enclave goes on from what it has, as if it were whole
     answers_fewer: int = 0  # than a recovery needs
 
@@ -66,6 +71,8 @@ class Outcome:
     leases_broken: int  # a leader was certified while another held its lease
     leases_held: int
     recoveries: int
+    successions: int  # configurations that were handed over to; two are a conflict
+    terms_after: int  # of those that were certified, by a successor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,35 +123,55 @@ class _Life:
 @dataclass(slots=True)
 class _Lease:
     leader: Leader
-    ends_ms: float  # by the leader's clock
+    rate: float  # of the leader's clock
+    ends_ms: float  # by that clock
     resigned: bool = False
+
+
+@dataclass(slots=True)
+class _Around:
+    """What all configurations of one schedule share, and what came of it."""
+
+    rng: Random
+    time_ms: float = 0.0
+    leases: list[_Lease] = field(default_factory=list)
+    leases_broken: int = 0
+    leases_held: int = 0
+    recoveries: int = 0
+    links: frozenset[tuple[int, int]] = frozenset()  # who reaches whom
+    certified: dict[int, dict[Leader, LeaderCertificate]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
 
 
 @dataclass(slots=True)
 class _Said:
     """All that was ever signed: the adversary keeps everything."""
 
+    certified: dict[int, dict[Leader, LeaderCertificate]]
     votes: dict[View, dict[int, Signed[Vote]]] = field(default_factory=lambda: defaultdict(dict))
     leaders: dict[Leader, dict[int, bytes]] = field(default_factory=lambda: defaultdict(dict))
-    certified: dict[int, dict[Leader, LeaderCertificate]] = field(
-        default_factory=lambda: defaultdict(dict)
-    )
+    handovers: dict[tuple[bytes, int], Signed[Handover]] = field(default_factory=dict)
 
 
 class Adversary:
-    """``play`` one schedule."""
+    """``play`` one schedule: against the enclaves of one configuration, and those that follow."""
 
-    def __init__(self, seed: int, knobs: Knobs) -> None:
-        self._rng = Random(f"election/{seed}")
+    def __init__(
+        self,
+        around: _Around,
+        knobs: Knobs,
+        configuration: Configuration,
+        *,
+        nexts: tuple[Configuration, ...] = (),
+        floor: int = 0,
+    ) -> None:
+        """``nexts``: what it may hand over to; ``floor``: from the one that handed over to it."""
+        self._around = around
+        self._rng = around.rng
         self._knobs = knobs
-        names = tuple(f"node{index:03}" for index in range(knobs.count))
-        self._configuration: Configuration = Careless(
-            members=names,
-            mode=knobs.mode,
-            rule=self._rng.choice([Rule.LOWEST, Rule.ROUND_ROBIN]),
-            lease_ms=LEASE_MS if knobs.leases else 0,
-            fewer=knobs.answers_fewer,
-        )
+        self._configuration = configuration
+        self._nexts = nexts
         self._keys = ModelKeys()
         self._honest = range(knobs.liars, knobs.count)  # who lies makes no difference
         self._liars = range(knobs.liars)
@@ -153,19 +180,14 @@ class Adversary:
         self._rates = {
             member: 1 + self._rng.uniform(-DRIFT_MAX, DRIFT_MAX) for member in range(knobs.count)
         }
-        self._time_ms = 0.0
-        self._links: frozenset[tuple[int, int]] = frozenset()  # who reaches whom
         self._rewire()
-        self._term = 1
-        self._said = _Said()
-        self._leases: list[_Lease] = []
+        self._term = max(1, floor - 1)  # some in which it must not begin, too
+        self._said = _Said(self._around.certified)
         self._resigned: set[bytes] = set()
-        self._leases_broken = 0
-        self._leases_held = 0
-        self._recoveries = 0
         self._copied: set[int] = set()
+        self._successors: dict[bytes, Adversary] = {}
         for member in self._honest:
-            sealed = voter.born(self._configuration, member, self._boot())
+            sealed = voter.born(self._configuration, member, self._boot(), floor=floor)
             self._saved[member] = [sealed]
             self._lives.append(_Life(member, self._voter(member, sealed)))
         self._rivals = self._new_rivals()
@@ -173,28 +195,38 @@ class Adversary:
     def play(self) -> Outcome:
         """All steps of the schedule."""
         steps = [
-            self._exchange,
-            self._vote,
-            self._certify,
-            self._teach,
-            self._restart,
-            self._move_on,
-            self._rewire,
-            self._campaign,
+            Adversary._exchange,
+            Adversary._vote,
+            Adversary._certify,
+            Adversary._teach,
+            Adversary._restart,
+            Adversary._move_on,
+            Adversary._rewire,
+            Adversary._campaign,
         ]
         weights = [6.0, 4.0, 2.0, 0.7, 0.4, 0.5, 0.5, 0.3]
         if self._knobs.leases:
-            steps += [self._lease, self._wait, self._resign]
+            steps += [Adversary._lease, Adversary._wait, Adversary._resign]
             weights += [2.0, 1.5, 0.2]
+        if self._knobs.changes:
+            steps.append(Adversary._hand_over)
+            weights.append(0.5)
         for step in self._rng.choices(steps, weights, k=self._knobs.steps):
-            step()
-        certified = self._said.certified
+            others = list(self._successors.values())
+            step(self._rng.choice([self, *others]) if others else self)
+        around = self._around
         return Outcome(
-            terms_certified=len(certified),
-            conflicts=tuple(term for term, leaders in certified.items() if len(leaders) > 1),
-            leases_broken=self._leases_broken,
-            leases_held=self._leases_held,
-            recoveries=self._recoveries,
+            terms_certified=len(around.certified),
+            conflicts=tuple(term for term, known in around.certified.items() if len(known) > 1),
+            leases_broken=around.leases_broken,
+            leases_held=around.leases_held,
+            recoveries=around.recoveries,
+            successions=len(self._successors),
+            terms_after=sum(
+                leader.view.configuration_hash in self._successors
+                for known in around.certified.values()
+                for leader in known
+            ),
         )
 
     # --- what it does ------------------------------------------------------------------------
@@ -218,7 +250,7 @@ class Adversary:
                 if isinstance(answer, Kept):
                     life.voter.take_refusal(answer)
         if life.voter.promises.recovered and not was_recovered:
-            self._recoveries += 1
+            self._around.recoveries += 1
             life.stale = False
 
     def _vote(self) -> None:
@@ -254,22 +286,64 @@ class Adversary:
     def _note(self, certificate: LeaderCertificate) -> None:
         known = self._said.certified[certificate.term]
         if certificate.leader not in known:
-            self._leases_broken += sum(
+            self._around.leases_broken += sum(
                 1
-                for lease in self._leases
+                for lease in self._around.leases
                 if not lease.resigned
                 and lease.leader.view.term < certificate.term
-                and lease.leader.leader != certificate.leader.leader
-                and self._now_ms(lease.leader.leader) < lease.ends_ms
+                and _who(lease.leader) != _who(certificate.leader)
+                and int(self._around.time_ms * lease.rate) < lease.ends_ms
             )
         known[certificate.leader] = certificate
 
+    def _hand_over(self) -> None:
+        """Some enclaves stop, for one of two successors, and say so; liars hand over to both."""
+        if not self._nexts:
+            return  # one change is enough
+        chosen = self._rng.choice(self._nexts)
+        for life in self._some(self._lives):
+            if not self._knobs.stops_durably:
+                self._hand_over_carelessly(life, chosen)
+                continue
+            life.voter.hand_over(chosen.hash)
+            self._meet(life, self._reached(life.member))
+            said = life.voter.handover(self._now_ms(life.member))
+            if not isinstance(said, Denied):
+                self._said.handovers[said.what.next_hash, life.member] = said
+        for configuration in self._nexts:
+            self._succeed(configuration)
+
+    def _hand_over_carelessly(self, life: _Life, chosen: Configuration) -> None:
+        """The control: nobody keeps that it stopped, so a later life does not know."""
+        promises = life.voter.promises
+        voted = 0 if promises.voted is None else promises.voted.term
+        last_term = max(promises.floor, voted)
+        if promises.recovered and last_term < TERM_MAX:
+            said = Handover(self._configuration.hash, chosen.hash, life.member, last_term)
+            signed = Signed(said, self._keys.sign(life.member, said.signing_bytes))
+            self._said.handovers[chosen.hash, life.member] = signed
+            life.voter.hand_over(chosen.hash)
+
+    def _succeed(self, configuration: Configuration) -> None:
+        """Whoever makes up a certificate chooses whose handovers it takes."""
+        said = self._said.handovers.items()
+        handed = [each for (next_hash, _), each in said if next_hash == configuration.hash]
+        for liar in self._liars:
+            false = Handover(self._configuration.hash, configuration.hash, liar, 0)
+            handed.append(Signed(false, self._keys.sign(liar, false.signing_bytes)))
+        certificate = gather(handed, self._configuration)
+        if certificate is not None and configuration.hash not in self._successors:
+            check_handover(certificate, self._configuration, self._keys)
+            self._successors[configuration.hash] = Adversary(
+                self._around, self._knobs, configuration, floor=certificate.floor
+            )
+
     def _teach(self) -> None:
         """Some enclaves hear of one of the newest leaders."""
-        if not self._said.certified:
+        known = self._own_certified()
+        if not known:
             return
-        term = self._rng.choice(list(self._said.certified)[-2:])
-        certificate = self._rng.choice(list(self._said.certified[term].values()))
+        certificate = self._rng.choice(known[-2:])
         for life in self._some(self._lives):
             life.voter.learn_leader(certificate)
 
@@ -295,16 +369,16 @@ class Adversary:
         life.voter = self._voter(life.member, replace(sealed, promises=whole))
 
     def _move_on(self) -> None:
-        newest = max(self._said.certified, default=0)
+        newest = max((each.term for each in self._own_certified()), default=0)
         self._term = max(self._term, newest) + self._rng.randint(1, 2)
         self._rivals = self._new_rivals()
 
     def _lease(self) -> None:
         """The newest leader asks for a lease; liars grant everything."""
-        if not self._said.certified:
+        known = self._own_certified()
+        if not known:
             return
-        leaders = self._said.certified[self._rng.choice(list(self._said.certified)[-2:])]
-        leader = next(iter(leaders))
+        leader = self._rng.choice(known[-2:]).leader
         asked_ms = self._now_ms(leader.leader)
         granted = {
             life.member
@@ -314,8 +388,9 @@ class Adversary:
             )
         }
         if len(granted) + self._knobs.liars >= self._configuration.quorum:
-            self._leases_held += 1
-            self._leases.append(_Lease(leader, asked_ms + LEASE_MS))
+            self._around.leases_held += 1
+            rate = self._rates[leader.leader]
+            self._around.leases.append(_Lease(leader, rate, asked_ms + LEASE_MS))
 
     def _resign(self) -> None:
         life = self._rng.choice(self._lives)
@@ -323,14 +398,14 @@ class Adversary:
         if isinstance(said, Denied):
             return
         self._resigned.add(said.what.leader_hash)
-        for lease in self._leases:
+        for lease in self._around.leases:
             if lease.leader.hash == said.what.leader_hash:
                 lease.resigned = True
         for other in self._some(self._lives):
             other.voter.take_resignation(said)
 
     def _wait(self) -> None:
-        self._time_ms += self._rng.choice([50, 300, 700, 1_100])
+        self._around.time_ms += self._rng.choice([50, 300, 700, 1_100])
 
     def _campaign(self) -> None:
         """Two camps with a rival view each; who is in both changes sides by a restart."""
@@ -362,7 +437,7 @@ class Adversary:
         group = [self._rng.randrange(2) for _ in members]
         share = self._rng.choice([1.0, 0.7, 0.4])
         apart = self._rng.random() < 1 / 3
-        self._links = frozenset(
+        self._around.links = frozenset(
             (one, other)
             for one in members
             for other in members
@@ -383,9 +458,7 @@ class Adversary:
 
     def _new_rivals(self) -> list[View]:
         """Views of the next term that contradict each other."""
-        known = [NOTHING_BEFORE] + [
-            leader.hash for leaders in self._said.certified.values() for leader in leaders
-        ]
+        known = [NOTHING_BEFORE, *(each.leader.hash for each in self._own_certified())]
         everybody = tuple(range(self._knobs.count))
         views = []
         for previous in known[-2:]:
@@ -398,11 +471,20 @@ class Adversary:
                 views = [replace(view, vacated=view.previous == previous) for view in views]
         return self._rng.sample(views, k=2)
 
+    def _own_certified(self) -> list[LeaderCertificate]:
+        """Of this configuration, in the order in which they came."""
+        return [
+            certificate
+            for leaders in self._said.certified.values()
+            for leader, certificate in leaders.items()
+            if leader.view.configuration_hash == self._configuration.hash
+        ]
+
     def _reached(self, member: int) -> list[_Life]:
         """One copy of each other member that can be reached."""
         others: dict[int, list[_Life]] = defaultdict(list)
         for life in self._lives:
-            if life.member != member and (member, life.member) in self._links:
+            if life.member != member and (member, life.member) in self._around.links:
                 others[life.member].append(life)
         heard = self._rng.choice(HEARD)
         return [self._rng.choice(lives) for lives in others.values() if self._rng.random() < heard]
@@ -429,12 +511,30 @@ class Adversary:
         return [Signed(each, self._keys.sign(each.source, each.signing_bytes)) for each in receipts]
 
     def _now_ms(self, member: int) -> int:
-        return int(self._time_ms * self._rates[member])
+        return int(self._around.time_ms * self._rates[member])
 
     def _boot(self) -> bytes:
         return self._rng.randbytes(32)
 
 
+def _who(leader: Leader) -> tuple[bytes, int]:
+    return leader.view.configuration_hash, leader.leader
+
+
 def play(seed: int, knobs: Knobs) -> Outcome:
     """One schedule. Cost: some milliseconds."""
-    return Adversary(seed, knobs).play()
+    rng = Random(f"election/{seed}")
+    first = _configuration(rng, knobs)
+    nexts = [_configuration(rng, knobs, epoch=1, name=name) for name in "ab" if knobs.changes]
+    return Adversary(_Around(rng), knobs, first, nexts=tuple(nexts)).play()
+
+
+def _configuration(rng: Random, knobs: Knobs, *, epoch: int = 0, name: str = "") -> Configuration:
+    return Careless(
+        members=tuple(f"node{index:03}{name}" for index in range(knobs.count)),
+        mode=knobs.mode,
+        rule=rng.choice([Rule.LOWEST, Rule.ROUND_ROBIN]),
+        lease_ms=LEASE_MS if knobs.leases else 0,
+        epoch=epoch,
+        fewer=knobs.answers_fewer,
+    )
