@@ -179,3 +179,18 @@ def test_signers_in_a_variable_are_parted_by_commas(tmp_path: Path) -> None:
     config = load_config(tmp_path, environment=variables)
     assert config.remote_signer.urls == ("https://a:9000", "https://b:9000")
     assert config.signer_api.allowed_hosts == ("signer.example",)
+
+
+def test_a_seal_opens_by_one_file_and_a_higher_layer_replaces_the_other_kind(tmp_path) -> None:
+    assert load(tmp_path).enclave.passphrase_file == ""
+    config = load(
+        tmp_path,
+        '[enclave]\npassphrase_file = "words"\n',
+        environment={"TETRARCH_ENCLAVE__KEY_FILE": "key"},
+    )
+    assert (config.enclave.passphrase_file, config.enclave.key_file) == ("", "key")
+    with pytest.raises(ConfigInvalid, match="one of them"):
+        load(tmp_path, '[enclave]\npassphrase_file = "words"\nkey_file = "key"\n')
+    flags = {"enclave.key_file": "k", "enclave.passphrase_file": "p"}
+    with pytest.raises(ConfigInvalid, match="one of them"):
+        load(tmp_path, "", flags=flags)

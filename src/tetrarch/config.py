@@ -28,7 +28,12 @@ Urls: TypeAlias = Annotated[tuple[str, ...], msgspec.Meta(max_length=16)]
 
 DEFAULT_BEACON_NODE_URL = "http://127.0.0.1:5052"
 # Settings that stand for each other: one that a higher layer sets takes the other's place.
-_ALTERNATIVES = {"beacon_node.url": "beacon_node.urls", "beacon_node.urls": "beacon_node.url"}
+_ALTERNATIVES = {
+    "beacon_node.url": "beacon_node.urls",
+    "beacon_node.urls": "beacon_node.url",
+    "enclave.passphrase_file": "enclave.key_file",
+    "enclave.key_file": "enclave.passphrase_file",
+}
 _LISTS = frozenset(  # commas in a variable
     {
         "beacon_node.urls",
@@ -102,9 +107,18 @@ class ValidatorApiConfig(_Section, frozen=True):
 
 
 class EnclaveConfig(_Section, frozen=True):
-    """The process that holds the shares. ``require``: it does not open without these."""
+    """The process that holds the shares. ``require``: it does not open without these.
+
+    One of the two files opens its sealed keys; found from the node's folder on, empty: no seal.
+    """
 
     require: tuple[Protection, ...] = ()
+    passphrase_file: str = ""
+    key_file: str = ""  # 32 bytes
+
+    def __post_init__(self) -> None:
+        if self.passphrase_file and self.key_file:
+            raise ValueError("a seal opens by passphrase_file or by key_file: set one of them")
 
 
 class ElectionConfig(_Section, frozen=True):

@@ -41,7 +41,7 @@ from tetrarch.node_ports import NodeDescription, NodePorts, NodeShape, Submitter
 from tetrarch.observability.logs import Log
 from tetrarch.operator_files import OperatorFolder
 from tetrarch.share_files import cluster_share_file
-from tetrarch.signing_source import Source, SourceSetting, signing_source
+from tetrarch.signing_source import Source, SourceSetting, check_seal, signing_source
 from tetrarch.stop_signals import on_stop_signal
 from tetrarch.storage.database import Database
 from tetrarch.storage.errors import cannot_create
@@ -71,6 +71,7 @@ async def run_node(
     *,
     clock: Clock | None = None,
     trusts_own_history: bool = False,
+    accepts_rollback_risk: bool = False,
 ) -> None:
     """Run the node of ``folder`` until SIGTERM or SIGINT.
 
@@ -79,6 +80,7 @@ async def run_node(
         config: what the operator set.
         clock: the host's clock by default.
         trusts_own_history: sign without asking the peers what they saw our share sign.
+        accepts_rollback_risk: even where the folder was restored from a backup.
 
     Raises:
         OperatorError: a person must mend something; nothing was lost.
@@ -105,6 +107,7 @@ async def run_node(
                     cluster, config, clock=clock, entropy=system_entropy, stream=sys.stderr
                 ),
                 trusts_own_history=trusts_own_history,
+                accepts_rollback_risk=accepts_rollback_risk,
             )
             await launch.run(stack)
     except BaseExceptionGroup as group:
@@ -121,6 +124,7 @@ class _Launch:
     entropy: Entropy
     seen: Instruments
     trusts_own_history: bool
+    accepts_rollback_risk: bool
 
     @property
     def log(self) -> Log:
@@ -132,6 +136,8 @@ class _Launch:
         config, log = self.config, self.log
         mesh = self._mesh()  # checks the certificates before anything is opened
         access = load_access(self.folder, config.validator_api)
+        if config.signing is SigningSource.ENCLAVE:
+            check_seal(self.folder, config)
         self._make_database_folder()
         database = Database.open(self.folder / DATABASE_FILE, SCHEMAS)
         stack.push_async_callback(database.close)
@@ -206,6 +212,7 @@ class _Launch:
             attest_on_head=config.attest_on_head,
             registrations={v.pubkey: v.registration.signed() for v in self.cluster.validators},
             trusts_own_history=self.trusts_own_history,
+            accepts_rollback_risk=self.accepts_rollback_risk,
             doppelganger_detection=config.doppelganger_detection,
         )
         apis: list[ValidatorApi] = []

@@ -44,6 +44,7 @@ from tetrarch.duties.types import Duty, DutyType, SignedDataSet
 from tetrarch.duties.votelog import DurableVoteLog
 from tetrarch.duties.wire import HasDuty, Submitter, V, wire
 from tetrarch.duties.witnesses import OwnState, Witnesses
+from tetrarch.enclave import restored
 from tetrarch.errors import Transient
 from tetrarch.ethereum.beacon_nodes.ports import ChainNews
 from tetrarch.network.flood import FloodWatch
@@ -62,6 +63,7 @@ SCHEMAS = (
     report_store.SCHEMA,
     highest_signed.SCHEMA,
     safe_start.SCHEMA,
+    restored.SCHEMA,
 )
 
 WARMED_AT_ONCE = 16
@@ -243,6 +245,7 @@ class Node:
                 log=ports.log,
                 recall=self._recall,
                 trusts_own_history=shape.trusts_own_history,
+                accepts_rollback_risk=shape.accepts_rollback_risk,
                 vote_watch=partial(voting_validators, ports.beacon_node, shape.keys)
                 if shape.doppelganger_detection
                 else None,

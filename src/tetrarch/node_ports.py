@@ -82,6 +82,7 @@ class NodeShape:
     versions: Versions = CURRENT
     description: NodeDescription = NodeDescription()
     trusts_own_history: bool = False  # signs without asking the peers: see ``safe_start``
+    accepts_rollback_risk: bool = False  # even where the folder was restored from a backup
     doppelganger_detection: bool = False
 
 

@@ -1,4 +1,4 @@
-"""A node's share keystores: what its enclave must open, and whose a misplaced one is.
+"""A node's shares, sealed or in keystores: what its enclave must open, and whose a misplaced one is.
 
 The node knows the cluster and opens no keystore; the enclave opens keystores and knows no
 cluster. What one of them needs of the other is here.
@@ -12,9 +12,16 @@ from tetrarch.cluster.files import CLUSTER_KEY_FOLDER, VALIDATOR_KEYS_FOLDER
 from tetrarch.cluster.keystore_files import keystore_path
 from tetrarch.cluster.load import share_keystores
 from tetrarch.cluster.types import Cluster
-from tetrarch.enclave.errors import ShareSwapped
-from tetrarch.enclave.messages import ShareFile
+from tetrarch.config import EnclaveConfig
+from tetrarch.enclave.errors import SealSecretUnnamed, ShareSwapped
+from tetrarch.enclave.messages import SealedFile, ShareFile
+from tetrarch.enclave.seal_secret import SealSecret
+from tetrarch.enclave.sealed_keys import read_label
+from tetrarch.enclave.sealing import Kind
 from tetrarch.storage.errors import cannot_create
+
+ENCLAVE_FOLDER = "enclave"
+SEALED_KEYS_FILE = "keys.sealed"
 
 
 def share_files(
@@ -22,8 +29,14 @@ def share_files(
 ) -> tuple[ShareFile, ...]:
     """The files of this node's shares, each with the public share it must hold; opens none.
 
-    ``only_present``: leave out shares that have no keystore; a keymanager may bring them.
+    ``only_present``: leave out shares that are neither sealed nor in a keystore; a keymanager may
+    bring them.
+
+    Raises:
+        SealInvalid: the sealed keys' file is none.
     """
+    labelled = read_label(sealed_keys_path(folder))
+    sealed = set() if labelled is None else {public.pubkey for public in labelled[0].shares}
     return tuple(
         ShareFile(
             pubkey=validator.pubkey,
@@ -34,7 +47,7 @@ def share_files(
         for validator, path in zip(
             cluster.validators, share_keystores(folder, cluster), strict=True
         )
-        if not only_present or path.exists()
+        if not only_present or validator.pubkey in sealed or path.exists()
     )
 
 
@@ -50,18 +63,51 @@ def cluster_share_file(folder: Path, cluster: Cluster) -> ShareFile:
     )
 
 
+def sealed_keys_path(folder: Path) -> Path:
+    """Where the sealed keys of a node's ``folder`` lie."""
+    return folder / ENCLAVE_FOLDER / SEALED_KEYS_FILE
+
+
+def seal_secret(folder: Path, config: EnclaveConfig) -> SealSecret | None:
+    """What opens the seal, as ``config`` names it; None: it names nothing."""
+    if config.passphrase_file:
+        return SealSecret(Kind.PASSPHRASE, folder / config.passphrase_file)
+    if config.key_file:
+        return SealSecret(Kind.KEY_FILE, folder / config.key_file)
+    return None
+
+
+def sealed_file(folder: Path, secret: SealSecret | None) -> SealedFile | None:
+    """Where shares are sealed, or will be; None: they lie in keystores, and nothing is to be sealed.
+
+    Raises:
+        SealSecretUnnamed: they are sealed, and there is no ``secret``.
+        OperatorError: the folder for the file cannot be made.
+    """
+    path = sealed_keys_path(folder)
+    if secret is None:
+        if path.exists():
+            raise SealSecretUnnamed("open sealed keys", path=path)
+        return None
+    _make_folder(path.parent)
+    return SealedFile(str(path), secret.file)
+
+
 def make_key_folder(folder: Path) -> Path:
     """The folder of this node's keystores, which is there afterwards.
 
     Raises:
         OperatorError: it cannot be made.
     """
-    keys = folder / VALIDATOR_KEYS_FOLDER
+    return _make_folder(folder / VALIDATOR_KEYS_FOLDER)
+
+
+def _make_folder(path: Path) -> Path:
     try:
-        keys.mkdir(mode=0o700, exist_ok=True)
+        path.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        raise cannot_create("make folder", keys, error) from None
-    return keys
+        raise cannot_create("make folder", path, error) from None
+    return path
 
 
 @contextmanager

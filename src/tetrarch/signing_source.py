@@ -23,7 +23,7 @@ from tetrarch.duties.group_crypto import GroupCrypto
 from tetrarch.duties.ports import Compute, DecidedData, GroupKeys, OwnHistory, Storage
 from tetrarch.duties.signer import SigningService
 from tetrarch.duties.slashing import GroupHistory
-from tetrarch.enclave import history
+from tetrarch.enclave import history, restored
 from tetrarch.enclave.client import EnclaveClient
 from tetrarch.enclave.reporting import tell_protections
 from tetrarch.errors import ConfigInvalid, Transient
@@ -35,7 +35,13 @@ from tetrarch.remote_signer.access import TlsFiles, client_context, file_of, rea
 from tetrarch.remote_signer.client import RemoteSigner
 from tetrarch.remote_signer.signers import Signers
 from tetrarch.remote_signer.signing import RemoteSigning, RemoteSigningPorts
-from tetrarch.share_files import make_key_folder, naming_holders, share_files
+from tetrarch.share_files import (
+    make_key_folder,
+    naming_holders,
+    seal_secret,
+    sealed_file,
+    share_files,
+)
 from tetrarch.storage.database import Database
 from tetrarch.storage.errors import StorageFailed
 from tetrarch.storage.room import needing_room
@@ -121,7 +127,9 @@ async def signing_source(  # noqa: PLR0913 - the ports of all sources
                 yield await _own(enclave, setting, storage=storage, log=log)
         case SigningSource.REMOTE_SIGNER:
             async with _signers(setting, keys=keys, metrics=metrics, log=log) as signers:
-                database = Database.open(setting.folder / ENCLAVE_DATABASE_FILE, (history.SCHEMA,))
+                database = Database.open(
+                    setting.folder / ENCLAVE_DATABASE_FILE, (history.SCHEMA, restored.SCHEMA)
+                )
                 try:
                     records = history.SlashingHistory(database)
                     with needing_room():
@@ -174,6 +182,17 @@ async def _own(
     )
 
 
+def check_seal(folder: Path, config: NodeConfig) -> None:
+    """Find out at once that sealed keys could not be opened, not only when a beacon node was found.
+
+    Raises:
+        SealSecretUnnamed, SealSecretMissing: nothing opens them.
+    """
+    secret = seal_secret(folder, config.enclave)
+    if sealed_file(folder, secret) is not None and secret is not None:
+        secret.check()
+
+
 @asynccontextmanager
 async def enclave_of(
     folder: Path, config: NodeConfig, *, cluster: Cluster, chain: ChainSpec, log: Log
@@ -183,11 +202,13 @@ async def enclave_of(
     With all of them, or, where a keymanager brings them, with those that are there.
     """
     managed = config.keymanager.enabled
+    sealed = sealed_file(folder, seal_secret(folder, config.enclave))
     with naming_holders(cluster):
         enclave = await EnclaveClient.start(
             database=folder / ENCLAVE_DATABASE_FILE,
             shares=share_files(folder, cluster, only_present=managed),
             key_folder=make_key_folder(folder) if managed else None,
+            sealed=sealed,
             readable=(folder / CLUSTER_KEY_FOLDER,) if config.election.enabled else (),
             required=config.enclave.require,
         )

@@ -53,6 +53,8 @@ from tetrarch.duties.types import (
     SyncMessagePayload,
 )
 from tetrarch.duties.witnesses import VERSION, OwnState, PeerState, Witnesses
+from tetrarch.enclave import restored
+from tetrarch.enclave.errors import FolderRestored
 from tetrarch.enclave.ports import Approved
 from tetrarch.entropy import system_entropy
 from tetrarch.ethereum.beacon_node.errors import BeaconNodeUnreachable
@@ -60,6 +62,7 @@ from tetrarch.network.requests import PeerSilent, Requests, Subject
 from tetrarch.sim.loop import SimClock, simulate
 from tetrarch.sim.network import Faults, SimNetwork
 from tetrarch.sim.trace import Trace
+from tetrarch.storage.errors import StorageFull
 
 VALIDATORS = Validators(2)
 NOW_SLOT = 42
@@ -92,6 +95,7 @@ class World:
         *,
         peers: tuple[int, ...] = (1, 2, 3),
         trusts: bool = False,
+        accepts: bool = False,
         held: tuple[int, ...] = (),
         vote_watch: VoteWatch | None = None,
         recall: Recall = nothing_said,
@@ -99,6 +103,7 @@ class World:
     ) -> None:
         self.recall = recall
         self.histories = histories
+        self.accepts = accepts
         loop = asyncio.get_running_loop()
         self.network = SimNetwork(
             node_count=4, faults=Faults(), rng=Random(1), trace=Trace(), messages_max=99_999
@@ -146,6 +151,7 @@ class World:
                 log=self.log,
                 recall=self.recall,
                 trusts_own_history=trusts,
+                accepts_rollback_risk=self.accepts,
                 vote_watch=vote_watch,
             )
         )
@@ -183,6 +189,24 @@ def play(scenario: Callable[[World], Awaitable[None]], **options: object) -> Non
                 task.cancel()
 
     simulate(main, seed="safe")
+
+
+def play_restored(scenario: Callable[[World], Awaitable[None]], **options: object) -> World:
+    """As ``play``, in a folder that was made from a backup."""
+
+    async def main() -> World:
+        world = World(**options)  # type: ignore[arg-type]  # a test's own keywords
+        await world.storages[0].write(restored.mark)
+        await world.safe.load()
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(bus.run()) for bus in world.buses.values()]
+            running.append(tasks.create_task(world.safe.run()))
+            await scenario(world)
+            for task in running:
+                task.cancel()
+        return world
+
+    return simulate(main, seed="safe")
 
 
 def said(*sets: PartialSet, flags: int = 0) -> bytes:
@@ -648,3 +672,83 @@ def test_a_beacon_node_that_does_not_tell_keeps_the_node_held() -> None:
         assert isinstance(await world.sign(vote_of(70), within_s=4 * TWO_EPOCHS_S), Approved)
 
     play(scenario, held=(1, 2, 3), vote_watch=away)
+
+
+class OwnHistoryOfAnEnclave:
+    """Counts what it is told; its disk is full at first."""
+
+    def __init__(self, *, full: int = 0) -> None:
+        self.full = full
+        self.recovered = 0
+
+    async def forgotten(self, _signed: object) -> tuple[int, ...]:
+        return ()
+
+    async def learn(self, _signed: object) -> None:
+        pass
+
+    async def recover(self) -> None:
+        if self.full:
+            self.full -= 1
+            raise StorageFull("recover")
+        self.recovered += 1
+
+
+async def is_marked(world: World) -> bool:
+    return await world.storages[0].read(restored.is_marked)
+
+
+def test_restored_folder_recovers_once_enough_peers_answered_and_is_silent_till_then() -> None:
+    own = OwnHistoryOfAnEnclave()
+
+    async def scenario(world: World) -> None:
+        assert world.safe.found_old, "whatever the peers can prove"
+        assert await world.sign(vote_of(NOW_SLOT)) == "denied: restored_folder"
+        assert not await is_marked(world)
+        assert own.recovered == 1
+        assert isinstance(await world.sign(vote_of(NOW_SLOT + 9)), Approved)
+        (fields,) = world.log.find("folder_recovered")
+        assert len(fields["answered"]) >= 2
+
+    play_restored(scenario, peers=(1, 3), histories=(own,))
+
+
+def test_restored_folder_without_enough_peers_stays_marked_and_signs_nothing() -> None:
+    own = OwnHistoryOfAnEnclave()
+
+    async def scenario(world: World) -> None:
+        assert await world.sign(vote_of(NOW_SLOT + 9), within_s=120) is None
+        assert await is_marked(world)
+        assert own.recovered == 0
+
+    play_restored(scenario, peers=(2,), histories=(own,))
+
+
+def test_recovery_that_could_not_be_stored_holds_the_node_until_it_is() -> None:
+    own = OwnHistoryOfAnEnclave(full=5)
+
+    async def scenario(world: World) -> None:
+        assert await world.sign(vote_of(NOW_SLOT + 9), within_s=1.5) is None
+        assert await is_marked(world), "the node's own mark goes last"
+        assert "could not be stored" in str(world.safe.held_reason())
+        assert isinstance(await world.sign(vote_of(NOW_SLOT + 9), within_s=60), Approved)
+        assert own.recovered == 1
+        assert not await is_marked(world)
+
+    play_restored(scenario, histories=(own,))
+
+
+def test_restored_folder_is_not_trusted_unless_the_risk_is_accepted_by_name() -> None:
+    async def nothing(_world: World) -> None:
+        pytest.fail("it was loaded")
+
+    with pytest.raises(FolderRestored, match="--accept-rollback-risk"):
+        play_restored(nothing, trusts=True)
+    own = OwnHistoryOfAnEnclave(full=1)
+
+    async def scenario(world: World) -> None:
+        assert isinstance(await world.sign(vote_of(NOW_SLOT + 9)), Approved)
+        assert own.recovered == 1
+        assert not await is_marked(world)
+
+    play_restored(scenario, trusts=True, accepts=True, peers=(), histories=(own,))

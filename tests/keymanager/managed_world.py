@@ -16,7 +16,7 @@ from tests.remote_signer.signer_world import CountingMeter
 
 from tetrarch.cluster.files import EXTENSION_FILE, LOCK_FILE, VALIDATOR_KEYS_FOLDER
 from tetrarch.cluster.types import Cluster
-from tetrarch.config import KeymanagerConfig, NodeConfig
+from tetrarch.config import EnclaveConfig, KeymanagerConfig, NodeConfig
 from tetrarch.duties.types import PubKey
 from tetrarch.enclave.client import EnclaveClient
 from tetrarch.entropy import system_entropy
@@ -100,18 +100,18 @@ class Managed:
 
 
 @asynccontextmanager
-async def managed(folder: Path) -> AsyncIterator[Managed]:
+async def managed(folder: Path, *, enclave: EnclaveConfig | None = None) -> AsyncIterator[Managed]:
     """As ``signer_api.run`` wires it, without a beacon node."""
     cluster, log = load_holder(folder, node=0), RecordingLog()
     config = KeymanagerConfig(enabled=True, listen_port=0)
     listen = keymanager_listen(folder, config, entropy=system_entropy)
-    node_config = NodeConfig(keymanager=config)
-    async with enclave_of(folder, node_config, cluster=cluster, chain=CHAIN, log=log) as enclave:
-        status = await enclave.status()
+    node_config = NodeConfig(keymanager=config, enclave=enclave or EnclaveConfig())
+    async with enclave_of(folder, node_config, cluster=cluster, chain=CHAIN, log=log) as client:
+        status = await client.status()
         by_root = {v.pubkey: v.public_share(cluster.share_index) for v in cluster.validators}
         held = HeldKeys({by_root[PubKey(root)]: root for root in status.pubkeys})
-        batches = Batches(enclave)
-        keeper = KeyKeeper(folder=folder, cluster=cluster, enclave=enclave, held=held, log=log)
+        batches = Batches(client)
+        keeper = KeyKeeper(folder=folder, cluster=cluster, enclave=client, held=held, log=log)
         keymanager = KeymanagerServer(keeper, listen=listen, graffiti="ours", log=log)
         signer = SignerServer(
             SignerApi(sign=batches.sign, keys=held, chain=CHAIN),
@@ -126,7 +126,7 @@ async def managed(folder: Path) -> AsyncIterator[Managed]:
                 await signer.listening.wait()
                 yield Managed(
                     cluster,
-                    enclave,
+                    client,
                     f"http://127.0.0.1:{keymanager.bound_port}",
                     f"http://127.0.0.1:{signer.bound_port}",
                     read_token(folder / config.token_file),

@@ -12,17 +12,23 @@ from typing import Any
 import aiohttp
 import msgspec
 import pytest
+from tests.enclave.ceremony_world import key_file
 from tests.enclave.enclave_world import block, vote
 from tests.keymanager.managed_world import CHAIN, Folders, Managed, folders, managed
 
 from tetrarch.cluster.files import VALIDATOR_KEYS_FOLDER
+from tetrarch.config import EnclaveConfig
 from tetrarch.crypto.bls import verify
 from tetrarch.enclave.approval import signing_root_of
+from tetrarch.enclave.errors import SealOld
 from tetrarch.enclave.key_messages import AddShare
-from tetrarch.enclave.messages import ShareFile
+from tetrarch.enclave.messages import SealedFile, ShareFile
 from tetrarch.enclave.ports import Approved, Denied
 from tetrarch.enclave.rules import Reason
+from tetrarch.enclave.sealed_keys import SealedKeys
+from tetrarch.entropy import system_entropy
 from tetrarch.remote_signer.requests import body_of
+from tetrarch.share_files import sealed_keys_path
 
 KEYSTORES = "/eth/v1/keystores"
 
@@ -93,6 +99,41 @@ def test_key_comes_signs_survives_a_restart_and_goes(world: Folders) -> None:
             assert statuses(answer) == ["not_active"], "its history is told all the same"
             assert json.loads(answer["slashing_protection"])["data"] == document["data"]
         assert world.files() == ["keystore-1.json", "keystore-1.txt"]
+
+    asyncio.run(main())
+
+
+def test_where_keys_are_sealed_a_key_that_comes_or_goes_changes_the_seal(world: Folders) -> None:
+    key = key_file(world.signer / "key")
+    enclave = EnclaveConfig(key_file="key")
+    sealed = SealedFile(str(sealed_keys_path(world.signer)), key)
+
+    def editions() -> tuple[int, int]:
+        kept = SealedKeys.open(sealed, system_entropy).kept
+        return kept.edition, len(kept.shares)
+
+    async def main() -> None:
+        async with managed(world.signer, enclave=enclave) as signer:
+            assert not sealed_keys_path(world.signer).exists()
+            status, answer = await signer.call("POST", KEYSTORES, keys(world, (0, 0), (0, 1)))
+            assert (status, statuses(answer)) == (200, ["imported", "imported"])
+            assert editions() == (2, 2)
+        assert world.files() == [], "no keystore is written"
+        async with managed(world.signer, enclave=enclave) as signer:
+            assert set(await signer.listed()) == {signer.share(0), signer.share(1)}
+            assert await signs(signer, vote(signer.root(0), 3, 4), 0)
+            older = sealed_keys_path(world.signer).read_bytes()
+            gone = {"pubkeys": [signer.share(0)]}
+            status, answer = await signer.call("DELETE", KEYSTORES, gone)
+            assert (status, statuses(answer)) == (200, ["deleted"])
+            assert editions() == (3, 1)
+            assert not await signs(signer, vote(signer.root(0), 4, 5), 0)
+        async with managed(world.signer, enclave=enclave) as signer:
+            assert await signer.listed() == [signer.share(1)]
+        sealed_keys_path(world.signer).write_bytes(older)
+        with pytest.raises(SealOld):
+            async with managed(world.signer, enclave=enclave):
+                pytest.fail("a removed key came back")
 
     asyncio.run(main())
 

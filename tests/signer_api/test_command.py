@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from tests.duties.duty_world import RecordingLog
+from tests.enclave.ceremony_world import key_file, passphrase_file
 from tests.enclave.enclave_world import OLD_CHAIN
 from tests.keymanager.managed_world import Folders, folders
 
@@ -175,6 +176,81 @@ def test_command_serves_the_shares_of_its_folder(world: Folders) -> None:
         with urllib.request.urlopen(request, timeout=10) as answer:
             assert len(json.loads(answer.read())["data"]) == len(lock.validators)
     assert process.returncode == 0
+
+
+def sealed_signer(world: Folders) -> Path:
+    """The folder of a signer for node 1 whose shares are sealed by a key file, and only so."""
+    folder = with_keys(world, 1)
+    key_file(folder / "key")
+    for options in ((), ("--remove-keystores",)):
+        ended = enclave_command("seal", folder, "--key-file", folder / "key", *options)
+        assert ended.returncode == 0, ended.stderr
+    rewrite_fork_version(folder, load_holder(folder).fork_version)
+    return folder
+
+
+def enclave_command(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tetrarch", "enclave", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def listed_by(folder: Path, *options: object) -> set[str]:
+    port = free_port()
+    with signer_process(folder, "--listen-port", port, *options) as process:
+        wait_up(f"http://127.0.0.1:{port}/upcheck", process)
+        url = f"http://127.0.0.1:{port}/api/v1/eth2/publicKeys"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return set(json.loads(answer.read()))
+
+
+def refused(folder: Path, *options: object) -> tuple[int, str]:
+    """The exit code, and the one line."""
+    with signer_process(folder, *options) as process:
+        assert process.stderr is not None
+        process.wait(60)
+        told = process.stderr.read()
+    (line,) = [line for line in told.splitlines() if line.startswith("error: ")]
+    return process.returncode, line
+
+
+def test_holder_of_sealed_shares_is_known_by_their_label(world: Folders) -> None:
+    assert load_holder(sealed_signer(world)).peer_index == 1
+
+
+def test_command_serves_sealed_shares_with_their_secret_and_refuses_without(
+    world: Folders, tmp_path: Path
+) -> None:
+    folder = sealed_signer(world)
+    expected = {"0x" + v.public_shares[1].hex() for v in load_holder(folder).validators}
+    code, line = refused(folder)
+    assert (code, "seal_secret_unnamed" in line) == (78, True)
+    code, line = refused(folder, "--key-file", tmp_path / "absent")
+    assert (code, "seal_secret_missing" in line) == (66, True)
+    code, line = refused(folder, "--key-file", key_file(tmp_path / "wrong", b"w" * 32).path)
+    assert (code, "seal_secret_wrong" in line) == (65, True)
+    code, line = refused(folder, "--passphrase-file", passphrase_file(tmp_path / "words").path)
+    assert (code, "seal_invalid" in line) == (65, True)
+    assert listed_by(folder, "--key-file", folder / "key") == expected
+    (folder / "tetrarch.toml").write_text('[enclave]\nkey_file = "key"\n')
+    assert listed_by(folder) == expected
+
+
+def test_command_serves_a_restored_folder_only_if_the_risk_is_accepted_by_name(
+    world: Folders, tmp_path: Path
+) -> None:
+    folder, backup, again = sealed_signer(world), tmp_path / "backup", tmp_path / "again"
+    words = passphrase_file(tmp_path / "words").path
+    options = ("--passphrase-file", words)
+    ended = enclave_command("backup", folder, backup, *options, "--seal-key-file", folder / "key")
+    assert ended.returncode == 0, ended.stderr
+    ended = enclave_command("restore", backup, again, *options)
+    assert ended.returncode == 0, ended.stderr
+    rewrite_fork_version(again, load_holder(again).fork_version)
+    code, line = refused(again, *options)
+    assert code == 78
+    assert "folder_restored" in line
+    assert "--accept-rollback-risk" in line
+    assert listed_by(again, *options, "--accept-rollback-risk") == listed_by(again, *options)
 
 
 def test_command_refuses_to_be_open_and_other_chains_in_one_line(world: Folders) -> None:

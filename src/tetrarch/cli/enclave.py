@@ -6,18 +6,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
+from tetrarch.attestation.binding import Subject
 from tetrarch.attestation.claims import BackEnd, Claims
 from tetrarch.attestation.errors import EvidenceInvalid
 from tetrarch.attestation.policy import Allowed, Policy, appraise
+from tetrarch.cli import enclave_backup, enclave_keys, enclave_status
+from tetrarch.cli.enclave_keys import read_hex
 from tetrarch.cli.errors import run_command
 from tetrarch.cli.files import read_bounded
 from tetrarch.clock import SystemClock
+from tetrarch.decoding import UNDECODABLE
 from tetrarch.errors import ConfigInvalid
 
 app = typer.Typer(
-    help="Know which program holds the keys, here and at others.",
+    help="Keys at rest, and which program holds them, here and at others.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -25,7 +30,15 @@ app = typer.Typer(
 
 @app.callback()
 def group() -> None:
-    """Know which program holds the keys, here and at others."""
+    """Keys at rest, and which program holds them, here and at others."""
+
+
+app.command(name="seal")(enclave_keys.seal)
+app.command(name="status")(enclave_status.status)
+app.command(name="backup")(enclave_backup.backup)
+app.command(name="restore")(enclave_backup.restore)
+app.command(name="keygen")(enclave_keys.keygen)
+app.command(name="attest")(enclave_keys.attest)
 
 
 @app.command(name="measure")
@@ -84,6 +97,14 @@ def verify_evidence(
     bound: Annotated[
         str, typer.Option(help="Also ask whether it is about these 64 bytes, as hex.")
     ] = "",
+    subject: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also ask whether it is about this enclave and --nonce: what `tetrarch enclave "
+            "attest --json` printed."
+        ),
+    ] = None,
+    nonce: Annotated[str, typer.Option(help="The nonce that was drawn for it, as hex.")] = "",
     signing_key: Annotated[
         str, typer.Option(help="The enclave's key (Ed25519, hex), for software evidence.")
     ] = "",
@@ -99,6 +120,7 @@ def verify_evidence(
     Exit codes: 0 genuine (and allowed), 65 not genuine, stale or about something else, 66 no such
     file, 69 a package is missing, 77 not allowed, 78 wrong option.
     """
+    from tetrarch.attestation.binding import NONCE_SIZE_BYTES, report_data  # noqa: PLC0415
     from tetrarch.attestation.verifier import (  # noqa: PLC0415 - keeps `--help` fast
         ENVELOPE_MAX_BYTES,
         Evidence,
@@ -111,8 +133,17 @@ def verify_evidence(
         read_bounded(document, ENVELOPE_MAX_BYTES),
         tuple(read_bounded(path, ENVELOPE_MAX_BYTES) for path in endorsement or ()),
     )
-    claims = verify(evidence, signing_key=_bytes(signing_key, "--signing-key"), now_s=now_s)
-    wanted = _bytes(bound, "--bound") or claims.bound
+    key, about = _bytes(signing_key, "--signing-key"), _bytes(bound, "--bound")
+    if subject is not None:
+        shown = _subject(subject, key)
+        key = shown.signing_key
+        about = report_data(shown, read_hex(nonce, "--nonce", size=NONCE_SIZE_BYTES))
+    elif nonce:
+        raise ConfigInvalid(
+            "read option", option="--nonce", reason="says nothing without --subject"
+        )
+    claims = verify(evidence, signing_key=key, now_s=now_s)
+    wanted = about or claims.bound
     entries = tuple(Allowed.parse(entry) for entry in allow or ())
     if entries:
         appraise(claims, Policy(allowed=entries), bound=wanted, now_s=now_s)
@@ -139,6 +170,33 @@ def _told(claims: Claims) -> dict[str, Any]:
         "fresh_until": _text_of(claims.fresh_until_s),
         **claims.details,
     }
+
+
+class _Shown(msgspec.Struct):
+    """What `attest` prints, as far as evidence can be about it."""
+
+    signing_key: str
+    sealing_key: str
+    node: str
+    configuration_hash: str
+    incarnation: str
+
+
+def _subject(path: Path, signing_key: bytes) -> Subject:
+    try:
+        shown = msgspec.json.decode(read_bounded(path, 1 << 20), type=_Shown)
+        subject = Subject(
+            signing_key=bytes.fromhex(shown.signing_key),
+            sealing_key=bytes.fromhex(shown.sealing_key),
+            node=shown.node,
+            configuration_hash=bytes.fromhex(shown.configuration_hash),
+            incarnation=bytes.fromhex(shown.incarnation),
+        )
+    except (*UNDECODABLE, ValueError):
+        raise ConfigInvalid("read subject", file=path, reason="not what `attest` prints") from None
+    if signing_key and signing_key != subject.signing_key:
+        raise EvidenceInvalid("verify evidence", reason="of an enclave with another signing key")
+    return subject
 
 
 def _text_of(time_s: float | None) -> str:

@@ -18,8 +18,11 @@ from tetrarch.cluster.load import share_keystores
 from tetrarch.cluster.types import Cluster
 from tetrarch.duties.types import PubKey
 from tetrarch.enclave import interchange
+from tetrarch.enclave.errors import SharesSealed
+from tetrarch.enclave.sealed_keys import read_label
 from tetrarch.errors import ConfigInvalid
 from tetrarch.keymanager.client import Keymanager, KeymanagerFailed, check, upload
+from tetrarch.share_files import sealed_keys_path
 from tetrarch.signer_api.holder import load_holder
 
 KeymanagerUrls = Annotated[
@@ -111,6 +114,8 @@ def upload_shares(
     """  # noqa: D301 - \b keeps the help's lines
     cluster = load_holder(folder)
     keymanager = Keymanager.of(keymanager_url, keymanager_token_file, ca_file=keymanager_ca_file)
+    if read_label(sealed_keys_path(folder)) is not None:
+        raise SharesSealed("upload shares", path=sealed_keys_path(folder))
     paths = share_keystores(folder, cluster)
     keystores = tuple(read_file(path).decode() for path in paths)
     passwords = tuple(read_file(path.with_suffix(".txt")).decode().rstrip("\r\n") for path in paths)

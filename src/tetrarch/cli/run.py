@@ -47,6 +47,13 @@ LevelOption = Annotated[
     str | None, typer.Option("--log-level", help="debug, info, warning or error.")
 ]
 
+PassphraseOption = Annotated[
+    Path | None, typer.Option("--passphrase-file", help="Opens this folder's sealed keys.")
+]
+KeyFileOption = Annotated[
+    Path | None, typer.Option("--key-file", help="Opens them, if a key file sealed them.")
+]
+
 TrustOption = Annotated[
     bool,
     typer.Option(
@@ -54,6 +61,15 @@ TrustOption = Annotated[
         help="Sign without asking the peers what they saw this node's share sign. Only while the "
         "peers needed are gone for good and this folder is certainly the newest: on an older one "
         "the node can sign something slashable.",
+    ),
+]
+
+RiskOption = Annotated[
+    bool,
+    typer.Option(
+        "--accept-rollback-risk",
+        help="--trust-own-history for a folder that was restored from a backup: sign although nobody "
+        "tells what its keys signed since. If they did, validators can be slashed.",
     ),
 ]
 
@@ -70,6 +86,8 @@ def _config(
     monitoring_port: int | None,
     as_json: bool,
     log_level: str | None,
+    passphrase_file: Path | None,
+    key_file: Path | None,
 ) -> NodeConfig:
     return load_config(
         folder,
@@ -83,6 +101,8 @@ def _config(
             "monitoring.listen_port": monitoring_port,
             "log.format": "json" if as_json else None,
             "log.level": log_level,
+            "enclave.passphrase_file": passphrase_file and str(passphrase_file.absolute()),
+            "enclave.key_file": key_file and str(key_file.absolute()),
         },
     )
 
@@ -99,7 +119,10 @@ def run(
     monitoring_port: MonitoringPortOption = None,
     as_json: JsonLogOption = False,
     log_level: LevelOption = None,
+    passphrase_file: PassphraseOption = None,
+    key_file: KeyFileOption = None,
     trust_own_history: TrustOption = False,
+    accept_rollback_risk: RiskOption = False,
 ) -> None:
     """Run one node until SIGTERM or Ctrl-C.
 
@@ -124,8 +147,17 @@ def run(
         monitoring_port=monitoring_port,
         as_json=as_json,
         log_level=log_level,
+        passphrase_file=passphrase_file,
+        key_file=key_file,
     )
-    run_metered(run_node(folder, config, trusts_own_history=trust_own_history))
+    run_metered(
+        run_node(
+            folder,
+            config,
+            trusts_own_history=trust_own_history or accept_rollback_risk,
+            accepts_rollback_risk=accept_rollback_risk,
+        )
+    )
 
 
 @run_command

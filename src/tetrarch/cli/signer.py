@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from tetrarch.cli.errors import run_command
+from tetrarch.cli.run import KeyFileOption, PassphraseOption
 from tetrarch.config import load_config
 
 
@@ -33,9 +34,19 @@ def signer(
     ] = None,
     keymanager_port: Annotated[int | None, typer.Option(help="Port; default 3630.")] = None,
     monitoring_port: Annotated[int | None, typer.Option(help="Port for metrics.")] = None,
+    accept_rollback_risk: Annotated[
+        bool,
+        typer.Option(
+            "--accept-rollback-risk",
+            help="Serve a folder that was restored from a backup, although nobody tells a signer "
+            "what its keys signed since. If they did, validators can be slashed.",
+        ),
+    ] = False,
     node: Annotated[
         int | None, typer.Option(help="Whose shares, if nothing in the folder tells.")
     ] = None,
+    passphrase_file: PassphraseOption = None,
+    key_file: KeyFileOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Log lines as JSON objects.")] = False,
     log_level: Annotated[
         str | None, typer.Option("--log-level", help="debug, info, warning or error.")
@@ -43,7 +54,8 @@ def signer(
 ) -> None:
     """Run an enclave that nodes and validator clients can ask over the network.
 
-    Relative file names of options and of FOLDER/tetrarch.toml are looked up in FOLDER.
+    Relative file names of options, but of what opens the seal, and of FOLDER/tetrarch.toml are
+    looked up in FOLDER.
 
     Example: tetrarch signer keys0 --beacon-node http://127.0.0.1:5052 --listen-port 9000
 
@@ -67,6 +79,8 @@ def signer(
             "monitoring.listen_port": monitoring_port,
             "log.format": "json" if as_json else None,
             "log.level": log_level,
+            "enclave.passphrase_file": passphrase_file and str(passphrase_file.absolute()),
+            "enclave.key_file": key_file and str(key_file.absolute()),
         },
     )
-    asyncio.run(run_signer(folder, config, node=node))
+    asyncio.run(run_signer(folder, config, node=node, accepts_rollback_risk=accept_rollback_risk))

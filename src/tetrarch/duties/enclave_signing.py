@@ -60,6 +60,10 @@ class EnclaveSigning:
         """As ``safe_start.OwnHistory``."""
         await self._teach(signed, record=True)
 
+    async def recover(self) -> None:
+        """As ``safe_start.OwnHistory``."""
+        await self._enclave.recover()
+
     async def _teach(self, signed: tuple[Signed, ...], *, record: bool) -> tuple[int, ...]:
         forgotten: list[int] = []
         for start in range(0, len(signed), REQUESTS_MAX):

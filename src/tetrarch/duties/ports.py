@@ -117,6 +117,10 @@ class OwnHistory(Protocol):
         """Deny all that could clash with ``signed``; durable when this returns."""
         ...
 
+    async def recover(self) -> None:
+        """Take off the mark of a restored folder, if there is one: enough peers have answered."""
+        ...
+
 
 class History(Protocol):
     """Our EIP-3076 history of the group keys."""

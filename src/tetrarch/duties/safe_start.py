@@ -40,6 +40,8 @@ from tetrarch.duties.types import (
     PubKey,
 )
 from tetrarch.duties.witnesses import Testimony, Witnesses
+from tetrarch.enclave import restored
+from tetrarch.enclave.errors import FolderRestored
 from tetrarch.errors import PeerFault, TetrarchError, Transient
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.observability.logs import Log, error_fields
@@ -95,6 +97,7 @@ class Surroundings:
     log: Log
     recall: Recall = nothing_said
     trusts_own_history: bool = False
+    accepts_rollback_risk: bool = False  # trusts a folder that was restored, too
     vote_watch: VoteWatch | None = None  # which validators were seen to vote in an epoch
 
 
@@ -134,6 +137,7 @@ class SafeStart:
         )
         self._silent_to_slot = -1
         self._found_old = False
+        self._is_restored = False  # by command, and not recovered yet
         self._learning = asyncio.Lock()  # one peer's evidence after the other
 
     @property
@@ -158,6 +162,8 @@ class SafeStart:
         if self._twins.one_is_older:
             return "another process runs with this node's certificate, and it is the older one"
         if self._enough_answered:
+            if self._is_restored:
+                return "this folder was restored, and that it recovered could not be stored yet"
             return "watching whether somebody else signs with these keys"
         answered = f"{len(self._answered)} of {self._needed}"
         return f"{answered} needed peers have said what this node's share has signed"
@@ -203,12 +209,25 @@ class SafeStart:
         await self._released.wait()
 
     async def load(self) -> None:
-        """Before anything runs: what an earlier start found out."""
+        """Before anything runs: what an earlier start found out, and whether a backup was restored.
+
+        Raises:
+            FolderRestored: its history is to be trusted, and is certainly too old.
+        """
         row = await self._s.storage.read(
             lambda c: c.execute("SELECT silent_to_slot FROM safe_start").fetchone()
         )
         if row is not None:
             self._silent_to_slot = int(row[0])
+        self._is_restored = await self._s.storage.read(restored.is_marked)
+        if not self._is_restored:
+            return
+        if self._trusts and not self._s.accepts_rollback_risk:
+            raise FolderRestored("trust own history")
+        # It has forgotten what it said in consensus, whatever the peers can prove.
+        await self._keep_silent()
+        self._found_old = True
+        self._log.warning("folder_restored", silent_to_slot=self._silent_to_slot)
 
     async def run(self) -> None:
         """Ask until all peers have answered; release as soon as enough have.
@@ -218,6 +237,10 @@ class SafeStart:
         """
         if self._trusts:
             self._log.warning("own_history_trusted", risk=TRUST_RISK)
+            await self._recover()
+            while not self._enough_answered or self._is_restored:
+                await asyncio.sleep(RETRY_S)  # the disk is full
+                await self._recover()
         self._release_if_right()
         try:
             await self._run()
@@ -243,9 +266,12 @@ class SafeStart:
         return self._trusts or len(self._answered) >= self._needed
 
     async def _ask_all(self) -> None:
-        while left := [peer for peer in self._peers if peer not in self._answered]:
+        while (left := [p for p in self._peers if p not in self._answered]) or self._is_restored:
             self._peer_came.clear()
             await asyncio.gather(*(self._hear(peer) for peer in left))
+            if not left:
+                await self._recover()  # as it could not be stored before
+                self._release_if_right()
             pause_s = RETRY_S if self.held else self._slot_s
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
@@ -308,10 +334,29 @@ class SafeStart:
             self._log.debug("testimony_missing", peer=peer, reason=str(error))
         else:
             self._answered.add(peer)
+            await self._recover()
             self._release_if_right()
 
+    async def _recover(self) -> None:
+        """Enough have answered: the mark goes, of the node's own history last."""
+        if not self._is_restored or not self._enough_answered:
+            return
+        try:
+            for history in reversed(self._s.histories):
+                await history.recover()
+        except Transient as error:  # the disk is full: the next answer tries again
+            self._log.warning("recovery_unkept", code=error.code, reason=str(error))
+        else:
+            self._is_restored = False
+            self._log.info("folder_recovered", answered=sorted(self._answered))
+
     def _release_if_right(self) -> None:
-        right = self._enough_answered and not self._watches and not self._twins.one_is_older
+        right = (
+            self._enough_answered
+            and not self._is_restored
+            and not self._watches
+            and not self._twins.one_is_older
+        )
         if right and self.held:
             self._log.info("released", answered=sorted(self._answered), old=self._found_old)
             self._released.set()

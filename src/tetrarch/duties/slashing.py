@@ -19,7 +19,7 @@ from tetrarch.duties.types import (
     UnsignedDataSet,
     UnsignedProposal,
 )
-from tetrarch.enclave import history, learning
+from tetrarch.enclave import history, learning, restored
 from tetrarch.enclave.history import SCHEMA, check, check_and_record
 from tetrarch.enclave.rules import Block, Refused, Verdict, Vote, Wish
 from tetrarch.errors import TetrarchError
@@ -82,6 +82,10 @@ class GroupHistory:
         """As ``ports.OwnHistory``."""
         wishes = tuple(self._wish(pubkey, payload) for pubkey, payload in signed)
         await self._storage.write(lambda connection: learning.learn(connection, wishes))
+
+    async def recover(self) -> None:
+        """As ``ports.OwnHistory``."""
+        await self._storage.write(restored.clear)
 
     async def prune(self) -> int:
         """Replace old records by floors; what was denied stays denied. Once per epoch."""

@@ -17,10 +17,18 @@ from tetrarch.election.certificates import CertificateInvalid
 from tetrarch.enclave import errors as enclave_errors
 from tetrarch.enclave import protocol
 from tetrarch.enclave.approval import REQUESTS_MAX
+from tetrarch.enclave.ceremony_messages import (
+    BackupRestored,
+    BackupWritten,
+    CeremonyCall,
+    EvidenceMade,
+    OwnKeysMade,
+    SharesSealed,
+)
 from tetrarch.enclave.election_messages import ElectionCall, ElectionOpened, Met, Said
 from tetrarch.enclave.errors import EnclaveGone, EnclaveRefused, EnclaveSlow, FrameInvalid
 from tetrarch.enclave.key_messages import Exported, ExportHistory, KeyCall
-from tetrarch.enclave.messages import ShareFile
+from tetrarch.enclave.messages import SealedFile, ShareFile
 from tetrarch.enclave.ports import EnclaveStatus, SignRequest, SignResult, Slashable
 from tetrarch.enclave.protections import Confinement, Protection
 from tetrarch.errors import TetrarchError, invariant
@@ -46,6 +54,11 @@ A = TypeVar(
     protocol.Protections,
     protocol.Measured,
     Exported,
+    SharesSealed,
+    OwnKeysMade,
+    EvidenceMade,
+    BackupWritten,
+    BackupRestored,
     ElectionOpened,
     Said,
     Met,
@@ -64,8 +77,14 @@ _RAISED_AGAIN: dict[str, type[TetrarchError]] = {
         enclave_errors.WrongChain,
         enclave_errors.InterchangeInvalid,
         enclave_errors.SealInvalid,
+        enclave_errors.SealOld,
         enclave_errors.SealSecretMissing,
         enclave_errors.SealSecretWrong,
+        enclave_errors.SealAbsent,
+        enclave_errors.OwnKeysAbsent,
+        enclave_errors.BackupInvalid,
+        enclave_errors.BackupExists,
+        enclave_errors.BackupTooLarge,
         election_codec.MessageInvalid,
         election_hello.HelloInvalid,
         election_hello.KeyChanged,
@@ -98,12 +117,13 @@ class EnclaveClient:
         self._answer_timeout_s = answer_timeout_s
 
     @classmethod
-    async def start(  # noqa: PLR0913 - most have defaults
+    async def start(  # noqa: PLR0913 - what is not said has a default
         cls,
         *,
         database: Path,
         shares: Sequence[ShareFile],
         key_folder: Path | None = None,
+        sealed: SealedFile | None = None,
         readable: Sequence[Path] = (),
         required: tuple[Protection, ...] = (),
         answer_timeout_s: float = ANSWER_TIMEOUT_S,
@@ -116,6 +136,7 @@ class EnclaveClient:
             database: the enclave's own slashing history; made if it is not there.
             shares: the files, with the public share that each must have.
             key_folder: where ``keep`` may put and remove shares; it must be there.
+            sealed: the file with sealed shares, in a folder that is there; None: no seal.
             readable: more folders whose files it may be asked to open later.
             required: it does not open without these protections.
             answer_timeout_s: for one later call.
@@ -124,19 +145,29 @@ class EnclaveClient:
 
         Raises:
             ShareFileMissing, ShareInvalid, PasswordWrong, ShareSwapped: names the file.
+            SealInvalid, SealOld, SealSecretMissing, SealSecretWrong: of ``sealed``.
             ProtectionMissing: the host does not allow one of ``required``.
             OperatorError: of ``storage.errors``, about ``database``.
             EnclaveGone: the process died.
         """
         files = (Path(name) for share in shares for name in (share.keystore, share.password))
+        writable = [database.parent]
+        readable_files = [file.parent for file in files]
+        if key_folder is not None:
+            writable.append(key_folder)
+        if sealed is not None:
+            writable.append(Path(sealed.path).parent)
+            readable_files.append(Path(sealed.secret.path))
         confinement = Confinement(
-            writable=(database.parent, *(() if key_folder is None else (key_folder,))),
-            readable=tuple(dict.fromkeys((*(file.parent for file in files), *readable))),
+            writable=tuple(writable),
+            readable=tuple(dict.fromkeys((*readable_files, *readable))),
             required=required,
         )
         client = await cls.launch(confinement, answer_timeout_s=answer_timeout_s, command=command)
         try:
-            await client.open(database=database, shares=shares, timeout_s=open_timeout_s)
+            await client.open(
+                database=database, shares=shares, sealed=sealed, timeout_s=open_timeout_s
+            )
         except BaseException:
             await client.close()
             raise
@@ -188,10 +219,15 @@ class EnclaveClient:
         return self._process.pid
 
     async def open(
-        self, *, database: Path, shares: Sequence[ShareFile], timeout_s: float = OPEN_TIMEOUT_S
+        self,
+        *,
+        database: Path,
+        shares: Sequence[ShareFile],
+        sealed: SealedFile | None = None,
+        timeout_s: float = OPEN_TIMEOUT_S,
     ) -> None:
         """Let it open its database and shares; once. Raises as ``start``."""
-        call = protocol.Open(str(database), tuple(shares))
+        call = protocol.Open(str(database), tuple(shares), sealed)
         _expect(protocol.Done, await self._channel.ask(call, timeout_s=timeout_s))
 
     async def configure(self, chain: ChainSpec) -> None:
@@ -214,6 +250,10 @@ class EnclaveClient:
         call = protocol.learn_call(signed, record=record)
         return _expect(protocol.Forgotten, await self._ask(call)).positions
 
+    async def recover(self) -> None:
+        """As ``ports.Enclave``."""
+        _expect(protocol.Done, await self._ask(protocol.Recover()))
+
     async def status(self) -> EnclaveStatus:
         """As ``ports.Enclave``."""
         reply = _expect(protocol.Status, await self._ask(protocol.AskStatus()))
@@ -223,6 +263,7 @@ class EnclaveClient:
             blocks_recorded=reply.blocks_recorded,
             votes_recorded=reply.votes_recorded,
             protections=reply.protections,
+            is_restored=reply.is_restored,
         )
 
     async def protections(self) -> tuple[str, ...]:
@@ -249,6 +290,15 @@ class EnclaveClient:
             return _expect(Exported, answer).document
         _expect(protocol.Done, answer)
         return b""
+
+    async def hold(self, call: CeremonyCall, answer: type[A]) -> A:
+        """A ceremony, by an enclave that was launched for it; see ``ceremonies.hold``.
+
+        Raises:
+            OperatorError: the enclave's own errors.
+            EnclaveGone, EnclaveSlow: as ``sign``.
+        """
+        return _expect(answer, await self._channel.ask(call, timeout_s=OPEN_TIMEOUT_S))
 
     async def elect(self, call: ElectionCall, answer: type[A]) -> A:
         """A call about an election; ``election_client`` knows which answers belong to which.

@@ -7,6 +7,7 @@ from tetrarch.errors import InputInvalid, OperatorError, Transient
 EX_DATAERR = 65
 EX_NOINPUT = 66
 EX_SOFTWARE = 70
+EX_CANTCREAT = 73
 EX_NOPERM = 77
 
 
@@ -120,3 +121,86 @@ class SealSecretMissing(OperatorError):
     code = "seal_secret_missing"
     exit_code: ClassVar[int] = EX_NOINPUT
     mend = "name a file that exists, with mode 0600"
+
+
+class SealOld(OperatorError):
+    """The sealed keys are older than those that this node had, or are gone."""
+
+    code = "seal_old"
+    exit_code: ClassVar[int] = EX_DATAERR
+    mend = (
+        "put the newest file back; if it is lost, `tetrarch enclave seal --accept-older-keys` takes "
+        "this one, with keys that were removed since"
+    )
+
+
+class SealAbsent(OperatorError):
+    """There are no sealed keys yet, so there is nothing to seal anew."""
+
+    code = "seal_absent"
+    exit_code: ClassVar[int] = EX_NOINPUT
+    mend = "seal them first, without a new passphrase or key file"
+
+
+class SealSecretUnnamed(OperatorError):
+    """The keys are sealed, and nothing names the file that opens them."""
+
+    code = "seal_secret_unnamed"
+    mend = (
+        "set enclave.passphrase_file or enclave.key_file, or give --passphrase-file or --key-file"
+    )
+
+
+class SharesSealed(OperatorError):
+    """The shares are sealed, and no command takes keys out of a seal."""
+
+    code = "shares_sealed"
+    mend = "move them to another machine with `tetrarch enclave backup` and `restore`"
+
+
+class OwnKeysAbsent(OperatorError):
+    """The enclave has no keys of its own yet, so nobody could check what it says."""
+
+    code = "own_keys_absent"
+    exit_code: ClassVar[int] = EX_NOINPUT
+    mend = "make them with `tetrarch enclave keygen`"
+
+
+class BackupInvalid(OperatorError):
+    """The file is no backup, or was changed or cut short."""
+
+    code = "backup_invalid"
+    exit_code: ClassVar[int] = EX_DATAERR
+    mend = "take another copy of the backup"
+
+
+class BackupExists(OperatorError):
+    """The file to write the backup to exists; nothing is overwritten."""
+
+    code = "backup_exists"
+    exit_code: ClassVar[int] = EX_CANTCREAT
+    mend = "name another file"
+
+
+class BackupTooLarge(OperatorError):
+    """A file of the folder is larger than a backup takes."""
+
+    code = "backup_too_large"
+    exit_code: ClassVar[int] = EX_DATAERR
+    mend = "copy this file by hand"
+
+
+class FolderRestored(OperatorError):
+    """The folder comes from a backup, and no peer has said yet what its keys signed since."""
+
+    code = "folder_restored"
+    mend = (
+        "let the node ask its peers; only where there are none to ask, and nobody signed with these "
+        "keys since the backup, accept it by --accept-rollback-risk"
+    )
+
+
+class NotRecovered(Transient):
+    """Nothing slashable is signed in a restored folder until the peers were asked."""
+
+    code = "not_recovered"

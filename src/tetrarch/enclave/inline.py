@@ -56,6 +56,10 @@ class InlineEnclave:
             await self._storage.write(lambda c: learning.learn(c, news))
         return forgotten
 
+    async def recover(self) -> None:
+        """As ``ports.Enclave``; simulated folders are not restored by command."""
+        self._refuse_closed()
+
     async def status(self) -> EnclaveStatus:
         """As ``ports.Enclave``."""
         self._refuse_closed()

@@ -1,13 +1,16 @@
 """Keys and histories that come and go while the enclave runs; one call at a time, like all others.
 
-A key signs only after its file is durable, and its file goes only after it signs no more.
+A key signs only after it is durable, and its file goes only after it signs no more. Where keys are
+sealed, it is the sealed file that changes, and no keystore is written.
 """
 
+import contextlib
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from tetrarch.enclave import history, interchange
+from tetrarch.enclave import editions, history, interchange
 from tetrarch.enclave.errors import InterchangeInvalid
 from tetrarch.enclave.key_messages import (
     AddShare,
@@ -20,6 +23,9 @@ from tetrarch.enclave.key_messages import (
 from tetrarch.enclave.keys import BlsKeyRing
 from tetrarch.enclave.messages import ShareFile
 from tetrarch.enclave.opening import decrypt_share, delete_share, store_share
+from tetrarch.enclave.sealed_keys import KeptShare, SealedKeys
+from tetrarch.errors import Transient
+from tetrarch.storage.errors import StorageFailed
 from tetrarch.storage.sqlite import Transaction, read_snapshot
 
 R = TypeVar("R")
@@ -32,6 +38,7 @@ class OpenEnclave(Protocol):
     database: sqlite3.Connection
     keys: BlsKeyRing
     files: dict[bytes, ShareFile]
+    sealed: SealedKeys | None
 
     def write(self, function: Transaction[R]) -> R:
         """Run ``function`` in a durable transaction."""
@@ -50,13 +57,7 @@ def keep(opened: OpenEnclave, call: KeyCall) -> Exported | None:
         case AddShare():
             _add(opened, call)
         case RemoveShares(pubkeys=pubkeys):
-            for pubkey in pubkeys:
-                opened.keys.remove(pubkey)
-            for pubkey in pubkeys:
-                file = opened.files.get(pubkey)
-                if file is not None:
-                    delete_share(file)
-                    del opened.files[pubkey]
+            _remove(opened, pubkeys)
         case ImportHistory(document=document, owners=owners):
             file_ = interchange.Interchange.parse(document)
             by_root = {each.pubkey: each.names for each in owners}
@@ -68,9 +69,35 @@ def keep(opened: OpenEnclave, call: KeyCall) -> Exported | None:
 
 def _add(opened: OpenEnclave, call: AddShare) -> None:
     share = decrypt_share(call.file, call.keystore, call.password)
-    store_share(call.file, call.keystore, call.password)
+    if opened.sealed is None:
+        store_share(call.file, call.keystore, call.password)
+    else:
+        opened.sealed.change(shares={call.file.pubkey: KeptShare(call.file.public_share, share)})
+        note_edition(opened, opened.sealed)
     opened.files[call.file.pubkey] = call.file
     opened.keys.add(call.file.pubkey, share)
+
+
+def _remove(opened: OpenEnclave, pubkeys: Sequence[bytes]) -> None:
+    for pubkey in pubkeys:
+        opened.keys.remove(pubkey)
+    if opened.sealed is not None and not opened.sealed.kept.shares.keys().isdisjoint(pubkeys):
+        opened.sealed.change(without=pubkeys)
+        note_edition(opened, opened.sealed)
+    for pubkey in pubkeys:
+        file = opened.files.get(pubkey)
+        if file is not None:
+            delete_share(file)
+            del opened.files[pubkey]
+
+
+def note_edition(opened: OpenEnclave, sealed: SealedKeys) -> None:
+    """Refuse older files from now on; where the disk is full the next start notes it."""
+    edition = sealed.kept.edition
+    if not edition:
+        return
+    with contextlib.suppress(Transient, StorageFailed):
+        opened.write(lambda connection: editions.note(connection, edition))
 
 
 def _export(opened: OpenEnclave, call: ExportHistory) -> bytes:

@@ -20,3 +20,17 @@ class ShareFile(Message, frozen=True):
     public_share: PubKeyBytes
     keystore: Path
     password: Path
+
+
+class SecretFile(Message, frozen=True):
+    """The file that opens a seal, which only the enclave reads; ``is_passphrase``: else a key."""
+
+    path: Path
+    is_passphrase: bool
+
+
+class SealedFile(Message, frozen=True):
+    """Where sealed keys lie, or will lie, and what opens them."""
+
+    path: Path
+    secret: SecretFile

@@ -1,4 +1,4 @@
-"""Reads the share keystores and holds each against the public share it must have.
+"""Reads shares, sealed or in keystores, and holds each against the public share it must have.
 
 ``store_share`` and ``delete_share`` are what the keymanager changes: a keystore and its password
 appear whole or not at all, the keystore last, for it is what a start looks for.
@@ -15,8 +15,40 @@ from tetrarch.crypto.keystore import KeystoreInvalid, KeystorePasswordWrong, dec
 from tetrarch.enclave.errors import PasswordWrong, ShareFileMissing, ShareInvalid, ShareSwapped
 from tetrarch.enclave.key_messages import KEYSTORE_MAX_BYTES, PASSWORD_MAX_BYTES
 from tetrarch.enclave.messages import ShareFile
+from tetrarch.enclave.sealed_keys import SealedKeys
 from tetrarch.storage.durable_file import replace_file, sync_folder
 from tetrarch.storage.errors import cannot_create
+
+
+def open_keys(
+    files: Sequence[ShareFile], sealed: SealedKeys | None, *, threads: int = 2
+) -> dict[bytes, SecretKey]:
+    """Every share of ``files``, from ``sealed`` if it is there, else from its keystore.
+
+    Raises:
+        ShareSwapped: a sealed share is not the one that it must be.
+        ShareFileMissing, ShareInvalid, PasswordWrong: as ``open_shares``.
+    """
+    opened = {} if sealed is None else sealed_shares(files, sealed)
+    others = [file for file in files if file.pubkey not in opened]
+    return opened | open_shares(others, threads=threads)
+
+
+def sealed_shares(files: Sequence[ShareFile], sealed: SealedKeys) -> dict[bytes, SecretKey]:
+    """Those of ``files`` that are sealed.
+
+    Raises:
+        ShareSwapped: one is not the share that it must be.
+    """
+    found = {}
+    for file in files:
+        share = sealed.kept.shares.get(file.pubkey)
+        if share is None:
+            continue
+        if share.public_share != file.public_share:
+            raise _swapped(file, share.public_share, sealed=sealed.path)
+        found[file.pubkey] = share.secret
+    return found
 
 
 def open_shares(files: Sequence[ShareFile], *, threads: int = 2) -> dict[bytes, SecretKey]:
@@ -58,14 +90,18 @@ def decrypt_share(file: ShareFile, content: bytes, secret: bytes) -> SecretKey:
         # Without the cause: its text would show the password's bytes.
         raise ShareInvalid("open share", password_file=password, reason="not UTF-8") from None
     if opened.public_key != file.public_share:
-        raise ShareSwapped(
-            "open share",
-            keystore=keystore,
-            validator="0x" + file.pubkey.hex(),
-            holds="0x" + opened.public_key.hex(),
-            expected="0x" + file.public_share.hex(),
-        )
+        raise _swapped(file, opened.public_key, keystore=keystore)
     return opened.secret
+
+
+def _swapped(file: ShareFile, holds: bytes, **where: object) -> ShareSwapped:
+    return ShareSwapped(
+        "open share",
+        **where,
+        validator="0x" + file.pubkey.hex(),
+        holds="0x" + holds.hex(),
+        expected="0x" + file.public_share.hex(),
+    )
 
 
 def _read(path: Path, size_max: int) -> bytes:

@@ -140,13 +140,17 @@ SignResult: TypeAlias = Approved | Denied | Failed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnclaveStatus:
-    """What the enclave says of itself. ``protections``: what the host let it switch on."""
+    """What the enclave says of itself. ``protections``: what the host let it switch on.
+
+    ``is_restored``: its folder comes from a backup, and it signs nothing slashable yet.
+    """
 
     pubkeys: tuple[bytes, ...]
     genesis_validators_root: bytes | None
     blocks_recorded: int
     votes_recorded: int
     protections: tuple[str, ...]
+    is_restored: bool = False
 
 
 class Enclave(Protocol):
@@ -175,6 +179,13 @@ class Enclave(Protocol):
         With ``record``, all that could clash with those is denied from now on, and durably so
         before this returns. It only ever signs less for it: that the shares did sign is for the
         caller to verify.
+        """
+        ...
+
+    async def recover(self) -> None:
+        """Its folder was restored, and what its keys signed since is learned: it may sign again.
+
+        Does nothing where no folder was restored.
         """
         ...
 

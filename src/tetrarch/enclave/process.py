@@ -13,21 +13,40 @@ from typing import TypeVar
 
 from tetrarch.attestation.software import MEASUREMENT_SIZE_BYTES
 from tetrarch.clock import Clock, steady_ms
-from tetrarch.enclave import approval, history, learning, protocol, sandbox
+from tetrarch.enclave import (
+    approval,
+    editions,
+    history,
+    learning,
+    protocol,
+    restored,
+    sandbox,
+)
 from tetrarch.enclave.attesting import SoftwareAttester
+from tetrarch.enclave.ceremonies import hold
+from tetrarch.enclave.ceremony_messages import (
+    AskEvidence,
+    CeremonyAnswer,
+    CeremonyCall,
+    MakeOwnKeys,
+    RestoreBackup,
+    SealShares,
+    WriteBackup,
+)
 from tetrarch.enclave.confining import confine
 from tetrarch.enclave.election_calls import ElectionCalls
 from tetrarch.enclave.election_messages import ElectionOpened
-from tetrarch.enclave.errors import FrameInvalid, NotConfigured, ProtectionMissing
+from tetrarch.enclave.errors import FrameInvalid, NotConfigured, NotRecovered, ProtectionMissing
 from tetrarch.enclave.host import Host
-from tetrarch.enclave.key_keeping import keep
+from tetrarch.enclave.key_keeping import keep, note_edition
 from tetrarch.enclave.key_messages import AddShare, ExportHistory, ImportHistory, RemoveShares
 from tetrarch.enclave.keys import BlsKeyRing
 from tetrarch.enclave.measurement import SECURITY_VERSION, measure
 from tetrarch.enclave.messages import ShareFile
-from tetrarch.enclave.opening import open_shares
+from tetrarch.enclave.opening import open_keys
 from tetrarch.enclave.ports import SignAttestation, SignResult
 from tetrarch.enclave.protections import Confinement, Protection, missing
+from tetrarch.enclave.sealed_keys import SealedKeys
 from tetrarch.entropy import system_entropy
 from tetrarch.errors import InputInvalid, TetrarchError, Transient
 from tetrarch.ethereum.spec.chain import ChainSpec
@@ -63,14 +82,13 @@ class EnclaveProcess:
         self._before_answer = before_answer
         self._opened: _Opened | None = None
         self._measurement = measurement
-        self._election = ElectionCalls(
-            Host(
-                attester=SoftwareAttester(measurement, lambda: self._protections),
-                entropy=system_entropy,
-                now_ms=steady_ms,
-                wall_s=clock.wall_s,
-            )
+        self._host = Host(
+            attester=SoftwareAttester(measurement, lambda: self._protections),
+            entropy=system_entropy,
+            now_ms=steady_ms,
+            wall_s=clock.wall_s,
         )
+        self._election = ElectionCalls(self._host)
         self._chain: ChainSpec | None = None
         self._pruned_epoch = 0
 
@@ -111,7 +129,7 @@ class EnclaveProcess:
             self._opened.close()
             self._opened = None
 
-    def _dispatch(  # noqa: PLR0911 - one line for each call
+    def _dispatch(  # noqa: C901, PLR0911, PLR0912 - one line for each call
         self, body: protocol.CallBody
     ) -> protocol.AnswerBody:
         match body:
@@ -131,10 +149,14 @@ class EnclaveProcess:
                 return protocol.Protections(self._protections)
             case protocol.AskMeasurement():
                 return protocol.Measured(self._measurement, SECURITY_VERSION)
+            case protocol.Recover():
+                return self._recover()
             case AddShare() | RemoveShares() | ImportHistory() | ExportHistory():
                 exported = keep(self._require_open(), body)
                 sandbox.lock_memory()  # a new key lies in new pages
                 return exported or protocol.Done()
+            case SealShares() | MakeOwnKeys() | AskEvidence() | WriteBackup() | RestoreBackup():
+                return self._hold(body)
             case _:
                 answer = self._election.answer(body)
                 if isinstance(answer, ElectionOpened):
@@ -163,20 +185,35 @@ class EnclaveProcess:
         path = Path(call.database)
         lock = OwnerLock.acquire(path.with_name(path.name + ".lock"))
         try:
-            database = open_connection(path, (history.SCHEMA,))
+            database = open_connection(path, (history.SCHEMA, editions.SCHEMA, restored.SCHEMA))
         except BaseException:
             lock.release()
             raise
         try:
-            keys = BlsKeyRing(open_shares(call.shares), threads=_SIGNING_THREADS)
+            sealed = None
+            if call.sealed is not None:
+                sealed = SealedKeys.open(call.sealed, system_entropy)
+                editions.check(database, sealed.kept.edition, path=sealed.path)
+            keys = BlsKeyRing(open_keys(call.shares, sealed), threads=_SIGNING_THREADS)
         except BaseException:
             database.close()
             lock.release()
             raise
         files = {file.pubkey: file for file in call.shares}
-        self._opened = _Opened(path=path, lock=lock, database=database, keys=keys, files=files)
+        opened = _Opened(
+            path=path, lock=lock, database=database, keys=keys, files=files, sealed=sealed
+        )
+        self._opened = opened
+        if sealed is not None:
+            note_edition(opened, sealed)
         self._lock_memory()
         return protocol.Done()
+
+    def _hold(self, call: CeremonyCall) -> CeremonyAnswer:
+        if self._opened is not None or self._election.is_open:
+            raise InputInvalid("hold ceremony", reason="it is open for a node")
+        self._lock_memory()
+        return hold(call, self._host)
 
     def _lock_memory(self) -> None:
         locked = sandbox.lock_memory()
@@ -211,6 +248,8 @@ class EnclaveProcess:
             verdicts = history.check_and_record(connection, wishes)
             return approval.begin(plans, verdicts, opened.keys)  # signs beside the commit
 
+        if opened.is_restored:
+            return protocol.signed(approval.begin(plans, NotRecovered("sign"), opened.keys)())
         try:
             results = opened.write(judge) if wishes else approval.begin(plans, (), opened.keys)
         except (Transient, StorageFailed) as error:
@@ -234,6 +273,13 @@ class EnclaveProcess:
         forgotten = learning.unknown(opened.database, wishes)
         return protocol.Forgotten(forgotten)
 
+    def _recover(self) -> protocol.Done:
+        opened = self._require_open()
+        if opened.is_restored:
+            opened.write(restored.clear)
+            opened.is_restored = False
+        return protocol.Done()
+
     def _status(self) -> protocol.Status:
         opened = self._require_open()
         counted = read_snapshot(opened.database, history.counts, path=opened.path)
@@ -243,6 +289,7 @@ class EnclaveProcess:
             blocks_recorded=counted.blocks,
             votes_recorded=counted.votes,
             protections=self._protections,
+            is_restored=opened.is_restored,
         )
 
     def _prune(self, call: protocol.Sign) -> None:
@@ -278,11 +325,14 @@ class _Opened:
         database: sqlite3.Connection,
         keys: BlsKeyRing,
         files: dict[bytes, ShareFile],
+        sealed: SealedKeys | None,
     ) -> None:
         self.path = path
         self.database = database
         self.keys = keys
         self.files = files
+        self.sealed = sealed
+        self.is_restored = restored.is_marked(database)
         self._lock = lock
 
     def write(self, function: Callable[[sqlite3.Connection], R]) -> R:

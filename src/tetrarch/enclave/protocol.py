@@ -12,10 +12,11 @@ import msgspec
 
 from tetrarch.decoding import UNDECODABLE
 from tetrarch.enclave.approval import REQUESTS_MAX, Unslashable
+from tetrarch.enclave.ceremony_messages import CeremonyAnswer, CeremonyCall
 from tetrarch.enclave.election_messages import ElectionAnswer, ElectionCall
 from tetrarch.enclave.errors import FrameInvalid
 from tetrarch.enclave.key_messages import Exported, KeyCall
-from tetrarch.enclave.messages import Message, Path, PubKeyBytes, Root, ShareFile
+from tetrarch.enclave.messages import Message, Path, PubKeyBytes, Root, SealedFile, ShareFile
 from tetrarch.enclave.ports import (
     Approved,
     Denied,
@@ -36,6 +37,7 @@ from tetrarch.enclave.ports import (
 )
 from tetrarch.enclave.protections import Confinement, Protection
 from tetrarch.enclave.rules import Reason
+from tetrarch.enclave.sealed_keys import SHARES_MAX
 from tetrarch.ethereum.spec.aggregates import AggregateAndProof, ContributionAndProof
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.ethereum.spec.domains import ForkActivation, ForkSchedule
@@ -50,7 +52,6 @@ from tetrarch.ethereum.spec.values import (
 
 FRAME_MAX_BYTES = 32 << 20  # a recovery among 256 members; 10,000 keys to open have 8 MB
 MESSAGE_MAX_BYTES = 32 << 10  # an aggregate with a bit for every attester of a slot has 17 kB
-SHARES_MAX = 10_000
 PATHS_MAX = 64
 _LENGTH_BYTES = 4
 _FORKS_MAX = 32
@@ -78,10 +79,14 @@ class Confine(Message, frozen=True, tag="confine"):
 
 
 class Open(Message, frozen=True, tag="open"):
-    """Read the shares and the database; the first call for duties."""
+    """Read the shares and the database; the first call for duties.
+
+    ``sealed``: where shares are sealed, or will be; those that are not there have keystores.
+    """
 
     database: Path
     shares: Annotated[tuple[ShareFile, ...], msgspec.Meta(max_length=SHARES_MAX)]
+    sealed: SealedFile | None = None
 
 
 class Activation(Message, frozen=True):
@@ -208,6 +213,10 @@ class Learn(Message, frozen=True, tag="learn"):
     record: bool
 
 
+class Recover(Message, frozen=True, tag="recover"):
+    """The folder was restored from a backup, and enough peers told what its keys signed since."""
+
+
 class AskStatus(Message, frozen=True, tag="status"):
     """What do you hold?"""
 
@@ -226,10 +235,12 @@ CallBody: TypeAlias = (
     | Configure
     | Sign
     | Learn
+    | Recover
     | AskStatus
     | AskProtections
     | AskMeasurement
     | KeyCall
+    | CeremonyCall
     | ElectionCall
 )
 
@@ -280,6 +291,7 @@ class Status(Message, frozen=True, tag="is"):
     blocks_recorded: Uint
     votes_recorded: Uint
     protections: tuple[Text, ...]
+    is_restored: bool = False
 
 
 class Protections(Message, frozen=True, tag="protected"):
@@ -317,6 +329,7 @@ AnswerBody: TypeAlias = (
     | Protections
     | Measured
     | Exported
+    | CeremonyAnswer
     | ElectionAnswer
     | Refusal
 )

@@ -5,8 +5,10 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from tetrarch.enclave.errors import SealSecretMissing
+from tetrarch.enclave.messages import SecretFile
 from tetrarch.enclave.sealing import KEY_FILE_SIZE_BYTES, PASSPHRASE_MAX_BYTES, Kind
 from tetrarch.entropy import Entropy
 from tetrarch.storage.durable_file import SECRET_MODE
@@ -19,6 +21,27 @@ class SealSecret:
 
     kind: Kind
     path: Path
+
+    @classmethod
+    def of(cls, file: SecretFile) -> Self:
+        """As a message names it."""
+        return cls(Kind.PASSPHRASE if file.is_passphrase else Kind.KEY_FILE, Path(file.path))
+
+    @property
+    def file(self) -> SecretFile:
+        """As a message."""
+        return SecretFile(str(self.path), self.kind is Kind.PASSPHRASE)
+
+    def check(self) -> None:
+        """Whether there is such a file that is nobody else's; reads none of it.
+
+        Raises:
+            SealSecretMissing: there is none, or others may read it too.
+        """
+        try:
+            _refuse_readable_by_others(self.path, self.path.stat().st_mode)
+        except OSError as error:
+            raise SealSecretMissing("find secret", path=self.path, reason=error.strerror) from None
 
     def read(self) -> bytes:
         """The secret.
@@ -33,16 +56,18 @@ class SealSecret:
                 content = stream.read(size_max + 3)
         except OSError as error:
             raise SealSecretMissing("read secret", path=self.path, reason=error.strerror) from None
-        if stat.S_ISREG(mode) and mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise SealSecretMissing(
-                "read secret", path=self.path, reason=f"mode {stat.S_IMODE(mode):04o}"
-            )
+        _refuse_readable_by_others(self.path, mode)
         if self.kind is Kind.PASSPHRASE:
             content = content.rstrip(b"\r\n")
         enough = len(content) > 0 if self.kind is Kind.PASSPHRASE else len(content) == size_max
         if not enough or len(content) > size_max:
             raise SealSecretMissing("read secret", path=self.path, bytes=len(content))
         return content
+
+
+def _refuse_readable_by_others(path: Path, mode: int) -> None:
+    if stat.S_ISREG(mode) and mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise SealSecretMissing("read secret", path=path, reason=f"mode {stat.S_IMODE(mode):04o}")
 
 
 def make_key_file(path: Path, entropy: Entropy) -> None:

@@ -74,6 +74,22 @@ class SealingKey:
         header = _HEADER.pack(_MAGIC, d.kind, d.passes, d.memory_kib, d.lanes, d.salt, check, nonce)
         return header + _cipher(self._key, nonce).encrypt(bytes(12), text, header + bound_to)
 
+    def open(self, sealed: bytes, *, bound_to: bytes) -> bytes:
+        """The text that this key sealed, as ``unseal`` without deriving the key anew.
+
+        Raises:
+            SealInvalid: these bytes are no seal of this key, changed, or of another place.
+        """
+        derivation, _, nonce = _read(sealed)
+        if derivation != self._derivation:
+            raise SealInvalid("unseal", reason="sealed by another key")
+        return _open(self._key, nonce, sealed, bound_to)
+
+
+def kind_of(sealed: bytes) -> Kind:
+    """Where the key of a seal comes from; opens nothing. Raises SealInvalid: it is none."""
+    return _read(sealed)[0].kind
+
 
 def new_key(kind: Kind, secret: bytes, entropy: Entropy) -> SealingKey:
     """A key for a state that was never sealed before. Cost: a passphrase takes 0.2 s, once."""
@@ -104,12 +120,15 @@ def unseal(
     key = _derive(derivation, secret)
     if not hmac.compare_digest(check, _check(key)):
         raise SealSecretWrong("unseal", sealed_by=kind.name.lower())
+    return SealingKey(derivation, key, entropy), _open(key, nonce, sealed, bound_to)
+
+
+def _open(key: bytes, nonce: bytes, sealed: bytes, bound_to: bytes) -> bytes:
     header, body = sealed[: _HEADER.size], sealed[_HEADER.size :]
     try:
-        text = _cipher(key, nonce).decrypt(bytes(12), body, header + bound_to)
+        return _cipher(key, nonce).decrypt(bytes(12), body, header + bound_to)
     except InvalidTag:
         raise SealInvalid("unseal", reason="changed, or of another node") from None
-    return SealingKey(derivation, key, entropy), text
 
 
 def _read(sealed: bytes) -> tuple[Derivation, bytes, bytes]:

@@ -10,6 +10,7 @@ from tetrarch.clock import Clock, SystemClock
 from tetrarch.cluster.types import Cluster
 from tetrarch.config import NodeConfig, SignerApiConfig
 from tetrarch.enclave.client import EnclaveClient
+from tetrarch.enclave.errors import FolderRestored
 from tetrarch.entropy import system_entropy
 from tetrarch.errors import OperatorError
 from tetrarch.ethereum.beacon_node.client import connect_beacon_node
@@ -28,7 +29,7 @@ from tetrarch.signer_api.chain_memory import learn_chain
 from tetrarch.signer_api.guard import Guard, check_listener
 from tetrarch.signer_api.holder import load_holder
 from tetrarch.signer_api.server import Listen, SignerServer
-from tetrarch.signing_source import enclave_of
+from tetrarch.signing_source import check_seal, enclave_of
 from tetrarch.stop_signals import on_stop_signal
 from tetrarch.storage.errors import cannot_create
 from tetrarch.supervision import Supervisor, sole_cause
@@ -42,7 +43,12 @@ class SignerChainDiffers(OperatorError):
 
 
 async def run_signer(
-    folder: Path, config: NodeConfig, *, node: int | None = None, clock: Clock | None = None
+    folder: Path,
+    config: NodeConfig,
+    *,
+    node: int | None = None,
+    clock: Clock | None = None,
+    accepts_rollback_risk: bool = False,
 ) -> None:
     """Serve the enclave of ``folder`` until SIGTERM or SIGINT.
 
@@ -51,8 +57,11 @@ async def run_signer(
         config: what the operator set.
         node: whose shares they are, where nothing in the folder tells.
         clock: the host's clock by default.
+        accepts_rollback_risk: serve a folder that was restored from a backup: nobody tells a signer
+            what its keys signed since.
 
     Raises:
+        FolderRestored: it was, and that is not accepted.
         OperatorError: a person must mend something; nothing was lost.
     """
     clock, metrics = clock or SystemClock(), Metrics()
@@ -70,6 +79,7 @@ async def run_signer(
         cluster=cluster,
         metrics=metrics,
         log=log.bind(node=cluster.peer_index),
+        accepts_rollback_risk=accepts_rollback_risk,
     )
     try:
         async with AsyncExitStack() as stack:
@@ -94,6 +104,7 @@ class _Launch:
     cluster: Cluster
     metrics: Metrics
     log: Log
+    accepts_rollback_risk: bool
 
     async def run(self, stack: AsyncExitStack) -> None:
         """Bring everything up in order, run, bring it down in reverse."""
@@ -103,11 +114,13 @@ class _Launch:
             if self.config.keymanager.enabled
             else None
         )
+        check_seal(self.folder, self.config)
         self._make_database_folder()
         chain = await self._chain()
         enclave = await stack.enter_async_context(
             enclave_of(self.folder, self.config, cluster=self.cluster, chain=chain, log=self.log)
         )
+        await self._refuse_restored(enclave)
         keys = await held_keys(enclave, self.cluster)
         batches = Batches(enclave)
         api = SignerApi(sign=batches.sign, keys=keys, chain=chain)
@@ -124,6 +137,14 @@ class _Launch:
                 tasks.spawn(keymanager.run(), name="keymanager")
                 await keymanager.listening.wait()
             self._tell_started(keys, enclave)
+
+    async def _refuse_restored(self, enclave: EnclaveClient) -> None:
+        if not (await enclave.status()).is_restored:
+            return
+        if not self.accepts_rollback_risk:
+            raise FolderRestored("serve keys", folder=self.folder)
+        await enclave.recover()
+        self.log.warning("rollback_risk_accepted", folder=str(self.folder))
 
     def _keymanager(
         self, enclave: EnclaveClient, keys: HeldKeys, listen: Listen

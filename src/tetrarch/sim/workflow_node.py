@@ -335,6 +335,10 @@ class _Signing:
         self._owner.note_write("enclave.learn")
         await self._signing.learn(signed)
 
+    async def recover(self) -> None:
+        """See ``duties.ports.OwnHistory``."""
+        await self._signing.recover()
+
 
 class _TraceLog:
     """Lines become events of the trace. Satisfies ``observability.logs.Log``."""
