@@ -11,6 +11,7 @@ from tests.cli.enclave_commands import content, refused, run, told
 from tests.cluster.cluster_world import create
 from tests.enclave.ceremony_world import key_file, passphrase_file
 from tests.enclave.enclave_world import OLD_CHAIN, vote
+from tests.integration.small_disk import fill, small_disk
 
 from tetrarch.cluster.load import load_cluster
 from tetrarch.config import load_config
@@ -238,3 +239,36 @@ def test_both_databases_are_marked(folder: Path, words: Path, tmp_path: Path) ->
     for name in (ENCLAVE_DATABASE_FILE, DATABASE_FILE):
         with closing(sqlite3.connect(tmp_path / "again" / name)) as connection:
             assert connection.execute("SELECT count(*) FROM restored").fetchone() == (1,)
+
+
+@pytest.mark.integration
+def test_on_a_full_disk_each_ceremony_is_one_line_and_can_be_repeated(
+    folder: Path, key: Path, tmp_path: Path
+) -> None:
+    options = ("--key-file", key)
+    told("backup", folder, tmp_path / "backup", *options)
+    with small_disk(folder, 4):
+        ballast = fill(folder)
+        for arguments in (
+            ("seal", folder, *options, "--remove-keystores"),
+            ("keygen", folder, *options),
+            ("backup", folder, folder / "b", *options),
+            ("restore", tmp_path / "backup", folder / "again", *options),
+        ):
+            code, line = refused(*arguments)
+            assert (code, "full" in line) == (74, True), line
+        assert not list(folder.glob("again*"))
+        assert not list(folder.glob("enclave/keys.sealed"))
+        assert len(list(folder.glob("validator_keys/*"))) == 4
+        ballast.unlink()
+        told("seal", folder, *options, "--remove-keystores")
+        assert told("restore", tmp_path / "backup", folder / "again", *options)["shares"] == 2
+
+
+@pytest.mark.parametrize(
+    "command", ["seal", "keygen", "attest", "backup", "restore", "status", "measure", "verify"]
+)
+def test_help_has_an_example_and_the_exit_codes(command: str) -> None:
+    shown = run(command, "--help").stdout
+    assert f"Example: tetrarch enclave {command}" in shown
+    assert "Exit codes: 0" in shown

@@ -677,8 +677,9 @@ def test_a_beacon_node_that_does_not_tell_keeps_the_node_held() -> None:
 class OwnHistoryOfAnEnclave:
     """Counts what it is told; its disk is full at first."""
 
-    def __init__(self, *, full: int = 0) -> None:
+    def __init__(self, *, full: int = 0, restored: bool = False) -> None:
         self.full = full
+        self.restored = restored
         self.recovered = 0
 
     async def forgotten(self, _signed: object) -> tuple[int, ...]:
@@ -686,6 +687,9 @@ class OwnHistoryOfAnEnclave:
 
     async def learn(self, _signed: object) -> None:
         pass
+
+    async def is_restored(self) -> bool:
+        return self.restored
 
     async def recover(self) -> None:
         if self.full:
@@ -711,6 +715,18 @@ def test_restored_folder_recovers_once_enough_peers_answered_and_is_silent_till_
         assert len(fields["answered"]) >= 2
 
     play_restored(scenario, peers=(1, 3), histories=(own,))
+
+
+def test_mark_of_the_enclave_alone_counts_too() -> None:
+    """The node recovered while a validator client signed; now its own enclave does."""
+    own = OwnHistoryOfAnEnclave(restored=True)
+
+    async def scenario(world: World) -> None:
+        assert world.safe.found_old
+        assert isinstance(await world.sign(vote_of(NOW_SLOT + 9)), Approved)
+        assert own.recovered == 1
+
+    play(scenario, histories=(own,))
 
 
 def test_restored_folder_without_enough_peers_stays_marked_and_signs_nothing() -> None:

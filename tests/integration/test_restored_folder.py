@@ -62,6 +62,53 @@ def test_restored_folder_is_noticed_and_signs_only_above_what_its_peers_saw(
         world.audit()
 
 
+def test_folder_made_from_a_backup_recovers_from_its_peers_with_sealed_keys(
+    tmp_path: Path,
+) -> None:
+    """The operator's whole way: seal, back up, lose the folder, restore it, start it."""
+    secret, own = tmp_path / "backup.key", tmp_path / "seal.key"
+    for path in (secret, own):
+        path.write_bytes(path.name.encode().ljust(32))
+        path.chmod(0o600)
+    with cluster_world(tmp_path) as world:
+        chain, victim = world.chain, world.nodes[0]
+        folder = victim.folder
+        wait_for("its first votes", lambda: bool(votes(victim)))
+        victim.stop()
+        sealing = ("enclave", "seal", folder, "--key-file", own, "--remove-keystores")
+        assert run_tetrarch(*sealing).exit_code == 0
+        (folder / "tetrarch.toml").write_text(f'[enclave]\nkey_file = "{own}"\n')
+        backup = tmp_path / "node0.backup"
+        ended = run_tetrarch("enclave", "backup", folder, backup, "--key-file", secret)
+        assert ended.exit_code == 0, ended.stderr
+        remembered = votes(victim)
+        restart(world, victim)
+        wait_for("votes with sealed keys", lambda: remembered < votes(victim))
+        victim.stop()
+        former = votes(victim)
+        folder.rename(tmp_path / "lost")
+
+        restoring = ("enclave", "restore", backup, folder, "--key-file", secret)
+        ended = run_tetrarch(*restoring, "--seal-key-file", own)
+        assert ended.exit_code == 0, ended.stderr
+        assert votes(victim) == remembered
+        trusting = run_tetrarch(
+            "run", folder, "--beacon-node", chain.url, "--trust-own-history", "--monitoring-port", 0
+        )
+        assert trusting.exit_code == 78
+        assert "folder_restored" in trusting.stderr
+        restart(world, victim)
+        wait_for("its recovery", lambda: "folder_recovered" in victim.text)
+        wait_for("votes after it", lambda: remembered < votes(victim))
+        assert "folder_restored" in victim.text
+        highest = {pubkey: max(t for p, t in former if p == pubkey) for pubkey, _ in former}
+        signed = votes(victim) - remembered
+        assert {(p, t) for p, t in signed if t <= highest.get(p, -1)} == set()
+        assert victim.rows("enclave", "SELECT * FROM restored") == []
+        assert victim.rows("node", "SELECT * FROM restored") == []
+        world.audit()
+
+
 def test_lone_node_signs_nothing_until_its_peers_are_back_and_the_override_says_what_it_risks(
     tmp_path: Path,
 ) -> None:

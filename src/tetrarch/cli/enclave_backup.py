@@ -24,6 +24,8 @@ _COPIED = (
     "tls-key.pem",
     "tls-certificate.pem",
     "tetrarch.toml",
+    "keymanager-token",
+    "builder_registrations_overrides.json",
     "cluster_key/keystore-0.json",
     "cluster_key/keystore-0.txt",
 )

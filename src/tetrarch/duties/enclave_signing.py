@@ -60,6 +60,10 @@ class EnclaveSigning:
         """As ``safe_start.OwnHistory``."""
         await self._teach(signed, record=True)
 
+    async def is_restored(self) -> bool:
+        """As ``safe_start.OwnHistory``."""
+        return (await self._enclave.status()).is_restored
+
     async def recover(self) -> None:
         """As ``safe_start.OwnHistory``."""
         await self._enclave.recover()

@@ -117,6 +117,10 @@ class OwnHistory(Protocol):
         """Deny all that could clash with ``signed``; durable when this returns."""
         ...
 
+    async def is_restored(self) -> bool:
+        """Whether it was made from a backup, and has not recovered yet."""
+        ...
+
     async def recover(self) -> None:
         """Take off the mark of a restored folder, if there is one: enough peers have answered."""
         ...

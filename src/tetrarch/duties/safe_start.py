@@ -40,7 +40,6 @@ from tetrarch.duties.types import (
     PubKey,
 )
 from tetrarch.duties.witnesses import Testimony, Witnesses
-from tetrarch.enclave import restored
 from tetrarch.enclave.errors import FolderRestored
 from tetrarch.errors import PeerFault, TetrarchError, Transient
 from tetrarch.ethereum.spec.chain import ChainSpec
@@ -219,7 +218,8 @@ class SafeStart:
         )
         if row is not None:
             self._silent_to_slot = int(row[0])
-        self._is_restored = await self._s.storage.read(restored.is_marked)
+        marks = [await history.is_restored() for history in self._s.histories]
+        self._is_restored = any(marks)
         if not self._is_restored:
             return
         if self._trusts and not self._s.accepts_rollback_risk:

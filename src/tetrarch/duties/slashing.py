@@ -83,6 +83,10 @@ class GroupHistory:
         wishes = tuple(self._wish(pubkey, payload) for pubkey, payload in signed)
         await self._storage.write(lambda connection: learning.learn(connection, wishes))
 
+    async def is_restored(self) -> bool:
+        """As ``ports.OwnHistory``."""
+        return await self._storage.read(restored.is_marked)
+
     async def recover(self) -> None:
         """As ``ports.OwnHistory``."""
         await self._storage.write(restored.clear)

@@ -335,6 +335,10 @@ class _Signing:
         self._owner.note_write("enclave.learn")
         await self._signing.learn(signed)
 
+    async def is_restored(self) -> bool:
+        """See ``duties.ports.OwnHistory``."""
+        return await self._signing.is_restored()
+
     async def recover(self) -> None:
         """See ``duties.ports.OwnHistory``."""
         await self._signing.recover()
