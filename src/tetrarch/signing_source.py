@@ -5,7 +5,7 @@ The enclave process, remote signers, or (nothing is opened then) a validator cli
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +25,7 @@ from tetrarch.duties.signer import SigningService
 from tetrarch.duties.slashing import GroupHistory
 from tetrarch.enclave import history, restored
 from tetrarch.enclave.client import EnclaveClient
+from tetrarch.enclave.messages import ShareFile
 from tetrarch.enclave.reporting import tell_protections
 from tetrarch.errors import ConfigInvalid, Transient
 from tetrarch.ethereum.spec.chain import ChainSpec
@@ -40,6 +41,7 @@ from tetrarch.share_files import (
     naming_holders,
     seal_secret,
     sealed_file,
+    sealed_keys_path,
     share_files,
 )
 from tetrarch.storage.database import Database
@@ -49,6 +51,7 @@ from tetrarch.storage.room import needing_room
 # The share's own history, whoever holds the key: the enclave's, or in front of remote signers.
 ENCLAVE_DATABASE_FILE = "database/enclave.sqlite"
 PRUNE_INTERVAL_S = 3600.0
+PLAIN_MEND = "stop the node, and run `tetrarch enclave seal` on its folder with --remove-keystores"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,10 +206,11 @@ async def enclave_of(
     """
     managed = config.keymanager.enabled
     sealed = sealed_file(folder, seal_secret(folder, config.enclave))
+    shares = share_files(folder, cluster, only_present=managed)
     with naming_holders(cluster):
         enclave = await EnclaveClient.start(
             database=folder / ENCLAVE_DATABASE_FILE,
-            shares=share_files(folder, cluster, only_present=managed),
+            shares=shares,
             key_folder=make_key_folder(folder) if managed else None,
             sealed=sealed,
             readable=(folder / CLUSTER_KEY_FOLDER,) if config.election.enabled else (),
@@ -214,11 +218,19 @@ async def enclave_of(
         )
     try:
         await tell_protections(enclave, log)
+        _tell_keystores(folder, shares, log)
         with needing_room():
             await enclave.configure(chain)
         yield enclave
     finally:
         await enclave.close()
+
+
+def _tell_keystores(folder: Path, shares: Sequence[ShareFile], log: Log) -> None:
+    """One line if shares that should be sealed by now also lie in keystores."""
+    plain = sum(Path(file.keystore).exists() for file in shares)
+    if plain and sealed_keys_path(folder).exists():
+        log.warning("keystores_beside_seal", count=plain, mend=PLAIN_MEND)
 
 
 @asynccontextmanager

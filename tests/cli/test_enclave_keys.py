@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.cli.enclave_commands import content, refused, run, told
 from tests.cluster.cluster_world import create, open_node
+from tests.duties.duty_world import RecordingLog
 from tests.enclave.ceremony_world import key_file, passphrase_file
 from tests.enclave.enclave_world import OLD_CHAIN, vote
 from typer.testing import CliRunner
@@ -19,7 +20,7 @@ from tetrarch.duties.types import PubKey
 from tetrarch.enclave.ports import Approved
 from tetrarch.enclave.sealed_keys import SealedKeys
 from tetrarch.entropy import system_entropy
-from tetrarch.observability.logs import SilentLog
+from tetrarch.observability.logs import Log, SilentLog
 from tetrarch.share_files import seal_secret, sealed_file
 from tetrarch.signing_source import ENCLAVE_DATABASE_FILE, enclave_of
 from tetrarch.storage.lock import OwnerLock
@@ -50,14 +51,12 @@ def words(tmp_path: Path) -> Path:
     return Path(passphrase_file(tmp_path / "words").path)
 
 
-def signed_by(folder: Path) -> int:
+def signed_by(folder: Path, log: Log | None = None) -> int:
     """How many validators the folder's enclave signs for, opened as a node opens it."""
-    cluster = load_cluster(folder)
+    cluster, log = load_cluster(folder), log or SilentLog()
 
     async def main() -> int:
-        enclave = enclave_of(
-            folder, load_config(folder), cluster=cluster, chain=OLD_CHAIN, log=SilentLog()
-        )
+        enclave = enclave_of(folder, load_config(folder), cluster=cluster, chain=OLD_CHAIN, log=log)
         async with enclave as client:
             requests = tuple(vote(v.pubkey, 3, 4) for v in cluster.validators)
             return sum(isinstance(each, Approved) for each in await client.sign(requests))
@@ -74,6 +73,9 @@ def test_a_node_signs_with_sealed_shares_once_their_secret_is_configured(
     assert "2 keystores still lie beside it" in ended.stderr
     assert "[enclave] passphrase_file in" in ended.stderr
     (folder / "tetrarch.toml").write_text(f'[enclave]\npassphrase_file = "{words}"\n')
+    log = RecordingLog()
+    assert signed_by(folder, log) == 2
+    assert [fields["count"] for fields in log.find("keystores_beside_seal")] == [2]
     answer = told("seal", folder, "--remove-keystores")
     assert answer == {
         "ok": True,
@@ -87,7 +89,9 @@ def test_a_node_signs_with_sealed_shares_once_their_secret_is_configured(
         "files_removed": 4,
     }
     assert list((folder / "validator_keys").iterdir()) == []
-    assert signed_by(folder) == 2
+    log = RecordingLog()
+    assert signed_by(folder, log) == 2
+    assert log.find("keystores_beside_seal") == []
 
 
 def test_sealed_anew_the_other_kind_opens_it_and_the_note_says_what_to_configure(

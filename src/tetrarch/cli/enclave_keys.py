@@ -88,7 +88,6 @@ def seal(
             readable=[Path(s.path) for s in (sealed.secret, call.new_secret) if s is not None],
             required=held.config.enclave.require,
         )
-    absent = len(cluster.validators) - done.sealed
     if as_json:
         answer = {
             "ok": True,
@@ -96,7 +95,7 @@ def seal(
             "edition": done.edition,
             "sealed": done.sealed,
             "newly_sealed": done.newly_sealed,
-            "absent": absent,
+            "absent": done.absent,
             "sealed_anew": done.is_sealed_anew,
             "keystores_left": done.files_left,
             "files_removed": done.files_removed,
@@ -104,8 +103,9 @@ def seal(
         print(json.dumps(answer))
         return
     print(f"sealed {done.sealed} shares in {sealed.path}, edition {done.edition}")
-    if absent:
-        _note(f"{absent} of {len(cluster.validators)} shares are neither sealed nor in keystores")
+    if done.absent:
+        count = f"{done.absent} of {len(cluster.validators)}"
+        _note(f"{count} shares are neither sealed nor in keystores")
     if done.files_left:
         _note(f"{done.files_left} keystores still lie beside it: --remove-keystores deletes them")
     if seal_secret(folder, held.config.enclave) != (new or held.secret):

@@ -96,6 +96,7 @@ def seal_shares(call: SealShares, entropy: Entropy) -> SharesSealed:
             edition=sealed.kept.edition,
             newly_sealed=len(news),
             sealed=len(sealed.kept.shares),
+            absent=sum(file.pubkey not in sealed.kept.shares for file in call.shares),
             files_left=0 if call.removes_files else len(in_keystores),
             files_removed=removed,
             is_sealed_anew=call.new_secret is not None,

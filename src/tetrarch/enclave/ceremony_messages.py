@@ -39,11 +39,15 @@ class SealShares(Message, frozen=True, tag="seal_shares"):
 
 
 class SharesSealed(Message, frozen=True, tag="shares_sealed"):
-    """What was done; ``files_left``: keystores that still lie beside the seal."""
+    """What was done; ``files_left``: keystores that still lie beside the seal.
+
+    ``sealed``: all that the file holds; ``absent``: shares that are neither there nor in keystores.
+    """
 
     edition: Count
     newly_sealed: Count
     sealed: Count
+    absent: Count
     files_left: Count
     files_removed: Count
     is_sealed_anew: bool
