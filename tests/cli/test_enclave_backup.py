@@ -257,6 +257,7 @@ def test_on_a_full_disk_each_ceremony_is_one_line_and_can_be_repeated(
         ):
             code, line = refused(*arguments)
             assert (code, "full" in line) == (74, True), line
+        assert not list(folder.rglob("*.tmp"))
         assert not list(folder.glob("again*"))
         assert not list(folder.glob("enclave/keys.sealed"))
         assert len(list(folder.glob("validator_keys/*"))) == 4

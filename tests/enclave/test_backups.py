@@ -34,6 +34,7 @@ from tetrarch.enclave.errors import (
     BackupInvalid,
     BackupTooLarge,
     EnclaveGone,
+    SealOld,
     SealSecretWrong,
     ShareSwapped,
     WrongChain,
@@ -198,6 +199,19 @@ def test_keystores_and_seal_are_backed_up_alike(
         assert made.opened(words) == world.expected
         for each in world.validators:
             assert each.share.to_bytes() not in (tmp_path / name).read_bytes()
+
+
+def test_keys_that_were_removed_do_not_come_back_by_a_backup(
+    world: Folder, tmp_path: Path, words: SecretFile
+) -> None:
+    key = key_file(tmp_path / "key")
+    world.seal(key, removes_files=True)
+    older = world.sealed_path.read_bytes()
+    world.seal(key, new_secret=key)
+    world.sealed_path.write_bytes(older)
+    with pytest.raises(SealOld, match="edition=1 newest=2"):
+        write(world, words, tmp_path / "backup", key=key)
+    assert not (tmp_path / "backup").exists()
 
 
 def test_a_backup_that_was_changed_cut_short_or_is_another_file_makes_nothing(

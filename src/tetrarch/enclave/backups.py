@@ -83,6 +83,9 @@ def write_backup(call: WriteBackup, entropy: Entropy) -> BackupWritten:
         raise BackupExists("write backup", path=output)
     with _opened([Path(each) for each in call.databases]) as databases:
         sealed = None if call.sealed is None else SealedKeys.open(call.sealed, entropy)
+        if sealed is not None:
+            for database in databases:
+                editions.check(database, sealed.kept.edition, path=sealed.path)
         shares = open_keys(call.shares, sealed)
         kept = KeptKeys(
             edition=1 if sealed is None else max(sealed.kept.edition, 1),
@@ -161,9 +164,7 @@ def _opened(paths: Sequence[Path]) -> Iterator[list[sqlite3.Connection]]:
             if path.parent.exists():
                 stack.callback(OwnerLock.acquire(path.with_name(path.name + ".lock")).release)
         there = [path for path in paths if path.exists()]
-        yield [
-            stack.enter_context(closing(open_connection(path, (history.SCHEMA,)))) for path in there
-        ]
+        yield [stack.enter_context(closing(open_connection(path, _SCHEMAS))) for path in there]
 
 
 def _history(databases: Sequence[sqlite3.Connection]) -> tuple[bytes, int]:
