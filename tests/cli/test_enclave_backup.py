@@ -1,20 +1,23 @@
 """`tetrarch enclave backup|restore` as an operator types them."""
 
 import asyncio
+import itertools
 import shutil
 import sqlite3
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 from tests.cli.enclave_commands import content, refused, run, told
 from tests.cluster.cluster_world import create
-from tests.enclave.ceremony_world import key_file, passphrase_file
+from tests.enclave.ceremony_world import dying, key_file, passphrase_file
 from tests.enclave.enclave_world import OLD_CHAIN, vote
 from tests.integration.small_disk import fill, small_disk
 
 from tetrarch.cluster.load import load_cluster
 from tetrarch.config import load_config
+from tetrarch.enclave.client import EnclaveClient
 from tetrarch.enclave.ports import Approved, Denied, Failed
 from tetrarch.enclave.rules import Reason
 from tetrarch.launch import DATABASE_FILE
@@ -168,6 +171,28 @@ def test_a_folder_that_is_in_use_is_not_touched(folder: Path, words: Path, tmp_p
     told("restore", tmp_path / "backup", empty, *options)
     assert not leftover.exists()
     assert "half" not in content(empty)
+
+
+def test_killed_while_it_restores_there_is_no_folder_and_the_next_restore_makes_it(
+    folder: Path, key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The enclave kills itself at its n-th step on the disk, for some n until it ends."""
+    options = ("--key-file", key)
+    told("backup", folder, tmp_path / "backup", *options)
+    launch, to = EnclaveClient.launch, tmp_path
+    for step in itertools.count(step=6):
+        to = tmp_path / f"to-{step}"
+        with monkeypatch.context() as patch:
+            patch.setattr(EnclaveClient, "launch", partial(launch, command=dying(step)))
+            ended = run("restore", tmp_path / "backup", to, *options)
+        if ended.returncode == 0:
+            break
+        assert "enclave_gone" in ended.stderr
+        assert [path.name for path in tmp_path.glob("to-*")] == []
+        told("restore", tmp_path / "backup", to, *options)
+        shutil.rmtree(to)
+    assert step >= 24
+    assert told("status", to)["restored"] is True
 
 
 def test_every_fault_is_one_line_with_its_code_and_makes_nothing(
