@@ -337,6 +337,29 @@ def test_killed_at_any_step_there_is_a_whole_backup_or_none(
     assert step >= 3
 
 
+def test_a_backup_that_the_disk_did_not_keep_is_not_left_behind(
+    world: Folder, tmp_path: Path, words: SecretFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crafted(tmp_path / "another", words)
+
+    def lies(path: Path, _content: bytes) -> None:
+        path.write_bytes((tmp_path / "another").read_bytes())
+
+    monkeypatch.setattr(backups, "replace_file", lies)
+    call = WriteBackup(
+        folder=str(world.path),
+        names=(),
+        databases=(),
+        sealed=None,
+        shares=world.files,
+        output=str(tmp_path / "backup"),
+        secret=words,
+    )
+    with pytest.raises(BackupInvalid, match="not what was written"):
+        backups.write_backup(call, system_entropy)
+    assert not (tmp_path / "backup").exists()
+
+
 def test_a_file_that_grew_too_large_is_named(
     world: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

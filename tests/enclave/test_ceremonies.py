@@ -188,6 +188,28 @@ def test_a_full_disk_leaves_all_as_it_was(world: Folder, key: SecretFile) -> Non
     assert world.seal(key, removes_files=True).sealed == 2
 
 
+def test_nothing_is_removed_when_the_disk_holds_something_else_than_was_written(
+    world: Folder, key: SecretFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damages(path: Path, content: bytes) -> None:
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+
+    monkeypatch.setattr("tetrarch.enclave.sealed_keys.write_durably", damages)
+    with pytest.raises(SealInvalid, match="changed"):
+        seal_shares(world.call(key, removes_files=True), system_entropy)
+    assert len(world.lying()) == 4
+
+
+def test_nothing_is_removed_when_the_disk_still_holds_what_was_there_before(
+    world: Folder, key: SecretFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.seal(key)
+    monkeypatch.setattr("tetrarch.enclave.sealed_keys.write_durably", lambda _path, _content: None)
+    with pytest.raises(SealInvalid, match="not what was written"):
+        seal_shares(world.call(key, new_secret=key, removes_files=True), system_entropy)
+    assert len(world.lying()) == 4
+
+
 def test_wrong_passwords_secrets_and_seals_are_named_and_remove_nothing(
     world: Folder, tmp_path: Path, key: SecretFile
 ) -> None:
