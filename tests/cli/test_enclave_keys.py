@@ -11,6 +11,7 @@ from tests.cluster.cluster_world import create, open_node
 from tests.duties.duty_world import RecordingLog
 from tests.enclave.ceremony_world import key_file, passphrase_file
 from tests.enclave.enclave_world import OLD_CHAIN, vote
+from tests.integration.processes import run_tetrarch
 from typer.testing import CliRunner
 
 from tetrarch.cli.main import app
@@ -171,6 +172,22 @@ def test_a_running_nodes_keys_are_left_alone(folder: Path, key: Path) -> None:
             assert (code, "storage_in_use" in line) == (73, True)
     finally:
         lock.release()
+
+
+def test_a_node_says_at_once_that_nothing_opens_its_seal(
+    folder: Path, key: Path, tmp_path: Path
+) -> None:
+    """Not only after it has waited for its beacon node, which is away here."""
+    told("seal", folder, "--key-file", key, "--remove-keystores")
+    for options, code, named in (
+        ((), 78, "seal_secret_unnamed"),
+        (("--passphrase-file", tmp_path / "absent"), 66, "seal_secret_missing"),
+    ):
+        ended = run_tetrarch("run", folder, *options)
+        assert ended.exit_code == code
+        (line,) = ended.error_lines
+        assert named in line
+        assert "beacon_node_away" not in ended.stderr
 
 
 def test_an_older_seal_is_taken_only_by_name(folder: Path, key: Path) -> None:
