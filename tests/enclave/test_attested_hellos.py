@@ -9,6 +9,7 @@ from pathlib import Path
 import cbor2
 import pytest
 from omne_attest import vectors as amd
+from tests.attestation.tpm2_quoted import DOCUMENT
 from tests.election.enclaves import HONEST
 from tests.vectors_path import vectors
 
@@ -103,8 +104,9 @@ def test_genuine_documents_of_others_are_verified_inside(tmp_path: Path) -> None
         Evidence(BackEnd.NITRO, (files / "nitro-2022-debug.cose").read_bytes()),
         Evidence(BackEnd.SGX, (files / "sgx-v3.quote").read_bytes(), (collateral,)),
         Evidence(BackEnd.SEV_SNP, amd.attestation(), chain),
+        Evidence(BackEnd.TPM2, DOCUMENT),
     ]
     whys = asyncio.run(offer_all(tmp_path, documents))
     assert whys[0] == "evidence_foreign"
     assert whys[1] in {"evidence_stale", "evidence_foreign"}, "its collateral is of 2025"
-    assert whys[2] == "evidence_foreign"
+    assert whys[2:] == ["evidence_foreign", "evidence_foreign"]

@@ -13,6 +13,7 @@ class BackEnd(StrEnum):
     SEV_SNP = "sev-snp"  # AMD
     SGX = "sgx"  # Intel
     TDX = "tdx"  # Intel
+    TPM2 = "tpm2"  # a process, on a machine whose TPM speaks for its boot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,14 +43,28 @@ _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(Report)
 
 
+def encode_report(report: Report) -> bytes:
+    """Its bytes."""
+    return _ENCODER.encode(report)
+
+
+def decode_report(data: bytes) -> Report:
+    """Read a report.
+
+    Raises:
+        msgspec.DecodeError, UnicodeDecodeError, RecursionError: it is none (``UNDECODABLE``).
+    """
+    return _DECODER.decode(data)
+
+
 def signed_bytes(report: Report) -> bytes:
     """What the enclave's signing key signs; the document is its signature and these bytes."""
-    return _TAG + _ENCODER.encode(report)
+    return _TAG + encode_report(report)
 
 
 def software_document(report: Report, signature: bytes) -> bytes:
     """The evidence: 64 bytes of signature over ``signed_bytes``, then the report."""
-    return signature + _ENCODER.encode(report)
+    return signature + encode_report(report)
 
 
 def verify_software(document: bytes, *, signing_key: bytes) -> Claims:
@@ -67,7 +81,7 @@ def verify_software(document: bytes, *, signing_key: bytes) -> Claims:
     except (InvalidSignature, ValueError):
         raise _invalid("its signature") from None
     try:
-        report = _DECODER.decode(encoded)
+        report = decode_report(encoded)
     except UNDECODABLE:
         raise _invalid("no report") from None
     return Claims(

@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from tetrarch.attestation import nitro, sev_snp, software
+from tetrarch.attestation import nitro, sev_snp, software, tpm2
 from tetrarch.attestation.binding import Subject, report_data
 from tetrarch.attestation.claims import BackEnd, Claims
 from tetrarch.attestation.dcap import COLLATERAL_MAX_BYTES, QUOTE_MAX_BYTES, verify_dcap
@@ -18,7 +18,7 @@ ENVELOPE_MAX_BYTES: Final = 512 << 10
 class Evidence(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """A document of ``back_end``, and what its maker says of it.
 
-    ``endorsements``: nothing for software and Nitro; VCEK, ASK and ARK certificates (DER) for
+    ``endorsements``: nothing for software, Nitro and TPMs; VCEK, ASK and ARK certificates (DER) for
     SEV-SNP; the collateral (JSON) for SGX and TDX.
     """
 
@@ -77,6 +77,8 @@ def _verify(evidence: Evidence, *, signing_key: bytes, now_s: float) -> Claims:
             return software.verify_software(document, signing_key=signing_key)
         case BackEnd.NITRO, ():
             return nitro.verify_nitro(document)
+        case BackEnd.TPM2, ():
+            return tpm2.verify_tpm2(document)
         case BackEnd.SEV_SNP, (vcek, ask, ark):
             return sev_snp.verify_sev_snp(document, vcek=vcek, ask=ask, ark=ark, now_s=now_s)
         case ((BackEnd.SGX | BackEnd.TDX), (collateral,)):
