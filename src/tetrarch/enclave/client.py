@@ -31,6 +31,9 @@ from tetrarch.enclave.key_messages import Exported, ExportHistory, KeyCall
 from tetrarch.enclave.messages import SealedFile, ShareFile
 from tetrarch.enclave.ports import EnclaveStatus, SignRequest, SignResult, Slashable
 from tetrarch.enclave.protections import Confinement, Protection
+from tetrarch.enclave.seal_secret import SealSecret
+from tetrarch.enclave.sealing import Kind
+from tetrarch.enclave.tpm_messages import OpenTpm
 from tetrarch.errors import TetrarchError, invariant
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.storage import errors as storage_errors
@@ -85,6 +88,8 @@ _RAISED_AGAIN: dict[str, type[TetrarchError]] = {
         enclave_errors.BackupInvalid,
         enclave_errors.BackupExists,
         enclave_errors.BackupTooLarge,
+        enclave_errors.TpmMissing,
+        enclave_errors.TpmFailed,
         election_codec.MessageInvalid,
         election_hello.HelloInvalid,
         election_hello.KeyChanged,
@@ -274,6 +279,21 @@ class EnclaveClient:
         """Which program it is, as an entry of a policy that allows it."""
         measured = _expect(protocol.Measured, await self._ask(protocol.AskMeasurement()))
         return Allowed(BackEnd.SOFTWARE, measured.measurement, measured.security_version)
+
+    async def open_tpm(self, folder: Path, secret: SealSecret) -> Allowed:
+        """Have the confinement's TPM vouch for it; the entry of a policy that allows it then.
+
+        The secret that the TPM's key is made from lies in ``folder``, sealed by ``secret``.
+
+        Raises:
+            TpmFailed: the TPM does not.
+            OperatorError: of the seal, its secret or the folder.
+        """
+        is_passphrase = secret.kind is Kind.PASSPHRASE
+        call = OpenTpm(str(folder), str(secret.path), is_passphrase)
+        answer = await self._channel.ask(call, timeout_s=KEY_TIMEOUT_S)
+        measured = _expect(protocol.Measured, answer)
+        return Allowed(BackEnd.TPM2, measured.measurement, measured.security_version)
 
     async def keep(self, call: KeyCall) -> bytes:
         """Add or remove shares, import or export history; see ``key_keeping.keep``.

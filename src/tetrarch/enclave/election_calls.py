@@ -1,11 +1,13 @@
 """Answers a node's calls about its election; holds the one election of this enclave."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
 from tetrarch.election import codec
 from tetrarch.election.documents import read_configuration
+from tetrarch.enclave.attesting import Attester
 from tetrarch.enclave.electing import Electing
 from tetrarch.enclave.election_messages import (
     TEXT_MAX,
@@ -38,6 +40,16 @@ class ElectionCalls:
     def is_open(self) -> bool:
         """Whether ``OpenElection`` was answered."""
         return self._electing is not None
+
+    def attest_by(self, attester: Attester) -> None:
+        """Have ``attester`` vouch for this enclave, in an election that is not open yet.
+
+        Raises:
+            InputInvalid: it is.
+        """
+        if self._electing is not None:
+            raise InputInvalid("choose attester", reason="the election is open already")
+        self._host = replace(self._host, attester=attester)
 
     def answer(self, call: ElectionCall) -> ElectionAnswer:
         """Do what ``call`` asks.

@@ -6,6 +6,7 @@ from tetrarch.errors import InputInvalid, OperatorError, Transient
 
 EX_DATAERR = 65
 EX_NOINPUT = 66
+EX_UNAVAILABLE = 69
 EX_SOFTWARE = 70
 EX_CANTCREAT = 73
 EX_NOPERM = 77
@@ -32,6 +33,22 @@ class ProtectionMissing(OperatorError):
     code = "protection_missing"
     exit_code: ClassVar[int] = EX_NOPERM
     mend = "let the host (kernel, container, limits) allow it, or demand less in enclave.require"
+
+
+class TpmMissing(OperatorError):
+    """There is no TPM at this path, or the node's user may not use it."""
+
+    code = "tpm_missing"
+    exit_code: ClassVar[int] = EX_UNAVAILABLE
+    mend = "name a TPM's resource manager, usually /dev/tpmrm0, that this user may read and write"
+
+
+class TpmFailed(OperatorError):
+    """The TPM did not do what it was asked for; ``response`` is its own code (TPM_RC)."""
+
+    code = "tpm_failed"
+    exit_code: ClassVar[int] = EX_UNAVAILABLE
+    mend = "see docs/how-to/attest-by-a-tpm.md; without --tpm the enclave speaks for itself"
 
 
 class EnclaveSlow(Transient):

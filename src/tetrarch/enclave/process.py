@@ -47,6 +47,8 @@ from tetrarch.enclave.opening import open_keys
 from tetrarch.enclave.ports import SignAttestation, SignResult
 from tetrarch.enclave.protections import Confinement, Protection, missing
 from tetrarch.enclave.sealed_keys import SealedKeys
+from tetrarch.enclave.tpm_calls import TpmCalls
+from tetrarch.enclave.tpm_messages import OpenTpm
 from tetrarch.entropy import system_entropy
 from tetrarch.errors import InputInvalid, TetrarchError, Transient
 from tetrarch.ethereum.spec.chain import ChainSpec
@@ -88,6 +90,9 @@ class EnclaveProcess:
             now_ms=steady_ms,
             wall_s=clock.wall_s,
         )
+        self._tpm = TpmCalls(
+            program=measurement, protections=lambda: self._protections, entropy=system_entropy
+        )
         self._election = ElectionCalls(self._host)
         self._chain: ChainSpec | None = None
         self._pruned_epoch = 0
@@ -125,6 +130,7 @@ class EnclaveProcess:
     def close(self) -> None:
         """Give up files and threads."""
         self._election.close()
+        self._tpm.close()
         if self._opened is not None:
             self._opened.close()
             self._opened = None
@@ -151,6 +157,8 @@ class EnclaveProcess:
                 return protocol.Measured(self._measurement, SECURITY_VERSION)
             case protocol.Recover():
                 return self._recover()
+            case OpenTpm():
+                return self._open_tpm(body)
             case AddShare() | RemoveShares() | ImportHistory() | ExportHistory():
                 exported = keep(self._require_open(), body)
                 sandbox.lock_memory()  # a new key lies in new pages
@@ -168,6 +176,8 @@ class EnclaveProcess:
             raise InputInvalid("lock enclave", reason="it is open already")
         if self._is_locked:
             raise InputInvalid("lock enclave", reason="it is locked already")
+        if call.tpm:
+            self._tpm.connect(Path(call.tpm))
         self._is_locked = True
         confinement = Confinement(
             writable=tuple(Path(path) for path in call.writable),
@@ -214,6 +224,13 @@ class EnclaveProcess:
             raise InputInvalid("hold ceremony", reason="it is open for a node")
         self._lock_memory()
         return hold(call, self._host)
+
+    def _open_tpm(self, call: OpenTpm) -> protocol.Measured:
+        attester = self._tpm.open(call)
+        self._election.attest_by(attester)
+        self._lock_memory()
+        entry = attester.entry()
+        return protocol.Measured(entry.measurement, entry.security_version_min)
 
     def _lock_memory(self) -> None:
         locked = sandbox.lock_memory()

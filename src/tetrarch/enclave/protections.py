@@ -27,12 +27,14 @@ class Confinement:
     """What an enclave may touch from its first moment on, and what it must be protected by.
 
     ``writable``: folders, with all in them; ``readable``: folders whose files may be read, or
-    files. What is not there when the enclave starts is out of its reach later, too.
+    files. What is not there when the enclave starts is out of its reach later, too. ``tpm``: a
+    device or socket that is opened before and stays open.
     """
 
     writable: tuple[Path, ...] = ()
     readable: tuple[Path, ...] = ()
     required: tuple[Protection, ...] = ()
+    tpm: Path | None = None
 
 
 def missing(demanded: Iterable[Protection], active: Iterable[str]) -> tuple[Protection, ...]:

@@ -38,6 +38,7 @@ from tetrarch.enclave.ports import (
 from tetrarch.enclave.protections import Confinement, Protection
 from tetrarch.enclave.rules import Reason
 from tetrarch.enclave.sealed_keys import SHARES_MAX
+from tetrarch.enclave.tpm_messages import OpenTpm
 from tetrarch.ethereum.spec.aggregates import AggregateAndProof, ContributionAndProof
 from tetrarch.ethereum.spec.chain import ChainSpec
 from tetrarch.ethereum.spec.domains import ForkActivation, ForkSchedule
@@ -76,6 +77,7 @@ class Confine(Message, frozen=True, tag="confine"):
     writable: Annotated[tuple[Path, ...], msgspec.Meta(max_length=PATHS_MAX)]
     readable: Annotated[tuple[Path, ...], msgspec.Meta(max_length=PATHS_MAX)]
     required: Annotated[tuple[Protection, ...], msgspec.Meta(max_length=len(Protection))]
+    tpm: Annotated[str, msgspec.Meta(max_length=4096)] = ""
 
 
 class Open(Message, frozen=True, tag="open"):
@@ -239,6 +241,7 @@ CallBody: TypeAlias = (
     | AskStatus
     | AskProtections
     | AskMeasurement
+    | OpenTpm
     | KeyCall
     | CeremonyCall
     | ElectionCall
@@ -521,6 +524,7 @@ def confine_call(confinement: Confinement) -> Confine:
         tuple(str(path) for path in confinement.writable),
         tuple(str(path) for path in confinement.readable),
         confinement.required,
+        "" if confinement.tpm is None else str(confinement.tpm),
     )
 
 

@@ -1,0 +1,15 @@
+"""Messages by which a node has its enclave attested by a TPM."""
+
+from tetrarch.enclave.messages import Message, Path
+
+
+class OpenTpm(Message, frozen=True, tag="open_tpm"):
+    """Have the TPM that ``Confine`` named vouch for this enclave, from now on.
+
+    ``folder``: where the secret lies that the TPM's key is made from; ``secret``: the file that
+    opens its seal; ``is_passphrase``: else it is a key file. The answer is ``Measured``.
+    """
+
+    folder: Path
+    secret: Path
+    is_passphrase: bool

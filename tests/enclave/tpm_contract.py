@@ -1,0 +1,74 @@
+"""What an enclave rests on when it uses a TPM: the same for a real one and for ``FakeTpm``."""
+
+import hashlib
+from dataclasses import replace
+
+import pytest
+
+from tetrarch.attestation.errors import EvidenceInvalid
+from tetrarch.attestation.software import Report, encode_report
+from tetrarch.attestation.tpm2 import Document, encode_document, extra_data, verify_tpm2
+from tetrarch.attestation.tpm_structures import ATTESTING, Quote
+from tetrarch.enclave.errors import TpmFailed
+from tetrarch.enclave.tpm_attesting import BOOT_REGISTERS
+from tetrarch.enclave.tpm_commands import LoadedKey, Tpm
+
+REPORT = encode_report(Report(b"\1" * 32, 1, b"\2" * 64, ()))
+
+
+def made(tpm: Tpm, *, x: bytes = b"x" * 32, y: bytes = b"y" * 32) -> LoadedKey:
+    return tpm.make_key(x=x, y=y, auth=b"a" * 32)
+
+
+def check_keys_follow_from_both_secrets(tpm: Tpm) -> None:
+    names = []
+    for x, y in ((b"x", b"y"), (b"x", b"y"), (b"X", b"y"), (b"x", b"Y")):
+        key = made(tpm, x=x * 32, y=y * 32)
+        assert key.public.attributes == ATTESTING
+        names.append(key.public.name)
+        tpm.flush(key.handle)
+    assert names[0] == names[1]
+    assert len(set(names)) == 3
+
+
+def check_key_wants_its_auth_value(tpm: Tpm) -> None:
+    key = made(tpm)
+    for auth in (b"", b"b" * 32):
+        with pytest.raises(TpmFailed, match="0x9a2"):
+            tpm.quote(replace(key, auth=auth), bytes(32), (0,))
+    tpm.quote(key, bytes(32), (0,))
+    tpm.flush(key.handle)
+
+
+def check_what_is_flushed_is_gone(tpm: Tpm) -> None:
+    key = made(tpm)
+    assert tpm.loaded() == (key.handle,)
+    tpm.flush(key.handle)
+    assert tpm.loaded() == ()
+    with pytest.raises(TpmFailed, match="QUOTE"):
+        tpm.quote(key, bytes(32), (0,))
+    with pytest.raises(TpmFailed, match="FLUSH"):
+        tpm.flush(key.handle)
+
+
+def check_quotes_are_evidence(tpm: Tpm) -> None:
+    key = made(tpm)
+    contents = tpm.read_registers(BOOT_REGISTERS)
+    assert len(contents) == 32 * len(BOOT_REGISTERS)
+    quote, signature = tpm.quote(key, extra_data(REPORT), BOOT_REGISTERS)
+    assert Quote.read(quote).digest == hashlib.sha256(contents).digest()
+    document = Document(REPORT, key.public.encoded, quote, signature, contents)
+    assert verify_tpm2(encode_document(document)).bound == b"\2" * 64
+    other, _ = tpm.quote(key, bytes(32), BOOT_REGISTERS)
+    document = Document(REPORT, key.public.encoded, other, signature, contents)
+    with pytest.raises(EvidenceInvalid, match="its signature"):
+        verify_tpm2(encode_document(document))
+    tpm.flush(key.handle)
+
+
+CHECKS = (
+    check_keys_follow_from_both_secrets,
+    check_key_wants_its_auth_value,
+    check_what_is_flushed_is_gone,
+    check_quotes_are_evidence,
+)
