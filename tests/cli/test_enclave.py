@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from omne_attest import vectors as amd
+from tests.enclave.fake_tpm import FakeTpm
 from tests.vectors_path import vectors
 
 TETRARCH = (sys.executable, "-m", "tetrarch", "enclave")
@@ -32,6 +33,27 @@ def test_measurement_is_printed_as_an_entry_of_a_policy() -> None:
     assert plain.stdout.strip() == told["entry"]
     assert told["entry"] == f"software:{told['measurement']}:{told['security_version']}"
     assert "no_core" in told["protections"]
+
+
+def test_measurement_by_a_tpm_is_of_this_machine_and_folder(tmp_path: Path) -> None:
+    fake = FakeTpm()
+    with fake.serve(tmp_path / "s") as tpm:
+        first, again, other = (
+            command("measure", "--tpm", tpm, "--folder", tmp_path / name, "--json")
+            for name in ("one", "one", "two")
+        )
+        fake.extend(4, b"another boot loader")
+        changed = command("measure", "--tpm", tpm, "--folder", tmp_path / "one")
+    told = json.loads(first.stdout)
+    assert told["entry"] == f"tpm2:{told['measurement']}:{told['security_version']}"
+    assert json.loads(again.stdout) == told
+    assert json.loads(other.stdout)["entry"] != told["entry"]
+    assert changed.stdout.startswith("tpm2:")
+    assert changed.stdout.strip() != told["entry"]
+    assert not fake.keys, "the TPM is left as it was"
+    absent = command("measure", "--tpm", tmp_path / "absent", "--folder", tmp_path / "one")
+    assert (absent.returncode, "tpm_missing" in absent.stderr) == (69, True)
+    assert command("measure", "--tpm", tmp_path / "absent").returncode == 78
 
 
 def test_genuine_report_is_told(tmp_path: Path) -> None:

@@ -90,6 +90,13 @@ def node(
             "Default: nowhere.",
         ),
     ] = None,
+    tpm: Annotated[
+        Path | None,
+        typer.Option(
+            help="A TPM that vouches for this node's enclave, usually /dev/tpmrm0. `tetrarch "
+            "enclave measure --tpm` prints the entry."
+        ),
+    ] = None,
     accept_cold_start: Annotated[
         bool,
         typer.Option(
@@ -107,7 +114,7 @@ def node(
     Example: tetrarch election node -p 5000 -n 5001
 
     Exit codes: 0 stopped by a signal, 65 damaged or foreign state, 66 no passphrase file,
-    69 the port is taken, 73 the folder is in use or cannot be written, 77 a required protection
+    69 the port is taken or there is no such TPM, 73 the folder is in use or cannot be written, 77 a required protection
     is missing, 78 nodes that cannot be.
     """
     from tetrarch.clock import SystemClock  # noqa: PLC0415 - keeps `--help` fast
@@ -147,6 +154,7 @@ def node(
             required=require or (),
             attestation=attestation,
             allowed=[Allowed.parse(entry) for entry in enclave_measurement or ()],
+            tpm=tpm,
             accepts_cold_start=accept_cold_start,
             log=log,
         ) as running:

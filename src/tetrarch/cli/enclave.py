@@ -44,18 +44,38 @@ app.command(name="attest")(enclave_keys.attest)
 @app.command(name="measure")
 @run_command
 def measure_enclave(
+    tpm: Annotated[
+        Path | None,
+        typer.Option(help="Measure what this TPM vouches for, usually /dev/tpmrm0."),
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(help="With --tpm: the node's folder, as --folder of `election node`."),
+    ] = None,
+    passphrase_file: Annotated[
+        Path | None,
+        typer.Option(help="With --tpm: as the node's; without one, a key file in the folder."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Print the measurement of this installation's enclave, for --enclave-measurement.
 
-    The same for equal releases, Python versions and native packages.
+    The same for equal releases, Python versions and native packages. With --tpm: of this
+    machine, as it was booted, with the enclave of this folder, which is made ready for it.
 
     Example: tetrarch enclave measure
 
-    Exit codes: 0 done, 70 the enclave does not start.
+    Exit codes: 0 done, 65 the folder's seal does not open, 66 no passphrase file, 69 there is no such
+    TPM, 70 the enclave does not start, 73 the folder cannot be written, 78 --tpm without --folder.
     """
-    from tetrarch.enclave.client import EnclaveClient  # noqa: PLC0415 - keeps `--help` fast
+    from tetrarch.election.campaigning import prepare_folder  # noqa: PLC0415 - keeps `--help` fast
+    from tetrarch.enclave.client import EnclaveClient  # noqa: PLC0415
     from tetrarch.enclave.protections import Confinement  # noqa: PLC0415
+
+    if (tpm is None) != (folder is None):
+        raise ConfigInvalid(
+            "read option", option="--tpm", reason="needs --folder, and that needs it"
+        )
 
     async def ask() -> tuple[Allowed, tuple[str, ...]]:
         enclave = await EnclaveClient.launch(Confinement())
@@ -64,7 +84,16 @@ def measure_enclave(
         finally:
             await enclave.close()
 
-    entry, protections = asyncio.run(ask())
+    async def ask_tpm(folder: Path) -> tuple[Allowed, tuple[str, ...]]:
+        secret = prepare_folder(folder, passphrase_file)
+        confinement = Confinement(writable=(folder,), readable=(secret.path,), tpm=tpm)
+        enclave = await EnclaveClient.launch(confinement)
+        try:
+            return await enclave.open_tpm(folder, secret), await enclave.protections()
+        finally:
+            await enclave.close()
+
+    entry, protections = asyncio.run(ask() if folder is None else ask_tpm(folder))
     if as_json:
         told = {
             "entry": str(entry),

@@ -150,6 +150,7 @@ async def campaign(  # noqa: PLR0913 - what is not said has a default
     required: Sequence[Protection] = (),
     attestation: Demand = Demand.OFF,
     allowed: Sequence[Allowed] = (),
+    tpm: Path | None = None,
     accepts_cold_start: bool = False,
     timing: Timing | None = None,
     log: Log | None = None,
@@ -170,6 +171,7 @@ async def campaign(  # noqa: PLR0913 - what is not said has a default
         attestation: what becomes of members without evidence that ``allowed`` accepts. The same on
             every member, as is the next one.
         allowed: which enclaves may take part.
+        tpm: a device or socket of a TPM that vouches for this member's enclave.
         accepts_cold_start: see ``promises.take_receipts``.
         timing: how long is waited for what.
         log: nothing is logged without one.
@@ -192,9 +194,13 @@ async def campaign(  # noqa: PLR0913 - what is not said has a default
     )
     addresses = [read_address(name) for name in configuration.members]
     secret = prepare_folder(folder, passphrase_file, entropy)
-    confinement = Confinement(writable=(folder,), readable=(secret.path,), required=tuple(required))
+    confinement = Confinement(
+        writable=(folder,), readable=(secret.path,), required=tuple(required), tpm=tpm
+    )
     enclave = await EnclaveClient.launch(confinement)
     try:
+        if tpm is not None:
+            log.info("enclave_attested", entry=str(await enclave.open_tpm(folder, secret)))
         client = await ElectionClient.open(
             enclave,
             ElectionFiles(folder, secret),
@@ -258,7 +264,9 @@ def _configuration(
     return configuration, configuration.members.index(own_name)
 
 
-def prepare_folder(folder: Path, passphrase_file: Path | None, entropy: Entropy) -> SealSecret:
+def prepare_folder(
+    folder: Path, passphrase_file: Path | None, entropy: Entropy = system_entropy
+) -> SealSecret:
     """Make the folder, and what opens the seal: a key file in it where no passphrase is given.
 
     Raises:
