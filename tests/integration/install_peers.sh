@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the real peers that the integration tests run against, into .peers/ (ignored by git):
 #   lodestar   beacon node and validator client 1.5.1 from the npm registry (Altair, minimal preset)
+# and swtpm, a TPM 2.0 in software, as a Debian package.
 # Idempotent: a stamp names the recipe and the Node version, and a second run does nothing.
 # Needs node >= 20, npm, a C++ compiler and make; as root on Debian it installs what is missing.
 # Exits 1 with a loud message when it cannot.
@@ -30,6 +31,7 @@ install_debian_packages() {
   command -v g++ >/dev/null || missing+=(g++)
   command -v make >/dev/null || missing+=(make)
   command -v python3 >/dev/null || missing+=(python3)
+  command -v swtpm >/dev/null || missing+=(swtpm)
   [ ${#missing[@]} -eq 0 ] && return
   if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
     fail "missing: ${missing[*]}; install them, or run this script as root on Debian"

@@ -54,12 +54,19 @@ class Member(Command):
 class Election:
     """All members, and the network between them."""
 
-    def __init__(self, folder: Path, count: int, *options: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        count: int,
+        *options: str,
+        own_options: Callable[[int], tuple[str, ...]] = lambda _: (),
+    ) -> None:
         names, ports = sorted(free_ports(count)), free_ports(count)
         # A member's index is its name's place in the sorted list, and texts sort otherwise.
         names.sort(key=str)
         self.members = [
-            Member(place, names, ports[place], folder, *options) for place in range(count)
+            Member(place, names, ports[place], folder, *options, *own_options(place))
+            for place in range(count)
         ]
         self.network = Network(names, ports, lambda place: self.members[place].process_id)
 

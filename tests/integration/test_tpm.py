@@ -1,0 +1,132 @@
+"""Goal: what enclaves rest on holds with a TPM that is not ours.
+
+Method: swtpm on sockets, used directly, by locked enclave processes, and by an election's members.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from msgspec.msgpack import decode
+from msgspec.structs import replace
+from tests.enclave.test_tpm_calls import SESSION, launched, meet, member, secret_in
+from tests.enclave.tpm_contract import CHECKS, made
+from tests.integration.processes import run_tetrarch
+from tests.integration.software_tpm import software_tpms
+from tests.integration.test_election_processes import Election, until
+
+from tetrarch.attestation.errors import EvidenceInvalid
+from tetrarch.attestation.policy import Allowed
+from tetrarch.attestation.tpm2 import Document, encode_document
+from tetrarch.attestation.verifier import Evidence, decode_evidence, verify
+from tetrarch.election.hello import HelloInvalid, MemberUnattested
+from tetrarch.enclave.protections import Protection
+from tetrarch.enclave.tpm_commands import Tpm, command
+from tetrarch.enclave.tpm_device import TpmDevice
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+PCR_EXTEND, CLEAR = 0x182, 0x126
+LOCKOUT = 0x4000000A
+
+
+def extend(device: TpmDevice, register: int) -> None:
+    digests = (1).to_bytes(4, "big") + b"\0\x0b" + b"d" * 32
+    response = device.exchange(command(PCR_EXTEND, (register,), (b"",), digests))
+    assert response[6:10] == bytes(4)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_contract_is_kept(tmp_path: Path, check: Callable[[Tpm], None]) -> None:
+    with software_tpms(tmp_path, 1) as (tpm,), closing(TpmDevice.open(tpm.socket)) as device:
+        check(Tpm(device.exchange))
+
+
+def test_a_key_comes_back_after_a_restart_and_a_clear_and_on_no_other_tpm(tmp_path: Path) -> None:
+    names = []
+    with software_tpms(tmp_path, 2) as (tpm, other):
+        for prepare in (lambda: None, lambda: None, tpm.restart, lambda: None):
+            prepare()
+            with closing(TpmDevice.open(tpm.socket)) as device:
+                names.append(made(Tpm(device.exchange)).public.name)  # left behind, each time
+                cleared = device.exchange(command(CLEAR, (LOCKOUT,), (b"",), b""))
+                assert cleared[6:10] == bytes(4)
+        with closing(TpmDevice.open(other.socket)) as device:
+            assert made(Tpm(device.exchange)).public.name not in names
+    assert len(set(names)) == 1
+
+
+def test_locked_enclaves_attest_each_other(tmp_path: Path) -> None:
+    async def main(first: Path, second: Path) -> Evidence:
+        a, b = tmp_path / "a", tmp_path / "b"
+        async with launched(a, first) as one, launched(b, second) as other:
+            assert str(Protection.SECCOMP) in await one.protections()
+            allowed = (
+                await one.open_tpm(a, secret_in(a)),
+                await other.open_tpm(b, secret_in(b)),
+            )
+            here, there = await member(one, a, allowed, 0), await member(other, b, allowed, 1)
+            assert await meet(here, there) == allowed[0].measurement.hex()
+            assert await meet(there, here) == allowed[1].measurement.hex()
+            hello = await here.say_hello(session=SESSION, nonce=await there.challenge())
+            await there.take_hello(hello, session=SESSION)
+            with pytest.raises(HelloInvalid):
+                await there.take_hello(hello, session=SESSION)
+            stale = decode_evidence(hello.what.evidence)
+        with closing(TpmDevice.open(first)) as device:
+            extend(device, 4)
+        async with launched(a, first) as one, launched(b, second) as other:
+            assert await one.open_tpm(a, secret_in(a)) != allowed[0], "it was booted otherwise"
+            await other.open_tpm(b, secret_in(b))
+            here, there = await member(one, a, allowed, 0), await member(other, b, allowed, 1)
+            with pytest.raises(MemberUnattested) as caught:
+                await meet(here, there)
+            assert caught.value.fields["reason"] == "not a listed measurement"
+            assert await meet(there, here) == allowed[1].measurement.hex()
+        return stale
+
+    with software_tpms(tmp_path, 2) as (one, other):
+        evidence = asyncio.run(main(one.socket, other.socket))
+    assert verify(evidence, signing_key=b"", now_s=0.0).bound
+    document = decode(evidence.document, type=Document)
+    for name in ("quote", "report", "signature", "public_key", "contents"):
+        content = getattr(document, name)
+        for place in range(len(content) * 8):
+            changed = bytearray(content)
+            changed[place // 8] ^= 1 << place % 8
+            damaged = encode_document(replace(document, **{name: bytes(changed)}))
+            with pytest.raises(EvidenceInvalid):
+                verify(replace(evidence, document=damaged), signing_key=b"", now_s=0.0)
+
+
+def measured(folder: Path, place: int, tpm: Path) -> Allowed:
+    ended = run_tetrarch("enclave", "measure", "--tpm", tpm, "--folder", folder / f"state{place}")
+    assert ended.exit_code == 0, ended.stderr
+    return Allowed.parse(ended.stdout.strip())
+
+
+def test_members_with_tpms_elect_and_one_on_another_machine_is_refused(tmp_path: Path) -> None:
+    with software_tpms(tmp_path, 4) as tpms:
+        sockets = [tpm.socket for tpm in tpms]
+        options = ["--mode", "crash", "--attestation", "require"]
+        for place in range(3):
+            options += ["--enclave-measurement", str(measured(tmp_path, place, sockets[place]))]
+        # The third folder was copied to a machine with the fourth TPM.
+        used = [sockets[0], sockets[1], sockets[3]]
+        election = Election(
+            tmp_path, 3, *options, own_options=lambda place: ("--tpm", str(used[place]))
+        )
+        with election.running():
+            until(
+                election,
+                "a leader of two",
+                lambda: (
+                    election.agreed([0, 1], view=[0, 1])
+                    and "not a listed measurement" in election.members[0].text
+                ),
+                90,
+            )
+            assert election.members[2].certificates() == []
+            assert "tpm2" in election.members[0].text
