@@ -294,19 +294,26 @@ MUTANTS = (
     Mutant("nothing is unstable", "tally", "if Standing.UNSTABLE in standings", "if False"),
     Mutant("old reports count", "tally", "known.sequence >= report.sequence", "False"),
     Mutant("observes itself", "tally", " or of_itself", ""),
-    Mutant("observer counts twice", "tally", " and subject not in report.down", ""),
+    Mutant("observer counts twice", "tally", "report.echoed - report.down", "report.echoed"),
     Mutant(
         "echoes unsettle",
         "tally",
-        "subject in report.down for",
-        "subject in report.down | report.echoed for",
+        "(self._down_by, report.down)",
+        "(self._down_by, report.down | report.echoed)",
     ),
-    Mutant("nobody joins", "tally", "subject in report.echoed and", "False and"),
+    Mutant("nobody joins", "tally", "report.echoed - report.down", "()"),
     Mutant(
         "who is gone counts",
         "tally",
-        "for each in observers if each in self._reports",
-        "for each in self._reports",
+        "self._down_by[subject] & observers",
+        "self._down_by[subject]",
+    ),
+    Mutant("what was said stays", "tally", "self._count(known, add=False)", "pass"),
+    Mutant(
+        "who began anew still says it",
+        "tally",
+        "self._count(self._reports.pop(observer, None), add=False)",
+        "self._reports.pop(observer, None)",
     ),
     Mutant("strangers count", "tally", "if strange or", "if"),
     Mutant(
@@ -411,7 +418,7 @@ MUTANTS = (
         "now_s - self._settled_s < self._timing.settle_s",
         "False",
     ),
-    Mutant("lists below a quorum", "watching", "len(self._observers) < self._quorum", "False"),
+    Mutant("lists below a quorum", "watching", "len(observers) < self._quorum", "False"),
     Mutant(
         "repeats are heartbeats",
         "watching",
@@ -437,6 +444,10 @@ MUTANTS = (
         "False",
     ),
     Mutant("lists without oneself", "watching", "if self._own not in members", "if False"),
+    Mutant(
+        "news are not looked at", "watching", "self._said.get(source) != (down, echoed)", "False"
+    ),
+    Mutant("the dead are not welcomed back", "watching", "if source in self._down or", "if"),
     Mutant("echoes at once", "watching", "now_s - since_s >= self._timing.echo_s and", ""),
 )
 

@@ -52,6 +52,20 @@ def test_receipts_of_a_quorum_are_handed_in_together() -> None:
     assert reserving.take_standing(standing(8, reserved_to=8), 0.0) == []
 
 
+def test_later_receipts_wait_for_the_next_try() -> None:
+    reserving = fresh()
+    asked = standing(8)
+    reserving.take_standing(asked, 1.0)
+    receipts = tuple(receipt(source, 8) for source in (1, 2, 3))
+    reserving.take_receipt(1, receipts[0])
+    assert reserving.take_receipt(2, receipts[1]) == [Ask(TakeReceipts(receipts[:2]))]
+    assert reserving.take_receipt(2, receipts[1]) == []
+    assert reserving.take_receipt(3, receipts[2]) == []
+    # One of them was false, for the enclave is still open: all that came since may be enough.
+    again = [Send(None, asked.reservation), Ask(TakeReceipts(receipts))]
+    assert reserving.look(1.2) == again
+
+
 def test_recovery_needs_all_three_others() -> None:
     reserving = fresh()
     asked = standing(5, recovered=False)

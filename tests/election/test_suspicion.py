@@ -48,6 +48,17 @@ def test_before_the_first_heartbeat_the_expected_interval_counts() -> None:
     assert suspicion.phi(12) > 8
 
 
+@given(st.lists(st.floats(0.001, 5), max_size=20), st.floats(0, 30), st.floats(1, 300))
+def test_level_is_reached_when_phi_says_so(intervals, more_s, level) -> None:
+    suspicion = Suspicion(started_s=0, expected_s=1, slack_s=0.01)
+    now_s = 0.0
+    for interval in intervals:
+        now_s += interval
+        suspicion.heard(now_s)
+    now_s += more_s
+    assert suspicion.is_above(level, now_s) is (suspicion.phi(now_s) >= level)
+
+
 @given(st.lists(st.floats(0.001, 5), min_size=1, max_size=40), st.floats(0, 9), st.floats(0, 9))
 def test_never_falls_while_nothing_is_heard(intervals, one, more) -> None:
     suspicion = Suspicion(started_s=0, expected_s=1, slack_s=0.01)

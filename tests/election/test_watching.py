@@ -86,6 +86,40 @@ def test_who_hears_a_member_that_others_do_not_joins_them_in_time() -> None:
     assert 6 in member.watching.echoed(member.now_s)
 
 
+class Counting(Watching):
+    """Counts how often conclusions are drawn: each time takes as long as there are members."""
+
+    looks = 0
+
+    def look(self, now_s: float) -> None:
+        self.looks += 1
+        super().look(now_s)
+
+
+def test_news_count_at_once_and_repetitions_cost_nothing() -> None:
+    member = Member()
+    member.watching = watching = Counting(configuration(), 0, TIMING, 0.0)
+    member.beat(1, 2, 3, times=20)
+    before = watching.looks
+    for source in (1, 2, 3):
+        watching.hear(source, Heartbeat(100), member.now_s)
+    assert watching.looks == before
+    for source in (1, 2):
+        watching.hear(source, Heartbeat(101, down=(3,)), member.now_s)
+        watching.hear(source, Heartbeat(102, down=(3,)), member.now_s)
+    assert watching.looks == before + 2
+    assert member.settled() is None  # two say so: it is unstable, without another look
+
+
+def test_member_that_is_heard_again_counts_at_once() -> None:
+    member = Member()
+    member.beat(1, 2, 3, times=20)
+    member.beat(1, 2, times=20)
+    assert member.watching.down == (3,)
+    member.watching.hear(3, Heartbeat(1000), member.now_s)
+    assert not member.watching.down
+
+
 def test_another_s_list_may_differ_in_whom_one_is_not_sure_of() -> None:
     member = Member()
     member.beat(1, 2, 3, times=20)

@@ -72,6 +72,7 @@ class Member:
         self._machine = Machine(configuration, own, keys=keys, now_s=now_s(), timing=self._timing)
         self._links: Sending | None = None
         self._asked: asyncio.Queue[Request] = asyncio.Queue(ASKED_MAX)
+        self._waiting: set[Request] = set()  # what is in that queue
         self._boots: dict[int, bytes] = {}
         self._watchers: list[_Watcher] = []
 
@@ -161,8 +162,12 @@ class Member:
                     )
 
     def _put(self, request: Request) -> None:
+        # Members ask again after some time. An enclave that is slow must not get slower by that.
+        if request in self._waiting:
+            return
         try:
             self._asked.put_nowait(request)
+            self._waiting.add(request)
         except asyncio.QueueFull:  # whatever is needed is asked for again in a later term
             self._log.warning("election_enclave_slow", waiting=ASKED_MAX)
 
@@ -188,6 +193,7 @@ class Member:
     async def _ask_enclave(self) -> None:
         while True:
             request = await self._asked.get()
+            self._waiting.discard(request)
             try:
                 answer = await self._enclave.ask(request)
             except (CertificateInvalid, StatementFalse, Transient) as error:

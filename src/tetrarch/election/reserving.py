@@ -50,27 +50,33 @@ class Reserving:
         return self._reserve_more()
 
     def take_receipt(self, source: int, receipt: Signed[Receipt]) -> list[Effect]:
-        """Another member keeps what the enclave asked for."""
+        """Another member keeps what the enclave asked for.
+
+        The enclave checks all that all of them keep, n x n signatures, so it is not asked after each.
+        """
         standing = self._standing
         if standing is None or receipt.what.source != source or not self._is_open:
             return []
         if receipt.what.reservation != standing.reservation.what:
             return []
+        is_next = source not in self._receipts
         self._receipts[source] = receipt
-        if len(self._receipts) < self._needed:
-            return []
-        return [Ask(TakeReceipts(tuple(self._receipts.values())))]
+        return self._hand_in() if is_next and len(self._receipts) == self._needed else []
 
     def take_refusal(self, kept: Kept) -> list[Effect]:
         """Another member keeps something of a former life."""
         return [Ask(TakeRefusal(kept))] if self._standing and not self.recovered else []
 
     def look(self, now_s: float) -> list[Effect]:
-        """Ask those again that did not answer."""
+        """Ask those again that did not answer, and hand in what came since."""
         if self._standing is None or not self._is_open or now_s < self._next_try_s:
             return []
         self._next_try_s = now_s + self._timing.retry_s
-        return [Send(None, self._standing.reservation)]
+        late = self._hand_in() if len(self._receipts) >= self._needed else []
+        return [Send(None, self._standing.reservation), *late]
+
+    def _hand_in(self) -> list[Effect]:
+        return [Ask(TakeReceipts(tuple(self._receipts.values())))]
 
     @property
     def _is_open(self) -> bool:

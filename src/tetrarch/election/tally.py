@@ -50,6 +50,9 @@ class Tally:
             self.unstable_from,
         )
         self._reports: dict[int, Report] = {}
+        # For each member a set of observers, as bits: 256 members look at 256 in some microseconds.
+        self._down_by = [0] * configuration.count
+        self._only_echoed_by = [0] * configuration.count
 
     def take(self, report: Report) -> bool:
         """Count ``report``; False if it is old, names strangers, or its observer itself."""
@@ -60,27 +63,56 @@ class Tally:
         old = known is not None and known.sequence >= report.sequence
         if strange or of_itself or old:
             return False
+        self._count(known, add=False)
         self._reports[report.observer] = report
+        self._count(report, add=True)
         return True
 
     def forget(self, observer: int) -> None:
         """``observer`` began anew: what it said before, and its numbers, count no more."""
-        self._reports.pop(observer, None)
+        self._count(self._reports.pop(observer, None), add=False)
 
     def standing(self, subject: int, observers: Collection[int]) -> Standing:
         """What the reports of ``observers`` on ``subject`` come to."""
-        reports = [self._reports[each] for each in observers if each in self._reports]
-        direct = sum(subject in report.down for report in reports)
-        if direct < self.unstable_from:
-            return Standing.UP
-        all_of_them = direct + sum(
-            subject in report.echoed and subject not in report.down for report in reports
-        )
-        return Standing.DOWN if all_of_them >= self.down_from else Standing.UNSTABLE
+        return self._standing(subject, _bits(observers))
+
+    def standings(self, observers: Collection[int]) -> tuple[Standing, ...]:
+        """Of every member. Cost: 0.3 us for each."""
+        bits = _bits(observers)
+        return tuple(self._standing(member, bits) for member in self._members)
 
     def view(self, observers: Collection[int]) -> tuple[int, ...] | None:
         """The members that are up, ascending; None while one of them is unstable."""
-        standings = [self.standing(member, observers) for member in self._members]
-        if Standing.UNSTABLE in standings:
-            return None
-        return tuple(n for n, standing in enumerate(standings) if standing is Standing.UP)
+        return view_of(self.standings(observers))
+
+    def _standing(self, subject: int, observers: int) -> Standing:
+        direct = (self._down_by[subject] & observers).bit_count()
+        if direct < self.unstable_from:
+            return Standing.UP
+        all_of_them = direct + (self._only_echoed_by[subject] & observers).bit_count()
+        return Standing.DOWN if all_of_them >= self.down_from else Standing.UNSTABLE
+
+    def _count(self, report: Report | None, *, add: bool) -> None:
+        if report is None:
+            return
+        bit = 1 << report.observer
+        for counts, subjects in (
+            (self._down_by, report.down),
+            (self._only_echoed_by, report.echoed - report.down),
+        ):
+            for subject in subjects:
+                counts[subject] = counts[subject] | bit if add else counts[subject] & ~bit
+
+
+def view_of(standings: tuple[Standing, ...]) -> tuple[int, ...] | None:
+    """The members that are up, ascending; None while one of them is unstable."""
+    if Standing.UNSTABLE in standings:
+        return None
+    return tuple(n for n, standing in enumerate(standings) if standing is Standing.UP)
+
+
+def _bits(members: Collection[int]) -> int:
+    bits = 0
+    for member in members:
+        bits |= 1 << member
+    return bits

@@ -23,6 +23,8 @@ class Timing:
         for name in ("heartbeat_s", "slack_heartbeats", "settle_s", "echo_s", "term_s", "retry_s"):
             if not 0 < getattr(self, name) <= 3600:
                 raise ConfigInvalid("build election timing", field=name, expected="0 to 3600 s")
+        if not 1 <= self.suspect_phi <= 300:
+            raise ConfigInvalid("build election timing", field="suspect_phi", expected="1 to 300")
         if self.term_max_s < self.term_s or not 1 <= self.terms_ahead <= 512:
             raise ConfigInvalid("build election timing", field="term_max_s or terms_ahead")
 

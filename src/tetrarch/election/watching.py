@@ -3,7 +3,7 @@
 from tetrarch.election.configuration import Configuration
 from tetrarch.election.messages import Heartbeat
 from tetrarch.election.suspicion import Suspicion
-from tetrarch.election.tally import Report, Standing, Tally
+from tetrarch.election.tally import Report, Standing, Tally, view_of
 from tetrarch.election.timing import Timing
 
 
@@ -19,6 +19,7 @@ class Watching:
         self._tally = Tally(configuration)
         self._sequence = 0
         self._heard: dict[int, int] = {}  # the newest number of each
+        self._said: dict[int, tuple[frozenset[int], frozenset[int]]] = {}  # whom they do not hear
         self._suspicions = {
             member: self._unsuspected(now_s)
             for member in range(configuration.count)
@@ -52,27 +53,33 @@ class Watching:
         self._suspicions[source].heard(now_s)
         down, echoed = frozenset(heartbeat.down), frozenset(heartbeat.echoed)
         self._tally.take(Report(source, heartbeat.sequence, down, echoed))
-        self.look(now_s)
+        # All but a few say what they said before, and n x n heartbeats are many.
+        if source in self._down or self._said.get(source) != (down, echoed):
+            self._said[source] = (down, echoed)
+            self.look(now_s)
 
     def forget(self, source: int, now_s: float) -> None:
         """``source`` began anew: its numbers start again, and its silence was a restart."""
         self._heard.pop(source, None)
+        self._said.pop(source, None)
         self._tally.forget(source)
         self._suspicions[source] = self._unsuspected(now_s)
 
     def look(self, now_s: float) -> None:
-        """Draw the conclusions: after every heartbeat, and when time has passed."""
+        """Draw the conclusions: after a heartbeat with news, and when time has passed."""
         self._down = frozenset(
             member
             for member, suspicion in self._suspicions.items()
-            if member not in self._heard or suspicion.phi(now_s) >= self._timing.suspect_phi
+            if member not in self._heard or suspicion.is_above(self._timing.suspect_phi, now_s)
         )
         self._sequence += 1
         echoed = frozenset(self.echoed(now_s))
         self._tally.take(Report(self._own, self._sequence, self._down, echoed))
-        self._note_unstable(now_s)
-        view = self._tally.view(self._observers)
-        if view is not None and (self._own not in view or len(self._observers) < self._quorum):
+        observers = self._observers
+        standings = self._tally.standings(observers)
+        self._note_unstable(standings, now_s)
+        view = view_of(standings)
+        if view is not None and (self._own not in view or len(observers) < self._quorum):
             view = None
         if view != self._settled:
             self._settled = view
@@ -88,8 +95,9 @@ class Watching:
         """Whether another's list may be right: it differs in none of whom this member is sure."""
         if self._own not in members:
             return False
+        standings = self._tally.standings(self._observers)
         for member in self._suspicions:
-            standing = self._tally.standing(member, self._observers)
+            standing = standings[member]
             if member in members and standing is Standing.DOWN:
                 return False
             if member not in members and standing is Standing.UP and member not in self._down:
@@ -101,10 +109,10 @@ class Watching:
         """Whose reports count: this member's own, and of those that it hears."""
         return frozenset(self._suspicions) - self._down | {self._own}
 
-    def _note_unstable(self, now_s: float) -> None:
+    def _note_unstable(self, standings: tuple[Standing, ...], now_s: float) -> None:
         """A member that has left stays so for as long as it would be unstable without echoes."""
         for member in self._suspicions:
-            if self._tally.standing(member, self._observers) is Standing.UP:
+            if standings[member] is Standing.UP:
                 self._unstable_s.pop(member, None)
             else:
                 self._unstable_s.setdefault(member, now_s)

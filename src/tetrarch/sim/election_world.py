@@ -59,9 +59,13 @@ class ElectionWorld:
         timing: Timing | None = None,
         network: Network | None = None,
         drift: float = 0.0,
+        look_s: float = LOOK_S,
         shares: Sequence[Signing] | None = None,
     ) -> None:
-        """``shares``: by member, of the key that the configuration says they share."""
+        """``drift``: of members' clocks, at most. ``look_s``: members notice that time has passed.
+
+        ``shares``: by member, of the key that the configuration says they share.
+        """
         self.now_s = 0.0
         self.messages = 0
         self.certificates: dict[int, LeaderCertificate] = {}
@@ -71,6 +75,7 @@ class ElectionWorld:
         self._timing = timing or Timing()
         self._network = network or Network()
         self._shares = shares
+        self._look_s = look_s
         self._keys = ModelKeys()
         self._queue: list[tuple[float, float, Callable[[], None]]] = []
         self._group = [0] * configuration.count
@@ -202,13 +207,13 @@ class ElectionWorld:
             if other.machine is not None and other is not member:
                 other.machine.began_anew(index, self._clock(other))
         self._do(member, member.machine.begin())
-        self._later(self._rng.uniform(0, LOOK_S), partial(self._look, member, member.run))
+        self._later(self._rng.uniform(0, self._look_s), partial(self._look, member, member.run))
 
     def _look(self, member: _Member, run: int) -> None:
         if member.machine is None or member.run != run:
             return
         self._do(member, member.machine.look(self._clock(member)))
-        self._later(LOOK_S, partial(self._look, member, run))
+        self._later(self._look_s, partial(self._look, member, run))
 
     def _do(self, member: _Member, effects: Iterable[Effect]) -> None:
         for effect in effects:
