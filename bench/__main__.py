@@ -1,6 +1,6 @@
 """Run all benchmarks, or those named, and write what they return to ``bench/results``.
 
-usage: python -m bench [bls ssz_block mesh enclave qbft duties simulated hostile]
+usage: python -m bench [NAME ...]
 """
 
 import importlib
@@ -10,7 +10,19 @@ import sys
 import time
 from pathlib import Path
 
-NAMES = ("bls", "ssz_block", "mesh", "enclave", "qbft", "duties", "simulated", "hostile")
+NAMES = (
+    "bls",
+    "ssz_block",
+    "mesh",
+    "enclave",
+    "evidence",
+    "elections",
+    "elections_simulated",
+    "qbft",
+    "duties",
+    "simulated",
+    "hostile",
+)
 RESULTS = Path(__file__).parent / "results"
 
 
