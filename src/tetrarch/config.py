@@ -122,7 +122,7 @@ class EnclaveConfig(_Section, frozen=True):
 
 
 class ElectionConfig(_Section, frozen=True):
-    """Whether the nodes of the cluster elect a leader; the same on all of them, but for ``enabled``.
+    """Whether the nodes of the cluster elect a leader, and how: all but ``enabled`` and ``tpm`` alike.
 
     ``allowed_enclaves``: as `tetrarch enclave measure` prints them.
     """
@@ -133,6 +133,7 @@ class ElectionConfig(_Section, frozen=True):
     lease_ms: Annotated[int, msgspec.Meta(ge=0, le=3_600_000)] = 0
     heartbeat_ms: Annotated[int, msgspec.Meta(ge=20, le=60_000)] = 250
     attestation: Demand = Demand.OFF
+    tpm: str = ""  # vouches for this node's enclave, as "/dev/tpmrm0"
     allowed_enclaves: Annotated[tuple[str, ...], msgspec.Meta(max_length=64)] = ()
     accept_cold_start: bool = False  # begin although all nodes were down at once
 

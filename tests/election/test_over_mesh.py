@@ -128,6 +128,20 @@ def test_message_of_a_member_that_was_not_met_is_passed_over(tmp_path: Path) -> 
     run(tmp_path, scenario, connects=False)
 
 
+def test_nothing_is_said_to_a_member_that_was_not_met(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        first, second, _ = world.members
+        second.links.connected(0)  # the second meets the first, and not the other way round
+        await asyncio.sleep(0.5)
+        assert (first.links.met, second.links.met) == ((), (0,))
+        first.links.send(None, Heartbeat(1))
+        first.links.send(1, Heartbeat(1))
+        await asyncio.sleep(0.2)
+        assert second.heard == []
+
+    run(tmp_path, scenario, connects=False)
+
+
 def test_another_configuration_is_refused_once_with_both_hashes(tmp_path: Path) -> None:
     other = configuration(3, lease_ms=1000)
 

@@ -4,6 +4,7 @@ Method: swtpm on sockets, used directly, by locked enclave processes, and by an 
 """
 
 import asyncio
+import json
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -13,8 +14,16 @@ from msgspec.msgpack import decode
 from msgspec.structs import replace
 from tests.enclave.test_tpm_calls import SESSION, launched, meet, member, secret_in
 from tests.enclave.tpm_contract import CHECKS, made
-from tests.integration.processes import run_tetrarch
+from tests.integration.processes import (
+    Devchain,
+    NodeProcess,
+    create_cluster,
+    run_tetrarch,
+    running,
+    wait_for,
+)
 from tests.integration.software_tpm import software_tpms
+from tests.integration.test_cluster_election import NODES, leader_known_to
 from tests.integration.test_election_processes import Election, until
 
 from tetrarch.attestation.errors import EvidenceInvalid
@@ -130,3 +139,32 @@ def test_members_with_tpms_elect_and_one_on_another_machine_is_refused(tmp_path:
             )
             assert election.members[2].certificates() == []
             assert "tpm2" in election.members[0].text
+
+
+def test_nodes_of_a_cluster_are_attested_by_their_tpms(tmp_path: Path) -> None:
+    with (
+        software_tpms(tmp_path, NODES) as tpms,
+        running(chain := Devchain(tmp_path, start_s=25.0, slot_s=4.0)),
+    ):
+        cluster = create_cluster(tmp_path, range(8))
+        nodes = [NodeProcess(index, cluster, chain.url) for index in range(NODES)]
+        entries = []
+        for node, tpm in zip(nodes, tpms, strict=True):
+            state = node.folder / "database" / "election"
+            measured = run_tetrarch("enclave", "measure", "--tpm", tpm.socket, "--folder", state)
+            assert measured.exit_code == 0, measured.stderr
+            entries.append(measured.stdout.strip())
+        for node, tpm in zip(nodes, tpms, strict=True):
+            listed = entries[:3]  # the last one's machine is on nobody's list
+            (node.folder / "tetrarch.toml").write_text(
+                f'[election]\nenabled = true\ntpm = "{tpm.socket}"\nattestation = "require"\n'
+                f"allowed_enclaves = {json.dumps(listed)}\n"
+            )
+        with running(*nodes):
+            leader = leader_known_to(nodes[:3], of=3)
+            assert leader["members"] == ["node0", "node1", "node2"]
+            for node, entry in zip(nodes[:3], entries, strict=False):
+                assert entry in node.text, node.tail(60)
+                assert "back_end=tpm2" in node.text, node.tail(60)
+            wait_for("it is refused", lambda: "election_member_unattested" in nodes[0].text)
+            assert run_tetrarch("election", "leader", "--url", nodes[3].url).exit_code == 1

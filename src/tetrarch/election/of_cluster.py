@@ -150,16 +150,19 @@ async def open_cluster_election(  # noqa: PLR0913 - a composition of ports
     """
     configuration, own = cluster_configuration(place, config), bus.own_index
     secret = prepare_folder(place.folder, None, entropy)
-    started = None
+    tpm, started = Path(config.tpm) if config.tpm else None, None
     if enclave is None:
         keys_folder = Path(place.share.keystore).parent
         confinement = Confinement(
-            writable=(place.folder,), readable=(keys_folder,), required=required
+            writable=(place.folder,), readable=(keys_folder,), required=required, tpm=tpm
         )
         enclave = started = await EnclaveClient.launch(confinement)
     try:
         if started is not None:
             await tell_protections(started, log)
+        if tpm is not None:
+            entry = await enclave.open_tpm(place.folder, secret)
+            log.info("enclave_attested", entry=str(entry))
         client = await ElectionClient.open(
             enclave,
             ElectionFiles(

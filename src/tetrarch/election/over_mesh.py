@@ -97,10 +97,11 @@ class MeshLinks:
         return tuple(index for index, peer in self._peers.items() if peer.is_met)
 
     def send(self, to: int | None, message: Message) -> None:
-        """To one member or to all others; it may get lost."""
+        """To one member or to all others that were met; it may get lost."""
         payload = bytes((_Kind.MESSAGE,)) + codec.encode(message)
         for index in self._peers if to is None else (to,):
-            self._bus.send(index, Topic.ELECTION, payload)
+            if self._peers[index].is_met:
+                self._bus.send(index, Topic.ELECTION, payload)
 
     def connected(self, peer: int) -> None:
         """A stream to ``peer`` has opened: it may be another start of it."""

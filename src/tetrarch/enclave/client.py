@@ -130,6 +130,7 @@ class EnclaveClient:
         key_folder: Path | None = None,
         sealed: SealedFile | None = None,
         readable: Sequence[Path] = (),
+        tpm: Path | None = None,
         required: tuple[Protection, ...] = (),
         answer_timeout_s: float = ANSWER_TIMEOUT_S,
         open_timeout_s: float = OPEN_TIMEOUT_S,
@@ -143,6 +144,7 @@ class EnclaveClient:
             key_folder: where ``keep`` may put and remove shares; it must be there.
             sealed: the file with sealed shares, in a folder that is there; None: no seal.
             readable: more folders whose files it may be asked to open later.
+            tpm: a TPM that it may be asked to open later.
             required: it does not open without these protections.
             answer_timeout_s: for one later call.
             open_timeout_s: for reading all keystores.
@@ -166,6 +168,7 @@ class EnclaveClient:
         confinement = Confinement(
             writable=tuple(writable),
             readable=tuple(dict.fromkeys((*readable_files, *readable))),
+            tpm=tpm,
             required=required,
         )
         client = await cls.launch(confinement, answer_timeout_s=answer_timeout_s, command=command)
