@@ -6,7 +6,8 @@ import msgspec
 
 PubKeyBytes: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=48, max_length=48)]
 Root: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
-Path: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
+# Without NUL, which no call of the system takes.
+Path: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=4096, pattern="^[^\0]+$")]
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

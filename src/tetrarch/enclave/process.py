@@ -7,6 +7,7 @@ to it, no secret is in its arguments or environment, and it ends when its node d
 import os
 import socket
 import sqlite3
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -36,7 +37,13 @@ from tetrarch.enclave.ceremony_messages import (
 from tetrarch.enclave.confining import confine
 from tetrarch.enclave.election_calls import ElectionCalls
 from tetrarch.enclave.election_messages import ElectionOpened
-from tetrarch.enclave.errors import FrameInvalid, NotConfigured, NotRecovered, ProtectionMissing
+from tetrarch.enclave.errors import (
+    EX_SOFTWARE,
+    FrameInvalid,
+    NotConfigured,
+    NotRecovered,
+    ProtectionMissing,
+)
 from tetrarch.enclave.host import Host
 from tetrarch.enclave.key_keeping import keep, note_edition
 from tetrarch.enclave.key_messages import AddShare, ExportHistory, ImportHistory, RemoveShares
@@ -367,8 +374,15 @@ class _Opened:
 
 
 def run(clock: Clock) -> None:
-    """The program: serve the socket that is standard input."""
+    """The program: serve the socket that is standard input.
+
+    A node that speaks nonsense ends it with one line and exit code 70.
+    """
     protections = sandbox.protect_process()
     process = EnclaveProcess(clock=clock, protections=protections, measurement=measure())
     with socket.socket(fileno=os.dup(0)) as connection:
-        process.serve(connection)
+        try:
+            process.serve(connection)
+        except FrameInvalid as error:
+            sys.stderr.write(f"error: {error}\n")
+            raise SystemExit(EX_SOFTWARE) from None

@@ -1,0 +1,153 @@
+"""One valid call of every kind that an enclave knows, for tests that damage them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+from tests.election.support import certified, configuration, leading, signed, view_of
+from tests.enclave.enclave_world import OLD_CHAIN, Validator, block, vote
+
+from tetrarch.election.documents import configuration_document
+from tetrarch.election.requests import (
+    CastVote,
+    Elect,
+    GrantLease,
+    Keep,
+    LearnLeader,
+    Request,
+    Reserve,
+    Resign,
+    TakeReceipts,
+    TakeRefusal,
+    TakeResignation,
+)
+from tetrarch.election.statements import Leader, Receipt, Reservation, Resignation
+from tetrarch.election.witnesses import Kept
+from tetrarch.enclave import protocol
+from tetrarch.enclave.election_messages import (
+    AskElection,
+    Challenge,
+    OpenElection,
+    SayHello,
+    TakeHello,
+)
+from tetrarch.enclave.key_messages import (
+    AddShare,
+    ExportHistory,
+    ImportHistory,
+    Named,
+    RemoveShares,
+)
+from tetrarch.enclave.messages import ShareFile
+from tetrarch.enclave.protections import Protection
+from tetrarch.ethereum.spec.values import Fork
+
+C = configuration()
+_BITS_OF_EIGHT = b"\xff\x01"  # the last bit ends the list
+
+
+def _offset(place: int) -> bytes:
+    return place.to_bytes(4, "little")
+
+
+def _number(value: int) -> bytes:
+    return value.to_bytes(8, "little")
+
+
+def items(validator: Validator) -> tuple[protocol.Item, ...]:
+    """What may be in a batch to sign: one of each."""
+    key = validator.pubkey
+    data = vote(key, 3, 4).data.to_ssz()
+    attestation = _offset(228) + data + bytes(96) + _BITS_OF_EIGHT
+    contribution = _number(32) + bytes(32) + _number(1) + b"\xff" + bytes(96)
+    proof = b"p" * 96
+    return (
+        *protocol.sign_call((vote(key, 3, 4), block(key, 32))).items,
+        protocol.RandaoItem(key, 4),
+        protocol.SelectionItem(key, 32),
+        protocol.AggregateItem(
+            key, Fork.DENEB, "minimal", _number(7) + _offset(108) + proof + attestation
+        ),
+        protocol.SyncMessageItem(key, 32, b"r" * 32),
+        protocol.SyncSelectionItem(key, 32, 1),
+        protocol.ContributionItem(key, "minimal", _number(7) + contribution + proof),
+        protocol.ExitItem(key, _number(4) + _number(7)),
+        protocol.RegistrationItem(key, b"f" * 20 + _number(30_000_000) + _number(1) + key),
+    )
+
+
+def calls(folder: Path, validator: Validator, file: ShareFile) -> tuple[protocol.CallBody, ...]:
+    """A valid call of every kind, with the values of a node whose files lie in ``folder``."""
+    key = validator.pubkey
+    signing = items(validator)
+    slashable = tuple(
+        each for each in signing if isinstance(each, protocol.VoteItem | protocol.BlockItem)
+    )
+    return (
+        protocol.Confine((str(folder),), (str(folder),), (Protection.NO_CORE,)),
+        protocol.Open(str(folder / "slashing.db"), (file,)),
+        protocol.configure_call(OLD_CHAIN),
+        protocol.Sign(signing),
+        protocol.Learn(slashable, record=True),
+        protocol.AskStatus(),
+        protocol.AskProtections(),
+        protocol.AskMeasurement(),
+        AddShare(file, Path(file.keystore).read_bytes(), Path(file.password).read_bytes().strip()),
+        RemoveShares((b"\x07" * 48,)),
+        ImportHistory(_interchange(key), (Named(key, (key,)),)),
+        ExportHistory((Named(key, (key,)),)),
+        OpenElection(
+            str(folder), configuration_document(C), 0, str(folder / "seal-key"), False, True
+        ),
+        Challenge(),
+        SayHello(b"s" * 32, b"n" * 32),
+        TakeHello(b"\x01" + bytes(50), b"s" * 32),
+        AskElection(bytes(100)),
+    )
+
+
+def _interchange(key: bytes) -> bytes:
+    root = "0x" + OLD_CHAIN.forks.genesis_validators_root.hex()
+    attestation = {"source_epoch": "1", "target_epoch": "2"}
+    return msgspec.json.encode(
+        {
+            "metadata": {
+                "interchange_format_version": "5",
+                "genesis_validators_root": root,
+            },
+            "data": [
+                {
+                    "pubkey": "0x" + key.hex(),
+                    "signed_blocks": [{"slot": "8"}],
+                    "signed_attestations": [attestation],
+                }
+            ],
+        }
+    )
+
+
+def requests() -> tuple[Request, ...]:
+    """What a machine may ask in a sealed call: one of each."""
+    view = view_of(C)
+    leader = Leader(view, 0, b"")
+    asked = signed(Reservation(C.hash, 1, 1, b"b" * 32, 8))
+    receipt = signed(Receipt(2, asked.what, recovered=True))
+    return (
+        CastVote(view),
+        Elect(certified(view, (0, 1, 2))),
+        LearnLeader(leading(leader, (0, 1, 2))),
+        Reserve(5),
+        Keep(asked),
+        TakeReceipts((receipt,)),
+        TakeRefusal(Kept(asked, asked)),
+        GrantLease(leader.hash, 5),
+        Resign(),
+        TakeResignation(signed(Resignation(leader.hash, 0))),
+    )
+
+
+def kinds(union: Any) -> Iterator[type]:
+    """The classes of a union, however it is put together."""
+    for each in get_args(union):
+        yield from kinds(each) if get_args(each) else (each,)
