@@ -23,19 +23,24 @@ from tetrarch.election.timing import Timing
 from tetrarch.storage.durable_file import write_durably
 
 # All members share one event loop here: 20 of them would send 3,800 heartbeats a second over it at the
-# usual interval, be late with some, and suspect each other. So they say them less often.
-HEARTBEAT_S = {4: 0.1, 7: 0.1, 10: 0.1, 20: 0.5}
-ELECTIONS = 10
+# usual interval, be late with some, and suspect each other. So they say them less often, and a term
+# has time for 20 enclaves on these cores.
+TIMINGS = {
+    4: Timing(),
+    7: Timing(),
+    10: Timing(),
+    20: Timing(heartbeat_s=0.5, term_s=2.0, term_max_s=16.0, retry_s=1.0),
+}
+ELECTIONS = {4: 10, 7: 10, 10: 10, 20: 5}
 QUIET_S = 1.0  # before each, so that enclaves have done all that was asked of them
 AGREED_S_MAX = 60.0
-LOST_S, LOST_MAX = 8.0, 3
+LOST_S, LOST_MAX = 15.0, 3
 VERIFICATIONS_PER_MEMBER = 2  # of each other member's: a vote, and a share of the certificate
 
 
 async def over_sockets(count: int, folder: Path) -> list[float]:
-    """Milliseconds from a resignation until all know the next leader, ``ELECTIONS`` times."""
+    """Milliseconds from a resignation until all know the next leader, some times."""
     names = [f"127.0.0.1:{port}" for port in free_ports(count)]
-    timing = Timing(heartbeat_s=HEARTBEAT_S[count])
     async with AsyncExitStack() as stack:
         members = await asyncio.gather(
             *(
@@ -44,7 +49,7 @@ async def over_sockets(count: int, folder: Path) -> list[float]:
                         name,
                         [other for other in names if other != name],
                         folder=folder / str(place),
-                        timing=timing,
+                        timing=TIMINGS[count],
                     )
                 )
                 for place, name in enumerate(names)
@@ -52,7 +57,7 @@ async def over_sockets(count: int, folder: Path) -> list[float]:
         )
         times_ms: list[float] = []
         lost = 0
-        while len(times_ms) < ELECTIONS:
+        while len(times_ms) < ELECTIONS[count]:
             before = await _agreed(members)  # from here to the resignation nothing else runs
             leader = next(member for member in members if member.own_name == before.leader)
             begun_s = time.perf_counter()
@@ -112,9 +117,13 @@ def limit_ms(count: int, folder: Path) -> float:
 
 def run() -> dict[str, Any]:
     figures: dict[str, Any] = {}
-    for count in HEARTBEAT_S:
+    for count in TIMINGS:
         with tempfile.TemporaryDirectory(prefix="tetrarch-bench-") as folder:
-            times_ms = sorted(asyncio.run(over_sockets(count, Path(folder))))
+            try:
+                times_ms = sorted(asyncio.run(over_sockets(count, Path(folder))))
+            except TimeoutError:  # so busy a machine says nothing
+                print(f"  n = {count:3} over sockets: no certificate in time", flush=True)
+                continue
             figures[f"sockets_n{count:02}"] = {
                 "p50_ms": round(median(times_ms), 1),
                 "p90_ms": round(times_ms[int(len(times_ms) * 0.9)], 1),

@@ -64,6 +64,12 @@ def test_expired_collateral_is_stale() -> None:
         checked(quote(), now_s=datetime(2027, 1, 1, tzinfo=UTC).timestamp())
 
 
+def test_collateral_of_the_future_is_stale() -> None:
+    """By a clock that is behind: it is no forgery."""
+    with pytest.raises(EvidenceStale, match="future"):
+        checked(quote(), now_s=datetime(2001, 1, 1, tzinfo=UTC).timestamp())
+
+
 @pytest.mark.parametrize("name", ["tcb_info", "qe_identity"])
 def test_collateral_that_intel_did_not_sign_is_refused(name: str) -> None:
     document = json.loads(collateral())

@@ -87,7 +87,8 @@ def test_first_words_are_for_people() -> None:
         ({"mode": "crash"}, "contradicts"),
         ({"cluster": "00" * 32}, "contradicts"),
         ({"configuration_hash": "00" * 32}, "another configuration"),
-        ({"seed": "0g"}, "non-hexadecimal"),
+        ({"seed": "0g"}, "seed"),
+        ({"seed": "AB"}, "seed"),
         ({"seed": "00"}, "seed does not fit"),
         ({"more": 1}, "unknown field"),
     ],
@@ -107,6 +108,32 @@ def test_signers_are_judged() -> None:
     for name, text in signatures.items():
         flipped = f"{int(text[:2], 16) ^ 1:02x}{text[2:]}"
         assert "false signature" in refused(document(signatures=signatures | {name: flipped}))
+
+
+def test_signer_written_twice_counts_once() -> None:
+    text = document().decode()
+    (first, signature), (second, _), *_ = certificate_fields(CERTIFICATE, C)["signatures"].items()
+    doubled = text.replace(f'"{second}": "', f'"{first}": "')
+    assert text.count(f'"{first}": "{signature}"') == 1
+    assert refused(doubled.encode())
+    # The same signer with the same signature, in the place of another: below a quorum.
+    again = json.dumps(certificate_fields(leading(LEADER, (0, 2)), C))
+    again = again.replace(f'"{first}": "', f'"{first}": "{signature}", "{first}": "')
+    assert "quorum" in refused(again.encode())
+
+
+def test_certificate_with_any_other_bit_is_refused() -> None:
+    text = json.dumps(certificate_fields(CERTIFICATE, C), separators=(",", ":")).encode()
+    for place in range(8 * len(text)):
+        changed = bytearray(text)
+        changed[place // 8] ^= 1 << place % 8
+        refused(bytes(changed))
+
+
+@given(st.integers(0, 10_000))
+def test_certificate_cut_short_is_refused(cut: int) -> None:
+    text = document()
+    refused(text[: cut % len(text)])
 
 
 @given(st.binary(max_size=200))

@@ -25,6 +25,7 @@ _HEADER_SIZE_BYTES, _SGX_BODY_SIZE_BYTES, _TDX_BODY_SIZE_BYTES = 48, 384, 584
 _BODY_PREFIX_SIZE_BYTES = 6  # from version 5 on: the body's type and size
 _VERSIONS = range(3, 6)
 _TEE_SGX, _TEE_TDX = 0x00, 0x81
+_NOT_OF_NOW = ("Expired", "expired", "NotYetValid", "in the future")  # in dcap-qvl's words
 _SGX_DEBUG, _TDX_DEBUG = 1 << 1, 0xFF  # all bits of the TD's first byte say: under debug
 
 
@@ -90,7 +91,7 @@ def _verified(
         verified = dcap_qvl.verify(quote, given, int(now_s))
     except (ValueError, TypeError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
-        if "Expired" in reason or "expired" in reason or "NotYetValid" in reason:
+        if any(word in reason for word in _NOT_OF_NOW):
             raise EvidenceStale("verify evidence", back_end=tee, reason=reason) from None
         raise _invalid(tee, reason) from None
     return str(verified.status), tuple(str(each) for each in verified.advisory_ids)

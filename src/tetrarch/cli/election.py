@@ -238,7 +238,10 @@ def verify(
         if as_json:
             typer.echo(json.dumps({"proven": False, "reason": str(error)}))
         else:
-            typer.echo(f"not proven: {error}")
+            typer.echo(
+                f"not proven: {certificate}: {error}; get the line again from a member, and a "
+                "configuration from one that you trust; if it stays so, do not believe it"
+            )
         raise typer.Exit(EXIT_INVALID) from None
     leader = electorate.members[read.leader.leader]
     signers = [electorate.members[source] for source, _ in read.signatures]

@@ -25,9 +25,13 @@ Name: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_MAX_
 Entry: TypeAlias = Annotated[str, msgspec.Meta(max_length=128)]  # ``policy.Allowed``
 Names: TypeAlias = Annotated[tuple[Name, ...], msgspec.Meta(max_length=MEMBERS_MAX)]
 Hex32: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
-HexKey: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{96}$")]
-HexSeed: TypeAlias = Annotated[str, msgspec.Meta(max_length=2 * SEED_MAX_BYTES)]
-HexSignature: TypeAlias = Annotated[str, msgspec.Meta(max_length=2 * SIGNATURE_MAX_BYTES)]
+HexKey: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{96}\Z")]
+# In one way of writing only: a certificate with any other bit is another one, and refused.
+_HEX = r"^([0-9a-f]{2})*\Z"
+HexSeed: TypeAlias = Annotated[str, msgspec.Meta(max_length=2 * SEED_MAX_BYTES, pattern=_HEX)]
+HexSignature: TypeAlias = Annotated[
+    str, msgspec.Meta(max_length=2 * SIGNATURE_MAX_BYTES, pattern=_HEX)
+]
 
 
 class ClusterKeyDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
