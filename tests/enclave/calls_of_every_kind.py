@@ -11,6 +11,7 @@ from tests.enclave.enclave_world import OLD_CHAIN, Validator, block, vote
 from tetrarch.election.documents import configuration_document
 from tetrarch.election.requests import (
     CastVote,
+    Draw,
     Elect,
     GrantLease,
     Keep,
@@ -25,6 +26,14 @@ from tetrarch.election.requests import (
 from tetrarch.election.statements import Leader, Receipt, Reservation, Resignation
 from tetrarch.election.witnesses import Kept
 from tetrarch.enclave import protocol
+from tetrarch.enclave.ceremony_messages import (
+    AskEvidence,
+    CeremonyCall,
+    MakeOwnKeys,
+    RestoreBackup,
+    SealShares,
+    WriteBackup,
+)
 from tetrarch.enclave.election_messages import (
     AskElection,
     Challenge,
@@ -39,8 +48,9 @@ from tetrarch.enclave.key_messages import (
     Named,
     RemoveShares,
 )
-from tetrarch.enclave.messages import ShareFile
+from tetrarch.enclave.messages import SealedFile, SecretFile, ShareFile
 from tetrarch.enclave.protections import Protection
+from tetrarch.enclave.tpm_messages import OpenTpm
 from tetrarch.ethereum.spec.values import Fork
 
 C = configuration()
@@ -93,6 +103,9 @@ def calls(folder: Path, validator: Validator, file: ShareFile) -> tuple[protocol
         protocol.AskStatus(),
         protocol.AskProtections(),
         protocol.AskMeasurement(),
+        protocol.Recover(),
+        *_ceremonies(folder, file),
+        OpenTpm(str(folder), str(folder / "seal-key"), False),
         AddShare(file, Path(file.keystore).read_bytes(), Path(file.password).read_bytes().strip()),
         RemoveShares((b"\x07" * 48,)),
         ImportHistory(_interchange(key), (Named(key, (key,)),)),
@@ -104,6 +117,20 @@ def calls(folder: Path, validator: Validator, file: ShareFile) -> tuple[protocol
         SayHello(b"s" * 32, b"n" * 32),
         TakeHello(b"\x01" + bytes(50), b"s" * 32),
         AskElection(bytes(100)),
+    )
+
+
+def _ceremonies(folder: Path, file: ShareFile) -> tuple[CeremonyCall, ...]:
+    secret = SecretFile(str(folder / "seal-key"), False)
+    sealed = SealedFile(str(folder / "keys.sealed"), secret)
+    database = str(folder / "slashing.db")
+    backup = str(folder / "backup")
+    return (
+        SealShares(database, sealed, (file,), secret, True, True),
+        MakeOwnKeys(database, sealed),
+        AskEvidence(sealed, "node", b"c" * 32, b"n" * 32),
+        WriteBackup(str(folder), ("identity-key",), (database,), sealed, (file,), backup, secret),
+        RestoreBackup(backup, secret, str(folder / "new"), sealed, (database, database)),
     )
 
 
@@ -135,7 +162,8 @@ def requests() -> tuple[Request, ...]:
     receipt = signed(Receipt(2, asked.what, recovered=True))
     return (
         CastVote(view),
-        Elect(certified(view, (0, 1, 2))),
+        Draw(certified(view, (0, 1, 2))),
+        Elect(certified(view, (0, 1, 2)), b"s" * 96),
         LearnLeader(leading(leader, (0, 1, 2))),
         Reserve(5),
         Keep(asked),
