@@ -122,7 +122,7 @@ class EnclaveConfig(_Section, frozen=True):
 
 
 class ElectionConfig(_Section, frozen=True):
-    """Whether the nodes of the cluster elect a leader, and how: all but ``enabled`` and ``tpm`` alike.
+    """Whether the nodes of the cluster elect a leader, and how: all alike but ``enabled`` and of the TPM.
 
     ``allowed_enclaves``: as `tetrarch enclave measure` prints them.
     """
@@ -134,8 +134,13 @@ class ElectionConfig(_Section, frozen=True):
     heartbeat_ms: Annotated[int, msgspec.Meta(ge=20, le=60_000)] = 250
     attestation: Demand = Demand.OFF
     tpm: str = ""  # vouches for this node's enclave, as "/dev/tpmrm0"
+    tpm_counter: bool = False  # and its counter shows which state is the newest
     allowed_enclaves: Annotated[tuple[str, ...], msgspec.Meta(max_length=64)] = ()
     accept_cold_start: bool = False  # begin although all nodes were down at once
+
+    def __post_init__(self) -> None:
+        if self.tpm_counter and not self.tpm:
+            raise ValueError("tpm_counter needs a tpm")
 
 
 class RemoteSignerConfig(_Section, frozen=True):

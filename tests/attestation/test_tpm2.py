@@ -181,7 +181,7 @@ WRONG: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "about nothing": (lambda: document(quoted(said=b"")), "about something else"),
     "said by no TPM": (lambda: document(quoted(magic=0xFF544348)), "not said by a TPM"),
-    "a certified counter": (lambda: document(quoted(kind=0x8014)), "another statement"),
+    "a certified counter": (lambda: document(quoted(kind=0x8014)), "another kind of statement"),
     "neither yes nor no": (lambda: document(quoted(is_safe=2)), "neither yes nor no"),
     "quote cut short": (lambda: document(quoted()[:-1]), "too short"),
     "quote with more": (lambda: document(quoted() + b"\0"), "after its end"),

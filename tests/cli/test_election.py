@@ -93,6 +93,10 @@ def test_wrong_words_have_one_line_and_a_code(tmp_path: Path) -> None:
     told = command("node", "-p", one, "-n", other, "--passphrase-file", "none", cwd=tmp_path)
     assert told.returncode == 66
     assert "mode 0600" in told.stderr
+    told = command("node", "-p", one, "-n", other, "--tpm", "none", cwd=tmp_path)
+    assert (told.returncode, "tpm_missing" in told.stderr) == (69, True)
+    told = command("node", "-p", one, "-n", other, "--tpm-counter", cwd=tmp_path)
+    assert (told.returncode, "needs --tpm" in told.stderr) == (78, True)
     told = command("verify", "none", "-c", "none", cwd=tmp_path)
     assert told.returncode == 66
     (tmp_path / "noise").write_bytes(b"\xff\xfe")

@@ -6,7 +6,7 @@ import pytest
 from tests.mutants import Mutant, claims, fails, load
 
 PACKAGE = "tetrarch.election"
-P, W, C = "promises", "witnesses", "certificates"
+P, W, C, N = "promises", "witnesses", "certificates", "counting"
 
 MUTANTS = (
     Mutant("half is a quorum", "quorums", "// 2 + 1", "// 2"),
@@ -241,6 +241,33 @@ MUTANTS = (
         P,
         "asked_to=max(promises.asked_to, kept.reserved_to)",
         "asked_to=promises.asked_to",
+    ),
+    Mutant("resumes below what was asked for", P, "floor=begun.asked_to", "floor=0"),
+    Mutant(
+        "resumes and asks all the same", P, "replace(begun, recovered=True, ", "replace(begun, "
+    ),
+    Mutant("registry is not counted", N, "after.registry != before.registry or ", ""),
+    Mutant("terms are not counted", N, ", promises.asked_to", ", 0"),
+    Mutant("lives are not counted", N, "promises.incarnation, promises.boot", "0, b''"),
+    Mutant("counts before it seals", N, "        store(self._count + 1)\n", "        pass\n"),
+    Mutant("seals with the old value", N, "store(self._count + 1)", "store(self._count)"),
+    Mutant("copies go on", N, "value != self._count + 1", "False"),
+    Mutant("forgets what it counted", N, "got=value)\n        self._count = value", "got=value)"),
+    Mutant("counts everything", N, "if not counted", "if False"),
+    Mutant("older is newest", N, "is_newest = value == self._count", "is_newest = True"),
+    Mutant("one behind is newest", N, "value == self._count", "value - 1 <= self._count"),
+    Mutant(
+        "is not counted then",
+        N,
+        "value = self._counter.advance()\n        is",
+        "value += 1\n        is",
+    ),
+    Mutant("power failure makes it old", N, "if value + 1 == self._count", "if False"),
+    Mutant(
+        "goes on from where it was",
+        N,
+        "        self._count = value\n        return",
+        "        return",
     ),
     Mutant("old receipts count", P, "if receipt.reservation == own", "if True"),
     Mutant("its own receipt counts", P, "valid.pop(promises.source, None)", "pass"),

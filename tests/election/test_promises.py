@@ -134,6 +134,14 @@ def test_new_life_does_nothing_before_it_has_recovered_and_begins_above_the_form
     assert denied(life, view_of(C, term=11)) is None
 
 
+def test_life_from_the_newest_state_begins_above_all_that_was_reserved() -> None:
+    before = replace(ready(term=10), asked_to=12)
+    life = rules.resume(rules.begin(before, NEXT_BOOT, C, 0))
+    assert (life.recovered, life.floor, life.reserved_to) == (True, 12, 0)
+    assert denied(life, view_of(C, term=12)) is Reason.TERM_OF_A_FORMER_LIFE
+    assert denied(life, view_of(C, term=13)) is Reason.TERM_NOT_RESERVED
+
+
 def test_life_from_an_old_state_is_outbid_by_what_a_later_one_reserved() -> None:
     old = rules.born(0, BOOT)
     later = replace(ready(9), incarnation=4)

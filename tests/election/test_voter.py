@@ -129,6 +129,20 @@ def test_restored_member_recovers_above_what_it_had_voted_for() -> None:
     assert said == Denied(Reason.TERM_OF_A_FORMER_LIFE)
 
 
+def test_member_with_the_newest_state_asks_nobody_unless_that_had_not_recovered() -> None:
+    members = four()
+    reserve_all(members)
+    newest = Member(0, members[0].disk.states[-1])
+    newest.voter.begin(b"n" * 32, 0, is_newest=True)
+    assert newest.voter.promises.recovered
+    assert newest.voter.promises.floor == 8
+    waiting = Member(0, members[0].disk.states[-1])
+    waiting.voter.begin(b"w" * 32, 0)
+    again = Member(0, waiting.disk.states[-1])
+    again.voter.begin(b"a" * 32, 0, is_newest=True)
+    assert not again.voter.promises.recovered
+
+
 def test_recovery_brings_back_what_was_kept_for_the_others() -> None:
     members = four()
     blank = Sealed(members[0].voter.promises, members[0].voter.registry)

@@ -29,6 +29,7 @@ from tetrarch.attestation.tpm_structures import (
 
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of P-256
 BAD_AUTH, NO_HANDLE, NO_COMMAND, RETRY = 0x9A2, 0x18B, 0x143, 0x922
+DEFINED, UNWRITTEN = 0x14C, 0x14A
 KEYS_MAX, OUT_OF_CONTEXTS = 3, 0x902
 FIRST = 0x80000000
 
@@ -46,6 +47,18 @@ class Key:
 
 
 @dataclass
+class Counter:
+    auth: bytes
+    area: bytes
+    value: int = 0
+
+    @property
+    def name(self) -> bytes:
+        attributes = int.from_bytes(self.area[6:10], "big") | 1 << 29
+        return name_of(self.area[:6] + attributes.to_bytes(4, "big") + self.area[10:])
+
+
+@dataclass
 class FakeTpm:
     """``exchange`` commands with it, or ``serve`` it on a socket. ``busy``: so often, at first."""
 
@@ -56,10 +69,17 @@ class FakeTpm:
     registers: list[bytes] = field(default_factory=lambda: [bytes(32)] * 24)
     keys: dict[int, Key] = field(default_factory=dict)
     commands: list[int] = field(default_factory=list)
+    counters: dict[int, Counter] = field(default_factory=dict)
+    highest: int = 0  # that any deleted counter had
 
     def extend(self, number: int, measured: bytes) -> None:
         before = self.registers[number]
         self.registers[number] = hashlib.sha256(before + hashlib.sha256(measured).digest()).digest()
+
+    def clear(self) -> None:
+        """Its owner resets it: counters go, and what is made anew begins above them."""
+        self.highest = max((self.highest, *(each.value for each in self.counters.values())))
+        self.counters.clear()
 
     def restart(self) -> None:
         """The machine is switched off and on."""
@@ -81,31 +101,38 @@ class FakeTpm:
             return _response(0x8001, refused.code)
         if tag == 0x8002:
             parameters = len(parameters).to_bytes(4, "big") + parameters
-            return _response(tag, 0, handle + parameters + sized(b"") + b"\1" + sized(b""))
+            sessions = (sized(b"") + b"\1" + sized(b"")) * (2 if code == 0x184 else 1)
+            return _response(tag, 0, handle + parameters + sessions)
         return _response(tag, 0, handle + parameters)
 
     def _do(self, code: int, reader: Reader) -> tuple[bytes, bytes]:
-        match code:
-            case 0x131:
-                return self._create_primary(reader)
-            case 0x158:
-                return b"", self._quote(reader)
-            case 0x165:
-                if self.keys.pop(reader.number(4), None) is None:
-                    raise Refused(NO_HANDLE)
-                return b"", b""
-            case 0x17A:
-                handles = b"".join(handle.to_bytes(4, "big") for handle in self.keys)
-                count = len(self.keys).to_bytes(4, "big")
-                return b"", b"\0" + (1).to_bytes(4, "big") + count + handles
-            case 0x17E:
-                return b"", self._read_registers(reader)
-            case _:
-                raise Refused(NO_COMMAND)
+        if code == 0x131:
+            return self._create_primary(reader)
+        others = {
+            0x12A: self._define,
+            0x134: self._increment,
+            0x158: self._quote,
+            0x165: self._flush,
+            0x17A: self._loaded,
+            0x17E: self._read_registers,
+            0x184: self._certify,
+        }
+        if code not in others:
+            raise Refused(NO_COMMAND)
+        return b"", others[code](reader)
+
+    def _flush(self, reader: Reader) -> bytes:
+        if self.keys.pop(reader.number(4), None) is None:
+            raise Refused(NO_HANDLE)
+        return b""
+
+    def _loaded(self, _: Reader) -> bytes:
+        handles = b"".join(handle.to_bytes(4, "big") for handle in self.keys)
+        return b"\0" + (1).to_bytes(4, "big") + len(self.keys).to_bytes(4, "big") + handles
 
     def _create_primary(self, reader: Reader) -> tuple[bytes, bytes]:
         assert reader.number(4) == 0x4000000B
-        self._check_password(reader, b"")
+        self._check_passwords(reader, b"")
         sensitive = Reader(reader.sized(200))
         auth = sensitive.sized(32)
         template = reader.sized(500)
@@ -128,37 +155,77 @@ class FakeTpm:
         key = self.keys.get(reader.number(4))
         if key is None:
             raise Refused(NO_HANDLE)
-        self._check_password(reader, key.auth)
+        self._check_passwords(reader, key.auth)
         extra, _ = reader.sized(66), reader.number(2)
         numbers = read_selection(reader)
         contents = b"".join(self.registers[number] for number in numbers)
+        digest = hashlib.sha256(contents).digest()
+        return self._said(key, 0x8018, extra, encode_selection(numbers) + sized(digest))
+
+    def _define(self, reader: Reader) -> bytes:
+        assert reader.number(4) == 0x40000001
+        self._check_passwords(reader, b"")
+        auth, area = reader.sized(32), reader.sized(64)
+        index = int.from_bytes(area[:4], "big")
+        if index in self.counters:
+            raise Refused(DEFINED)
+        self.counters[index] = Counter(auth, area)
+        return b""
+
+    def _increment(self, reader: Reader) -> bytes:
+        counter = self._counter(reader)
+        self._check_passwords(reader, counter.auth)
+        counter.value = counter.value + 1 if counter.value else self.highest + 1
+        return b""
+
+    def _certify(self, reader: Reader) -> bytes:
+        key = self.keys.get(reader.number(4))
+        if key is None:
+            raise Refused(NO_HANDLE)
+        counter = self._counter(reader)
+        self._check_passwords(reader, key.auth, counter.auth)
+        if not counter.value:
+            raise Refused(UNWRITTEN)
+        extra, numbers = reader.sized(66), [reader.number(2) for _ in range(3)]
+        assert numbers == [0x10, 8, 0]
+        value = counter.value.to_bytes(8, "big")
+        return self._said(key, 0x8014, extra, sized(counter.name) + b"\0\0" + sized(value))
+
+    def _counter(self, reader: Reader) -> Counter:
+        by, index = reader.number(4), reader.number(4)
+        if by != index or index not in self.counters:
+            raise Refused(NO_HANDLE)
+        return self.counters[index]
+
+    def _said(self, key: Key, kind: int, extra: bytes, what: bytes) -> bytes:
         clock = bytes(8) + self.resets.to_bytes(4, "big") + bytes(4) + b"\1"
-        quoted = b"".join(
+        statement = b"".join(
             (
-                b"\xff\x54\x43\x47\x80\x18",
+                b"\xff\x54\x43\x47" + kind.to_bytes(2, "big"),
                 sized(name_of(key.public)),
                 sized(extra),
                 clock + self.firmware.to_bytes(8, "big"),
-                encode_selection(numbers),
-                sized(hashlib.sha256(contents).digest()),
+                what,
             )
         )
-        r, s = decode_dss_signature(key.secret.sign(quoted, ec.ECDSA(hashes.SHA256())))
+        r, s = decode_dss_signature(key.secret.sign(statement, ec.ECDSA(hashes.SHA256())))
         signature = sized(r.to_bytes(32, "big")) + sized(s.to_bytes(32, "big"))
-        return sized(quoted) + b"\0\x18\0\x0b" + signature
+        return sized(statement) + b"\0\x18\0\x0b" + signature
 
     def _read_registers(self, reader: Reader) -> bytes:
         numbers = read_selection(reader)[:8]
         values = b"".join(sized(self.registers[number]) for number in numbers)
         return bytes(4) + encode_selection(numbers) + len(numbers).to_bytes(4, "big") + values
 
-    def _check_password(self, reader: Reader, auth: bytes) -> None:
+    def _check_passwords(self, reader: Reader, *auths: bytes) -> None:
         sessions = Reader(reader.take(reader.number(4)))
-        assert sessions.number(4) == 0x40000009
-        sessions.sized(0)
-        sessions.number(1)
-        if sessions.sized(32) != auth:
-            raise Refused(BAD_AUTH)
+        for number, auth in enumerate(auths):
+            assert sessions.number(4) == 0x40000009
+            sessions.sized(0)
+            sessions.number(1)
+            if sessions.sized(32) != auth:
+                raise Refused(BAD_AUTH + 0x100 * number)
+        sessions.end()
 
     @contextmanager
     def serve(self, path: Path) -> Iterator[Path]:

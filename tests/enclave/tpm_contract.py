@@ -7,8 +7,22 @@ import pytest
 
 from tetrarch.attestation.errors import EvidenceInvalid
 from tetrarch.attestation.software import Report, encode_report
-from tetrarch.attestation.tpm2 import Document, encode_document, extra_data, verify_tpm2
-from tetrarch.attestation.tpm_structures import ATTESTING, Quote
+from tetrarch.attestation.tpm2 import (
+    Document,
+    encode_document,
+    extra_data,
+    is_signed,
+    verify_tpm2,
+)
+from tetrarch.attestation.tpm_structures import (
+    ATTESTING,
+    COUNTING,
+    CounterAttribute,
+    CounterValue,
+    Quote,
+    counter_area,
+    name_of,
+)
 from tetrarch.enclave.errors import TpmFailed
 from tetrarch.enclave.tpm_attesting import BOOT_REGISTERS
 from tetrarch.enclave.tpm_commands import LoadedKey, Tpm
@@ -66,7 +80,46 @@ def check_quotes_are_evidence(tpm: Tpm) -> None:
     tpm.flush(key.handle)
 
 
+INDEX = 0x01812345
+AUTH = b"c" * 32
+
+
+def value_of(tpm: Tpm, key: LoadedKey, *, index: int = INDEX, auth: bytes = AUTH) -> int:
+    statement, signature = tpm.certify_counter(key, index, auth, b"n" * 32)
+    assert is_signed(key.public, statement, signature)
+    read = CounterValue.read(statement)
+    assert read.extra_data == b"n" * 32
+    assert read.name == name_of(counter_area(index, COUNTING | CounterAttribute.WRITTEN))
+    return read.value
+
+
+def check_counters_only_grow(tpm: Tpm) -> None:
+    key = made(tpm)
+    with pytest.raises(TpmFailed):
+        tpm.advance_counter(INDEX, AUTH)
+    tpm.define_counter(INDEX, AUTH)
+    with pytest.raises(TpmFailed, match="0x14c"):
+        tpm.define_counter(INDEX, b"d" * 32)
+    with pytest.raises(TpmFailed, match="0x14a"):
+        value_of(tpm, key)
+    tpm.advance_counter(INDEX, AUTH)
+    first = value_of(tpm, key)
+    assert first > 0
+    tpm.advance_counter(INDEX, AUTH)
+    assert value_of(tpm, key) == first + 1 == value_of(tpm, key)
+    with pytest.raises(TpmFailed, match="0x9a2"):
+        tpm.advance_counter(INDEX, b"d" * 32)
+    with pytest.raises(TpmFailed, match="0xaa2"):
+        value_of(tpm, key, auth=b"d" * 32)
+    tpm.define_counter(INDEX + 1, AUTH)
+    tpm.advance_counter(INDEX + 1, AUTH)
+    assert value_of(tpm, key, index=INDEX + 1) > 0
+    assert value_of(tpm, key) == first + 1, "each has its own value"
+    tpm.flush(key.handle)
+
+
 CHECKS = (
+    check_counters_only_grow,
     check_keys_follow_from_both_secrets,
     check_key_wants_its_auth_value,
     check_what_is_flushed_is_gone,

@@ -5,15 +5,17 @@ Method: swtpm on sockets, used directly, by locked enclave processes, and by an 
 
 import asyncio
 import json
+import shutil
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 from msgspec.msgpack import decode
 from msgspec.structs import replace
 from tests.enclave.test_tpm_calls import SESSION, launched, meet, member, secret_in
-from tests.enclave.tpm_contract import CHECKS, made
+from tests.enclave.tpm_contract import AUTH, CHECKS, INDEX, made, value_of
 from tests.integration.processes import (
     Devchain,
     NodeProcess,
@@ -32,13 +34,15 @@ from tetrarch.attestation.tpm2 import Document, encode_document
 from tetrarch.attestation.verifier import Evidence, decode_evidence, verify
 from tetrarch.election.hello import HelloInvalid, MemberUnattested
 from tetrarch.enclave.protections import Protection
+from tetrarch.enclave.tpm_attesting import TpmAttester
 from tetrarch.enclave.tpm_commands import Tpm, command
 from tetrarch.enclave.tpm_device import TpmDevice
+from tetrarch.entropy import system_entropy
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
-PCR_EXTEND, CLEAR = 0x182, 0x126
-LOCKOUT = 0x4000000A
+PCR_EXTEND, CLEAR, UNDEFINE = 0x182, 0x126, 0x122
+OWNER, LOCKOUT = 0x40000001, 0x4000000A
 
 
 def extend(device: TpmDevice, register: int) -> None:
@@ -110,6 +114,40 @@ def test_locked_enclaves_attest_each_other(tmp_path: Path) -> None:
                 verify(replace(evidence, document=damaged), signing_key=b"", now_s=0.0)
 
 
+def test_a_counter_that_is_deleted_begins_above_what_it_was(tmp_path: Path) -> None:
+    """Else whoever owns the TPM could have it count to an old value once more."""
+    with software_tpms(tmp_path, 1) as (tpm,), closing(TpmDevice.open(tpm.socket)) as device:
+        commands = Tpm(device.exchange)
+        values = []
+        for delete in (
+            command(UNDEFINE, (OWNER, INDEX), (b"",), b""),
+            command(CLEAR, (LOCKOUT,), (b"",), b""),
+            b"",
+        ):
+            commands.define_counter(INDEX, AUTH)
+            for _ in range(3):
+                commands.advance_counter(INDEX, AUTH)
+            key = made(commands)
+            values.append(value_of(commands, key))
+            commands.flush(key.handle)
+            assert not delete or device.exchange(delete)[6:10] == bytes(4)
+    assert values == [values[0], values[0] + 3, values[0] + 6]
+
+
+def test_a_counter_survives_the_machine(tmp_path: Path) -> None:
+    with software_tpms(tmp_path, 1) as (tpm,):
+        values: list[int] = []
+        for _ in range(3):
+            with closing(TpmDevice.open(tpm.socket)) as device:
+                attester = TpmAttester.open(
+                    Tpm(device.exchange), b"s" * 32, program=b"p" * 32, protections=lambda: ()
+                )
+                counter = attester.counters(system_entropy).of(b"m" * 32)
+                values += [counter.read(), counter.advance()] if values else [counter.define()]
+            tpm.restart()
+    assert values == [values[0] + each for each in (0, 0, 1, 1, 2)]
+
+
 def measured(folder: Path, place: int, tpm: Path) -> Allowed:
     ended = run_tetrarch("enclave", "measure", "--tpm", tpm, "--folder", folder / f"state{place}")
     assert ended.exit_code == 0, ended.stderr
@@ -157,7 +195,8 @@ def test_nodes_of_a_cluster_are_attested_by_their_tpms(tmp_path: Path) -> None:
         for node, tpm in zip(nodes, tpms, strict=True):
             listed = entries[:3]  # the last one's machine is on nobody's list
             (node.folder / "tetrarch.toml").write_text(
-                f'[election]\nenabled = true\ntpm = "{tpm.socket}"\nattestation = "require"\n'
+                f'[election]\nenabled = true\ntpm = "{tpm.socket}"\ntpm_counter = true\n'
+                'attestation = "require"\n'
                 f"allowed_enclaves = {json.dumps(listed)}\n"
             )
         with running(*nodes):
@@ -168,3 +207,54 @@ def test_nodes_of_a_cluster_are_attested_by_their_tpms(tmp_path: Path) -> None:
                 assert "back_end=tpm2" in node.text, node.tail(60)
             wait_for("it is refused", lambda: "election_member_unattested" in nodes[0].text)
             assert run_tetrarch("election", "leader", "--url", nodes[3].url).exit_code == 1
+
+
+def lose(election: Election, place: int) -> None:
+    """One of three is gone: the other two, of which both must vote, go on. Then it comes back."""
+    others = [other for other in range(3) if other != place]
+    for wanted in (others, range(3)):
+        since = max(int(member.newest()["term"]) for member in election.members)
+        if wanted is others:
+            election.members[place].stop()
+        else:
+            election.members[place].start()
+        agreed = partial(election.agreed, wanted, view=wanted, since=since)
+        until(election, f"a leader of {len(wanted)}", agreed, 90)
+
+
+def test_members_that_were_all_down_go_on_and_a_restored_one_is_noticed_alone(
+    tmp_path: Path,
+) -> None:
+    with software_tpms(tmp_path, 3) as tpms:
+        election = Election(
+            tmp_path,
+            3,
+            "--tpm-counter",
+            own_options=lambda place: ("--tpm", str(tpms[place].socket)),
+        )
+        restored = election.members[0]
+        backup = tmp_path / "backup"
+        with election.running():
+            until(election, "all", lambda: election.agreed(range(3), view=range(3)), 90)
+            restored.stop()
+            shutil.copytree(restored.state, backup)
+            restored.start()
+            lose(election, 1)
+            for member in election.members:
+                member.kill()  # as when power fails
+            for member in election.members:
+                member.start()
+            lose(election, 1)
+            assert all("election_state_older" not in each.text for each in election.members)
+
+            for member in election.members:
+                member.kill()
+            shutil.rmtree(restored.state)
+            shutil.copytree(backup, restored.state)
+            restored.start()
+            until(election, "the warning", lambda: "election_state_older" in restored.text, 60)
+            for member in election.members[1:]:
+                member.start()
+            lose(election, 0)  # who recovers with both others; meanwhile they need no vote of his
+            lose(election, 1)
+            election.check_all()

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import pytest
 
+from tetrarch.election.counting import Counting
 from tetrarch.election.quorums import Mode
 from tetrarch.sim.election_adversary import Knobs, Outcome, play
 
@@ -24,6 +25,10 @@ SAFE = {
     "7, one liar and a copy, any rollback": Knobs(count=7, liars=1, copies=1, rollbacks=True),
     "4, one liar, leases, any rollback": Knobs(leases=True, rollbacks=True),
     "7, two liars, leases": Knobs(count=7, liars=2, leases=True),
+    "4, one liar, counters, any rollback": Knobs(counters=4, rollbacks=True),
+    "4, one liar, counters, a change of members": Knobs(counters=4, rollbacks=True, changes=True),
+    "4, one liar, some counters, leases": Knobs(counters=2, leases=True, rollbacks=True),
+    "4, one liar, counters, copies of all": Knobs(counters=4, copies=3, rollbacks=True),
     "4, cold starts, one set back": Knobs(liars=0, cold_starts=True, stale_max=1),
     "4, one liar, a change of members, any rollback": Knobs(changes=True, rollbacks=True),
     "7, two liars, a change of members, any rollback": Knobs(
@@ -94,6 +99,25 @@ def test_conflict_is_found_where_a_guard_is_missing(name: str) -> None:
         if play(seed, UNSAFE[name]).conflicts:
             return
     pytest.fail(f"no conflict in {CONTROL_MAX} schedules")
+
+
+def test_conflict_is_found_where_every_state_passes_for_the_newest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = Counting.is_newest
+
+    def believes(self: Counting) -> bool:
+        return whole(self) or True
+
+    monkeypatch.setattr(Counting, "is_newest", believes)
+    knobs = SAFE["4, one liar, counters, any rollback"]
+    assert any(play(seed, knobs).conflicts for seed in range(CONTROL_MAX))
+
+
+def test_members_with_counters_ask_nobody_when_all_were_down() -> None:
+    outcomes = [play(seed, Knobs(counters=4)) for seed in range(FAST)]
+    assert sum(each.recoveries for each in outcomes) == 0
+    assert sum(each.terms_certified for each in outcomes) > len(outcomes)
 
 
 def test_one_seed_is_one_schedule() -> None:

@@ -72,6 +72,23 @@ def extra_data(report: bytes) -> bytes:
     return hashlib.sha256(_TAG + report).digest()
 
 
+def is_signed(key: PublicKey, signed: bytes, signature: bytes) -> bool:
+    """Whether ``key`` signed it; ``signature`` as the TPM writes it [TPMT_SIGNATURE].
+
+    Raises:
+        Malformed: the signature is none, or the key is no point of its curve.
+    """
+    r, s = read_signature(signature)
+    try:
+        public = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), key.point)
+        public.verify(encode_dss_signature(r, s), signed, ec.ECDSA(hashes.SHA256()))
+    except ValueError:
+        raise Malformed("its key is no point of P-256") from None
+    except InvalidSignature:
+        return False
+    return True
+
+
 def measurement_of(
     *, key_name: bytes, registers: tuple[int, ...], digest: bytes, program: bytes
 ) -> bytes:
@@ -97,13 +114,14 @@ def verify_tpm2(document: bytes) -> Claims:
         report = software.decode_report(parts.report)
         key = PublicKey.read(parts.public_key)
         quote = Quote.read(parts.quote)
-        r, s = read_signature(parts.signature)
+        _check_key(key)
+        genuine = is_signed(key, parts.quote, parts.signature)
     except UNDECODABLE:
         raise _invalid("no document") from None
     except Malformed as error:
         raise _invalid(str(error)) from None
-    _check_key(key)
-    _check_signature(key, parts.quote, r, s)
+    if not genuine:
+        raise _invalid("its signature")
     if not hmac.compare_digest(quote.extra_data, extra_data(parts.report)):
         raise _invalid("its quote is about something else")
     if len(parts.contents) != len(quote.registers) * DIGEST_SIZE_BYTES:
@@ -130,16 +148,6 @@ def _check_key(key: PublicKey) -> None:
         raise _invalid(f"its key is not of the kind that attests: {absent.name} is missing")
     if key.attributes != ATTESTING:
         raise _invalid("its key is for something else, too")
-
-
-def _check_signature(key: PublicKey, signed: bytes, r: int, s: int) -> None:
-    try:
-        public = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), key.point)
-        public.verify(encode_dss_signature(r, s), signed, ec.ECDSA(hashes.SHA256()))
-    except ValueError:
-        raise _invalid("its key is no point of P-256") from None
-    except InvalidSignature:
-        raise _invalid("its signature") from None
 
 
 def _details(

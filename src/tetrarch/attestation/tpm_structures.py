@@ -16,7 +16,8 @@ REGISTERS: Final = range(24)  # of a PC; the bitmap of a selection has three byt
 NAME_SIZE_BYTES: Final = 2 + DIGEST_SIZE_BYTES
 _BITMAP_SIZE_BYTES = 3
 _NAME_MAX_BYTES, _EXTRA_DATA_MAX_BYTES = 66, 66  # with SHA-512
-_MAGIC, _QUOTE = 0xFF544347, 0x8018
+COUNTER_SIZE_BYTES: Final = 8
+_MAGIC, _QUOTE, _OF_NV = 0xFF544347, 0x8018, 0x8014
 _P256 = 0x0003
 
 
@@ -197,11 +198,7 @@ class Quote:
     def read(cls, encoded: bytes) -> "Quote":
         """Raises Malformed: it is no quote."""
         reader = Reader(encoded)
-        if reader.number(4) != _MAGIC:
-            raise Malformed("not said by a TPM")
-        reader.expect(_QUOTE, what="statement than a quote")
-        reader.sized(_NAME_MAX_BYTES)  # the key's name under its parents', which nobody else knows
-        extra_data = reader.sized(_EXTRA_DATA_MAX_BYTES)
+        extra_data = _begin_statement(reader, _QUOTE)
         reader.number(8)  # the clock, in ms
         resets, restarts, is_clock_safe = reader.number(4), reader.number(4), reader.number(1)
         if is_clock_safe > 1:
@@ -219,6 +216,69 @@ class Quote:
             registers=registers,
             digest=digest,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class CounterValue:
+    """[TPMS_ATTEST] about a counter. ``name``: of its public area, ``counter_area``."""
+
+    extra_data: bytes
+    name: bytes
+    value: int
+
+    @classmethod
+    def read(cls, encoded: bytes) -> "CounterValue":
+        """Raises Malformed: it is not about a counter."""
+        reader = Reader(encoded)
+        extra_data = _begin_statement(reader, _OF_NV)
+        reader.take(8 + 4 + 4 + 1 + 8)  # the clock and the firmware
+        name = reader.sized(_NAME_MAX_BYTES)
+        reader.expect(0, what="part of what is there")
+        content = reader.sized(COUNTER_SIZE_BYTES)
+        reader.end()
+        if len(content) != COUNTER_SIZE_BYTES:
+            raise Malformed("no counter's size")
+        return cls(extra_data, name, int.from_bytes(content, "big"))
+
+
+def _begin_statement(reader: Reader, kind: int) -> bytes:
+    """What all of [TPMS_ATTEST] begin with; the extra data."""
+    if reader.number(4) != _MAGIC:
+        raise Malformed("not said by a TPM")
+    reader.expect(kind, what="kind of statement")
+    reader.sized(_NAME_MAX_BYTES)  # the key's name under its parents', which nobody else knows
+    return reader.sized(_EXTRA_DATA_MAX_BYTES)
+
+
+class CounterAttribute(IntFlag):
+    """[TPMA_NV]: what an index is, and who may do what with it."""
+
+    WRITE_WITH_AUTH = 1 << 2
+    IS_COUNTER = 1 << 4
+    READ_WITH_AUTH = 1 << 18
+    NO_LOCKOUT = 1 << 25
+    WRITTEN = 1 << 29  # set by the TPM when it is first advanced
+
+
+COUNTING: Final = (
+    CounterAttribute.WRITE_WITH_AUTH
+    | CounterAttribute.IS_COUNTER
+    | CounterAttribute.READ_WITH_AUTH
+    | CounterAttribute.NO_LOCKOUT
+)
+
+
+def counter_area(index: int, attributes: CounterAttribute = COUNTING) -> bytes:
+    """[TPMS_NV_PUBLIC] of a counter that is read and advanced with its auth value alone."""
+    return b"".join(
+        (
+            index.to_bytes(4, "big"),
+            Algorithm.SHA256.to_bytes(2, "big"),
+            attributes.to_bytes(4, "big"),
+            sized(b""),
+            COUNTER_SIZE_BYTES.to_bytes(2, "big"),
+        )
+    )
 
 
 def read_signature(encoded: bytes) -> tuple[int, int]:

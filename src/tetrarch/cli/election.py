@@ -15,6 +15,7 @@ from tetrarch.cli.files import read_bounded
 from tetrarch.election.configuration import Rule
 from tetrarch.election.quorums import Mode
 from tetrarch.enclave.protections import Protection
+from tetrarch.errors import ConfigInvalid
 
 if TYPE_CHECKING:
     from tetrarch.election.campaigning import Campaign
@@ -97,6 +98,15 @@ def node(
             "enclave measure --tpm` prints the entry."
         ),
     ] = None,
+    tpm_counter: Annotated[
+        bool,
+        typer.Option(
+            "--tpm-counter",
+            help="Know by a counter of the TPM whether the folder is the newest, instead of asking the "
+            "others after a start. From the first start on, or never. Not with a virtual TPM whose "
+            "state is part of the machine's snapshots.",
+        ),
+    ] = False,
     accept_cold_start: Annotated[
         bool,
         typer.Option(
@@ -114,7 +124,7 @@ def node(
     Example: tetrarch election node -p 5000 -n 5001
 
     Exit codes: 0 stopped by a signal, 65 damaged or foreign state, 66 no passphrase file,
-    69 the port is taken or there is no such TPM, 73 the folder is in use or cannot be written, 77 a required protection
+    69 the port is taken, or there is no such TPM or counter, 73 the folder is in use or cannot be written, 77 a required protection
     is missing, 78 nodes that cannot be.
     """
     from tetrarch.clock import SystemClock  # noqa: PLC0415 - keeps `--help` fast
@@ -124,6 +134,8 @@ def node(
     from tetrarch.stop_signals import on_stop_signal  # noqa: PLC0415
     from tetrarch.supervision import Supervisor, sole_cause  # noqa: PLC0415
 
+    if tpm_counter and tpm is None:
+        raise ConfigInvalid("read option", option="--tpm-counter", reason="needs --tpm")
     own = name_of((host, port))
     log = build_log(
         sys.stderr,
@@ -155,6 +167,7 @@ def node(
             attestation=attestation,
             allowed=[Allowed.parse(entry) for entry in enclave_measurement or ()],
             tpm=tpm,
+            counts_by_tpm=tpm_counter,
             accepts_cold_start=accept_cold_start,
             log=log,
         ) as running:

@@ -28,7 +28,7 @@ from tetrarch.election.timing import Timing
 from tetrarch.enclave.client import EnclaveClient
 from tetrarch.enclave.election_client import ElectionClient, ElectionFiles
 from tetrarch.enclave.protections import Confinement, Protection
-from tetrarch.enclave.reporting import tell_protections
+from tetrarch.enclave.reporting import tell_age, tell_protections
 from tetrarch.enclave.seal_secret import SealSecret, make_key_file
 from tetrarch.enclave.sealing import Kind
 from tetrarch.entropy import Entropy, system_entropy
@@ -151,6 +151,7 @@ async def campaign(  # noqa: PLR0913 - what is not said has a default
     attestation: Demand = Demand.OFF,
     allowed: Sequence[Allowed] = (),
     tpm: Path | None = None,
+    counts_by_tpm: bool = False,
     accepts_cold_start: bool = False,
     timing: Timing | None = None,
     log: Log | None = None,
@@ -172,6 +173,9 @@ async def campaign(  # noqa: PLR0913 - what is not said has a default
             every member, as is the next one.
         allowed: which enclaves may take part.
         tpm: a device or socket of a TPM that vouches for this member's enclave.
+        counts_by_tpm: its counter shows which state is the newest, so that a restarted member need not
+            ask the others (``counting``). From its first start on, or never; not for a TPM whose own state
+            is restored with the machine's.
         accepts_cold_start: see ``promises.take_receipts``.
         timing: how long is waited for what.
         log: nothing is logged without one.
@@ -200,7 +204,8 @@ async def campaign(  # noqa: PLR0913 - what is not said has a default
     enclave = await EnclaveClient.launch(confinement)
     try:
         if tpm is not None:
-            log.info("enclave_attested", entry=str(await enclave.open_tpm(folder, secret)))
+            entry = await enclave.open_tpm(folder, secret, counts=counts_by_tpm)
+            log.info("enclave_attested", entry=str(entry))
         client = await ElectionClient.open(
             enclave,
             ElectionFiles(folder, secret),
@@ -210,6 +215,7 @@ async def campaign(  # noqa: PLR0913 - what is not said has a default
             accepts_cold_start=accepts_cold_start,
         )
         await tell_protections(enclave, log)
+        tell_age(client, folder, log)
         keys = MemberKeys((None,) * configuration.count)
         keys.pin(source, client.signing_key)
         member = Member(

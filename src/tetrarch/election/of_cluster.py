@@ -26,7 +26,7 @@ from tetrarch.enclave.client import EnclaveClient
 from tetrarch.enclave.election_client import ElectionClient, ElectionFiles
 from tetrarch.enclave.messages import ShareFile
 from tetrarch.enclave.protections import Confinement, Protection
-from tetrarch.enclave.reporting import tell_protections
+from tetrarch.enclave.reporting import tell_age, tell_protections
 from tetrarch.entropy import Entropy
 from tetrarch.network.ports import MessageBus
 from tetrarch.observability.logs import Log
@@ -161,7 +161,7 @@ async def open_cluster_election(  # noqa: PLR0913 - a composition of ports
         if started is not None:
             await tell_protections(started, log)
         if tpm is not None:
-            entry = await enclave.open_tpm(place.folder, secret)
+            entry = await enclave.open_tpm(place.folder, secret, counts=config.tpm_counter)
             log.info("enclave_attested", entry=str(entry))
         client = await ElectionClient.open(
             enclave,
@@ -173,6 +173,7 @@ async def open_cluster_election(  # noqa: PLR0913 - a composition of ports
             entropy=entropy,
             accepts_cold_start=config.accept_cold_start,
         )
+        tell_age(client, place.folder, log)
         keys = MemberKeys((None,) * configuration.count)
         keys.pin(own, client.signing_key)
         member = Member(

@@ -126,6 +126,14 @@ def begin(sealed: Promises, boot: bytes, configuration: Configuration, now_ms: i
     )
 
 
+def resume(begun: Promises) -> Promises:
+    """A life that ``begin`` made of the newest state there is, as a counter in hardware shows.
+
+    What its former lives reserved is in that state, so it need not ask the others.
+    """
+    return replace(begun, recovered=True, floor=begun.asked_to)
+
+
 def reservation(promises: Promises, configuration: Configuration) -> Reservation:
     """What the others are asked to keep."""
     return Reservation(

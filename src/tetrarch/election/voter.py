@@ -105,9 +105,15 @@ class Voter:
         """The newest leader that it was shown."""
         return self._newest
 
-    def begin(self, boot: bytes, now_ms: int) -> None:
-        """A new life: call first, unless the enclave was just ``born``. ``boot``: 32 random bytes."""
-        self._change(rules.begin(self._promises, boot, self._configuration, now_ms))
+    def begin(self, boot: bytes, now_ms: int, *, is_newest: bool = False) -> None:
+        """A new life: call first, unless the enclave was just ``born``. ``boot``: 32 random bytes.
+
+        ``is_newest``: its state certainly is the newest (``counting``). One that had not recovered
+        asks the others all the same.
+        """
+        begun = rules.begin(self._promises, boot, self._configuration, now_ms)
+        whole = is_newest and self._promises.recovered
+        self._change(rules.resume(begun) if whole else begun)
 
     def reserve(self, term: int) -> Signed[Reservation] | Denied:
         """Ask the others for terms up to ``term``."""

@@ -14,6 +14,7 @@ from tetrarch.election import codec as election_codec
 from tetrarch.election import hello as election_hello
 from tetrarch.election import voter as election_voter
 from tetrarch.election.certificates import CertificateInvalid
+from tetrarch.election.counting import CounterMoved
 from tetrarch.enclave import errors as enclave_errors
 from tetrarch.enclave import protocol
 from tetrarch.enclave.approval import REQUESTS_MAX
@@ -90,6 +91,8 @@ _RAISED_AGAIN: dict[str, type[TetrarchError]] = {
         enclave_errors.BackupTooLarge,
         enclave_errors.TpmMissing,
         enclave_errors.TpmFailed,
+        enclave_errors.CounterMissing,
+        CounterMoved,
         election_codec.MessageInvalid,
         election_hello.HelloInvalid,
         election_hello.KeyChanged,
@@ -283,17 +286,18 @@ class EnclaveClient:
         measured = _expect(protocol.Measured, await self._ask(protocol.AskMeasurement()))
         return Allowed(BackEnd.SOFTWARE, measured.measurement, measured.security_version)
 
-    async def open_tpm(self, folder: Path, secret: SealSecret) -> Allowed:
+    async def open_tpm(self, folder: Path, secret: SealSecret, *, counts: bool = False) -> Allowed:
         """Have the confinement's TPM vouch for it; the entry of a policy that allows it then.
 
         The secret that the TPM's key is made from lies in ``folder``, sealed by ``secret``.
+        ``counts``: a member of an election is counted by it, too (``election.counting``).
 
         Raises:
             TpmFailed: the TPM does not.
             OperatorError: of the seal, its secret or the folder.
         """
         is_passphrase = secret.kind is Kind.PASSPHRASE
-        call = OpenTpm(str(folder), str(secret.path), is_passphrase)
+        call = OpenTpm(str(folder), str(secret.path), is_passphrase, counts)
         answer = await self._channel.ask(call, timeout_s=KEY_TIMEOUT_S)
         measured = _expect(protocol.Measured, answer)
         return Allowed(BackEnd.TPM2, measured.measurement, measured.security_version)

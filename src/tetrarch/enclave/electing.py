@@ -13,12 +13,14 @@ from typing import Annotated, Self, TypeAlias
 import msgspec
 
 from tetrarch.attestation.policy import Demand, Policy, appraise
+from tetrarch.attestation.tpm_structures import NAME_SIZE_BYTES
 from tetrarch.attestation.verifier import decode_evidence, encode_evidence, verify
 from tetrarch.crypto.hpke import KEY_SIZE_BYTES, OpeningKey
 from tetrarch.decoding import UNDECODABLE
 from tetrarch.election import voter
 from tetrarch.election.cluster_key import ClusterShare
 from tetrarch.election.configuration import Configuration
+from tetrarch.election.counting import Counting, must_count
 from tetrarch.election.hello import (
     NONCE_SIZE_BYTES,
     Appraisal,
@@ -34,9 +36,9 @@ from tetrarch.election.quorums import MEMBERS_MAX
 from tetrarch.election.requests import perform
 from tetrarch.election.sealed_calls import open_request, place_of
 from tetrarch.election.statements import Signed
-from tetrarch.election.values import BOOT_SIZE_BYTES, Value
+from tetrarch.election.values import BOOT_SIZE_BYTES, Count, Value
 from tetrarch.election.voter import Sealed, Voter
-from tetrarch.enclave.errors import SealInvalid
+from tetrarch.enclave.errors import CounterMissing, SealInvalid
 from tetrarch.enclave.host import Host
 from tetrarch.enclave.messages import ShareFile
 from tetrarch.enclave.opening import open_share
@@ -58,13 +60,19 @@ Secret: TypeAlias = Annotated[
 
 
 class KeptElection(Value, frozen=True):
-    """All that is sealed. ``pinned``: the members' signing keys, by index."""
+    """All that is sealed. ``pinned``: the members' signing keys, by index.
+
+    ``counted_by``: the name of the TPM's key that tells its counter, from its birth on, or nothing;
+    ``count``: the value that belongs to this state (``election.counting``).
+    """
 
     version: int
     signing_secret: Secret
     opening_secret: Secret
     pinned: Annotated[tuple[PublicKey | None, ...], msgspec.Meta(max_length=MEMBERS_MAX)]
     sealed: Sealed
+    counted_by: Annotated[bytes, msgspec.Meta(max_length=NAME_SIZE_BYTES)] = b""
+    count: Count = 0
 
 
 class Electing:
@@ -81,6 +89,8 @@ class Electing:
         share: ClusterShare | None = None,
         accepts_cold_start: bool = False,
     ) -> None:
+        self.is_older = False  # than the newest one there was, as its counter shows
+        self._counting = _counting_of(kept, host)
         self._host = host
         self._configuration = configuration
         self._kept = kept
@@ -118,6 +128,7 @@ class Electing:
             StorageInUse: another enclave has this state open.
             SealInvalid, SealSecretWrong, SealSecretMissing: it cannot be read.
             ShareFileMissing, ShareInvalid, PasswordWrong, ShareSwapped: of the shared key.
+            CounterMissing, TpmFailed: its counter cannot be.
             FolderNotWritable: nor written.
         """
         if not 0 <= source < configuration.count:
@@ -130,7 +141,7 @@ class Electing:
             disk, kept = _read(path, configuration, source, secret, host.entropy)
             is_new = kept is None
             if kept is None:
-                kept = _born(configuration, source, host.entropy)
+                kept = _counted(_born(configuration, source, host.entropy), host)
             electing = cls(
                 configuration=configuration,
                 kept=kept,
@@ -165,8 +176,11 @@ class Electing:
         return self._voter.promises.boot
 
     def begin(self) -> None:
-        """A life after another one: it recovers before it votes."""
-        self._voter.begin(self._host.entropy(BOOT_SIZE_BYTES), self._host.now_ms())
+        """A life after another one: it recovers before it votes, unless its state is the newest."""
+        is_newest = self._counting is not None and self._counting.is_newest()
+        self.is_older = self._counting is not None and not is_newest
+        boot, now_ms = self._host.entropy(BOOT_SIZE_BYTES), self._host.now_ms()
+        self._voter.begin(boot, now_ms, is_newest=is_newest)
 
     def challenge(self) -> bytes:
         """A nonce that one hello may answer."""
@@ -222,7 +236,7 @@ class Electing:
         if known is None:
             raw = self._keys.raw
             pinned = (*raw[: said.source], said.signing_key, *raw[said.source + 1 :])
-            self._change(msgspec.structs.replace(self._kept, pinned=pinned))
+            self._change(msgspec.structs.replace(self._kept, pinned=pinned), counted=True)
             self._keys.pin(said.source, said.signing_key)
         return appraisal
 
@@ -263,10 +277,17 @@ class Electing:
         self._close()
 
     def _store_sealed(self, sealed: Sealed) -> None:
-        self._change(msgspec.structs.replace(self._kept, sealed=sealed))
+        counted = must_count(self._kept.sealed, sealed)
+        self._change(msgspec.structs.replace(self._kept, sealed=sealed), counted=counted)
 
-    def _change(self, kept: KeptElection) -> None:
-        self._store(kept)
+    def _change(self, kept: KeptElection, *, counted: bool) -> None:
+        if self._counting is None:
+            self._store(kept)
+        else:
+            self._counting.seal(
+                lambda count: self._store(msgspec.structs.replace(kept, count=count)),
+                counted=counted,
+            )
         self._kept = kept
 
 
@@ -338,3 +359,25 @@ def _born(configuration: Configuration, source: int, entropy: Entropy) -> KeptEl
         pinned=pinned,
         sealed=voter.born(configuration, source, entropy(BOOT_SIZE_BYTES)),
     )
+
+
+def _counted(kept: KeptElection, host: Host) -> KeptElection:
+    """A member that is born where there is a TPM is counted by it for all its lives."""
+    if host.counters is None:
+        return kept
+    count = host.counters.of(kept.signing_secret).define()
+    return msgspec.structs.replace(kept, counted_by=host.counters.name, count=count)
+
+
+def _counting_of(kept: KeptElection, host: Host) -> Counting | None:
+    """Without its counter a counted state is not opened: what it went on to would be unknown to it.
+
+    Nor is another one with a counter: its older states have none, and would pass for the newest.
+    """
+    here = b"" if host.counters is None else host.counters.name
+    if here != kept.counted_by:
+        expected = kept.counted_by.hex() or "none"
+        raise CounterMissing("open election", counted_by=expected, got=here.hex() or "none")
+    if host.counters is None:
+        return None
+    return Counting(host.counters.of(kept.signing_secret), kept.count)

@@ -26,6 +26,7 @@ from tetrarch.enclave.errors import FrameInvalid
 from tetrarch.enclave.host import Host
 from tetrarch.enclave.seal_secret import SealSecret
 from tetrarch.enclave.sealing import Kind
+from tetrarch.enclave.tpm_counter import TpmCounters
 from tetrarch.errors import InputInvalid
 
 
@@ -41,15 +42,15 @@ class ElectionCalls:
         """Whether ``OpenElection`` was answered."""
         return self._electing is not None
 
-    def attest_by(self, attester: Attester) -> None:
-        """Have ``attester`` vouch for this enclave, in an election that is not open yet.
+    def attest_by(self, attester: Attester, counters: TpmCounters | None) -> None:
+        """Have a TPM vouch for this enclave, and count its states, in an election not yet open.
 
         Raises:
             InputInvalid: it is.
         """
         if self._electing is not None:
             raise InputInvalid("choose attester", reason="the election is open already")
-        self._host = replace(self._host, attester=attester)
+        self._host = replace(self._host, attester=attester, counters=counters)
 
     def answer(self, call: ElectionCall) -> ElectionAnswer:
         """Do what ``call`` asks.
@@ -94,4 +95,6 @@ class ElectionCalls:
             share=call.share,
         )
         self._electing = electing
-        return ElectionOpened(electing.signing_key, electing.sealing_key, electing.boot)
+        return ElectionOpened(
+            electing.signing_key, electing.sealing_key, electing.boot, electing.is_older
+        )

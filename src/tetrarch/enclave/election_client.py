@@ -43,11 +43,15 @@ class ElectionFiles:
 
 @dataclass(frozen=True, slots=True)
 class ElectionClient:
-    """One election of one enclave; ``open`` it. Closed with its enclave."""
+    """One election of one enclave; ``open`` it. Closed with its enclave.
+
+    ``is_older``: the state in its folder is not the newest that its counter knows of.
+    """
 
     signing_key: bytes
     sealing_key: bytes
     boot: bytes
+    is_older: bool
     _enclave: EnclaveClient
     _place: bytes
     _entropy: Entropy
@@ -79,7 +83,15 @@ class ElectionClient:
         )
         opened = await enclave.elect(call, ElectionOpened)
         place = place_of(configuration.hash, opened.signing_key, opened.boot)
-        return cls(opened.signing_key, opened.sealing_key, opened.boot, enclave, place, entropy)
+        return cls(
+            opened.signing_key,
+            opened.sealing_key,
+            opened.boot,
+            opened.is_older,
+            enclave,
+            place,
+            entropy,
+        )
 
     async def challenge(self) -> bytes:
         """A nonce for another's hello."""

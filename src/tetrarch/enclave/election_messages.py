@@ -59,11 +59,12 @@ class AskElection(Message, frozen=True, tag="ask_election"):
 
 
 class ElectionOpened(Message, frozen=True, tag="election_opened"):
-    """Who the enclave is, in this start."""
+    """Who the enclave is, in this start. ``is_older``: its state is, than one that was counted."""
 
     signing_key: Root
     sealing_key: Root
     boot: Root
+    is_older: bool = False
 
 
 class Said(Message, frozen=True, tag="said"):

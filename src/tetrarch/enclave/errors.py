@@ -51,6 +51,14 @@ class TpmFailed(OperatorError):
     mend = "see docs/how-to/attest-by-a-tpm.md; without --tpm the enclave speaks for itself"
 
 
+class CounterMissing(OperatorError):
+    """The member is counted by another TPM, or none, than the one that it is given."""
+
+    code = "counter_missing"
+    exit_code: ClassVar[int] = EX_UNAVAILABLE
+    mend = "start it with or without --tpm-counter as at its first start, and on the same machine"
+
+
 class EnclaveSlow(Transient):
     """No answer in time. The request may be approved and recorded; asking again is safe."""
 

@@ -234,7 +234,8 @@ class EnclaveProcess:
 
     def _open_tpm(self, call: OpenTpm) -> protocol.Measured:
         attester = self._tpm.open(call)
-        self._election.attest_by(attester)
+        counters = attester.counters(system_entropy) if call.counts else None
+        self._election.attest_by(attester, counters)
         self._lock_memory()
         entry = attester.entry()
         return protocol.Measured(entry.measurement, entry.security_version_min)

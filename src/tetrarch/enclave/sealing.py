@@ -13,7 +13,7 @@ encrypted under a key of its own, HKDF-SHA256(key, nonce): a state that was put 
 from there never uses a key twice. ``check`` tells a wrong passphrase from a changed text.
 
 What this does not do: notice that an *older* seal was put back. That takes peers, or a counter
-in hardware (``election.promises``).
+in hardware (``election.promises``, ``election.counting``).
 """
 
 import hmac

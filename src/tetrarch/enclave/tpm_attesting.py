@@ -18,6 +18,8 @@ from tetrarch.attestation.verifier import Evidence
 from tetrarch.enclave.errors import TpmFailed
 from tetrarch.enclave.measurement import SECURITY_VERSION
 from tetrarch.enclave.tpm_commands import LoadedKey, Tpm
+from tetrarch.enclave.tpm_counter import TpmCounters
+from tetrarch.entropy import Entropy
 
 # What a boot that nobody changed leaves the same: firmware and its settings, secure boot and the boot
 # loader (0 to 7), its commands and files (8, 9), a unified kernel (11), the machine owner's keys
@@ -82,6 +84,10 @@ class TpmAttester:
         evidence = self.evidence(bytes(REPORT_DATA_SIZE_BYTES), lambda _: b"")
         claims = verify_tpm2(evidence.document)
         return Allowed(claims.back_end, claims.measurement, claims.security_version)
+
+    def counters(self, entropy: Entropy) -> TpmCounters:
+        """Counters of the same TPM, told by the same key."""
+        return TpmCounters(self._tpm, self._key, entropy)
 
     def close(self) -> None:
         """Have the TPM forget the key, until it is made again.

@@ -12,12 +12,14 @@ from typing import Final, TypeAlias
 
 from tetrarch.attestation.tpm_structures import (
     ATTESTING,
+    COUNTER_SIZE_BYTES,
     DIGEST_SIZE_BYTES,
     Algorithm,
     Malformed,
     PublicKey,
     Quote,
     Reader,
+    counter_area,
     encode_selection,
     public_area,
     read_selection,
@@ -30,6 +32,7 @@ RESPONSE_MAX_BYTES: Final = 4096
 HEADER_SIZE_BYTES: Final = 10
 COORDINATE_SIZE_BYTES: Final = 32
 _WITHOUT_SESSIONS, _WITH_SESSIONS = 0x8001, 0x8002
+_OWNER = 0x40000001
 _ENDORSEMENT = 0x4000000B  # below it lies what no owner of the machine can exchange
 _PASSWORD, _CONTINUE = 0x40000009, 1
 _HANDLES, _TRANSIENT_FIRST, _HANDLES_MAX = 1, 0x80000000, 254
@@ -43,10 +46,13 @@ class Code(IntEnum):
     """[TPM_CC]"""
 
     CREATE_PRIMARY = 0x131
+    NV_DEFINE_SPACE = 0x12A
+    NV_INCREMENT = 0x134
     QUOTE = 0x158
     FLUSH_CONTEXT = 0x165
     GET_CAPABILITY = 0x17A
     PCR_READ = 0x17E
+    NV_CERTIFY = 0x184
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +120,29 @@ class Tpm:
                 contents |= {number: reader.sized(DIGEST_SIZE_BYTES) for number in given}
                 reader.end()
         return b"".join(contents[number] for number in sorted(registers))
+
+    def define_counter(self, index: int, auth: bytes) -> None:
+        """Make a counter at ``index``, advanced and read with ``auth``.
+
+        Once it is advanced, its value is above that of every counter that was deleted.
+        """
+        parameters = sized(auth) + sized(counter_area(index))
+        self._run(Code.NV_DEFINE_SPACE, (_OWNER,), (b"",), parameters)
+
+    def advance_counter(self, index: int, auth: bytes) -> None:
+        """Make the counter at ``index`` greater by one."""
+        self._run(Code.NV_INCREMENT, (index, index), (auth,), b"")
+
+    def certify_counter(
+        self, key: LoadedKey, index: int, auth: bytes, extra_data: bytes
+    ) -> tuple[bytes, bytes]:
+        """[TPMS_ATTEST] about the counter and ``extra_data``; ``key``'s [TPMT_SIGNATURE] of it."""
+        numbers = (Algorithm.NULL, COUNTER_SIZE_BYTES, 0)  # the key's own scheme; from its start
+        parameters = sized(extra_data) + b"".join(number.to_bytes(2, "big") for number in numbers)
+        handles = (key.handle, index, index)
+        reader, _ = self._run(Code.NV_CERTIFY, handles, (key.auth, auth), parameters)
+        with _reading(Code.NV_CERTIFY):
+            return reader.sized(RESPONSE_MAX_BYTES), reader.rest()
 
     def flush(self, handle: int) -> None:
         """Forget what is loaded at ``handle``."""

@@ -9,6 +9,7 @@ schedule.
 Signatures are modelled: they cannot be forged, and cost nothing.
 """
 
+import contextlib
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
@@ -20,6 +21,7 @@ from msgspec.structs import replace
 from tetrarch.election import voter
 from tetrarch.election.certificates import LeaderCertificate, ViewCertificate
 from tetrarch.election.configuration import Configuration, Rule
+from tetrarch.election.counting import CounterMoved, Counting, must_count
 from tetrarch.election.promises import Denied
 from tetrarch.election.quorums import Mode, recovery_quorum
 from tetrarch.election.statements import (
@@ -41,6 +43,7 @@ LEASE_MS = 1_000
 DRIFT_MAX = 0.01
 HEARD = (0.5, 0.9)  # the chance of a member to be in one exchange
 TERMS_RESERVED = 2
+POWER_FAILS = 0.03  # between a seal and its count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,7 @@ class Knobs:
     stops_durably: bool = True  # False: a member hands over without having that kept by the others
     guarded: bool = True  # False: a restarted enclave goes on from what it has, as if it were whole
     answers_fewer: int = 0  # than a recovery needs
+    counters: int = 0  # so many members have one in hardware, which nothing sets back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,11 +116,43 @@ class OwnKey:
 
 
 @dataclass(slots=True)
+class _Hardware:
+    """A counter, and what else ends a life: the power may fail before it is advanced."""
+
+    rng: Random
+    value: int = 0
+
+    def read(self) -> int:
+        """See ``counting.Counter``."""
+        return self.value
+
+    def advance(self) -> int:
+        """See ``counting.Counter``."""
+        if self.rng.random() < POWER_FAILS:
+            raise _Ended
+        self.value += 1
+        return self.value
+
+
+class _Ended(Exception):
+    """The power failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What one seal holds, with the counter's value."""
+
+    sealed: Sealed
+    count: int
+
+
+@dataclass(slots=True)
 class _Life:
     """One running copy of one member's enclave."""
 
     member: int
     voter: Voter
+    counting: Counting
     stale: bool = False
 
 
@@ -175,8 +211,10 @@ class Adversary:
         self._keys = ModelKeys()
         self._honest = range(knobs.liars, knobs.count)  # who lies makes no difference
         self._liars = range(knobs.liars)
-        self._saved: dict[int, list[Sealed]] = {}
+        self._saved: dict[int, list[_State]] = {}
         self._lives: list[_Life] = []
+        self._hardware = [_Hardware(self._rng) for _ in range(knobs.count)]
+        self._ended: list[Counting] = []
         self._rates = {
             member: 1 + self._rng.uniform(-DRIFT_MAX, DRIFT_MAX) for member in range(knobs.count)
         }
@@ -188,8 +226,8 @@ class Adversary:
         self._successors: dict[bytes, Adversary] = {}
         for member in self._honest:
             sealed = voter.born(self._configuration, member, self._boot(), floor=floor)
-            self._saved[member] = [sealed]
-            self._lives.append(_Life(member, self._voter(member, sealed)))
+            self._saved[member] = [_State(sealed, 0)]
+            self._lives.append(self._life(member, self._saved[member][0]))
         self._rivals = self._new_rivals()
 
     def play(self) -> Outcome:
@@ -213,7 +251,11 @@ class Adversary:
             weights.append(0.5)
         for step in self._rng.choices(steps, weights, k=self._knobs.steps):
             others = list(self._successors.values())
-            step(self._rng.choice([self, *others]) if others else self)
+            acting = self._rng.choice([self, *others]) if others else self
+            try:
+                step(acting)
+            except (CounterMoved, _Ended):
+                acting.bury()
         around = self._around
         return Outcome(
             terms_certified=len(around.certified),
@@ -228,6 +270,14 @@ class Adversary:
                 for leader in known
             ),
         )
+
+    def bury(self) -> None:
+        """Members whose only life ended are started again, as often as that ends at once, too."""
+        self._lives = [life for life in self._lives if life.counting not in self._ended]
+        for member in self._honest:
+            while all(life.member != member for life in self._lives):
+                with contextlib.suppress(CounterMoved, _Ended):
+                    self._restart_one(member)
 
     # --- what it does ------------------------------------------------------------------------
 
@@ -354,8 +404,10 @@ class Adversary:
         saved = self._saved[member]
         may_be_old = self._knobs.rollbacks or self._stale_count(but=member) < self._knobs.stale_max
         sealed = self._rng.choice(saved) if may_be_old else saved[-1]
-        life = _Life(member, self._voter(member, sealed), stale=sealed is not saved[-1])
-        life.voter.begin(self._boot(), self._now_ms(member))
+        life = self._life(member, sealed)
+        life.stale = sealed is not saved[-1]
+        is_newest = self._has_counter(member) and life.counting.is_newest()
+        life.voter.begin(self._boot(), self._now_ms(member), is_newest=is_newest)
         if not self._knobs.guarded:
             self._believe(life)
         if not self._may_copy(member):
@@ -364,9 +416,11 @@ class Adversary:
 
     def _believe(self, life: _Life) -> None:
         """The control: the enclave takes its sealed state for the newest there is."""
-        sealed = self._saved[life.member][-1]
-        whole = replace(sealed.promises, recovered=True, floor=0, reserved_to=TERM_MAX)
-        life.voter = self._voter(life.member, replace(sealed, promises=whole))
+        state = self._saved[life.member][-1]
+        promises = state.sealed.promises
+        whole = replace(promises, recovered=True, floor=0, reserved_to=TERM_MAX)
+        sealed = replace(state.sealed, promises=whole)
+        life.voter = self._life(life.member, _State(sealed, state.count)).voter
 
     def _move_on(self) -> None:
         newest = max((each.term for each in self._own_certified()), default=0)
@@ -446,15 +500,33 @@ class Adversary:
 
     # --- what it knows -----------------------------------------------------------------------
 
-    def _voter(self, member: int, sealed: Sealed) -> Voter:
-        return Voter(
-            sealed,
+    def _life(self, member: int, state: _State) -> _Life:
+        counting = Counting(self._hardware[member], state.count)
+        known = state.sealed
+
+        def store(sealed: Sealed) -> None:
+            nonlocal known
+            counted = self._has_counter(member) and must_count(known, sealed)
+            saved = self._saved[member]
+            try:
+                counting.seal(lambda count: saved.append(_State(sealed, count)), counted=counted)
+            except (CounterMoved, _Ended):
+                self._ended.append(counting)
+                raise
+            known = sealed
+
+        voter = Voter(
+            state.sealed,
             configuration=self._configuration,
             signing=OwnKey(self._keys, member),
             keys=self._keys,
-            store=self._saved[member].append,
+            store=store,
             accepts_cold_start=self._knobs.cold_starts,
         )
+        return _Life(member, voter, counting)
+
+    def _has_counter(self, member: int) -> bool:
+        return member >= self._knobs.count - self._knobs.counters
 
     def _new_rivals(self) -> list[View]:
         """Views of the next term that contradict each other."""
