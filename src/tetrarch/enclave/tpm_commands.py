@@ -36,7 +36,7 @@ _OWNER = 0x40000001
 _ENDORSEMENT = 0x4000000B  # below it lies what no owner of the machine can exchange
 _PASSWORD, _CONTINUE = 0x40000009, 1
 _HANDLES, _TRANSIENT_FIRST, _HANDLES_MAX = 1, 0x80000000, 254
-_PUBLIC_MAX_BYTES, _CREATION_MAX_BYTES = 512, 1024
+_PUBLIC_MAX_BYTES = 512
 
 # Sends a whole command; its whole response.
 Exchange: TypeAlias = Callable[[bytes], bytes]
