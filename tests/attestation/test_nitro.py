@@ -142,6 +142,10 @@ def other_key() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(CURVE)
 
 
+def with_signature(signature: bytes) -> bytes:
+    return cbor2.dumps([*cbor2.loads(document())[:3], signature])
+
+
 LATER_MS = NOW_MS + 40 * 86_400_000
 WRONG = {
     "empty": (lambda: b"", "no CBOR"),
@@ -152,6 +156,8 @@ WRONG = {
     "bytes after it": (lambda: document() + b"\0", "bytes after its end"),
     "another algorithm": (lambda: document(protected=cbor2.dumps({1: -7})), "ES384"),
     "another key": (lambda: document(other_key()), "its signature"),
+    "a short signature": (lambda: with_signature(bytes(95)), "its signature's size"),
+    "another tag": (lambda: cbor2.dumps(cbor2.CBORTag(17, cbor2.loads(document()))), "COSE_Sign1"),
     "no certificate": (lambda: document(drop=["certificate"]), "field certificate"),
     "no bundle": (lambda: document(cabundle=[]), "number of its certificates"),
     "a long bundle": (lambda: document(cabundle=chain()[1] * 5), "number of its certificates"),

@@ -11,7 +11,7 @@ from tetrarch.attestation.binding import Subject, report_data
 from tetrarch.attestation.claims import BackEnd, Claims
 from tetrarch.attestation.errors import EvidenceForeign, EvidenceRefused, EvidenceStale
 from tetrarch.attestation.policy import AGE_S_MAX, CLOCK_SKEW_S_MAX, Allowed, Policy, appraise
-from tetrarch.errors import ConfigInvalid, InvariantBroken
+from tetrarch.errors import ConfigInvalid
 
 NOW_S = 1_000_000.0
 SUBJECT = Subject(
@@ -73,6 +73,12 @@ def test_everything_else_is_refused_for_one_reason(reason: str) -> None:
         appraise(replace(CLAIMS, **change), POLICY, bound=BOUND, now_s=NOW_S)
 
 
+def test_clocks_may_differ_and_evidence_may_age_a_little() -> None:
+    for issued_s in (NOW_S - AGE_S_MAX, NOW_S + CLOCK_SKEW_S_MAX):
+        claims = replace(CLAIMS, issued_s=issued_s, fresh_until_s=NOW_S)
+        assert appraise(claims, POLICY, bound=BOUND, now_s=NOW_S) is POLICY.allowed[3]
+
+
 def test_software_counts_only_where_it_is_listed() -> None:
     claims = replace(CLAIMS, back_end=BackEnd.SOFTWARE)
     with pytest.raises(EvidenceRefused, match="not a listed measurement"):
@@ -108,23 +114,3 @@ def test_entry_that_is_none_is_named(text: str, reason: str) -> None:
 def test_entries_survive_their_text(back_end: BackEnd, size: int, version: int) -> None:
     entry = Allowed(back_end, b"\5" * size, version)
     assert Allowed.parse(str(entry)) == entry
-
-
-def test_everything_is_bound() -> None:
-    others = (
-        replace(SUBJECT, signing_key=b"x" * 32),
-        replace(SUBJECT, sealing_key=b"x" * 32),
-        replace(SUBJECT, node="node2"),
-        replace(SUBJECT, configuration_hash=b"x" * 32),
-        replace(SUBJECT, incarnation=b"x" * 32),
-    )
-    assert BOUND not in {report_data(other, NONCE) for other in others}
-
-
-def test_bytes_do_not_slip_from_one_field_to_the_next() -> None:
-    slipped = replace(SUBJECT, sealing_key=SUBJECT.sealing_key + b"n", node="ode1")
-    assert report_data(slipped, NONCE) != BOUND
-    assert report_data(SUBJECT, b"m" * 32) != BOUND
-    assert len(BOUND) == 64
-    with pytest.raises(InvariantBroken):
-        report_data(SUBJECT, b"short")

@@ -31,6 +31,7 @@ def test_claims_are_what_the_report_says() -> None:
     assert claims.back_end is BackEnd.SOFTWARE
     assert (claims.measurement, claims.security_version) == (b"\1" * 32, 3)
     assert (claims.bound, claims.issued_s) == (b"\2" * 64, None)
+    assert not claims.is_debug
     assert claims.details == {"protections": "landlock:7, seccomp"}
 
 

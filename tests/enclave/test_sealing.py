@@ -46,6 +46,7 @@ def test_another_key_file_is_named_as_the_cause() -> None:
 
 
 def test_another_place_is_refused() -> None:
+    assert opened(sealed_by_file(), bound_to=b"node0") == b"state"
     with pytest.raises(SealInvalid, match="changed, or of another node"):
         opened(sealed_by_file(), bound_to=b"node1")
 
@@ -80,7 +81,7 @@ def test_noise_is_refused(noise: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("passes", "memory_kib", "lanes"),
-    [(0, 65536, 4), (65, 65536, 4), (3, 31, 4), (3, (4 << 20) + 1, 4), (3, 65536, 65)],
+    [(0, 64, 4), (65, 64, 4), (3, 31, 4), (3, (4 << 20) + 1, 4), (3, 1024, 65)],
 )
 def test_costs_are_bounded_before_work_is_done(passes: int, memory_kib: int, lanes: int) -> None:
     header = sealing._HEADER.pack(
@@ -88,6 +89,35 @@ def test_costs_are_bounded_before_work_is_done(passes: int, memory_kib: int, lan
     )
     with pytest.raises(SealInvalid, match="out of bounds"):
         unseal(header, b"x", Kind.PASSPHRASE, bound_to=b"", entropy=system_entropy)
+
+
+def test_too_short_for_a_seal_is_said() -> None:
+    for sealed in (b"", sealed_by_file()[: sealing._HEADER.size - 1]):
+        with pytest.raises(SealInvalid, match="too short"):
+            opened(sealed)
+
+
+def header_of(sealed: bytes) -> tuple[object, ...]:
+    return sealing._HEADER.unpack_from(sealed)
+
+
+def test_passphrases_cost_what_the_rfc_recommends_and_key_files_nothing() -> None:
+    strong = new_key(Kind.PASSPHRASE, b"horse", system_entropy).seal(b"", bound_to=b"")
+    assert header_of(strong)[1:5] == (Kind.PASSPHRASE, 3, 64 << 10, 4)
+    assert header_of(sealed_by_file())[1:5] == (Kind.KEY_FILE, 0, 0, 0)
+
+
+def test_one_secret_makes_another_key_for_each_state() -> None:
+    first, second = (header_of(sealed_by_file()) for _ in range(2))
+    assert first[5] != second[5]  # the salt
+    assert first[6] != second[6]  # what the key is told by
+
+
+def test_each_text_is_encrypted_under_a_key_of_its_own() -> None:
+    """The cipher's own nonce is always zero: two texts under one key would show each other."""
+    key = new_key(Kind.KEY_FILE, SECRET, system_entropy)
+    first, second = (key.seal(b"state", bound_to=b"")[sealing._HEADER.size :][:5] for _ in range(2))
+    assert first != second
 
 
 def test_equal_states_are_sealed_to_different_bytes() -> None:
