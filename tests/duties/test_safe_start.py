@@ -518,7 +518,7 @@ def test_who_trusts_its_own_history_is_warned_and_signs() -> None:
 def test_evidence_is_learned_by_every_history_that_lacks_it() -> None:
     """The enclave's database alone can be the old one."""
 
-    class Second:
+    class Second(OwnHistoryOfAnEnclave):
         learned: tuple[object, ...] = ()
 
         async def forgotten(self, signed: tuple[object, ...]) -> tuple[int, ...]:
@@ -682,10 +682,10 @@ class OwnHistoryOfAnEnclave:
         self.restored = restored
         self.recovered = 0
 
-    async def forgotten(self, _signed: object) -> tuple[int, ...]:
+    async def forgotten(self, signed: tuple[object, ...]) -> tuple[int, ...]:
         return ()
 
-    async def learn(self, _signed: object) -> None:
+    async def learn(self, signed: tuple[object, ...]) -> None:
         pass
 
     async def is_restored(self) -> bool:
