@@ -17,10 +17,11 @@ from tests.integration.small_disk import fill, small_disk
 
 from tetrarch.cluster.load import load_cluster
 from tetrarch.config import load_config
+from tetrarch.election.campaigning import KEY_FILE
 from tetrarch.enclave.client import EnclaveClient
 from tetrarch.enclave.ports import Approved, Denied, Failed
 from tetrarch.enclave.rules import Reason
-from tetrarch.launch import DATABASE_FILE
+from tetrarch.launch import DATABASE_FILE, ELECTION_FOLDER
 from tetrarch.observability.logs import SilentLog
 from tetrarch.signing_source import ENCLAVE_DATABASE_FILE, enclave_of
 from tetrarch.storage.lock import OwnerLock
@@ -73,8 +74,9 @@ def test_what_a_node_needs_comes_back_and_it_is_held_until_it_recovered(
 ) -> None:
     root = load_cluster(folder).validators[0].pubkey
     (first,) = ask(folder, vote(root, 3, 4))
-    (folder / "enclave").mkdir()
-    (folder / "enclave" / "election-0123.sealed").write_bytes(b"an election's")
+    (folder / ELECTION_FOLDER).mkdir()
+    for name in ("election-0123.sealed", "tpm-secret.sealed", KEY_FILE):
+        (folder / ELECTION_FOLDER / name).write_bytes(b"an election's")
     own = told("keygen", folder, "--key-file", key)
     options = ("--passphrase-file", words)
     done = told("backup", folder, tmp_path / "backup", *options, "--seal-key-file", key)
@@ -100,7 +102,9 @@ def test_what_a_node_needs_comes_back_and_it_is_held_until_it_recovered(
         "tetrarch.toml",
         "cluster_key/keystore-0.json",
         "cluster_key/keystore-0.txt",
-        "enclave/election-0123.sealed",
+        f"{ELECTION_FOLDER}/election-0123.sealed",
+        f"{ELECTION_FOLDER}/tpm-secret.sealed",
+        f"{ELECTION_FOLDER}/{KEY_FILE}",
     ):
         assert name in made["files"]
         assert after[name] == before[name]

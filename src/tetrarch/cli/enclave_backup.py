@@ -16,7 +16,7 @@ from tetrarch.errors import ConfigInvalid, OperatorError
 from tetrarch.storage.durable_file import sync_folder
 from tetrarch.storage.errors import cannot_create
 
-# What else of a folder is copied, where it is there. Beside these: sealed states of elections.
+# What else of a folder is copied, where it is there.
 _COPIED = (
     "cluster-lock.json",
     "cluster-extension.json",
@@ -29,7 +29,8 @@ _COPIED = (
     "cluster_key/keystore-0.json",
     "cluster_key/keystore-0.txt",
 )
-_ELECTIONS = ("enclave/election-*.sealed", "database/election-*.sealed")
+# And of its election: what its enclave sealed there, with the key file that opens it.
+_ELECTIONS = ("database/election/*.sealed", "database/election/seal-key")
 
 BackupPassphrase = Annotated[Path | None, typer.Option(help="The backup's own passphrase.")]
 BackupKey = Annotated[
