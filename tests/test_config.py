@@ -194,3 +194,10 @@ def test_a_seal_opens_by_one_file_and_a_higher_layer_replaces_the_other_kind(tmp
     flags = {"enclave.key_file": "k", "enclave.passphrase_file": "p"}
     with pytest.raises(ConfigInvalid, match="one of them"):
         load(tmp_path, "", flags=flags)
+
+
+def test_a_counter_needs_its_tpm(tmp_path: Path) -> None:
+    config = load(tmp_path, '[election]\ntpm = "/dev/tpmrm0"\ntpm_counter = true\n')
+    assert (config.election.tpm, config.election.tpm_counter) == ("/dev/tpmrm0", True)
+    with pytest.raises(ConfigInvalid, match="needs a tpm"):
+        load(tmp_path, "[election]\ntpm_counter = true\n")

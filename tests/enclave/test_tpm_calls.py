@@ -147,6 +147,26 @@ def test_without_a_tpm_no_enclave_is_launched(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_a_restarted_enclave_tells_whose_keys_it_knows(tmp_path: Path) -> None:
+    async def main(first: Path, second: Path) -> None:
+        a, b = tmp_path / "a", tmp_path / "b"
+        async with launched(a, first) as one, launched(b, second) as other:
+            allowed = (
+                await one.open_tpm(a, secret_in(a)),
+                await other.open_tpm(b, secret_in(b)),
+            )
+            here, there = await member(one, a, allowed, 0), await member(other, b, allowed, 1)
+            assert here.pinned == (here.signing_key, None)
+            await meet(there, here)
+        async with launched(a, first) as one:
+            await one.open_tpm(a, secret_in(a))
+            again = await member(one, a, allowed, 0)
+            assert again.pinned == (here.signing_key, there.signing_key)
+
+    with two_tpms(tmp_path) as paths:
+        asyncio.run(main(*paths))
+
+
 def test_a_tpm_that_is_gone_is_named_when_evidence_is_due(tmp_path: Path) -> None:
     fake = FakeTpm()
 

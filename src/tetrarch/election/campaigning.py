@@ -216,8 +216,7 @@ async def campaign(  # noqa: PLR0913 - what is not said has a default
         )
         await tell_protections(enclave, log)
         tell_age(client, folder, log)
-        keys = MemberKeys((None,) * configuration.count)
-        keys.pin(source, client.signing_key)
+        keys = MemberKeys(client.pinned)
         member = Member(
             configuration,
             source,

@@ -174,8 +174,7 @@ async def open_cluster_election(  # noqa: PLR0913 - a composition of ports
             accepts_cold_start=config.accept_cold_start,
         )
         tell_age(client, place.folder, log)
-        keys = MemberKeys((None,) * configuration.count)
-        keys.pin(own, client.signing_key)
+        keys = MemberKeys(client.pinned)
         member = Member(
             configuration,
             own,

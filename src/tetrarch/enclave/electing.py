@@ -171,6 +171,11 @@ class Electing:
         return self._opening.public
 
     @property
+    def pinned(self) -> tuple[bytes | None, ...]:
+        """The members' signing keys, by index; its own is one of them."""
+        return self._keys.raw
+
+    @property
     def boot(self) -> bytes:
         """32 bytes that name this start."""
         return self._voter.promises.boot

@@ -96,5 +96,9 @@ class ElectionCalls:
         )
         self._electing = electing
         return ElectionOpened(
-            electing.signing_key, electing.sealing_key, electing.boot, electing.is_older
+            electing.signing_key,
+            electing.sealing_key,
+            electing.boot,
+            electing.pinned,
+            electing.is_older,
         )

@@ -45,12 +45,14 @@ class ElectionFiles:
 class ElectionClient:
     """One election of one enclave; ``open`` it. Closed with its enclave.
 
+    ``pinned``: the members' keys that the enclave knows, by index, from former starts, too.
     ``is_older``: the state in its folder is not the newest that its counter knows of.
     """
 
     signing_key: bytes
     sealing_key: bytes
     boot: bytes
+    pinned: tuple[bytes | None, ...]
     is_older: bool
     _enclave: EnclaveClient
     _place: bytes
@@ -87,6 +89,7 @@ class ElectionClient:
             opened.signing_key,
             opened.sealing_key,
             opened.boot,
+            opened.pinned,
             opened.is_older,
             enclave,
             place,

@@ -7,6 +7,7 @@ import msgspec
 from tetrarch.election.codec import REQUEST_MAX_BYTES
 from tetrarch.election.documents import DOCUMENT_MAX_BYTES
 from tetrarch.election.hello import EVIDENCE_MAX_BYTES
+from tetrarch.election.quorums import MEMBERS_MAX
 from tetrarch.enclave.messages import Message, Path, Root, ShareFile
 
 HELLO_MAX_BYTES = EVIDENCE_MAX_BYTES + (4 << 10)
@@ -59,11 +60,16 @@ class AskElection(Message, frozen=True, tag="ask_election"):
 
 
 class ElectionOpened(Message, frozen=True, tag="election_opened"):
-    """Who the enclave is, in this start. ``is_older``: its state is, than one that was counted."""
+    """Who the enclave is, in this start.
+
+    ``pinned``: the members' keys that it knows, by index. ``is_older``: its state is, than one that
+    was counted.
+    """
 
     signing_key: Root
     sealing_key: Root
     boot: Root
+    pinned: Annotated[tuple[Root | None, ...], msgspec.Meta(max_length=MEMBERS_MAX)]
     is_older: bool = False
 
 
