@@ -79,3 +79,22 @@ def load(package: str, folder: Path, mutant: Mutant, monkeypatch: pytest.MonkeyP
     vars(tests)["__file__"] = str(path)
     exec(compile(path.read_text(), str(path), "exec"), vars(tests))
     return tests
+
+
+def assert_unchanged_holds(
+    package: str, folder: Path, module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The way of loading breaks no claim by itself: all hold for the true source."""
+    first_line = source_of(f"{package}.{module}").partition("\n")[0]
+    same = Mutant("none", module, first_line, first_line)
+    all_claims = list(claims(load(package, folder, same, monkeypatch)))
+    assert all_claims
+    assert not any(fails(claim) for claim in all_claims)
+
+
+def assert_killed(
+    package: str, folder: Path, mutant: Mutant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An explicit claim of the module's own tests fails for the mutant."""
+    tests = load(package, folder, mutant, monkeypatch)
+    assert any(fails(claim) for claim in claims(tests)), "no explicit claim fails"

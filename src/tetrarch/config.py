@@ -142,6 +142,11 @@ class ElectionConfig(_Section, frozen=True):
         if self.tpm_counter and not self.tpm:
             raise ValueError("tpm_counter needs a tpm")
 
+    @property
+    def tpm_path(self) -> Path | None:
+        """The device or socket, if one is named."""
+        return Path(self.tpm) if self.tpm else None
+
 
 class RemoteSignerConfig(_Section, frozen=True):
     """The remote signers, used only when they sign. Files may be named from the node's folder."""

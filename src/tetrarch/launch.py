@@ -44,7 +44,7 @@ from tetrarch.share_files import cluster_share_file
 from tetrarch.signing_source import Source, SourceSetting, check_seal, signing_source
 from tetrarch.stop_signals import on_stop_signal
 from tetrarch.storage.database import Database
-from tetrarch.storage.errors import cannot_create
+from tetrarch.storage.folders import make_folder
 from tetrarch.storage.room import RoomWatch, needing_room
 from tetrarch.supervision import Supervisor, sole_cause
 from tetrarch.validator_api.access import Access, load_access
@@ -138,7 +138,7 @@ class _Launch:
         access = load_access(self.folder, config.validator_api)
         if config.signing is SigningSource.ENCLAVE:
             check_seal(self.folder, config)
-        self._make_database_folder()
+        make_folder((self.folder / DATABASE_FILE).parent)
         database = Database.open(self.folder / DATABASE_FILE, SCHEMAS)
         stack.push_async_callback(database.close)
         tasks = Supervisor(log)
@@ -333,13 +333,6 @@ class _Launch:
                 log=self.log.bind(topic="election"),
             )
         )
-
-    def _make_database_folder(self) -> None:
-        folder = (self.folder / DATABASE_FILE).parent
-        try:
-            folder.mkdir(mode=0o700, exist_ok=True)
-        except OSError as error:
-            raise cannot_create("make folder", folder, error) from error
 
     def _tell_room(self, full: bool) -> None:  # noqa: FBT001 - a callback's only value
         path = str(self.folder / DATABASE_FILE)

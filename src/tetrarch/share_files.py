@@ -18,7 +18,7 @@ from tetrarch.enclave.messages import SealedFile, ShareFile
 from tetrarch.enclave.seal_secret import SealSecret
 from tetrarch.enclave.sealed_keys import read_label
 from tetrarch.enclave.sealing import Kind
-from tetrarch.storage.errors import cannot_create
+from tetrarch.storage.folders import make_folder
 
 ENCLAVE_FOLDER = "enclave"
 SEALED_KEYS_FILE = "keys.sealed"
@@ -89,7 +89,7 @@ def sealed_file(folder: Path, secret: SealSecret | None) -> SealedFile | None:
         if path.exists():
             raise SealSecretUnnamed("open sealed keys", path=path)
         return None
-    _make_folder(path.parent)
+    make_folder(path.parent)
     return SealedFile(str(path), secret.file)
 
 
@@ -99,15 +99,7 @@ def make_key_folder(folder: Path) -> Path:
     Raises:
         OperatorError: it cannot be made.
     """
-    return _make_folder(folder / VALIDATOR_KEYS_FOLDER)
-
-
-def _make_folder(path: Path) -> Path:
-    try:
-        path.mkdir(mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise cannot_create("make folder", path, error) from None
-    return path
+    return make_folder(folder / VALIDATOR_KEYS_FOLDER)
 
 
 @contextmanager

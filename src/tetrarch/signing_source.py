@@ -17,7 +17,7 @@ import aiohttp
 from tetrarch.clock import Clock
 from tetrarch.cluster.files import CLUSTER_KEY_FOLDER
 from tetrarch.cluster.types import Cluster
-from tetrarch.config import ElectionConfig, NodeConfig, RemoteSignerConfig, SigningSource
+from tetrarch.config import NodeConfig, RemoteSignerConfig, SigningSource
 from tetrarch.duties.enclave_signing import EnclaveSigning
 from tetrarch.duties.group_crypto import GroupCrypto
 from tetrarch.duties.ports import Compute, DecidedData, GroupKeys, OwnHistory, Storage
@@ -196,14 +196,6 @@ def check_seal(folder: Path, config: NodeConfig) -> None:
         secret.check()
 
 
-def _for_election(folder: Path, config: ElectionConfig) -> dict[str, Any]:
-    """What the enclave that signs may open later, to take part in the cluster's election."""
-    if not config.enabled:
-        return {}
-    tpm = Path(config.tpm) if config.tpm else None
-    return {"readable": (folder / CLUSTER_KEY_FOLDER,), "tpm": tpm}
-
-
 @asynccontextmanager
 async def enclave_of(
     folder: Path, config: NodeConfig, *, cluster: Cluster, chain: ChainSpec, log: Log
@@ -212,7 +204,7 @@ async def enclave_of(
 
     With all of them, or, where a keymanager brings them, with those that are there.
     """
-    managed = config.keymanager.enabled
+    managed, elects = config.keymanager.enabled, config.election.enabled
     sealed = sealed_file(folder, seal_secret(folder, config.enclave))
     shares = share_files(folder, cluster, only_present=managed)
     with naming_holders(cluster):
@@ -221,7 +213,8 @@ async def enclave_of(
             shares=shares,
             key_folder=make_key_folder(folder) if managed else None,
             sealed=sealed,
-            **_for_election(folder, config.election),
+            readable=(folder / CLUSTER_KEY_FOLDER,) if elects else (),
+            tpm=config.election.tpm_path if elects else None,
             required=config.enclave.require,
         )
     try:

@@ -17,9 +17,9 @@ from typer.testing import CliRunner, Result
 
 from tetrarch.attestation.software import Report, signed_bytes, software_document
 from tetrarch.cli.main import app
-from tetrarch.election.campaigning import KEY_FILE
 from tetrarch.election.configuration import Configuration
 from tetrarch.election.documents import certificate_fields, configuration_document
+from tetrarch.election.joining import KEY_FILE
 from tetrarch.election.keys import MemberKeys
 from tetrarch.election.quorums import Mode
 from tetrarch.election.statements import Leader

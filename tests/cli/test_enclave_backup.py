@@ -17,7 +17,7 @@ from tests.integration.small_disk import fill, small_disk
 
 from tetrarch.cluster.load import load_cluster
 from tetrarch.config import load_config
-from tetrarch.election.campaigning import KEY_FILE
+from tetrarch.election.joining import KEY_FILE
 from tetrarch.enclave.client import EnclaveClient
 from tetrarch.enclave.ports import Approved, Denied, Failed
 from tetrarch.enclave.rules import Reason

@@ -10,9 +10,10 @@ import pytest
 from tests.ports import free_ports
 
 import tetrarch.election
-from tetrarch.election.campaigning import CONFIGURATION_FILE, Campaign, Leadership
+from tetrarch.election.campaigning import Campaign, Leadership
 from tetrarch.election.certificates import check_leader
 from tetrarch.election.documents import read_certificate, read_configuration
+from tetrarch.election.joining import CONFIGURATION_FILE
 from tetrarch.election.quorums import Mode
 from tetrarch.enclave.errors import SealSecretMissing
 from tetrarch.errors import ConfigInvalid, ListenFailed

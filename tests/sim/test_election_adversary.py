@@ -10,7 +10,8 @@ import pytest
 
 from tetrarch.election.counting import Counting
 from tetrarch.election.quorums import Mode
-from tetrarch.sim.election_adversary import Knobs, Outcome, play
+from tetrarch.sim.election_adversary import play
+from tetrarch.sim.election_knobs import Knobs, Outcome
 
 FOUR = Knobs()
 SEVEN = Knobs(count=7, liars=2)

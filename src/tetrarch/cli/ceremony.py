@@ -18,7 +18,7 @@ from tetrarch.enclave.seal_secret import SealSecret
 from tetrarch.enclave.sealing import Kind
 from tetrarch.errors import ConfigInvalid
 from tetrarch.share_files import seal_secret, sealed_file, sealed_keys_path
-from tetrarch.storage.errors import StorageFull, StorageFullAtStart, cannot_create
+from tetrarch.storage.errors import StorageFull, StorageFullAtStart
 
 FolderArgument: TypeAlias = Annotated[Path, typer.Argument(help="The node's folder.")]
 PassphraseFile: TypeAlias = Annotated[
@@ -108,16 +108,3 @@ def hold(
         return asyncio.run(main())
     except StorageFull as error:
         raise StorageFullAtStart(error.action, **error.fields) from error
-
-
-def make_folder(path: Path) -> Path:
-    """``path``, which is there afterwards.
-
-    Raises:
-        OperatorError: it cannot be made.
-    """
-    try:
-        path.mkdir(mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise cannot_create("make folder", path, error) from None
-    return path

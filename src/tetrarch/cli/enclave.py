@@ -68,7 +68,7 @@ def measure_enclave(
     Exit codes: 0 done, 65 the folder's seal does not open, 66 no passphrase file, 69 there is no such
     TPM, 70 the enclave does not start, 73 the folder cannot be written, 78 --tpm without --folder.
     """
-    from tetrarch.election.campaigning import prepare_folder  # noqa: PLC0415 - keeps `--help` fast
+    from tetrarch.election.joining import prepare_folder  # noqa: PLC0415 - keeps `--help` fast
     from tetrarch.enclave.client import EnclaveClient  # noqa: PLC0415
     from tetrarch.enclave.protections import Confinement  # noqa: PLC0415
 

@@ -14,11 +14,11 @@ from tetrarch.cli.ceremony import (
     PassphraseFile,
     folder_of,
     hold,
-    make_folder,
     option_secret,
 )
 from tetrarch.cli.errors import run_command
 from tetrarch.errors import ConfigInvalid
+from tetrarch.storage.folders import make_folder
 
 NONCE_HELP = "32 bytes that who verifies has drawn, as hex: evidence that answers them is not old."
 

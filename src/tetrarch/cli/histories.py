@@ -20,7 +20,8 @@ from tetrarch.enclave import history, interchange
 from tetrarch.enclave.errors import WrongChain
 from tetrarch.enclave.interchange import Imported, Interchange
 from tetrarch.errors import OperatorError, TetrarchError
-from tetrarch.storage.errors import StorageFull, StorageFullAtStart, cannot_create, translate
+from tetrarch.storage.errors import StorageFull, StorageFullAtStart, translate
+from tetrarch.storage.folders import make_folder
 from tetrarch.storage.lock import OwnerLock
 from tetrarch.storage.sqlite import commit_group, open_connection
 
@@ -109,10 +110,7 @@ def opened(folder: Path, *, create: bool) -> Iterator[tuple[History, ...]]:
     paths = {"enclave": folder / ENCLAVE_DATABASE_FILE, "node": folder / DATABASE_FILE}
     database_folder = paths["node"].parent
     if create:
-        try:
-            database_folder.mkdir(mode=0o700, exist_ok=True)
-        except OSError as error:
-            raise cannot_create("make folder", database_folder, error) from error
+        make_folder(database_folder)
     elif not any(path.exists() for path in paths.values()):
         raise HistoryMissing("open history", folder=database_folder)
     with ExitStack() as stack, _naming(database_folder):

@@ -14,32 +14,24 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from tetrarch.attestation.policy import Allowed, Demand
-from tetrarch.clock import steady_ms
 from tetrarch.election.addresses import name_of, read_address
 from tetrarch.election.certificates import LeaderCertificate
 from tetrarch.election.configuration import Configuration, Rule
-from tetrarch.election.documents import certificate_fields, configuration_document
-from tetrarch.election.hello import Hello
-from tetrarch.election.keys import MemberKeys
+from tetrarch.election.documents import certificate_fields
+from tetrarch.election.joining import Joining, join, prepare_folder
 from tetrarch.election.links import SILENCE_MAX_S, Address, Links
 from tetrarch.election.member import Member
 from tetrarch.election.quorums import Mode
 from tetrarch.election.timing import Timing
 from tetrarch.enclave.client import EnclaveClient
-from tetrarch.enclave.election_client import ElectionClient, ElectionFiles
+from tetrarch.enclave.election_client import ElectionFiles
 from tetrarch.enclave.protections import Confinement, Protection
-from tetrarch.enclave.reporting import tell_age, tell_protections
-from tetrarch.enclave.seal_secret import SealSecret, make_key_file
-from tetrarch.enclave.sealing import Kind
+from tetrarch.enclave.reporting import tell_protections
 from tetrarch.entropy import Entropy, system_entropy
 from tetrarch.errors import ConfigInvalid
 from tetrarch.observability.logs import Log, SilentLog
-from tetrarch.storage.durable_file import write_durably
-from tetrarch.storage.errors import cannot_create
 from tetrarch.supervision import Supervisor, sole_cause
 
-CONFIGURATION_FILE = "election.json"
-KEY_FILE = "seal-key"
 SILENT_HEARTBEATS = 20  # of slow members, before their session is opened anew
 
 
@@ -203,42 +195,26 @@ async def campaign(  # noqa: PLR0913 - what is not said has a default
     )
     enclave = await EnclaveClient.launch(confinement)
     try:
-        if tpm is not None:
-            entry = await enclave.open_tpm(folder, secret, counts=counts_by_tpm)
-            log.info("enclave_attested", entry=str(entry))
-        client = await ElectionClient.open(
-            enclave,
-            ElectionFiles(folder, secret),
+        await tell_protections(enclave, log)
+        joining = Joining(
             configuration=configuration,
             source=source,
-            entropy=entropy,
+            files=ElectionFiles(folder, secret),
+            has_tpm=tpm is not None,
+            counts_by_tpm=counts_by_tpm,
             accepts_cold_start=accepts_cold_start,
-        )
-        await tell_protections(enclave, log)
-        tell_age(client, folder, log)
-        keys = MemberKeys(client.pinned)
-        member = Member(
-            configuration,
-            source,
-            keys=keys,
-            enclave=client,
-            log=log,
-            now_s=lambda: steady_ms() / 1000,
             timing=timing,
         )
-
-        def meet(hello: Hello) -> None:
-            member.meet(hello)
-            write_configuration(folder / CONFIGURATION_FILE, configuration, keys)
-
+        joined = await join(enclave, joining, entropy=entropy, log=log)
+        member = joined.member
         links = Links(
             configuration,
             source,
             addresses=addresses,
             listen=listen or addresses[source],
-            enclave=client,
+            enclave=joined.client,
             on_message=member.receive,
-            on_met=meet,
+            on_met=joined.meet,
             log=log,
             silence_max_s=max(SILENCE_MAX_S, SILENT_HEARTBEATS * timing.heartbeat_s),
         )
@@ -267,31 +243,3 @@ def _configuration(
         raise ConfigInvalid("build election configuration", reason="a member is named twice")
     configuration = Configuration(members=tuple(sorted(names)), **rules)
     return configuration, configuration.members.index(own_name)
-
-
-def prepare_folder(
-    folder: Path, passphrase_file: Path | None, entropy: Entropy = system_entropy
-) -> SealSecret:
-    """Make the folder, and what opens the seal: a key file in it where no passphrase is given.
-
-    Raises:
-        FolderNotWritable: it refuses.
-    """
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise cannot_create("make folder", folder, error) from None
-    if passphrase_file is not None:
-        return SealSecret(Kind.PASSPHRASE, passphrase_file)
-    make_key_file(folder / KEY_FILE, entropy)
-    return SealSecret(Kind.KEY_FILE, folder / KEY_FILE)
-
-
-def write_configuration(path: Path, configuration: Configuration, keys: MemberKeys) -> None:
-    """Write it for who checks certificates; it can be made again, so a full disk is no reason to stop."""
-    document = configuration_document(configuration, keys)
-    try:
-        if not path.exists() or path.read_bytes() != document:
-            write_durably(path, document)
-    except OSError:
-        return

@@ -60,7 +60,7 @@ def check_view(certificate: ViewCertificate, configuration: Configuration, keys:
     action = "check view certificate"
     _check_shape(action, certificate.view, configuration)
     votes = certificate.votes
-    _check_signers(action, tuple(vote.what.source for vote in votes), configuration)
+    check_signers(action, tuple(vote.what.source for vote in votes), configuration)
     for vote in votes:
         if vote.what.view != certificate.view:
             raise CertificateInvalid(action, reason="vote for another view", by=vote.what.source)
@@ -95,7 +95,7 @@ def check_leader(
         return
     if certificate.shared_signature:
         raise CertificateInvalid(action, reason="signed by a key, and members share none")
-    _check_signers(action, tuple(source for source, _ in certificate.signatures), configuration)
+    check_signers(action, tuple(source for source, _ in certificate.signatures), configuration)
     for source, signature in certificate.signatures:
         if not keys.verify(source, leader.signing_bytes, signature):
             raise CertificateInvalid(action, reason="false signature", by=source)
@@ -165,7 +165,12 @@ def _check_shape(action: str, view: View, configuration: Configuration) -> None:
         raise CertificateInvalid(action, reason="unknown member", got=view.members[-1])
 
 
-def _check_signers(action: str, sources: tuple[int, ...], configuration: Configuration) -> None:
+def check_signers(action: str, sources: tuple[int, ...], configuration: Configuration) -> None:
+    """Whether ``sources`` are a quorum of distinct members.
+
+    Raises:
+        CertificateInvalid: they are not; names ``action``.
+    """
     if len(set(sources)) != len(sources):
         raise CertificateInvalid(action, reason="a signer twice")
     for source in sources:

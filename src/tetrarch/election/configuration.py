@@ -12,6 +12,7 @@ from tetrarch.election.quorums import (
     Mode,
     faulty_max,
     liars_max,
+    may_share_key,
     quorum,
     recovery_quorum,
 )
@@ -115,7 +116,6 @@ def _check_attestation(configuration: Configuration) -> None:
 
 
 def _check_cluster_key(configuration: Configuration) -> None:
-    """An enclave signs only what follows from a certified view, so one that does not lie is enough."""
     c, action = configuration, "build election configuration"
     key = c.cluster_key
     if key is None:
@@ -131,7 +131,7 @@ def _check_cluster_key(configuration: Configuration) -> None:
     sizes = {len(key.public_key), *map(len, key.public_shares)}
     if len(key.public_shares) != c.count or sizes != {PUBLIC_KEY_SIZE_BYTES}:
         raise ConfigInvalid(action, field="cluster_key", expected="a share for each member")
-    if not c.liars_max < key.threshold <= c.quorum:
+    if not may_share_key(key.threshold, c.count, c.mode):
         raise ConfigInvalid(
             action,
             field="cluster_key",

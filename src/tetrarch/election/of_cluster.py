@@ -6,27 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tetrarch.attestation.policy import Allowed
-from tetrarch.clock import steady_ms
 from tetrarch.config import ElectionConfig
-from tetrarch.election.campaigning import (
-    CONFIGURATION_FILE,
-    Campaign,
-    prepare_folder,
-    write_configuration,
-)
+from tetrarch.election.campaigning import Campaign
 from tetrarch.election.cluster_key import ClusterKey
 from tetrarch.election.configuration import Configuration, Rule
-from tetrarch.election.hello import Hello
-from tetrarch.election.keys import MemberKeys
+from tetrarch.election.joining import Joining, join, prepare_folder
 from tetrarch.election.member import Member
 from tetrarch.election.over_mesh import MeshLinks
-from tetrarch.election.quorums import Mode, liars_max, quorum
+from tetrarch.election.quorums import Mode, may_share_key
 from tetrarch.election.timing import Timing
 from tetrarch.enclave.client import EnclaveClient
-from tetrarch.enclave.election_client import ElectionClient, ElectionFiles
+from tetrarch.enclave.election_client import ElectionFiles
 from tetrarch.enclave.messages import ShareFile
 from tetrarch.enclave.protections import Confinement, Protection
-from tetrarch.enclave.reporting import tell_age, tell_protections
+from tetrarch.enclave.reporting import tell_protections
 from tetrarch.entropy import Entropy
 from tetrarch.network.ports import MessageBus
 from tetrarch.observability.logs import Log
@@ -92,10 +85,12 @@ class ClusterElection:
 def cluster_configuration(place: ClusterPlace, config: ElectionConfig) -> Configuration:
     """What the nodes must agree on. Their names sort as their numbers do.
 
+    The cluster's key signs certificates where its threshold allows, else a quorum's enclaves do.
+
     Raises:
         ConfigInvalid: it cannot be.
     """
-    digits, mode = len(str(place.node_count - 1)), Mode(config.mode)
+    digits, mode, key = len(str(place.node_count - 1)), Mode(config.mode), place.cluster_key
     return Configuration(
         members=tuple(f"node{index:0{digits}}" for index in range(place.node_count)),
         mode=mode,
@@ -104,20 +99,8 @@ def cluster_configuration(place: ClusterPlace, config: ElectionConfig) -> Config
         cluster=place.lock_hash,
         attestation=config.attestation,
         allowed=tuple(sorted({Allowed.parse(entry) for entry in config.allowed_enclaves})),
-        cluster_key=place.cluster_key if signs_together(place, mode) else None,
+        cluster_key=key if may_share_key(key.threshold, place.node_count, mode) else None,
     )
-
-
-def signs_together(place: ClusterPlace, mode: Mode) -> bool:
-    """Whether the cluster's key signs certificates; else a quorum's enclaves do.
-
-    Not where nobody lies, and not where its threshold was chosen so that liars reach it, or that a
-    quorum does not.
-    """
-    if mode is not Mode.BFT:
-        return False
-    fewest, most = liars_max(place.node_count, mode) + 1, quorum(place.node_count, mode)
-    return fewest <= place.cluster_key.threshold <= most
 
 
 @asynccontextmanager
@@ -150,51 +133,37 @@ async def open_cluster_election(  # noqa: PLR0913 - a composition of ports
     """
     configuration, own = cluster_configuration(place, config), bus.own_index
     secret = prepare_folder(place.folder, None, entropy)
-    tpm, started = Path(config.tpm) if config.tpm else None, None
+    started = None
     if enclave is None:
         keys_folder = Path(place.share.keystore).parent
         confinement = Confinement(
-            writable=(place.folder,), readable=(keys_folder,), required=required, tpm=tpm
+            writable=(place.folder,),
+            readable=(keys_folder,),
+            required=required,
+            tpm=config.tpm_path,
         )
         enclave = started = await EnclaveClient.launch(confinement)
     try:
         if started is not None:
             await tell_protections(started, log)
-        if tpm is not None:
-            entry = await enclave.open_tpm(place.folder, secret, counts=config.tpm_counter)
-            log.info("enclave_attested", entry=str(entry))
-        client = await ElectionClient.open(
-            enclave,
-            ElectionFiles(
-                place.folder, secret, None if configuration.cluster_key is None else place.share
-            ),
+        share = None if configuration.cluster_key is None else place.share
+        joining = Joining(
             configuration=configuration,
             source=own,
-            entropy=entropy,
+            files=ElectionFiles(place.folder, secret, share),
+            has_tpm=config.tpm_path is not None,
+            counts_by_tpm=config.tpm_counter,
             accepts_cold_start=config.accept_cold_start,
-        )
-        tell_age(client, place.folder, log)
-        keys = MemberKeys(client.pinned)
-        member = Member(
-            configuration,
-            own,
-            keys=keys,
-            enclave=client,
-            log=log,
-            now_s=lambda: steady_ms() / 1000,
             timing=timing_of(config.heartbeat_ms / 1000),
         )
-
-        def meet(hello: Hello) -> None:
-            member.meet(hello)
-            write_configuration(place.folder / CONFIGURATION_FILE, configuration, keys)
-
+        joined = await join(enclave, joining, entropy=entropy, log=log)
+        member = joined.member
         links = MeshLinks(
             configuration,
             bus,
-            enclave=client,
+            enclave=joined.client,
             on_message=member.receive,
-            on_met=meet,
+            on_met=joined.meet,
             attested_for_s=attested_for_s,
             log=log,
         )

@@ -42,3 +42,14 @@ def recovery_quorum(count: int, mode: Mode) -> int:
     those, so one that does not lie tells of it. One fewer is not enough.
     """
     return count + liars_max(count, mode) + 1 - quorum(count, mode)
+
+
+def may_share_key(threshold: int, count: int, mode: Mode) -> bool:
+    """Whether a key of which ``threshold`` members sign may sign for all of them.
+
+    Not where nobody lies, nor where liars reach the threshold or a quorum does not. An enclave signs only
+    what follows from a certified view, so more signatures than may lie prove it.
+    """
+    if mode is not Mode.BFT:
+        return False
+    return liars_max(count, mode) < threshold <= quorum(count, mode)

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import msgspec
 
-from tetrarch.election.certificates import CertificateInvalid
+from tetrarch.election.certificates import CertificateInvalid, check_signers
 from tetrarch.election.configuration import Configuration
 from tetrarch.election.quorums import MEMBERS_MAX
 from tetrarch.election.statements import Handover, Signed, Verifying
@@ -58,20 +58,13 @@ def check_handover(
         CertificateInvalid: it did not; says why.
     """
     action = "check handover"
-    sources = [handover.what.source for handover in certificate.handovers]
-    if len(set(sources)) != len(sources):
-        raise CertificateInvalid(action, reason="a signer twice")
-    if len(sources) < configuration.quorum:
-        raise CertificateInvalid(
-            action, reason="below a quorum", got=len(sources), expected=configuration.quorum
-        )
+    sources = tuple(handover.what.source for handover in certificate.handovers)
+    check_signers(action, sources, configuration)
     for handover in certificate.handovers:
         said = handover.what
         if said.configuration_hash != configuration.hash:
             raise CertificateInvalid(action, reason="another configuration", by=said.source)
         if said.next_hash != certificate.next_hash:
             raise CertificateInvalid(action, reason="to another configuration", by=said.source)
-        if not 0 <= said.source < configuration.count:
-            raise CertificateInvalid(action, reason="foreign signer", got=said.source)
         if not handover.is_genuine(keys):
             raise CertificateInvalid(action, reason="false signature", by=said.source)

@@ -31,7 +31,7 @@ from tetrarch.signer_api.holder import load_holder
 from tetrarch.signer_api.server import Listen, SignerServer
 from tetrarch.signing_source import check_seal, enclave_of
 from tetrarch.stop_signals import on_stop_signal
-from tetrarch.storage.errors import cannot_create
+from tetrarch.storage.folders import make_folder
 from tetrarch.supervision import Supervisor, sole_cause
 
 
@@ -115,7 +115,7 @@ class _Launch:
             else None
         )
         check_seal(self.folder, self.config)
-        self._make_database_folder()
+        make_folder(self.folder / "database")
         chain = await self._chain()
         enclave = await stack.enter_async_context(
             enclave_of(self.folder, self.config, cluster=self.cluster, chain=chain, log=self.log)
@@ -153,13 +153,6 @@ class _Launch:
             folder=self.folder, cluster=self.cluster, enclave=enclave, held=keys, log=self.log
         )
         return KeymanagerServer(keeper, listen=listen, graffiti=self.config.graffiti, log=self.log)
-
-    def _make_database_folder(self) -> None:
-        path = self.folder / "database"
-        try:
-            path.mkdir(mode=0o700, exist_ok=True)
-        except OSError as error:
-            raise cannot_create("make folder", path, error) from error
 
     async def _chain(self) -> ChainSpec:
         config = self.config.beacon_node

@@ -5,12 +5,9 @@ it schedules, loses and repeats messages, asks any enclave for anything, lets me
 them from any state that they ever sealed, runs two copies of one, splits the network, and has them hand
 over to one of two other configurations. What it is allowed to do are the ``Knobs``; one seed is one
 schedule.
-
-Signatures are modelled: they cannot be forged, and cost nothing.
 """
 
 import contextlib
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -23,7 +20,6 @@ from tetrarch.election.certificates import LeaderCertificate, ViewCertificate
 from tetrarch.election.configuration import Configuration, Rule
 from tetrarch.election.counting import CounterMoved, Counting, must_count
 from tetrarch.election.promises import Denied
-from tetrarch.election.quorums import Mode, recovery_quorum
 from tetrarch.election.statements import (
     NOTHING_BEFORE,
     TERM_MAX,
@@ -38,81 +34,14 @@ from tetrarch.election.statements import (
 from tetrarch.election.succession import check_handover, gather
 from tetrarch.election.voter import Sealed, Voter
 from tetrarch.election.witnesses import Kept
+from tetrarch.sim.election_keys import ModelKeys, OwnKey
+from tetrarch.sim.election_knobs import Careless, Knobs, Outcome
 
 LEASE_MS = 1_000
 DRIFT_MAX = 0.01
 HEARD = (0.5, 0.9)  # the chance of a member to be in one exchange
 TERMS_RESERVED = 2
 POWER_FAILS = 0.03  # between a seal and its count
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Knobs:
-    """What the adversary may do, and how careless the enclaves are (for controls)."""
-
-    count: int = 4
-    mode: Mode = Mode.BFT
-    liars: int = 1
-    steps: int = 120
-    rollbacks: bool = False  # restarts from any sealed state, not from the newest one only
-    copies: int = 0  # so many members run two at a time
-    cold_starts: bool = False  # operators accept that all were down at once
-    stale_max: int = 0  # without ``rollbacks``: so many members at a time restart from old states
-    leases: bool = False
-    changes: bool = False  # members hand over to another configuration, whose members go on
-    stops_durably: bool = True  # False: a member hands over without having that kept by the others
-    guarded: bool = True  # False: a restarted enclave goes on from what it has, as if it were whole
-    answers_fewer: int = 0  # than a recovery needs
-    counters: int = 0  # so many members have one in hardware, which nothing sets back
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What one schedule came to."""
-
-    terms_certified: int
-    conflicts: tuple[int, ...]  # terms with two leaders
-    leases_broken: int  # a leader was certified while another held its lease
-    leases_held: int
-    recoveries: int
-    successions: int  # configurations that were handed over to; two are a conflict
-    terms_after: int  # of those that were certified, by a successor
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Careless(Configuration):
-    """For controls: a recovery is content with fewer answers."""
-
-    fewer: int = 0
-
-    @property
-    def recovery_quorum(self) -> int:
-        """Fewer than are enough."""
-        return recovery_quorum(self.count, self.mode) - self.fewer
-
-
-class ModelKeys:
-    """Signatures that only their source can make; the adversary is given those of liars."""
-
-    def sign(self, source: int, data: bytes) -> bytes:
-        """What the member's enclave would sign with."""
-        return hashlib.blake2b(data, key=bytes([source + 1]), digest_size=16).digest()
-
-    def verify(self, source: int, data: bytes, signature: bytes) -> bool:
-        """See ``statements.Verifying``."""
-        return signature == self.sign(source, data)
-
-
-@dataclass(frozen=True, slots=True)
-class OwnKey:
-    """One member's."""
-
-    keys: ModelKeys
-    source: int
-
-    def sign(self, data: bytes) -> bytes:
-        """See ``statements.Signing``."""
-        return self.keys.sign(self.source, data)
 
 
 @dataclass(slots=True)

@@ -26,7 +26,7 @@ from tetrarch.election.promises import Denied, Promises
 from tetrarch.election.quorums import Mode
 from tetrarch.election.statements import Receipt, Signed, View
 from tetrarch.election.witnesses import Kept, Registry
-from tetrarch.sim.election_adversary import Careless
+from tetrarch.sim.election_knobs import Careless
 
 COUNT = 4
 LIAR = 3

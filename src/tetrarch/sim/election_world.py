@@ -21,7 +21,7 @@ from tetrarch.election.requests import Request, perform
 from tetrarch.election.statements import Signing
 from tetrarch.election.timing import Timing
 from tetrarch.election.voter import Sealed, Voter
-from tetrarch.sim.election_adversary import ModelKeys, OwnKey
+from tetrarch.sim.election_keys import ModelKeys, OwnKey
 
 LOOK_S = 0.01
 ENCLAVE_S = 0.0005
