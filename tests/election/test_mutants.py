@@ -131,7 +131,19 @@ MUTANTS = (
         "forgets its vote", P, "last_term=max(promises.floor, voted)", "last_term=promises.floor"
     ),
     Mutant("forgets its floor", P, "last_term=max(promises.floor, voted)", "last_term=voted"),
-    Mutant("successor begins anywhere", P, "recovered=True, floor=floor)", "recovered=True)"),
+    Mutant(
+        "successor begins anywhere",
+        P,
+        "recovered=True, floor=floor, asked",
+        "recovered=True, asked",
+    ),
+    Mutant("successor forgets where it begins", P, "floor=floor, asked_to=floor", "floor=floor"),
+    Mutant(
+        "grants what a former life voted out",
+        P,
+        "if newest.view.term <= promises.floor",
+        "if False",
+    ),
     Mutant("lowest floor", "succession", "return max(handover", "return min(handover"),
     Mutant(
         "highest terms first",
@@ -162,8 +174,10 @@ MUTANTS = (
     Mutant("votes for others' views", P, "promises.source not in view.members or", ""),
     Mutant("votes for strangers", P, " or view.members[-1] >= configuration.count", ""),
     Mutant("votes below a quorum", P, "len(view.members) < configuration.quorum", "False"),
-    Mutant("votes below its floor", P, "view.term <= promises.floor", "False"),
-    Mutant("votes at its floor", P, "view.term <= promises.floor", "view.term < promises.floor"),
+    Mutant("votes below its floor", P, "if view.term <= promises.floor", "if False"),
+    Mutant(
+        "votes at its floor", P, "if view.term <= promises.floor", "if view.term < promises.floor"
+    ),
     Mutant("votes twice", P, "voted is not None and view.term == voted.term", "False"),
     Mutant("goes back", P, "voted is not None and view.term < voted.term", "False"),
     Mutant(

@@ -216,6 +216,16 @@ def test_who_voted_for_a_later_term_grants_nothing() -> None:
     assert judged == Denied(Reason.TERM_IS_OVER)
 
 
+def test_later_life_grants_no_leader_whom_a_former_one_may_have_voted_out() -> None:
+    """Its vote is still out there, for a host to complete while the lease lasts."""
+    promises, leader = with_leader()
+    grant = Grant(leader.hash, 0, 0)
+    for floor in (1, TERM_MAX):  # the latter where a former life handed over
+        judged = rules.judge_grant(replace(promises, floor=floor), grant, LEASE, 0)
+        assert judged == Denied(Reason.TERM_OF_A_FORMER_LIFE)
+    assert isinstance(rules.judge_grant(replace(promises, floor=0), grant, LEASE, 0), Promises)
+
+
 def test_only_the_newest_leader_is_granted_a_lease() -> None:
     promises, _ = with_leader()
     judged = rules.judge_grant(promises, Grant(b"x" * 32, 0, 0), LEASE, 0)
@@ -349,3 +359,12 @@ def test_successor_begins_above_what_was_handed_over() -> None:
     born = replace(rules.born(0, BOOT, floor=9), asked_to=20, reserved_to=20)
     assert denied(born, view_of(C, term=9)) is Reason.TERM_OF_A_FORMER_LIFE
     assert denied(born, view_of(C, term=10)) is None
+
+
+def test_later_life_of_a_successor_stays_above_what_was_handed_over() -> None:
+    """Be its state ever so old, and had it reserved nothing yet."""
+    life = rules.begin(rules.born(0, BOOT, floor=9), NEXT_BOOT, C, 0)
+    life = rules.take_receipts(life, receipts_for(life, 1, 2, 3), C)
+    assert (life.recovered, life.floor) == (True, 9)
+    counted = rules.resume(rules.begin(rules.born(0, BOOT, floor=9), NEXT_BOOT, C, 0))
+    assert counted.floor == 9

@@ -80,6 +80,19 @@ def test_no_term_has_two_leaders(name: str) -> None:
         assert sum(each.leases_held for each in outcomes) > len(outcomes) / 10
 
 
+@pytest.mark.parametrize(
+    ("seed", "name"),
+    [
+        # A later life of who had handed over granted the former leader a lease.
+        (10_351, "4, one liar, leases, a change of members"),
+        # A successor's member restarted before it had voted, and began below the handover.
+        (2_005_408, "4, one liar, leases, a change of members"),
+    ],
+)
+def test_schedules_that_once_broke_it(seed: int, name: str) -> None:
+    check(SAFE[name], [seed])
+
+
 @pytest.mark.integration
 @pytest.mark.timeout(2400)
 @pytest.mark.parametrize("name", SAFE)

@@ -121,6 +121,33 @@ def test_whole_cluster_restarts_one_by_one_in_good_order(count: int, mode: Mode)
     assert world.conflicts == []
 
 
+@modes
+def test_leader_holds_its_lease_again_after_restarts_that_nobody_noticed(
+    count: int, mode: Mode
+) -> None:
+    """So short that no list changes; but who was restarted grants nothing in terms it may have left."""
+    world = started(count, mode)
+    for index in range(1, count):
+        world.pass_s(1)
+        world.kill(index)
+        world.start(index)
+    world.pass_s(COALESCED_S)
+    assert [world.holds_lease(index) for index in range(count)] == [True] + [False] * (count - 1)
+    assert world.conflicts == []
+
+
+def test_leader_holds_its_lease_again_after_all_were_down() -> None:
+    """They have counters, and so need nobody else to go on."""
+    world = started(4, Mode.BFT)
+    world.pass_s(1)
+    for _ in range(3):
+        world.kill(*range(4))
+        world.pass_s(2)
+        world.start(is_newest=True)
+        world.pass_until(lambda: world.holds_lease(0), at_most_s=COALESCED_S)
+    assert world.conflicts == []
+
+
 def test_restored_member_takes_part_again() -> None:
     world = started(4, Mode.BFT)
     for _ in range(5):  # terms pass

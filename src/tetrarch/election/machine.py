@@ -28,7 +28,7 @@ from tetrarch.election.configuration import Configuration, Rule
 from tetrarch.election.effects import Ask, Effect, Faulty, Led, Send
 from tetrarch.election.leasing import Leasing
 from tetrarch.election.messages import Heartbeat, LeaderSignature, Message, SeedShare, Suggestion
-from tetrarch.election.promises import Denied, Reason
+from tetrarch.election.promises import TERMS_AHEAD_MAX, Denied, Reason
 from tetrarch.election.requests import (
     Answer,
     CastVote,
@@ -345,10 +345,10 @@ class Machine:
             return
         if not self._is_voting:
             if self._is_needed(members):
-                self._begin_term(self._term + 1, now_s)
+                self._begin_term(self._next_term(members), now_s)
         elif now_s >= self._term_ends_s:
             self._failed += 1
-            self._begin_term(max(self._term + 1, self._votable_from(members)), now_s)
+            self._begin_term(self._next_term(members), now_s)
         if self._is_voting and self._asked is None and now_s >= self._ask_again_s:
             self._vote(members, now_s)
 
@@ -356,7 +356,16 @@ class Machine:
         newest = self._newest
         if newest is None or self._resignation is not None:
             return True
-        return newest.leader.view.members != members
+        return newest.leader.view.members != members or self._is_barred(newest, members)
+
+    def _is_barred(self, newest: LeaderCertificate, members: tuple[int, ...]) -> bool:
+        """Too many were restarted since: they grant no lease in terms of a former life."""
+        return self._configuration.lease_ms > 0 and self._votable_from(members) > newest.term
+
+    def _next_term(self, members: tuple[int, ...]) -> int:
+        """A quorum of ``members`` may vote in it. Bounded, as f that are away leave a liar its say."""
+        votable = min(self._votable_from(members), self._term + TERMS_AHEAD_MAX)
+        return max(self._term + 1, votable)
 
     def _begin_term(self, term: int, now_s: float) -> None:
         self._term = term

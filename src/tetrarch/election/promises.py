@@ -14,8 +14,8 @@ reserved the term with q - 1 others, of which the later, hearing a recovery quor
 not lie, and so began above it. Nothing else is carried from term to term.
 
 S2. While a leader holds its lease no other is certified: its quorum promised not to vote for a view that
-another leader follows from, and shares one that does not lie with every quorum. Only rates of clocks
-matter, not what they show.
+another leader follows from, and shares one that does not lie with every quorum. A later life grants
+nothing in terms that a former one may have voted out. Only rates of clocks matter, not what they show.
 
 S3. No term has a leader of two configurations: ``hand_over``, and ``succession``.
 """
@@ -105,7 +105,10 @@ def born(source: int, boot: bytes, *, floor: int = 0) -> Promises:
 
     ``floor``: of the handover from the configuration before (``succession``), if there was one.
     """
-    return Promises(source=source, incarnation=1, boot=boot, recovered=True, floor=floor)
+    # As if it had asked for these terms itself, so that no later life falls below them.
+    return Promises(
+        source=source, incarnation=1, boot=boot, recovered=True, floor=floor, asked_to=floor
+    )
 
 
 def begin(sealed: Promises, boot: bytes, configuration: Configuration, now_ms: int) -> Promises:
@@ -234,6 +237,9 @@ def judge_grant(
     newest = promises.newest
     if newest is None or promises.vacated or newest.hash != grant.leader_hash:
         return Denied(Reason.NOT_THE_NEWEST_LEADER)
+    # A former life may have voted for what comes after this leader, or handed over.
+    if newest.view.term <= promises.floor:
+        return Denied(Reason.TERM_OF_A_FORMER_LIFE)
     if promises.voted is not None and promises.voted.term > newest.view.term:
         return Denied(Reason.TERM_IS_OVER)
     granted_to_ms = max(promises.granted_to_ms, now_ms + lease_bound_ms(configuration))

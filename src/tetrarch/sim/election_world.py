@@ -91,10 +91,10 @@ class ElectionWorld:
 
     # --- what is done to it ------------------------------------------------------------------
 
-    def start(self, *indices: int) -> None:
-        """The first start, or another one with the newest state."""
+    def start(self, *indices: int, is_newest: bool = False) -> None:
+        """The first start, or another one with the newest state; ``is_newest``: and it knows that."""
         for index in indices or range(self._configuration.count):
-            self._start(index, self._members[index].saved[-1])
+            self._start(index, self._members[index].saved[-1], is_newest=is_newest)
 
     def start_old(self, index: int) -> None:
         """From the very first state, as if its folder came out of a backup."""
@@ -185,7 +185,7 @@ class ElectionWorld:
 
     # --- how it runs -------------------------------------------------------------------------
 
-    def _start(self, index: int, sealed: Sealed) -> None:
+    def _start(self, index: int, sealed: Sealed, *, is_newest: bool = False) -> None:
         member = self._members[index]
         first = member.run == 0
         member.run += 1
@@ -199,7 +199,8 @@ class ElectionWorld:
         )
         now_s = self._clock(member)
         if not first:
-            member.voter.begin(self._rng.randbytes(32), int(now_s * 1000))
+            boot = self._rng.randbytes(32)
+            member.voter.begin(boot, int(now_s * 1000), is_newest=is_newest)
         member.machine = Machine(
             self._configuration, index, keys=self._keys, now_s=now_s, timing=self._timing
         )
