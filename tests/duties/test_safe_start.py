@@ -238,11 +238,14 @@ def test_one_answer_is_not_enough_and_the_reason_says_so() -> None:
     play(scenario, peers=(2,))
 
 
-def test_what_cannot_be_contradicted_later_is_signed_at_once_and_a_message_of_now_is_not() -> None:
+def test_sync_message_waits_like_a_vote_for_another_process_may_sign_another() -> None:
     async def scenario(world: World) -> None:
-        now = SyncMessagePayload(slot=NOW_SLOT, beacon_block_root=bytes(32))
-        assert await world.sign(now, within_s=5) is None
-        assert isinstance(await world.sign(replace(now, slot=NOW_SLOT + 2), within_s=5), Approved)
+        later = SyncMessagePayload(slot=NOW_SLOT + 9, beacon_block_root=bytes(32))
+        assert await world.sign(later, within_s=5) is None
+        assert isinstance(await world.sign(RANDAO, within_s=5), Approved)
+        world.witness(1)
+        world.witness(2)
+        assert isinstance(await world.sign(later), Approved)
 
     play(scenario, peers=())
 
@@ -643,6 +646,15 @@ def test_our_share_signing_while_we_watch_is_another_instance_of_us() -> None:
     async def scenario(world: World) -> None:
         await asyncio.sleep(60)
         await world.saw(2, VALIDATORS.partials(1, NOW_SLOT + 4))
+        await wait_long(world)
+
+    assert f"signed_slot={NOW_SLOT + 4}" in stopped(scenario, vote_watch=nobody)
+
+
+def test_sync_message_of_our_share_is_another_instance_too() -> None:
+    async def scenario(world: World) -> None:
+        await asyncio.sleep(60)
+        await world.saw(2, sync_message(NOW_SLOT + 4))
         await wait_long(world)
 
     assert f"signed_slot={NOW_SLOT + 4}" in stopped(scenario, vote_watch=nobody)

@@ -10,7 +10,7 @@ from tetrarch.enclave.ports import Approved
 
 
 class HeldSigning:
-    """A ``SigningService`` that signs no vote and no block before the node is released."""
+    """A ``SigningService`` that signs nothing contradictable before the node is released."""
 
     def __init__(self, service: SigningService, safe_start: SafeStart) -> None:
         self._service = service
@@ -19,7 +19,7 @@ class HeldSigning:
     async def sign(
         self, requests: tuple[tuple[PubKey, Payload], ...]
     ) -> tuple[Approved | str, ...]:
-        """As ``SigningService``; waits for the release where something can be slashed."""
+        """As ``SigningService``; waits for the release where something could differ."""
         if any(self._safe_start.must_wait(payload) for _, payload in requests):
             await self._safe_start.released()
         refusals = [self._safe_start.refusal(payload) for _, payload in requests]

@@ -1,4 +1,6 @@
-"""SafeStart: no vote and no block is signed before the peers said what our share has signed.
+"""SafeStart: nothing that could differ is signed before the peers said what our share has signed.
+
+That is votes, blocks and sync messages: what a node can sign differently a second time.
 
 A folder restored from an old backup has forgotten signatures, and a node that forgets is as
 dangerous as one that lies. So a started node is *held*: it asks its peers for the newest vote and
@@ -27,7 +29,7 @@ from typing import TypeAlias
 
 from tetrarch.clock import Clock
 from tetrarch.consensus.messages import faulty_max
-from tetrarch.duties.contradictable import contradictable_slot, slashable_slot
+from tetrarch.duties.contradictable import contradictable_slot
 from tetrarch.duties.doppelganger import WATCHED_EPOCHS, AnotherInstanceRuns, cannot_sign
 from tetrarch.duties.forgotten import Forgotten, slashable
 from tetrarch.duties.group_crypto import GroupCrypto
@@ -141,7 +143,7 @@ class SafeStart:
 
     @property
     def held(self) -> bool:
-        """Whether nothing slashable may be signed yet."""
+        """Whether nothing may be signed yet that could differ from what was signed before."""
         return not self._released.is_set()
 
     @property
@@ -189,11 +191,8 @@ class SafeStart:
         return "denied: restored_folder"
 
     def must_wait(self, payload: Payload) -> bool:
-        """Whether ``payload`` must not be signed while the node is held."""
-        if slashable_slot(payload) is not None:
-            return self.held
-        slot = contradictable_slot(payload)
-        return slot is not None and self._may_have_forgotten(slot)
+        """Whether ``payload`` must not be signed now: another process of ours may sign another."""
+        return self.held and contradictable_slot(payload) is not None
 
     def is_silent_in(self, duty: Duty) -> bool:
         """Whether an old folder has to keep silent about ``duty`` in consensus."""
@@ -201,7 +200,7 @@ class SafeStart:
 
     def may_have_forgotten(self, duty: Duty) -> bool:
         """Whether a former life may have said something about ``duty``, as far as is known now."""
-        return self._may_have_forgotten(duty.slot)
+        return self.held and duty.slot <= self._started_slot + CLOCK_SLACK_SLOTS
 
     async def released(self) -> None:
         """Wait until the peers have answered; the caller's deadline ends the wait."""
@@ -318,9 +317,6 @@ class SafeStart:
             )
         return True
 
-    def _may_have_forgotten(self, slot: int) -> bool:
-        return self.held and slot <= self._started_slot + CLOCK_SLACK_SLOTS
-
     async def _hear(self, peer: int) -> None:
         """Ask one peer, and learn before its answer counts."""
         try:
@@ -403,7 +399,7 @@ class SafeStart:
 
     def _refuse_another(self, proven: tuple[PartialSignature, ...]) -> None:
         """While we watch, and so are held, nobody signs with our share but another instance."""
-        newest = max(slashable_slot(p.payload) or 0 for p in proven)
+        newest = max(contradictable_slot(p.payload) or 0 for p in proven)
         if self._watches and newest > self._started_slot + CLOCK_SLACK_SLOTS:
             raise AnotherInstanceRuns("watch for another instance", signed_slot=newest)
 

@@ -30,7 +30,7 @@ METRICS: tuple[MetricDeclaration, ...] = (
     MetricDeclaration("node_start_time_seconds", _G, "When the node started, Unix time."),
     MetricDeclaration("node_ready", _G, "1 when /readyz answers 200."),
     MetricDeclaration(
-        "signing_held", _G, "1 while no vote or block is signed: see slashing safety."
+        "signing_held", _G, "1 while no vote, block or sync message is signed: see slashing safety."
     ),
     MetricDeclaration(
         "folder_old", _G, "1 when this start found the folder older than what the peers saw."

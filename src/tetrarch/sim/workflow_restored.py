@@ -10,6 +10,7 @@ from functools import partial
 from sqlite3 import Connection
 from typing import Any, TypeVar
 
+from tetrarch.duties.contradictable import contradictable_slot
 from tetrarch.duties.types import AttestationPayload, Payload, ProposalPayload, PubKey
 from tetrarch.network.ports import Topic
 from tetrarch.network.requests import Subject
@@ -39,10 +40,10 @@ class Starts:
             self._answered.setdefault(target, set()).add(source)
 
     def check(self, node: int, payload: Payload) -> None:
-        """No vote and no block is signed before enough peers have answered."""
-        if isinstance(payload, AttestationPayload | ProposalPayload):
+        """Nothing that could differ is signed before enough peers have answered."""
+        if contradictable_slot(payload) is not None:
             count = len(self._answered.get(node, ()))
-            claim = "no vote or block is signed before a quorum has answered"
+            claim = "no vote, block or sync message is signed before a quorum has answered"
             require(count >= self._needed, claim, node=node, answered=count)
 
 

@@ -123,4 +123,4 @@ class Ports:
     clock: Clock
     compute: Compute
     entropy: Entropy
-    held_reason: Callable[[], str | None] = lambda: None  # why nothing slashable is signed yet
+    held_reason: Callable[[], str | None] = lambda: None  # why nothing contradictable is signed yet
