@@ -371,6 +371,25 @@ class TestLeadership:
         votes = asked(driven.pass_s(0.5), CastVote)
         assert votes[0] == CastVote(view_of(C, ALL, 2, certificate.leader.hash, vacated=True))
 
+    def test_resignation_that_came_too_early_is_asked_for_again_until_it_is_there(self) -> None:
+        driven = Driven()
+        certificate = certificate_of(leader=0)
+        driven.lead(certificate)
+        driven.machine.resign()
+        too_early = Denied(Reason.NOT_THE_LEADER)
+        driven.machine.answered(Resign(), too_early, driven.now_s)
+        assert asked(driven.pass_s(0.3), Resign) == [Resign()] * 3
+        said = signed(Resignation(certificate.leader.hash, 0))
+        driven.machine.answered(Resign(), said, driven.now_s)
+        assert asked(driven.pass_s(0.3), Resign) == []
+
+    def test_who_does_not_lead_resigns_from_nothing_later(self) -> None:
+        driven = Driven()
+        driven.lead(certificate_of(leader=1))
+        driven.machine.resign()
+        driven.lead(certificate_of(term=2, leader=0, previous=certificate_of(leader=1).leader.hash))
+        assert asked(driven.pass_s(0.3), Resign) == []
+
     def test_resignation_is_passed_on_and_forgery_is_a_fault(self) -> None:
         driven = Driven(own=1)
         certificate = certificate_of(leader=0)

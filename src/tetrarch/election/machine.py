@@ -92,6 +92,7 @@ class Machine:
         self._leasing = Leasing(configuration, own, keys)
         self._newest: LeaderCertificate | None = None
         self._resignation: Signed[Resignation] | None = None
+        self._resigns: bytes | None = None  # the leadership that is given up
         self._votes_from: dict[int, int] = {}
         self._sequence = 0
         self._next_heartbeat_s = now_s
@@ -177,6 +178,9 @@ class Machine:
 
     def resign(self) -> tuple[Effect, ...]:
         """Give up this member's leadership, if it leads."""
+        newest = self._newest
+        if newest is not None and newest.leader.leader == self._own:
+            self._resigns = newest.leader.hash
         return (Ask(Resign()),)
 
     # --- messages ----------------------------------------------------------------------------
@@ -438,6 +442,8 @@ class Machine:
 
     def _beat(self, now_s: float) -> None:
         self._sequence += 1
+        if self._resigns is not None:
+            self._resign_again()
         lease_from_ms = self._leasing.ask(_ms(now_s))
         newest_term = 0 if self._newest is None else self._newest.term
         self._send(
@@ -452,6 +458,15 @@ class Machine:
         )
         if lease_from_ms is not None and self._newest is not None:
             self._ask(GrantLease(self._newest.leader.hash, lease_from_ms))
+
+    def _resign_again(self) -> None:
+        """The enclave may have been asked before it knew that it leads."""
+        newest = self._newest
+        leads = newest is not None and newest.leader.hash == self._resigns
+        if leads and self._resignation is None:
+            self._ask(Resign())
+        else:
+            self._resigns = None
 
     def _send(self, message: Message, to: int | None = None) -> None:
         self._out.append(Send(to, message))
