@@ -8,6 +8,7 @@ import hashlib
 import struct
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -49,8 +50,16 @@ def test_genuine_report_becomes_claims() -> None:
     assert claims.details["chip_id"] == report[0x1A0:0x1E0].hex()
 
 
-def test_pin_is_the_root_that_amd_publishes() -> None:
-    assert frozenset({genuine.ARK_SHA256}) == ROOTS_SHA256
+def test_pins_are_the_roots_that_amd_publishes() -> None:
+    """Genoa's: https://kdsintf.amd.com/vcek/v1/Genoa/cert_chain; no genuine report of one is here."""
+    genoa = x509.load_pem_x509_certificate((Path(__file__).parent / "ark-genoa.pem").read_bytes())
+    scheme = padding.PSS(mgf=padding.MGF1(hashes.SHA384()), salt_length=48)
+    key, signature = genoa.public_key(), genoa.signature
+    assert isinstance(key, rsa.RSAPublicKey)
+    key.verify(signature, genoa.tbs_certificate_bytes, scheme, hashes.SHA384())
+    (name,) = genoa.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    assert name.value == "ARK-Genoa"
+    assert {genuine.ARK_SHA256, genoa.fingerprint(hashes.SHA256())} == ROOTS_SHA256
 
 
 @settings(max_examples=300, deadline=None)

@@ -19,10 +19,14 @@ from tetrarch.attestation.errors import EvidenceInvalid, EvidenceStale
 from tetrarch.crypto.certificates import UNREADABLE, load_certificate
 
 REPORT_SIZE_BYTES: Final = 1184
-# SHA-256 of AMD's root certificates, by family of processors.
-ROOTS_SHA256: Final = frozenset(
-    {bytes.fromhex("69d063b45344d26a2e94e1f4210de49ef555308287d4c174445c95639a540bcd")}  # Milan
+# SHA-256 of AMD's root certificates, of families whose reports are alike (Turin's are not).
+MILAN_SHA256: Final = bytes.fromhex(
+    "69d063b45344d26a2e94e1f4210de49ef555308287d4c174445c95639a540bcd"
 )
+GENOA_SHA256: Final = bytes.fromhex(
+    "4c6598d19c18719c5dfd4a7d335f674e5bfe1d8f800cea2cf270c10d103db2f1"
+)
+ROOTS_SHA256: Final = frozenset({MILAN_SHA256, GENOA_SHA256})
 CERTIFICATE_MAX_BYTES: Final = 8 << 10
 _VERSIONS = range(2, 6)
 _SIGNED_BYTES = 0x2A0
@@ -57,7 +61,7 @@ def verify_sev_snp(
         ask: of AMD's key that signed it.
         ark: of AMD's root, which must be one of ``roots_sha256``.
         now_s: since 1970; all certificates must be valid then.
-        roots_sha256: of roots to trust. Milan's is built in; others must be named.
+        roots_sha256: of roots to trust.
 
     Raises:
         EvidenceInvalid: says what is wrong.
