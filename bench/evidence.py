@@ -1,8 +1,9 @@
 """Verifying evidence of enclaves, each kind: from bytes to claims.
 
 Beside it the physical limit: the bare signature verifications that its chain has, with keys loaded and
-nothing parsed. Documents are the genuine ones of the tests. There is none of TDX: a TDX quote goes the
-way of an SGX one, with a body of 584 bytes instead of 384, so its figures are SGX's.
+nothing parsed. Documents are the genuine ones of the tests; a quote of the TPM in Python has every byte
+that a chip's has. There is none of TDX: a TDX quote goes the way of an SGX one, with a body of 584
+bytes instead of 384, so its figures are SGX's.
 """
 
 import time
@@ -14,11 +15,14 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from omne_attest import vectors as amd
+from tests.enclave.fake_tpm import FakeTpm
 from tests.vectors_path import vectors
 
 from tetrarch.attestation.claims import BackEnd
 from tetrarch.attestation.software import Report, signed_bytes, software_document
 from tetrarch.attestation.verifier import Evidence, decode_evidence, encode_evidence, verify
+from tetrarch.enclave.tpm_attesting import TpmAttester
+from tetrarch.enclave.tpm_commands import Tpm
 
 REPEATS = 200
 TEXT = bytes(1000)
@@ -49,6 +53,7 @@ ED25519, RSA_PSS = _ed25519(), _rsa_pss()
 # What each chain has to verify, roots excepted: they are pinned.
 LIMITS: dict[BackEnd, tuple[tuple[Callable[[], object], int], ...]] = {
     BackEnd.SOFTWARE: ((ED25519, 1),),
+    BackEnd.TPM2: ((P256, 1),),
     BackEnd.NITRO: ((P384, 5),),  # the document, its certificate, three between it and the root
     BackEnd.SEV_SNP: ((P384, 1), (RSA_PSS, 2)),  # the report; VCEK and ASK
     # The quote, the quoting enclave's report, two certificates of the chip, TCB info, the quoting
@@ -68,6 +73,13 @@ def _evidence() -> dict[BackEnd, tuple[Evidence, bytes, float]]:
         BackEnd.SOFTWARE: (
             Evidence(BackEnd.SOFTWARE, own),
             key.public_key().public_bytes_raw(),
+            0.0,
+        ),
+        BackEnd.TPM2: (
+            TpmAttester.open(
+                Tpm(FakeTpm().exchange), bytes(32), program=bytes(32), protections=lambda: ()
+            ).evidence(bytes(64), lambda _: b""),
+            b"",
             0.0,
         ),
         BackEnd.NITRO: (
