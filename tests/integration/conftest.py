@@ -1,12 +1,20 @@
-"""Which of these tests must not run beside each other.
+"""Which of these tests must not run beside each other, and what becomes of one that had no machine.
 
 Tests that miss nothing, for minutes or with a node killed, and those whose start takes both cores
 for ten seconds (five processes of another program, which compile themselves): no two of them run at
 once. They go to one worker and begin, being together half of all.
+
+What fails while the host gives the processors to somebody else is run again, and that is said: it
+judges the host (``machine_watch``). What fails on a machine that runs has failed.
 """
 
 from typing import Any
 
+import pytest
+from _pytest.runner import runtestprotocol
+from pytest_timeout import _get_item_settings  # type: ignore[import-untyped]
+from tests.conftest import FIGURE
+from tests.integration.machine_watch import watched
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 ONE_AT_A_TIME = (
@@ -29,3 +37,42 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
 def pytest_xdist_make_scheduler(config: Any, log: Any) -> Scheduling | None:
     """For ``--dist loadgroup`` alone, whose own marks get lost with this version of pytest."""
     return Scheduling(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
+RUNS_MAX = 3
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Each test of this folder, once, but for those that had no machine."""
+    if item.get_closest_marker("integration") is None:
+        return None
+    hook = item.ihook
+    hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    folder = item.config._tmp_path_factory.mktemp("machine")  # type: ignore[attr-defined]
+    for run in range(RUNS_MAX):
+        if run:
+            _begin_anew(item)
+        with watched(folder) as window:
+            reports = runtestprotocol(item, log=False, nextitem=nextitem)
+        failed = [report for report in reports if report.failed]
+        if failed and window.seen.stood_still and run + 1 < RUNS_MAX:
+            lost = next((e for e in failed[0].longreprtext.splitlines() if e.startswith("E ")), "")
+            told = f"{item.name}: run again, as {window.seen}; it had failed: {lost[1:].strip()}"
+            item.user_properties.append((FIGURE, told))
+            continue
+        for report in reports:
+            if report.failed:
+                report.sections.append(("machine", str(window.seen)))
+            hook.pytest_runtest_logreport(report=report)
+        break
+    hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
+
+
+def _begin_anew(item: pytest.Item) -> None:
+    """With fixtures, and a time limit, of its own."""
+    item._initrequest()  # type: ignore[attr-defined]
+    hooks = item.config.pluginmanager.hook
+    hooks.pytest_timeout_cancel_timer(item=item)
+    hooks.pytest_timeout_set_timer(item=item, settings=_get_item_settings(item))

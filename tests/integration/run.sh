@@ -11,7 +11,7 @@ pytest=${PYTEST:-pytest}
 log=${SEEDS_LOG:-.integration-seeds.log}
 behind=(chrt --idle 0)
 command -v chrt >/dev/null || behind=(nice -n 19)
-tests=(-n 2 -m integration)
+tests=(-n 2 -m integration --tb short)
 
 # A batch of seeds may wait long for its turn, hence the timeout.
 "${behind[@]}" "$pytest" "${tests[@]}" --dist worksteal --ignore tests/integration --timeout 2400 "$@" >"$log" 2>&1 &
