@@ -197,7 +197,7 @@ def test_a_seal_opens_by_one_file_and_a_higher_layer_replaces_the_other_kind(tmp
 
 
 def test_a_counter_needs_its_tpm(tmp_path: Path) -> None:
-    config = load(tmp_path, '[election]\ntpm = "/dev/tpmrm0"\ntpm_counter = true\n')
-    assert (config.election.tpm, config.election.tpm_counter) == ("/dev/tpmrm0", True)
-    with pytest.raises(ConfigInvalid, match="needs a tpm"):
+    config = load(tmp_path, '[enclave]\ntpm = "/dev/tpmrm0"\n[election]\ntpm_counter = true\n')
+    assert (config.enclave.tpm, config.election.tpm_counter) == ("/dev/tpmrm0", True)
+    with pytest.raises(ConfigInvalid, match="needs enclave"):
         load(tmp_path, "[election]\ntpm_counter = true\n")

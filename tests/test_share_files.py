@@ -80,7 +80,7 @@ def test_seal_is_looked_for_only_where_something_opens_it(folder: Path) -> None:
     assert seal_secret(node, EnclaveConfig()) is None
     file = sealed_file(node, secret)
     assert file is not None
-    assert (file.path, file.secret.is_passphrase) == (str(sealed_keys_path(node)), False)
+    assert (file.path, file.secret.kind) == (str(sealed_keys_path(node)), Kind.KEY_FILE)
     sealed_keys_path(node).write_bytes(b"x")
     with pytest.raises(SealSecretUnnamed, match=r"keys\.sealed"):
         sealed_file(node, None)

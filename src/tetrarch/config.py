@@ -41,7 +41,7 @@ _LISTS = frozenset(  # commas in a variable
         "remote_signer.urls",
         "signer_api.allowed_hosts",
         "enclave.require",
-        "election.allowed_enclaves",
+        "attestation.allowed_enclaves",
     }
 )
 
@@ -109,43 +109,51 @@ class ValidatorApiConfig(_Section, frozen=True):
 class EnclaveConfig(_Section, frozen=True):
     """The process that holds the shares. ``require``: it does not open without these.
 
-    One of the two files opens its sealed keys; found from the node's folder on, empty: no seal.
+    One of the three files opens its sealed keys; found from the node's folder on, empty: no seal.
     """
 
     require: tuple[Protection, ...] = ()
     passphrase_file: str = ""
     key_file: str = ""  # 32 bytes
+    tpm_key_file: str = ""  # as `tetrarch enclave tpm-key` makes it
+    tpm: str = ""  # opens tpm_key_file and vouches for the enclave, as "/dev/tpmrm0"
 
     def __post_init__(self) -> None:
-        if self.passphrase_file and self.key_file:
-            raise ValueError("a seal opens by passphrase_file or by key_file: set one of them")
+        named = [self.passphrase_file, self.key_file, self.tpm_key_file]
+        if len(named) - named.count("") > 1:
+            raise ValueError(
+                "a seal opens by passphrase_file, key_file or tpm_key_file: set one of them"
+            )
+        if self.tpm_key_file and not self.tpm:
+            raise ValueError("tpm_key_file needs a tpm")
+
+    @property
+    def tpm_path(self) -> Path | None:
+        """The device or socket, if one is named."""
+        return Path(self.tpm) if self.tpm else None
+
+
+class AttestationConfig(_Section, frozen=True):
+    """Whether the nodes of the cluster show each other what their enclaves are: on all nodes alike.
+
+    ``demand``: what becomes of a peer without evidence that is accepted; required, it is not heard.
+    ``allowed_enclaves``: as `tetrarch enclave measure` prints them.
+    """
+
+    demand: Demand = Demand.OFF
+    allowed_enclaves: Annotated[tuple[str, ...], msgspec.Meta(max_length=64)] = ()
 
 
 class ElectionConfig(_Section, frozen=True):
-    """Whether the nodes of the cluster elect a leader, and how: all alike but ``enabled`` and of the TPM.
-
-    ``allowed_enclaves``: as `tetrarch enclave measure` prints them.
-    """
+    """Whether the nodes of the cluster elect a leader, and how: all alike but the counter."""
 
     enabled: bool = False
     mode: Annotated[str, msgspec.Meta(pattern="^(bft|crash)$")] = "bft"
     rule: Annotated[str, msgspec.Meta(pattern="^(lowest|round-robin|beacon)$")] = "lowest"
     lease_ms: Annotated[int, msgspec.Meta(ge=0, le=3_600_000)] = 0
     heartbeat_ms: Annotated[int, msgspec.Meta(ge=20, le=60_000)] = 250
-    attestation: Demand = Demand.OFF
-    tpm: str = ""  # vouches for this node's enclave, as "/dev/tpmrm0"
-    tpm_counter: bool = False  # and its counter shows which state is the newest
-    allowed_enclaves: Annotated[tuple[str, ...], msgspec.Meta(max_length=64)] = ()
+    tpm_counter: bool = False  # of [enclave] tpm: it shows which state is the newest
     accept_cold_start: bool = False  # begin although all nodes were down at once
-
-    def __post_init__(self) -> None:
-        if self.tpm_counter and not self.tpm:
-            raise ValueError("tpm_counter needs a tpm")
-
-    @property
-    def tpm_path(self) -> Path | None:
-        """The device or socket, if one is named."""
-        return Path(self.tpm) if self.tpm else None
 
 
 class RemoteSignerConfig(_Section, frozen=True):
@@ -221,6 +229,7 @@ class NodeConfig(_Section, frozen=True):
     mesh: MeshConfig = MeshConfig()
     validator_api: ValidatorApiConfig = ValidatorApiConfig()
     enclave: EnclaveConfig = EnclaveConfig()
+    attestation: AttestationConfig = AttestationConfig()
     election: ElectionConfig = ElectionConfig()
     remote_signer: RemoteSignerConfig = RemoteSignerConfig()
     signer_api: SignerApiConfig = SignerApiConfig()
@@ -228,6 +237,15 @@ class NodeConfig(_Section, frozen=True):
     monitoring: MonitoringConfig = MonitoringConfig()
     log: LogConfig = LogConfig()
     tracing: TracingConfig = TracingConfig()
+
+    def __post_init__(self) -> None:
+        if self.election.tpm_counter and not self.enclave.tpm:
+            raise ValueError("election.tpm_counter needs enclave.tpm")
+
+    @property
+    def meets_peers(self) -> bool:
+        """Whether this node's enclave meets those of its peers."""
+        return self.election.enabled or self.attestation.demand is not Demand.OFF
 
 
 def load_config(

@@ -40,7 +40,7 @@ from tetrarch.node import SCHEMAS, Node
 from tetrarch.node_ports import NodeDescription, NodePorts, NodeShape, SubmitterPorts
 from tetrarch.observability.logs import Log
 from tetrarch.operator_files import OperatorFolder
-from tetrarch.share_files import cluster_share_file
+from tetrarch.share_files import cluster_share_file, seal_secret, sealed_file
 from tetrarch.signing_source import Source, SourceSetting, check_seal, signing_source
 from tetrarch.stop_signals import on_stop_signal
 from tetrarch.storage.database import Database
@@ -172,6 +172,8 @@ class _Launch:
         )
         bus = self.seen.bus(mesh)
         election = await self._election(stack, bus, chain, signing)
+        if election is not None:
+            bus = election.heard_on(bus, self.seen.count_unattested)
         watch = self.seen.workflow(chain)
         ports = NodePorts(
             beacon_node=beacon_node,
@@ -284,7 +286,7 @@ class _Launch:
             mesh=parts.mesh,
             beacon_node=parts.beacon_node,
             signing_trouble=(lambda: None) if signing is None else signing.trouble,
-            campaign=None if election is None else election.campaign,
+            election=election,
         )
         tasks.spawn(parts.beacon_node.watch(), name="beacon-nodes")
         tasks.spawn(parts.mesh.run(), name="mesh")
@@ -310,24 +312,26 @@ class _Launch:
     async def _election(
         self, stack: AsyncExitStack, bus: MessageBus, chain: ChainSpec, signing: Source | None
     ) -> ClusterElection | None:
-        """Open the node's part in the cluster's election, if there is one."""
-        if not self.config.election.enabled:
+        """Open the node's part in the cluster's attestation and election, if there is any."""
+        if not self.config.meets_peers:
             return None
         key = self.cluster.cluster_key
+        secret = seal_secret(self.folder, self.config.enclave)
         place = ClusterPlace(
             lock_hash=self.cluster.lock_hash,
             node_count=self.cluster.node_count,
             folder=self.folder / ELECTION_FOLDER,
             cluster_key=ClusterKey(key.public_key, key.public_shares, self.cluster.threshold),
             share=cluster_share_file(self.folder, self.cluster),
+            sealed=sealed_file(self.folder, secret),
+            secret=secret,
         )
         return await stack.enter_async_context(
             open_cluster_election(
                 place,
-                self.config.election,
+                self.config,
                 bus=bus,
                 enclave=None if signing is None else signing.enclave,
-                required=self.config.enclave.require,
                 attested_for_s=chain.slots_per_epoch * chain.slot_duration_ms / 1000,
                 entropy=self.entropy,
                 log=self.log.bind(topic="election"),

@@ -22,6 +22,12 @@ from tetrarch.storage.folders import make_folder
 
 ENCLAVE_FOLDER = "enclave"
 SEALED_KEYS_FILE = "keys.sealed"
+# Of [enclave]: what names a secret of which kind.
+SECRET_SETTINGS = {
+    Kind.PASSPHRASE: "passphrase_file",
+    Kind.KEY_FILE: "key_file",
+    Kind.TPM: "tpm_key_file",
+}
 
 
 def share_files(
@@ -63,6 +69,23 @@ def cluster_share_file(folder: Path, cluster: Cluster) -> ShareFile:
     )
 
 
+def all_share_files(
+    folder: Path, cluster: Cluster, *, only_present: bool = False
+) -> tuple[ShareFile, ...]:
+    """As ``share_files``, and that of the cluster's own key if it is there.
+
+    Raises:
+        SealInvalid: the sealed keys' file is none.
+    """
+    own = cluster_share_file(folder, cluster)
+    labelled = read_label(sealed_keys_path(folder))
+    is_sealed = labelled is not None and any(
+        public.pubkey == own.pubkey for public in labelled[0].shares
+    )
+    shares = share_files(folder, cluster, only_present=only_present)
+    return (*shares, own) if is_sealed or Path(own.keystore).exists() else shares
+
+
 def sealed_keys_path(folder: Path) -> Path:
     """Where the sealed keys of a node's ``folder`` lie."""
     return folder / ENCLAVE_FOLDER / SEALED_KEYS_FILE
@@ -70,10 +93,9 @@ def sealed_keys_path(folder: Path) -> Path:
 
 def seal_secret(folder: Path, config: EnclaveConfig) -> SealSecret | None:
     """What opens the seal, as ``config`` names it; None: it names nothing."""
-    if config.passphrase_file:
-        return SealSecret(Kind.PASSPHRASE, folder / config.passphrase_file)
-    if config.key_file:
-        return SealSecret(Kind.KEY_FILE, folder / config.key_file)
+    for kind, setting in SECRET_SETTINGS.items():
+        if name := getattr(config, setting):
+            return SealSecret(kind, folder / name)
     return None
 
 

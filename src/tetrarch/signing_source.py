@@ -204,7 +204,7 @@ async def enclave_of(
 
     With all of them, or, where a keymanager brings them, with those that are there.
     """
-    managed, elects = config.keymanager.enabled, config.election.enabled
+    managed, meets = config.keymanager.enabled, config.meets_peers
     sealed = sealed_file(folder, seal_secret(folder, config.enclave))
     shares = share_files(folder, cluster, only_present=managed)
     with naming_holders(cluster):
@@ -213,8 +213,8 @@ async def enclave_of(
             shares=shares,
             key_folder=make_key_folder(folder) if managed else None,
             sealed=sealed,
-            readable=(folder / CLUSTER_KEY_FOLDER,) if elects else (),
-            tpm=config.election.tpm_path if elects else None,
+            readable=(folder / CLUSTER_KEY_FOLDER,) if meets else (),
+            tpm=config.enclave.tpm_path,
             required=config.enclave.require,
         )
     try:

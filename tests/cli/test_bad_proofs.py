@@ -19,15 +19,17 @@ from tetrarch.attestation.software import Report, signed_bytes, software_documen
 from tetrarch.cli.main import app
 from tetrarch.election.configuration import Configuration
 from tetrarch.election.documents import certificate_fields, configuration_document
-from tetrarch.election.joining import KEY_FILE
 from tetrarch.election.keys import MemberKeys
 from tetrarch.election.quorums import Mode
 from tetrarch.election.statements import Leader
 from tetrarch.enclave.attesting import SoftwareAttester
 from tetrarch.enclave.electing import Electing
+from tetrarch.enclave.election_files import ElectionFiles
 from tetrarch.enclave.host import Host
 from tetrarch.enclave.seal_secret import SealSecret
 from tetrarch.enclave.sealing import Kind
+from tetrarch.enclave.secret_reading import SecretReader
+from tetrarch.enclave.state_key import PLAIN_FILE
 from tetrarch.entropy import system_entropy
 
 
@@ -121,11 +123,14 @@ def sealed_state(folder: Path, c: Configuration, source: int, secret: SealSecret
     host = Host(
         attester=SoftwareAttester(b"m" * 32, tuple),
         entropy=system_entropy,
+        read=SecretReader(system_entropy),
         now_ms=lambda: 0,
         wall_s=lambda: 0.0,
     )
     with closing(
-        Electing.open(folder=folder, configuration=c, source=source, secret=secret, host=host)
+        Electing.open(
+            files=ElectionFiles(folder, secret), configuration=c, source=source, host=host
+        )
     ):
         pass
     (path,) = folder.glob("election-*.sealed")
@@ -139,7 +144,7 @@ def node(
     own, other = free_ports(2)
     names = tuple(sorted(f"127.0.0.1:{port}" for port in (own, other)))
     c = Configuration(members=names, mode=Mode.BFT)
-    secret = folder / ("passphrase" if kind is Kind.PASSPHRASE else KEY_FILE)
+    secret = folder / ("passphrase" if kind is Kind.PASSPHRASE else PLAIN_FILE)
     secret.write_bytes(b"k" * 32)
     secret.chmod(0o600)
     source = names.index(f"127.0.0.1:{own}")

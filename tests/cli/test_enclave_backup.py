@@ -17,16 +17,21 @@ from tests.integration.small_disk import fill, small_disk
 
 from tetrarch.cluster.load import load_cluster
 from tetrarch.config import load_config
-from tetrarch.election.joining import KEY_FILE
 from tetrarch.enclave.client import EnclaveClient
 from tetrarch.enclave.ports import Approved, Denied, Failed
 from tetrarch.enclave.rules import Reason
+from tetrarch.enclave.seal_secret import SealSecret
+from tetrarch.enclave.sealing import Kind
+from tetrarch.enclave.secret_reading import SecretReader
+from tetrarch.enclave.state_key import PLAIN_FILE, state_secret
+from tetrarch.entropy import system_entropy
 from tetrarch.launch import DATABASE_FILE, ELECTION_FOLDER
 from tetrarch.observability.logs import SilentLog
 from tetrarch.signing_source import ENCLAVE_DATABASE_FILE, enclave_of
 from tetrarch.storage.lock import OwnerLock
 
 CONFIGURATION = '[log]\nlevel = "debug"\n'
+READ = SecretReader(system_entropy)
 
 
 @pytest.fixture(scope="module")
@@ -75,13 +80,15 @@ def test_what_a_node_needs_comes_back_and_it_is_held_until_it_recovered(
     root = load_cluster(folder).validators[0].pubkey
     (first,) = ask(folder, vote(root, 3, 4))
     (folder / ELECTION_FOLDER).mkdir()
-    for name in ("election-0123.sealed", "tpm-secret.sealed", KEY_FILE):
+    for name in ("election-0123.sealed", "tpm-secret.sealed"):
         (folder / ELECTION_FOLDER / name).write_bytes(b"an election's")
+    state = state_secret(folder / ELECTION_FOLDER, SealSecret(Kind.KEY_FILE, key))
+    state_key = READ(state)
     own = told("keygen", folder, "--key-file", key)
     options = ("--passphrase-file", words)
     done = told("backup", folder, tmp_path / "backup", *options, "--seal-key-file", key)
     assert (done["shares"], done["absent"], done["own_keys"], done["history_keys"]) == (
-        2,
+        3,
         0,
         True,
         1,
@@ -91,7 +98,7 @@ def test_what_a_node_needs_comes_back_and_it_is_held_until_it_recovered(
 
     again = tmp_path / "again"
     made = told("restore", tmp_path / "backup", again, *options)
-    assert (made["shares"], made["own_keys"], made["sealed_by"]) == (2, True, "passphrase")
+    assert (made["shares"], made["own_keys"], made["sealed_by"]) == (3, True, "passphrase")
     before, after = content(folder), content(again)
     for name in (
         "cluster-lock.json",
@@ -100,15 +107,16 @@ def test_what_a_node_needs_comes_back_and_it_is_held_until_it_recovered(
         "tls-key.pem",
         "tls-certificate.pem",
         "tetrarch.toml",
-        "cluster_key/keystore-0.json",
-        "cluster_key/keystore-0.txt",
         f"{ELECTION_FOLDER}/election-0123.sealed",
         f"{ELECTION_FOLDER}/tpm-secret.sealed",
-        f"{ELECTION_FOLDER}/{KEY_FILE}",
     ):
         assert name in made["files"]
         assert after[name] == before[name]
-    assert not [name for name in after if name.startswith("validator_keys")]
+    assert not [name for name in after if name.startswith(("validator_keys", "cluster_key"))]
+    assert f"{ELECTION_FOLDER}/{PLAIN_FILE}" in made["files"]
+    assert f"{ELECTION_FOLDER}/{PLAIN_FILE}" not in after
+    sealed_by = SealSecret(Kind.PASSPHRASE, words)
+    assert READ(state_secret(again / ELECTION_FOLDER, sealed_by)) == state_key
     assert told("keygen", again, *options)["signing_key"] == own["signing_key"]
     status = told("status", again)
     assert status["restored"] is True
@@ -140,7 +148,7 @@ def test_restored_keys_may_be_sealed_by_another_secret(
     assert "signs nothing slashable before" in ended.stdout
     assert told("status", tmp_path / "again")["sealed_by"] == "key_file"
     assert refused("seal", tmp_path / "again", "--passphrase-file", words)[0] == 65
-    assert told("seal", tmp_path / "again", "--key-file", key)["sealed"] == 2
+    assert told("seal", tmp_path / "again", "--key-file", key)["sealed"] == 3
 
 
 def test_no_secret_is_told_or_can_be_read_in_the_backup(
@@ -212,7 +220,7 @@ def test_every_fault_is_one_line_with_its_code_and_makes_nothing(
     to = tmp_path / "to"
     for arguments, code, named in (
         ((backup, to), 78, "one of them seals the backup"),
-        ((backup, to, *options, "--key-file", key), 78, "both are given"),
+        ((backup, to, *options, "--key-file", key), 78, "only one may be given"),
         ((backup, to, "--passphrase-file", wrong), 65, "seal_secret_wrong"),
         ((backup, to, "--key-file", key), 65, "backup_invalid"),
         ((tmp_path / "short", to, *options), 65, "backup_invalid"),
@@ -259,7 +267,7 @@ def test_sealed_shares_need_the_secret_of_the_folder_too(
     code, line = refused("backup", folder, tmp_path / "b", "--passphrase-file", words)
     assert (code, "seal_secret_unnamed" in line) == (78, True)
     (folder / "tetrarch.toml").write_text(f'[enclave]\nkey_file = "{key}"\n')
-    assert told("backup", folder, tmp_path / "b", "--passphrase-file", words)["shares"] == 2
+    assert told("backup", folder, tmp_path / "b", "--passphrase-file", words)["shares"] == 3
 
 
 def test_both_databases_are_marked(folder: Path, words: Path, tmp_path: Path) -> None:
@@ -292,11 +300,12 @@ def test_on_a_full_disk_each_ceremony_is_one_line_and_can_be_repeated(
         assert len(list(folder.glob("validator_keys/*"))) == 4
         ballast.unlink()
         told("seal", folder, *options, "--remove-keystores")
-        assert told("restore", tmp_path / "backup", folder / "again", *options)["shares"] == 2
+        assert told("restore", tmp_path / "backup", folder / "again", *options)["shares"] == 3
 
 
 @pytest.mark.parametrize(
-    "command", ["seal", "keygen", "attest", "backup", "restore", "status", "measure", "verify"]
+    "command",
+    ["seal", "keygen", "attest", "tpm-key", "backup", "restore", "status", "measure", "verify"],
 )
 def test_help_has_an_example_and_the_exit_codes(command: str) -> None:
     shown = run(command, "--help").stdout

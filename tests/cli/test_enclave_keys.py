@@ -11,6 +11,7 @@ from tests.cluster.cluster_world import create, open_node
 from tests.duties.duty_world import RecordingLog
 from tests.enclave.ceremony_world import key_file, passphrase_file
 from tests.enclave.enclave_world import OLD_CHAIN, vote
+from tests.enclave.fake_tpm import FakeTpm
 from tests.integration.processes import run_tetrarch
 from typer.testing import CliRunner
 
@@ -19,8 +20,13 @@ from tetrarch.cluster.load import load_cluster
 from tetrarch.config import load_config
 from tetrarch.duties.types import PubKey
 from tetrarch.enclave.ports import Approved
+from tetrarch.enclave.seal_secret import SealSecret, make_key_file
 from tetrarch.enclave.sealed_keys import SealedKeys
+from tetrarch.enclave.sealing import Kind
+from tetrarch.enclave.secret_reading import SecretReader
+from tetrarch.enclave.state_key import FILE, PLAIN_FILE, state_secret
 from tetrarch.entropy import system_entropy
+from tetrarch.launch import ELECTION_FOLDER
 from tetrarch.observability.logs import Log, SilentLog
 from tetrarch.share_files import seal_secret, sealed_file
 from tetrarch.signing_source import ENCLAVE_DATABASE_FILE, enclave_of
@@ -70,8 +76,8 @@ def test_a_node_signs_with_sealed_shares_once_their_secret_is_configured(
 ) -> None:
     ended = run("seal", folder, "--passphrase-file", words)
     assert ended.returncode == 0, ended.stderr
-    assert "sealed 2 shares in" in ended.stdout
-    assert "2 keystores still lie beside it" in ended.stderr
+    assert "sealed 3 shares in" in ended.stdout
+    assert "3 keystores still lie beside it" in ended.stderr
     assert "[enclave] passphrase_file in" in ended.stderr
     (folder / "tetrarch.toml").write_text(f'[enclave]\npassphrase_file = "{words}"\n')
     log = RecordingLog()
@@ -82,14 +88,15 @@ def test_a_node_signs_with_sealed_shares_once_their_secret_is_configured(
         "ok": True,
         "file": str(folder / "enclave/keys.sealed"),
         "edition": 1,
-        "sealed": 2,
+        "sealed": 3,  # the cluster's own key, too
         "newly_sealed": 0,
         "absent": 0,
         "sealed_anew": False,
         "keystores_left": 0,
-        "files_removed": 4,
+        "files_removed": 6,
     }
     assert list((folder / "validator_keys").iterdir()) == []
+    assert list((folder / "cluster_key").iterdir()) == []
     log = RecordingLog()
     assert signed_by(folder, log) == 2
     assert log.find("keystores_beside_seal") == []
@@ -132,8 +139,12 @@ def test_every_fault_is_one_line_with_its_code_and_removes_nothing(
     remove = "--remove-keystores"
     for arguments, code, named in (
         ((remove,), 78, "seal_secret_unnamed"),
-        (("--key-file", key, "--passphrase-file", words), 78, "both are given"),
-        (("--key-file", key, "--new-key-file", key, "--new-passphrase-file", words), 78, "both"),
+        (("--key-file", key, "--passphrase-file", words), 78, "only one may be given"),
+        (
+            ("--key-file", key, "--new-key-file", key, "--new-passphrase-file", words),
+            78,
+            "only one",
+        ),
         (("--key-file", wrong, remove), 65, "seal_secret_wrong"),
         (("--passphrase-file", words, remove), 65, "seal_invalid"),
         (("--key-file", tmp_path / "absent", remove), 66, "seal_secret_missing"),
@@ -219,6 +230,71 @@ def test_sealed_shares_are_not_uploaded(folder: Path, key: Path, tmp_path: Path)
     assert "shares_sealed" in result.stderr
 
 
+@pytest.mark.parametrize("pcrs", [(), (7, 11)])
+def test_seal_that_a_tpm_opens(folder: Path, words: Path, tmp_path: Path, pcrs: list[int]) -> None:
+    fake, file = FakeTpm(), folder / "seal.tpm"
+    with fake.serve(tmp_path / "tpm") as tpm:
+        bound = [str(each) for pcr in pcrs for each in ("--pcr", pcr)]
+        made = told("tpm-key", file, "--tpm", tpm, *bound)
+        assert made == {"ok": True, "file": str(file), "pcrs": list(pcrs)}
+        code, line = refused("tpm-key", file, "--tpm", tpm)
+        assert (code, "tpm_key_exists" in line) == (73, True)
+        options = ("--tpm-key-file", file, "--tpm", tpm)
+        told("seal", folder, *options, "--remove-keystores")
+        (folder / "tetrarch.toml").write_text(
+            f'[enclave]\ntpm_key_file = "seal.tpm"\ntpm = "{tpm}"\n'
+        )
+        assert signed_by(folder) == 2
+        assert told("status", folder)["sealed_by"] == "tpm"
+        fake.restart()
+        assert told("keygen", folder)["new"] is True
+        assert told("seal", folder, "--new-passphrase-file", words)["edition"] == 3
+        told("seal", folder, "--passphrase-file", words, "--new-tpm-key-file", file)
+        fake.extend(7, b"another key of the firmware")
+        if pcrs:
+            code, line = refused("seal", folder)
+            assert (code, "tpm_boot_changed" in line) == (69, True)
+        else:
+            assert signed_by(folder) == 2
+    other = FakeTpm(seed=b"other")
+    with other.serve(tmp_path / "another") as tpm:
+        code, line = refused("seal", folder, "--tpm", tpm)
+        assert (code, "seal_secret_wrong" in line) == (65, True), line
+    code, line = refused("seal", folder, "--tpm", tmp_path / "none")
+    assert (code, "tpm_missing" in line) == (69, True)
+
+
+def test_tpm_vouches_for_the_evidence(folder: Path, key: Path, tmp_path: Path) -> None:
+    with FakeTpm().serve(tmp_path / "tpm") as tpm:
+        options = ("--key-file", key, "--tpm", tpm)
+        told("keygen", folder, *options)
+        evidence = ("--nonce", NONCE, "--out", tmp_path / "evidence")
+        shown = told("attest", folder, *evidence, *options)
+        (folder / "tetrarch.toml").write_text(f'[enclave]\nkey_file = "{key}"\n')
+        entry = told("measure", "--folder", folder, "--tpm", tpm)["entry"]
+    assert shown["back_end"] == "tpm2"
+    (tmp_path / "subject").write_text(json.dumps(shown))
+    by_subject = ("--subject", tmp_path / "subject", "--nonce", NONCE)
+    verified = told("verify", "tpm2", tmp_path / "evidence", *by_subject, "--allow", entry)
+    assert verified["allowed"] is True
+
+
+def test_key_of_other_state_is_sealed_with_the_shares(folder: Path, words: Path, key: Path) -> None:
+    state = folder / ELECTION_FOLDER
+    state.mkdir(parents=True)
+    make_key_file(state / PLAIN_FILE, system_entropy)
+    plain = (state / PLAIN_FILE).read_bytes()
+    told("seal", folder, "--passphrase-file", words)
+    assert [path.name for path in state.iterdir()] == [FILE]
+    for options in (
+        ("--passphrase-file", words, "--new-key-file", key),
+        ("--key-file", key, "--new-passphrase-file", words),
+    ):
+        told("seal", folder, *options)
+    by = SealSecret(Kind.PASSPHRASE, words)
+    assert SecretReader(system_entropy)(state_secret(state, by)) == plain
+
+
 def test_own_keys_are_made_once(folder: Path, key: Path) -> None:
     first = told("keygen", folder, "--key-file", key)
     assert first["new"] is True
@@ -232,7 +308,9 @@ def test_own_keys_are_made_once(folder: Path, key: Path) -> None:
     file = sealed_file(folder, seal_secret(folder, config.enclave))
     assert file is not None
     kept = SealedKeys.open(file, system_entropy).kept
-    assert {PubKey(root) for root in kept.shares} == set(load_cluster(folder).by_pubkey)
+    cluster = load_cluster(folder)
+    roots = {*cluster.by_pubkey, PubKey(cluster.cluster_key.public_key)}
+    assert {PubKey(root) for root in kept.shares} == roots
 
 
 def test_evidence_verifies_for_its_nonce_and_by_what_was_printed(

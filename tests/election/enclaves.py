@@ -13,10 +13,12 @@ from tetrarch.election.sealed_calls import place_of, seal_request
 from tetrarch.election.statements import Signed
 from tetrarch.enclave.attesting import Attester, SoftwareAttester
 from tetrarch.enclave.electing import Electing
+from tetrarch.enclave.election_files import ElectionFiles
 from tetrarch.enclave.host import Host
 from tetrarch.enclave.messages import ShareFile
 from tetrarch.enclave.seal_secret import SealSecret, make_key_file
 from tetrarch.enclave.sealing import Kind
+from tetrarch.enclave.secret_reading import SecretReader
 from tetrarch.entropy import system_entropy
 
 MEASUREMENT = b"m" * 32
@@ -37,12 +39,16 @@ def opened(
     folder.mkdir(exist_ok=True)
     make_key_file(folder / "seal-key", system_entropy)
     return Electing.open(
-        folder=folder,
+        files=ElectionFiles(folder, SealSecret(Kind.KEY_FILE, folder / "seal-key"), share),
         configuration=configuration,
         source=source,
-        secret=SealSecret(Kind.KEY_FILE, folder / "seal-key"),
-        host=Host(attester=attester, entropy=system_entropy, now_ms=now_ms, wall_s=time.time),
-        share=share,
+        host=Host(
+            attester=attester,
+            entropy=system_entropy,
+            read=SecretReader(system_entropy),
+            now_ms=now_ms,
+            wall_s=time.time,
+        ),
         accepts_cold_start=accepts_cold_start,
     )
 
@@ -66,6 +72,10 @@ class InlineEnclave:
 
     async def take_hello(self, hello: Signed[Hello], *, session: bytes) -> Appraisal:
         return self._electing.take_hello(codec.decode_hello(codec.encode(hello)), session=session)
+
+    async def attest_hello(self, hello: Signed[Hello], *, session: bytes) -> Appraisal:
+        decoded = codec.decode_hello(codec.encode(hello))
+        return self._electing.attest_hello(decoded, session=session)
 
     async def ask(self, request: Request) -> Answer:
         return ask(self._electing, self._hash, request)

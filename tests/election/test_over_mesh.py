@@ -159,6 +159,40 @@ def test_another_configuration_is_refused_once_with_both_hashes(tmp_path: Path) 
     run(tmp_path, scenario, C, C, other)
 
 
+def test_node_with_other_settings_is_attested_and_not_met(tmp_path: Path) -> None:
+    """So that settings can be changed on one node after the other."""
+    other = replace(ATTESTED, lease_ms=1000)
+
+    async def scenario(world: World) -> None:
+        await asyncio.sleep(5 * GREET_AGAIN_S)
+        first, _second, third = world.members
+        assert [one.links.met for one in world.members] == [(1,), (0,), ()]
+        for one in world.members:
+            assert list(one.links.shown) == list(one.bus.peers)
+            assert all(one.links.has_shown(peer) for peer in one.bus.peers)
+            assert {each.measurement for each in one.links.shown.values()} == {MEASUREMENT.hex()}
+        assert len(first.log.find("election_member_refused")) == 1
+        greetings = len(first.log.find("election_member_attested"))
+        await asyncio.sleep(2.5 * ATTESTED_FOR_S)
+        assert third.links.has_shown(0), "evidence is renewed"
+        assert len(first.log.find("election_member_attested")) == greetings
+
+    run(tmp_path, scenario, ATTESTED, ATTESTED, other)
+
+
+def test_node_whose_evidence_is_not_allowed_has_shown_nothing(tmp_path: Path) -> None:
+    strict = replace(ATTESTED, allowed=(Allowed(BackEnd.SOFTWARE, b"x" * 32, 1),))
+
+    async def scenario(world: World) -> None:
+        await asyncio.sleep(3 * GREET_AGAIN_S)
+        first, _, third = world.members
+        assert third.links.shown == {}
+        assert list(first.links.shown) == [1, 2], "by its own list"
+        assert "election_member_unattested" in str(third.log.find("election_member_refused"))
+
+    run(tmp_path, scenario, ATTESTED, ATTESTED, strict)
+
+
 def test_evidence_is_asked_for_again_and_who_has_none_is_no_longer_heard(tmp_path: Path) -> None:
     async def scenario(world: World) -> None:
         first, second, _third = world.members

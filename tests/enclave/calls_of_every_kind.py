@@ -30,12 +30,14 @@ from tetrarch.enclave.ceremony_messages import (
     AskEvidence,
     CeremonyCall,
     MakeOwnKeys,
+    MakeTpmKey,
     RestoreBackup,
     SealShares,
     WriteBackup,
 )
 from tetrarch.enclave.election_messages import (
     AskElection,
+    AttestHello,
     Challenge,
     OpenElection,
     SayHello,
@@ -50,6 +52,7 @@ from tetrarch.enclave.key_messages import (
 )
 from tetrarch.enclave.messages import SealedFile, SecretFile, ShareFile
 from tetrarch.enclave.protections import Protection
+from tetrarch.enclave.sealing import Kind
 from tetrarch.enclave.tpm_messages import OpenTpm
 from tetrarch.ethereum.spec.values import Fork
 
@@ -90,6 +93,8 @@ def items(validator: Validator) -> tuple[protocol.Item, ...]:
 def calls(folder: Path, validator: Validator, file: ShareFile) -> tuple[protocol.CallBody, ...]:
     """A valid call of every kind, with the values of a node whose files lie in ``folder``."""
     key = validator.pubkey
+    secret = SecretFile(str(folder / "seal-key"), Kind.KEY_FILE)
+    sealed = SealedFile(str(folder / "keys.sealed"), secret)
     signing = items(validator)
     slashable = tuple(
         each for each in signing if isinstance(each, protocol.VoteItem | protocol.BlockItem)
@@ -104,30 +109,30 @@ def calls(folder: Path, validator: Validator, file: ShareFile) -> tuple[protocol
         protocol.AskProtections(),
         protocol.AskMeasurement(),
         protocol.Recover(),
-        *_ceremonies(folder, file),
-        OpenTpm(str(folder), str(folder / "seal-key"), False),
+        *_ceremonies(folder, file, secret, sealed),
+        OpenTpm(str(folder), secret),
         AddShare(file, Path(file.keystore).read_bytes(), Path(file.password).read_bytes().strip()),
         RemoveShares((b"\x07" * 48,)),
         ImportHistory(_interchange(key), (Named(key, (key,)),)),
         ExportHistory((Named(key, (key,)),)),
-        OpenElection(
-            str(folder), configuration_document(C), 0, str(folder / "seal-key"), False, True
-        ),
+        OpenElection(str(folder), configuration_document(C), 0, secret, True, file, sealed),
         Challenge(),
         SayHello(b"s" * 32, b"n" * 32),
         TakeHello(b"\x01" + bytes(50), b"s" * 32),
+        AttestHello(b"\x01" + bytes(50), b"s" * 32),
         AskElection(bytes(100)),
     )
 
 
-def _ceremonies(folder: Path, file: ShareFile) -> tuple[CeremonyCall, ...]:
-    secret = SecretFile(str(folder / "seal-key"), False)
-    sealed = SealedFile(str(folder / "keys.sealed"), secret)
+def _ceremonies(
+    folder: Path, file: ShareFile, secret: SecretFile, sealed: SealedFile
+) -> tuple[CeremonyCall, ...]:
     database = str(folder / "slashing.db")
     backup = str(folder / "backup")
     return (
         SealShares(database, sealed, (file,), secret, True, True),
         MakeOwnKeys(database, sealed),
+        MakeTpmKey(str(folder / "seal.tpm"), (7,)),
         AskEvidence(sealed, "node", b"c" * 32, b"n" * 32),
         WriteBackup(str(folder), ("identity-key",), (database,), sealed, (file,), backup, secret),
         RestoreBackup(backup, secret, str(folder / "new"), sealed, (database, database)),

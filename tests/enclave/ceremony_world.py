@@ -13,6 +13,7 @@ from tetrarch.enclave.client import COMMAND, A, EnclaveClient
 from tetrarch.enclave.messages import SealedFile, SecretFile, ShareFile
 from tetrarch.enclave.protections import Confinement
 from tetrarch.enclave.sealed_keys import SealedKeys
+from tetrarch.enclave.sealing import Kind
 from tetrarch.entropy import system_entropy
 
 # An enclave that kills itself instead of its n-th step on the disk.
@@ -106,13 +107,13 @@ def folder(path: Path, count: int = 2) -> Folder:
 def key_file(path: Path, content: bytes = b"k" * 32) -> SecretFile:
     path.write_bytes(content)
     path.chmod(0o600)
-    return SecretFile(str(path), is_passphrase=False)
+    return SecretFile(str(path), Kind.KEY_FILE)
 
 
 def passphrase_file(path: Path, text: str = "correct horse") -> SecretFile:
     path.write_text(text + "\n")
     path.chmod(0o600)
-    return SecretFile(str(path), is_passphrase=True)
+    return SecretFile(str(path), Kind.PASSPHRASE)
 
 
 def ceremony(

@@ -5,6 +5,7 @@ The contract is ``tpm_contract.py``; ``tests/integration/test_tpm.py`` holds a r
 
 import contextlib
 import hashlib
+import hmac
 import socket
 import threading
 from collections.abc import Iterator
@@ -31,7 +32,8 @@ ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of
 BAD_AUTH, NO_HANDLE, NO_COMMAND, RETRY = 0x9A2, 0x18B, 0x143, 0x922
 DEFINED, UNWRITTEN = 0x14C, 0x14A
 KEYS_MAX, OUT_OF_CONTEXTS = 3, 0x902
-FIRST = 0x80000000
+FIRST, SESSION = 0x80000000, 0x03000000
+POLICY_FAIL = 0x99D
 
 
 class Refused(Exception):
@@ -44,6 +46,18 @@ class Key:
     secret: ec.EllipticCurvePrivateKey
     public: bytes
     auth: bytes
+
+
+@dataclass
+class DerivingKey:
+    secret: bytes
+    policy: bytes
+
+
+@dataclass
+class Session:
+    is_trial: bool
+    digest: bytes = bytes(32)
 
 
 @dataclass
@@ -70,6 +84,8 @@ class FakeTpm:
     keys: dict[int, Key] = field(default_factory=dict)
     commands: list[int] = field(default_factory=list)
     counters: dict[int, Counter] = field(default_factory=dict)
+    deriving: dict[int, DerivingKey] = field(default_factory=dict)
+    sessions: dict[int, Session] = field(default_factory=dict)
     highest: int = 0  # that any deleted counter had
 
     def extend(self, number: int, measured: bytes) -> None:
@@ -85,6 +101,8 @@ class FakeTpm:
         """The machine is switched off and on."""
         self.resets += 1
         self.keys.clear()
+        self.deriving.clear()
+        self.sessions.clear()
         self.registers = [bytes(32)] * 24
 
     def exchange(self, command: bytes) -> bytes:
@@ -108,27 +126,35 @@ class FakeTpm:
     def _do(self, code: int, reader: Reader) -> tuple[bytes, bytes]:
         if code == 0x131:
             return self._create_primary(reader)
+        if code == 0x176:
+            return self._start_session(reader), b""
         others = {
             0x12A: self._define,
             0x134: self._increment,
+            0x155: self._hmac,
             0x158: self._quote,
             0x165: self._flush,
             0x17A: self._loaded,
             0x17E: self._read_registers,
+            0x17F: self._policy_of_registers,
             0x184: self._certify,
+            0x189: self._policy_digest,
         }
         if code not in others:
             raise Refused(NO_COMMAND)
         return b"", others[code](reader)
 
     def _flush(self, reader: Reader) -> bytes:
-        if self.keys.pop(reader.number(4), None) is None:
+        handle = reader.number(4)
+        loaded: list[dict[int, Any]] = [self.keys, self.deriving, self.sessions]
+        if all(each.pop(handle, None) is None for each in loaded):
             raise Refused(NO_HANDLE)
         return b""
 
     def _loaded(self, _: Reader) -> bytes:
-        handles = b"".join(handle.to_bytes(4, "big") for handle in self.keys)
-        return b"\0" + (1).to_bytes(4, "big") + len(self.keys).to_bytes(4, "big") + handles
+        loaded = (*self.keys, *self.deriving)
+        handles = b"".join(handle.to_bytes(4, "big") for handle in loaded)
+        return b"\0" + (1).to_bytes(4, "big") + len(loaded).to_bytes(4, "big") + handles
 
     def _create_primary(self, reader: Reader) -> tuple[bytes, bytes]:
         assert reader.number(4) == 0x4000000B
@@ -136,20 +162,68 @@ class FakeTpm:
         sensitive = Reader(reader.sized(200))
         auth = sensitive.sized(32)
         template = reader.sized(500)
-        if len(self.keys) >= KEYS_MAX:
+        loaded = (*self.keys, *self.deriving)
+        if len(loaded) >= KEYS_MAX:
             raise Refused(OUT_OF_CONTEXTS)
+        handle = next(n for n in range(FIRST, FIRST + KEYS_MAX) if n not in loaded)
+        if template.startswith(b"\0\x08"):
+            self.deriving[handle] = self._deriving_key(template, auth)
+            return handle.to_bytes(4, "big"), _rest(template)
         number = int.from_bytes(hashlib.sha512(self.seed + template).digest(), "big")
         secret = ec.derive_private_key(number % (ORDER - 1) + 1, ec.SECP256R1())
         point = secret.public_key().public_numbers()
         read = PublicKey.read(template)
         x, y = (each.to_bytes(32, "big") for each in (point.x, point.y))
         public = public_area(read.attributes, x, y)
-        handle = next(n for n in range(FIRST, FIRST + KEYS_MAX) if n not in self.keys)
         self.keys[handle] = Key(secret, public, auth)
-        rest = (
-            sized(b"creation") + sized(bytes(32)) + bytes(6) + sized(b"") + sized(name_of(public))
-        )
-        return handle.to_bytes(4, "big"), sized(public) + rest
+        return handle.to_bytes(4, "big"), _rest(public)
+
+    def _deriving_key(self, template: bytes, auth: bytes) -> DerivingKey:
+        area = Reader(template)
+        area.take(8)
+        policy = area.sized(32)
+        assert area.take(4) == b"\0\x05\0\x0b"
+        assert not auth
+        return DerivingKey(hashlib.sha512(self.seed + template).digest(), policy)
+
+    def _hmac(self, reader: Reader) -> bytes:
+        key = self.deriving.get(reader.number(4))
+        if key is None:
+            raise Refused(NO_HANDLE)
+        if key.policy:
+            sessions = Reader(reader.take(reader.number(4)))
+            session = self.sessions.pop(sessions.number(4), None)
+            shown = None if session is None or session.is_trial else session.digest
+            if shown != key.policy:
+                raise Refused(POLICY_FAIL)
+        else:
+            self._check_passwords(reader, b"")
+        data, algorithm = reader.sized(1024), reader.number(2)
+        assert algorithm == 0x0B
+        return sized(hmac.digest(key.secret, data, "sha256"))
+
+    def _start_session(self, reader: Reader) -> bytes:
+        assert (reader.number(4), reader.number(4)) == (0x40000007, 0x40000007)
+        assert len(reader.sized(64)) == 32
+        reader.sized(0)
+        kind = reader.number(1)
+        assert (reader.number(2), reader.number(2)) == (0x10, 0x0B)
+        handle = next(n for n in range(SESSION, SESSION + 64) if n not in self.sessions)
+        self.sessions[handle] = Session({1: False, 3: True}[kind])
+        return handle.to_bytes(4, "big") + sized(bytes(32))
+
+    def _policy_of_registers(self, reader: Reader) -> bytes:
+        session = self.sessions[reader.number(4)]
+        reader.sized(0)
+        numbers = read_selection(reader)
+        held = hashlib.sha256(b"".join(self.registers[number] for number in numbers)).digest()
+        command = (0x17F).to_bytes(4, "big")
+        added = session.digest + command + encode_selection(numbers) + held
+        session.digest = hashlib.sha256(added).digest()
+        return b""
+
+    def _policy_digest(self, reader: Reader) -> bytes:
+        return sized(self.sessions[reader.number(4)].digest)
 
     def _quote(self, reader: Reader) -> bytes:
         key = self.keys.get(reader.number(4))
@@ -251,6 +325,12 @@ class FakeTpm:
             with connection:
                 while command := connection.recv(4096):
                     connection.sendall(self.exchange(command))
+
+
+def _rest(public: bytes) -> bytes:
+    """What a TPM says of a key that it has made."""
+    created = sized(b"creation") + sized(bytes(32)) + bytes(6) + sized(b"")
+    return sized(public) + created + sized(name_of(public))
 
 
 def _response(tag: int, code: int, body: bytes = b"") -> bytes:

@@ -23,7 +23,8 @@ from tetrarch.election.keys import SigningKey
 from tetrarch.election.quorums import Mode
 from tetrarch.election.statements import Signed
 from tetrarch.enclave.client import EnclaveClient
-from tetrarch.enclave.election_client import ElectionClient, ElectionFiles
+from tetrarch.enclave.election_client import ElectionClient
+from tetrarch.enclave.election_files import ElectionFiles
 from tetrarch.enclave.protections import Confinement
 from tetrarch.enclave.seal_secret import SealSecret, make_key_file
 from tetrarch.enclave.sealing import Kind

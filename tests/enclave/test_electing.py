@@ -55,6 +55,7 @@ from tetrarch.enclave.measurement import SECURITY_VERSION
 from tetrarch.enclave.messages import ShareFile
 from tetrarch.enclave.seal_secret import SealSecret
 from tetrarch.enclave.sealing import Kind
+from tetrarch.enclave.secret_reading import SecretReader
 from tetrarch.entropy import system_entropy
 from tetrarch.errors import ConfigInvalid
 from tetrarch.storage.errors import StorageFailed, StorageFull, StorageInUse
@@ -282,19 +283,20 @@ def test_secret_files_of_others_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "passphrase"
     secret = SealSecret(Kind.PASSPHRASE, path)
     with pytest.raises(SealSecretMissing, match="No such file"):
-        secret.read()
+        READ(secret)
     path.write_bytes(b"correct horse\n")
     path.chmod(0o644)
     with pytest.raises(SealSecretMissing, match="0644"):
-        secret.read()
+        READ(secret)
     path.chmod(0o600)
-    assert secret.read() == b"correct horse"
+    assert READ(secret) == b"correct horse"
     for content in (b"", b"\n", b"x" * 2000):
         path.write_bytes(content)
         with pytest.raises(SealSecretMissing):
-            secret.read()
+            READ(secret)
 
 
+READ = SecretReader(system_entropy)
 ENTRY = Allowed(BackEnd.SOFTWARE, MEASUREMENT, SECURITY_VERSION)
 
 

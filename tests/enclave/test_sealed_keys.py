@@ -142,7 +142,7 @@ def test_another_secret_and_another_kind_are_named(path: Path, tmp_path: Path) -
     with pytest.raises(SealInvalid, match="sealed_by=key_file"):
         opened(path, passphrase_file(tmp_path / "words"))
     with pytest.raises(SealSecretMissing):
-        opened(path, SecretFile(str(tmp_path / "none"), is_passphrase=False))
+        opened(path, SecretFile(str(tmp_path / "none"), Kind.KEY_FILE))
 
 
 def test_sealed_anew_only_the_new_secret_opens(path: Path, tmp_path: Path, key: SecretFile) -> None:

@@ -16,7 +16,8 @@ from tetrarch.election.configuration import Configuration
 from tetrarch.election.hello import HelloInvalid, MemberUnattested, session_of
 from tetrarch.election.quorums import Mode
 from tetrarch.enclave.client import EnclaveClient
-from tetrarch.enclave.election_client import ElectionClient, ElectionFiles
+from tetrarch.enclave.election_client import ElectionClient
+from tetrarch.enclave.election_files import ElectionFiles
 from tetrarch.enclave.errors import EnclaveRefused, TpmFailed, TpmMissing
 from tetrarch.enclave.protections import Confinement, Protection
 from tetrarch.enclave.seal_secret import SealSecret, make_key_file

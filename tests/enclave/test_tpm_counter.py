@@ -19,10 +19,12 @@ from tetrarch.election.quorums import Mode
 from tetrarch.election.requests import CastVote, Keep, Reserve, Standing, TakeReceipts
 from tetrarch.election.statements import Signed
 from tetrarch.enclave.electing import Electing
+from tetrarch.enclave.election_files import ElectionFiles
 from tetrarch.enclave.errors import CounterMissing, TpmFailed
 from tetrarch.enclave.host import Host
 from tetrarch.enclave.seal_secret import SealSecret, make_key_file
 from tetrarch.enclave.sealing import Kind
+from tetrarch.enclave.secret_reading import SecretReader
 from tetrarch.enclave.tpm_commands import Code, Tpm
 from tetrarch.enclave.tpm_counter import INDICES, TpmCounter, TpmCounters
 from tetrarch.entropy import system_entropy
@@ -119,6 +121,7 @@ def host_with(fake: FakeTpm | None, folder: Path) -> Host:
         attester=made or HONEST,
         counters=None if made is None else made.counters(system_entropy),
         entropy=system_entropy,
+        read=SecretReader(system_entropy),
         now_ms=lambda: 0,
         wall_s=lambda: 0.0,
     )
@@ -128,10 +131,9 @@ def opened(folder: Path, fake: FakeTpm | None, source: int = 0) -> Electing:
     folder.mkdir(exist_ok=True)
     make_key_file(folder / "seal-key", system_entropy)
     return Electing.open(
-        folder=folder,
+        files=ElectionFiles(folder, SealSecret(Kind.KEY_FILE, folder / "seal-key")),
         configuration=TWO,
         source=source,
-        secret=SealSecret(Kind.KEY_FILE, folder / "seal-key"),
         host=host_with(fake, folder),
     )
 

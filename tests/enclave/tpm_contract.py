@@ -118,7 +118,36 @@ def check_counters_only_grow(tpm: Tpm) -> None:
     tpm.flush(key.handle)
 
 
+def check_secrets_follow_from_the_salt(tpm: Tpm) -> None:
+    secrets = []
+    for salt in (b"s", b"s", b"S"):
+        key = tpm.make_deriving_key(salt * 32, b"")
+        secrets += [tpm.hmac(key, b"text"), tpm.hmac(key, b"other text")]
+        tpm.flush(key)
+    assert secrets[:2] == secrets[2:4]
+    assert len(set(secrets)) == 4
+    assert {len(each) for each in secrets} == {32}
+
+
+def check_policy_wants_what_the_registers_held(tpm: Tpm) -> None:
+    policy = tpm.policy_of((3, 7))
+    assert tpm.policy_of((3, 7)) == policy
+    assert policy not in (tpm.policy_of((7,)), tpm.policy_of((3, 8)))
+    key = tpm.make_deriving_key(b"s" * 32, policy)
+    secret = tpm.hmac(key, b"text", session=tpm.policy_session((3, 7)))
+    assert tpm.hmac(key, b"text", session=tpm.policy_session((3, 7))) == secret
+    with pytest.raises(TpmFailed, match="HMAC"):
+        tpm.hmac(key, b"text")
+    session = tpm.policy_session((7,))
+    with pytest.raises(TpmFailed, match="HMAC"):
+        tpm.hmac(key, b"text", session=session)
+    tpm.flush(key)
+    assert tpm.loaded() == ()
+
+
 CHECKS = (
+    check_secrets_follow_from_the_salt,
+    check_policy_wants_what_the_registers_held,
     check_counters_only_grow,
     check_keys_follow_from_both_secrets,
     check_key_wants_its_auth_value,

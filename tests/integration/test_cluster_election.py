@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.integration.processes import (
     Ended,
     NodeProcess,
     create_cluster,
+    get_json,
     get_text,
     run_tetrarch,
     running,
@@ -35,8 +37,8 @@ def settings(*, lease_ms: int = 0, rule: str = "lowest") -> str:
     assert measured.exit_code == 0, measured.stderr
     return (
         "[election]\nenabled = true\n"
-        f'lease_ms = {lease_ms}\nrule = "{rule}"\nattestation = "require"\n'
-        f'allowed_enclaves = ["{measured.stdout.strip()}"]\n'
+        f'lease_ms = {lease_ms}\nrule = "{rule}"\n'
+        f'[attestation]\ndemand = "require"\nallowed_enclaves = ["{measured.stdout.strip()}"]\n'
     )
 
 
@@ -50,6 +52,48 @@ def electing(folder: Path, *signing: str, rule: str = "lowest") -> Iterator[list
         nodes = [NodeProcess(index, cluster, chain.url, *signing) for index in range(NODES)]
         with running(*nodes):
             yield nodes
+
+
+def shown_to(node: NodeProcess) -> dict[int, str]:
+    """Which enclaves its peers have shown, by their measurements."""
+    peers = get_json(f"{node.url}/peers")["peers"]
+    return {peer["index"]: peer["enclave"]["measurement"] for peer in peers if peer["enclave"]}
+
+
+def has_attested(node: NodeProcess, others: set[int]) -> bool:
+    return shown_to(node).keys() == others
+
+
+def test_node_that_is_not_attested_is_heard_about_nothing(tmp_path: Path, tell: Tell) -> None:
+    """No leader is elected; the others do their duties without it, and it can do none."""
+    measured = run_tetrarch("enclave", "measure").stdout.strip()
+    with running(chain := Devchain(tmp_path, start_s=15.0, slot_s=4.0)):
+        cluster = create_cluster(tmp_path, range(8))
+        for index in range(NODES):
+            # The last one runs without [attestation], as if it could not show what it is.
+            config = f'[attestation]\ndemand = "require"\nallowed_enclaves = ["{measured}"]\n'
+            text = config if index < 3 else ""
+            (cluster / f"node{index}" / "tetrarch.toml").write_text(text)
+        nodes = [NodeProcess(index, cluster, chain.url) for index in range(NODES)]
+        with running(*nodes):
+            for index, node in enumerate(nodes[:3]):
+                node.wait_alive()
+                others = set(range(3)) - {index}
+                wait_for(f"{node.name} has attested its peers", partial(has_attested, node, others))
+                assert set(shown_to(node).values()) == {measured.split(":")[1]}
+            since = int(chain.slot) + 2
+            chain.wait_slot(since + 10.9)
+            report = [
+                each for each in chain.report()["duties"] if each["slot"] in range(since, since + 8)
+            ]
+            done = [each for each in report if each["status"] in {"in_time", "late"}]
+            tell(f"{len(done)} of {len(report)} duties by three attested nodes")
+            assert [
+                each for each in report if each["type"] == "attester" and each not in done
+            ] == []
+            metrics = get_text(f"{nodes[0].url}/metrics")
+            assert "tetrarch_peer_unattested_messages_total{" in metrics
+            assert "tetrarch_peers_attested{" in metrics
 
 
 def asked(node: NodeProcess, *question: str) -> Ended:

@@ -179,6 +179,18 @@ def test_members_with_tpms_elect_and_one_on_another_machine_is_refused(tmp_path:
             assert "tpm2" in election.members[0].text
 
 
+def told(*arguments: object) -> str:
+    ended = run_tetrarch(*arguments)
+    assert ended.exit_code == 0, ended.stderr
+    return ended.stdout.strip()
+
+
+def write_config(node: NodeProcess, tpm: Path, *lines: str) -> None:
+    """Its keys and what else it seals open by its TPM, which vouches for it, too."""
+    enclave = ("[enclave]", f'tpm = "{tpm}"', 'tpm_key_file = "seal.tpm"')
+    (node.folder / "tetrarch.toml").write_text("\n".join((*enclave, *lines)) + "\n")
+
+
 def test_nodes_of_a_cluster_are_attested_by_their_tpms(tmp_path: Path) -> None:
     with (
         software_tpms(tmp_path, NODES) as tpms,
@@ -188,16 +200,23 @@ def test_nodes_of_a_cluster_are_attested_by_their_tpms(tmp_path: Path) -> None:
         nodes = [NodeProcess(index, cluster, chain.url) for index in range(NODES)]
         entries = []
         for node, tpm in zip(nodes, tpms, strict=True):
-            state = node.folder / "database" / "election"
-            measured = run_tetrarch("enclave", "measure", "--tpm", tpm.socket, "--folder", state)
-            assert measured.exit_code == 0, measured.stderr
-            entries.append(measured.stdout.strip())
+            by = ("--tpm", tpm.socket)
+            told("enclave", "tpm-key", node.folder / "seal.tpm", "--pcr", 7, *by)
+            key = ("--tpm-key-file", node.folder / "seal.tpm")
+            told("enclave", "seal", node.folder, "--remove-keystores", *key, *by)
+            write_config(node, tpm.socket)
+            entries.append(told("enclave", "measure", "--folder", node.folder, *by))
         for node, tpm in zip(nodes, tpms, strict=True):
             listed = entries[:3]  # the last one's machine is on nobody's list
-            (node.folder / "tetrarch.toml").write_text(
-                f'[election]\nenabled = true\ntpm = "{tpm.socket}"\ntpm_counter = true\n'
-                'attestation = "require"\n'
-                f"allowed_enclaves = {json.dumps(listed)}\n"
+            write_config(
+                node,
+                tpm.socket,
+                "[election]",
+                "enabled = true",
+                "tpm_counter = true",
+                "[attestation]",
+                'demand = "require"',
+                f"allowed_enclaves = {json.dumps(listed)}",
             )
         with running(*nodes):
             leader = leader_known_to(nodes[:3], of=3)

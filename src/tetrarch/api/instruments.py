@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 from tetrarch import __version__
+from tetrarch.api.attested import Attested
 from tetrarch.api.consensus_watch import ConsensusWatch
 from tetrarch.api.duty_metrics import (
     count_duty,
@@ -31,7 +32,7 @@ from tetrarch.config import NodeConfig, SigningSource
 from tetrarch.consensus.dump import MessageDump, RecordingBus
 from tetrarch.duties.report import DutyReport
 from tetrarch.duties.types import DutyType
-from tetrarch.election.campaigning import Campaign
+from tetrarch.election.of_cluster import ClusterElection
 from tetrarch.entropy import Entropy
 from tetrarch.ethereum.beacon_node.ports import BeaconNode
 from tetrarch.ethereum.spec.chain import ChainSpec
@@ -113,6 +114,10 @@ class Instruments:
         """A peer broke the protocol of a duty."""
         count_peer_fault(self.metrics, peer, kind)
 
+    def count_unattested(self, peer: int) -> None:
+        """A peer that has not shown what evidence is required of it was not heard."""
+        self.metrics.counter("peer_unattested_messages_total").labels(str(peer)).inc()
+
     def start(
         self,
         tasks: Supervisor,
@@ -121,12 +126,12 @@ class Instruments:
         mesh: Mesh,
         beacon_node: BeaconNode,
         signing_trouble: Callable[[], str | None] = lambda: None,
-        campaign: Campaign | None = None,
+        election: ClusterElection | None = None,
     ) -> None:
         """Describe the node, open the monitoring listener and start all that samples.
 
         ``signing_trouble``: why the node cannot sign with all its shares, or None.
-        ``campaign``: its part in the cluster's election, if there is one.
+        ``election``: its part in the cluster's attestation and election, if there is any.
         """
         self._describe_node()
         self.metrics.gauge("node_runs_twice").set_function(
@@ -156,7 +161,7 @@ class Instruments:
         )
         views: dict[str, View] = {
             "duties": duties_view(node),
-            "peers": peers_view(mesh, node),
+            "peers": peers_view(mesh, node, election),
             "duty/explain": explain_view(node),
             "duty/list": list_view(node),
             "health": health.view,
@@ -164,7 +169,9 @@ class Instruments:
         if self._dump is not None:
             views["debug/consensus"] = dump_view(self._dump)
         streams: dict[str, Stream] = {}
-        if campaign is not None:
+        attested = Attested(election, needed=self._cluster.threshold - 1)
+        attested.watch(self.metrics)
+        if election is not None and (campaign := election.campaign) is not None:
             views |= election_views(campaign)
             streams |= election_streams(campaign)
             watch_election(campaign, self.metrics)
@@ -176,6 +183,7 @@ class Instruments:
                 *(f"{cause.name.lower()}: {TEXTS[cause]}" for cause in readiness.causes()),
                 *refused_versions(mesh.status(), needed=self._cluster.threshold - 1),
                 *(f"signing: {trouble}" for trouble in (signing_trouble(),) if trouble),
+                *attested.reasons(),
                 *(f"safe_start: {reason}" for reason in node.safe_start.reasons()),
             ),
             views=views,

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from tetrarch.consensus.dump import Dump, MessageDump
+from tetrarch.election.of_cluster import ClusterElection
 from tetrarch.network.mesh import Mesh
 from tetrarch.network.peer_info import PeerInfo
 from tetrarch.node import Node
@@ -22,11 +23,15 @@ def dump_view(dump: MessageDump) -> View:
     return view
 
 
-def peers_view(mesh: Mesh, node: Node) -> View:
-    """``/peers``: who is connected, how far away, what they say of themselves, what is agreed."""
+def peers_view(mesh: Mesh, node: Node, election: ClusterElection | None = None) -> View:
+    """``/peers``: who is connected, how far away, what they say of themselves, what is agreed.
+
+    And which enclaves they have shown, where the nodes attest each other.
+    """
 
     def view(_query: Mapping[str, str]) -> dict[str, Any]:
         infos, agreed = node.peer_infos.newest, node.features.agreed
+        shown = {} if election is None else election.shown
         return {
             "own_index": mesh.own_index,
             "own_clock_offset_s": mesh.own_clock_offset_s,
@@ -34,7 +39,12 @@ def peers_view(mesh: Mesh, node: Node) -> View:
             "agreed": asdict(agreed) if agreed.slot >= 0 else None,
             "peers": [
                 asdict(status)
-                | {"info": _described(infos[status.index]) if status.index in infos else None}
+                | {
+                    "info": _described(infos[status.index]) if status.index in infos else None,
+                    "enclave": msgspec.structs.asdict(shown[status.index])
+                    if status.index in shown
+                    else None,
+                }
                 for status in mesh.status()
             ],
         }

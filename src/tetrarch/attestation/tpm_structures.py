@@ -24,6 +24,8 @@ _P256 = 0x0003
 class Algorithm(IntEnum):
     """[TPM_ALG_ID], as far as it is used here."""
 
+    HMAC = 0x0005
+    KEYED_HASH = 0x0008
     SHA256 = 0x000B
     NULL = 0x0010
     ECDSA = 0x0018
@@ -51,6 +53,14 @@ ATTESTING: Final = (
     | Attribute.USER_WITH_AUTH
     | Attribute.NO_LOCKOUT
     | Attribute.RESTRICTED
+    | Attribute.SIGN
+)
+# A key that computes HMACs, with which alone a TPM makes a secret anew.
+DERIVING: Final = (
+    Attribute.FIXED_TPM
+    | Attribute.FIXED_PARENT
+    | Attribute.MADE_BY_TPM
+    | Attribute.NO_LOCKOUT
     | Attribute.SIGN
 )
 # Encrypts nothing, signs by ECDSA with SHA-256 on this curve, derives nothing.
@@ -173,6 +183,25 @@ def public_area(attributes: Attribute, x: bytes, y: bytes) -> bytes:
             *(number.to_bytes(2, "big") for number in _SCHEME),
             sized(x),
             sized(y),
+        )
+    )
+
+
+def deriving_area(salt: bytes, policy: bytes) -> bytes:
+    """[TPMT_PUBLIC] of what to make a key from that computes HMACs.
+
+    ``policy``: the digest that a session must have come to; empty: the empty auth value will do.
+    """
+    attributes = DERIVING | (Attribute(0) if policy else Attribute.USER_WITH_AUTH)
+    return b"".join(
+        (
+            Algorithm.KEYED_HASH.to_bytes(2, "big"),
+            Algorithm.SHA256.to_bytes(2, "big"),
+            attributes.to_bytes(4, "big"),
+            sized(policy),
+            Algorithm.HMAC.to_bytes(2, "big"),
+            Algorithm.SHA256.to_bytes(2, "big"),
+            sized(salt),
         )
     )
 

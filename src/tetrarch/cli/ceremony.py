@@ -17,7 +17,7 @@ from tetrarch.enclave.protections import Confinement, Protection
 from tetrarch.enclave.seal_secret import SealSecret
 from tetrarch.enclave.sealing import Kind
 from tetrarch.errors import ConfigInvalid
-from tetrarch.share_files import seal_secret, sealed_file, sealed_keys_path
+from tetrarch.share_files import SECRET_SETTINGS, seal_secret, sealed_file, sealed_keys_path
 from tetrarch.storage.errors import StorageFull, StorageFullAtStart
 
 FolderArgument: TypeAlias = Annotated[Path, typer.Argument(help="The node's folder.")]
@@ -27,6 +27,14 @@ PassphraseFile: TypeAlias = Annotated[
 ]
 KeyFile: TypeAlias = Annotated[
     Path | None, typer.Option(help="The seal's key of 32 bytes, in place of a passphrase.")
+]
+TpmKeyFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(help="What the TPM opens the seal by (`tetrarch enclave tpm-key`)."),
+]
+TpmDevice: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--tpm", help="This machine's TPM, as /dev/tpmrm0. Default: as configured."),
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -38,6 +46,7 @@ class Held:
     folder: Path
     config: NodeConfig
     secret: SealSecret | None
+    tpm: Path | None
 
     @property
     def sealed(self) -> SealedFile:
@@ -52,30 +61,48 @@ class Held:
         return file
 
 
-def folder_of(folder: Path, passphrase_file: Path | None, key_file: Path | None) -> Held:
-    """``folder``, with its seal's secret from the options, or else from its configuration.
+def folder_of(
+    folder: Path,
+    passphrase_file: Path | None,
+    key_file: Path | None,
+    tpm_key_file: Path | None = None,
+    tpm: Path | None = None,
+) -> Held:
+    """``folder``, with its seal's secret and TPM from the options, or else from its configuration.
 
     Raises:
-        ConfigInvalid: both options are given, or the configuration is wrong.
+        ConfigInvalid: two options are given, or the configuration is wrong.
     """
-    secret = option_secret(passphrase_file, key_file, names="--passphrase-file and --key-file")
+    secret = option_secret(passphrase_file, key_file, tpm_key_file)
     config = load_config(folder)
-    return Held(folder, config, secret or seal_secret(folder, config.enclave))
+    secret = secret or seal_secret(folder, config.enclave)
+    return Held(folder, config, secret, tpm or config.enclave.tpm_path)
 
 
 def option_secret(
-    passphrase_file: Path | None, key_file: Path | None, *, names: str
+    passphrase_file: Path | None,
+    key_file: Path | None,
+    tpm_key_file: Path | None = None,
+    *,
+    prefix: str = "",
 ) -> SealSecret | None:
-    """The secret that one of two options names; ``names`` of the options, for the error.
+    """The secret that one of the options names; ``prefix``: of their names, for the error.
 
     Raises:
-        ConfigInvalid: both are given.
+        ConfigInvalid: more than one is given.
     """
-    if passphrase_file is not None and key_file is not None:
-        raise ConfigInvalid("read options", options=names, reason="both are given")
-    if passphrase_file is not None:
-        return SealSecret(Kind.PASSPHRASE, passphrase_file)
-    return None if key_file is None else SealSecret(Kind.KEY_FILE, key_file)
+    named = {
+        Kind.PASSPHRASE: passphrase_file,
+        Kind.KEY_FILE: key_file,
+        Kind.TPM: tpm_key_file,
+    }
+    secrets = [SealSecret(kind, path) for kind, path in named.items() if path is not None]
+    if len(secrets) > 1:
+        names = " and ".join(
+            f"--{prefix}{SECRET_SETTINGS[secret.kind].replace('_', '-')}" for secret in secrets
+        )
+        raise ConfigInvalid("read options", options=names, reason="only one may be given")
+    return secrets[0] if secrets else None
 
 
 def hold(
@@ -85,6 +112,7 @@ def hold(
     writable: Sequence[Path],
     readable: Sequence[Path],
     required: tuple[Protection, ...] = (),
+    tpm: Path | None = None,
 ) -> A:
     """Start an enclave that may touch these folders and files, hold one ceremony, end it.
 
@@ -95,6 +123,7 @@ def hold(
         writable=tuple(dict.fromkeys(writable)),
         readable=tuple(dict.fromkeys(readable)),
         required=required,
+        tpm=tpm,
     )
 
     async def main() -> A:

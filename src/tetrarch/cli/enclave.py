@@ -39,6 +39,7 @@ app.command(name="backup")(enclave_backup.backup)
 app.command(name="restore")(enclave_backup.restore)
 app.command(name="keygen")(enclave_keys.keygen)
 app.command(name="attest")(enclave_keys.attest)
+app.command(name="tpm-key")(enclave_keys.tpm_key)
 
 
 @app.command(name="measure")
@@ -50,7 +51,7 @@ def measure_enclave(
     ] = None,
     folder: Annotated[
         Path | None,
-        typer.Option(help="With --tpm: the node's folder, as --folder of `election node`."),
+        typer.Option(help="With --tpm: a cluster's node's, or --folder of `election node`."),
     ] = None,
     passphrase_file: Annotated[
         Path | None,
@@ -68,9 +69,12 @@ def measure_enclave(
     Exit codes: 0 done, 65 the folder's seal does not open, 66 no passphrase file, 69 there is no such
     TPM, 70 the enclave does not start, 73 the folder cannot be written, 78 --tpm without --folder.
     """
-    from tetrarch.election.joining import prepare_folder  # noqa: PLC0415 - keeps `--help` fast
+    from tetrarch.cli.ceremony import folder_of  # noqa: PLC0415 - keeps `--help` fast
+    from tetrarch.cluster.files import LOCK_FILE  # noqa: PLC0415
+    from tetrarch.election.joining import prepare_folder, prepare_node_folder  # noqa: PLC0415
     from tetrarch.enclave.client import EnclaveClient  # noqa: PLC0415
     from tetrarch.enclave.protections import Confinement  # noqa: PLC0415
+    from tetrarch.launch import ELECTION_FOLDER  # noqa: PLC0415
 
     if (tpm is None) != (folder is None):
         raise ConfigInvalid(
@@ -85,8 +89,13 @@ def measure_enclave(
             await enclave.close()
 
     async def ask_tpm(folder: Path) -> tuple[Allowed, tuple[str, ...]]:
-        secret = prepare_folder(folder, passphrase_file)
-        confinement = Confinement(writable=(folder,), readable=(secret.path,), tpm=tpm)
+        if (folder / LOCK_FILE).exists():
+            held = folder_of(folder, passphrase_file, None)
+            folder /= ELECTION_FOLDER
+            secret = prepare_node_folder(folder, held.secret)
+        else:
+            secret = prepare_folder(folder, passphrase_file)
+        confinement = Confinement(writable=(folder,), readable=secret.paths, tpm=tpm)
         enclave = await EnclaveClient.launch(confinement)
         try:
             return await enclave.open_tpm(folder, secret), await enclave.protections()

@@ -9,9 +9,17 @@ from typing import Annotated
 
 import typer
 
-from tetrarch.cli.ceremony import AsJson, FolderArgument, folder_of, hold, option_secret
+from tetrarch.cli.ceremony import (
+    AsJson,
+    FolderArgument,
+    TpmDevice,
+    folder_of,
+    hold,
+    option_secret,
+)
 from tetrarch.cli.errors import run_command
 from tetrarch.enclave.seal_secret import SealSecret
+from tetrarch.enclave.state_key import FILE as STATE_KEY_FILE
 from tetrarch.errors import ConfigInvalid, OperatorError
 from tetrarch.storage.durable_file import sync_folder
 from tetrarch.storage.errors import cannot_create
@@ -26,11 +34,9 @@ _COPIED = (
     "tetrarch.toml",
     "keymanager-token",
     "builder_registrations_overrides.json",
-    "cluster_key/keystore-0.json",
-    "cluster_key/keystore-0.txt",
 )
-# And of its election: what its enclave sealed there, with the key file that opens it.
-_ELECTIONS = ("database/election/*.sealed", "database/election/seal-key")
+# And of its election: what its enclave sealed there. The key of that is a file of the backup's own.
+_ELECTIONS = "database/election/*.sealed"
 
 BackupPassphrase = Annotated[Path | None, typer.Option(help="The backup's own passphrase.")]
 BackupKey = Annotated[
@@ -42,6 +48,9 @@ SealPassphrase = Annotated[
 ]
 SealKey = Annotated[
     Path | None, typer.Option(help="The key file of the folder's seal, in place of a passphrase.")
+]
+SealTpmKey = Annotated[
+    Path | None, typer.Option(help="What the TPM opens the folder's seal by, in their place.")
 ]
 
 
@@ -73,8 +82,9 @@ def backup(
       runs, or OUT exists or cannot be written, 74 disk, 78 nothing names a secret.
     """  # noqa: D301 - \b keeps the help's lines
     from tetrarch.enclave.ceremony_messages import BackupWritten, WriteBackup  # noqa: PLC0415
-    from tetrarch.launch import DATABASE_FILE  # noqa: PLC0415 - keeps `--help` fast
-    from tetrarch.share_files import naming_holders, sealed_file, share_files  # noqa: PLC0415
+    from tetrarch.enclave.state_key import state_secret  # noqa: PLC0415
+    from tetrarch.launch import DATABASE_FILE, ELECTION_FOLDER  # noqa: PLC0415
+    from tetrarch.share_files import all_share_files, naming_holders, sealed_file  # noqa: PLC0415
     from tetrarch.signer_api.holder import load_holder  # noqa: PLC0415
     from tetrarch.signing_source import ENCLAVE_DATABASE_FILE  # noqa: PLC0415
 
@@ -82,14 +92,16 @@ def backup(
     cluster, held = load_holder(folder), folder_of(folder, seal_passphrase_file, seal_key_file)
     sealed = sealed_file(folder, held.secret)
     databases = (folder / ENCLAVE_DATABASE_FILE, folder / DATABASE_FILE)
+    state = state_secret(folder / ELECTION_FOLDER, held.secret)
     call = WriteBackup(
         folder=str(folder),
         names=_names(folder),
         databases=tuple(str(path) for path in databases),
         sealed=sealed,
-        shares=share_files(folder, cluster, only_present=True),
+        shares=all_share_files(folder, cluster, only_present=True),
         output=str(output),
         secret=secret.file,
+        state_key=state.file if state.path.exists() else None,
     )
     readable = [folder, secret.path]
     if sealed is not None:
@@ -101,8 +113,10 @@ def backup(
             writable=(databases[0].parent, output.absolute().parent),
             readable=readable,
             required=held.config.enclave.require,
+            tpm=held.tpm,
         )
-    absent = len(cluster.validators) - done.shares
+    roots = {share.pubkey for share in call.shares}
+    absent = sum(validator.pubkey not in roots for validator in cluster.validators)
     if as_json:
         answer = {
             "ok": True,
@@ -132,11 +146,14 @@ def restore(
     key_file: BackupKey = None,
     seal_passphrase_file: SealPassphrase = None,
     seal_key_file: SealKey = None,
+    seal_tpm_key_file: SealTpmKey = None,
+    tpm: TpmDevice = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a node's folder from a backup; it signs once its peers told what was signed since.
 
-    The keys are sealed under --seal-passphrase-file or --seal-key-file, else as the backup was.
+    The keys are sealed under --seal-passphrase-file, --seal-key-file or --seal-tpm-key-file, else as
+    the backup was.
     Make sure before that no other node runs with them, and none ever will.
 
     \b
@@ -148,12 +165,14 @@ def restore(
     from tetrarch.enclave.ceremony_messages import BackupRestored, RestoreBackup  # noqa: PLC0415
     from tetrarch.enclave.messages import SealedFile  # noqa: PLC0415
     from tetrarch.launch import DATABASE_FILE  # noqa: PLC0415
-    from tetrarch.share_files import sealed_keys_path  # noqa: PLC0415
+    from tetrarch.share_files import SECRET_SETTINGS, sealed_keys_path  # noqa: PLC0415
     from tetrarch.signing_source import ENCLAVE_DATABASE_FILE  # noqa: PLC0415
 
     secret = _backup_secret(passphrase_file, key_file)
-    options = "--seal-passphrase-file and --seal-key-file"
-    seal = option_secret(seal_passphrase_file, seal_key_file, names=options) or secret
+    seal = (
+        option_secret(seal_passphrase_file, seal_key_file, seal_tpm_key_file, prefix="seal-")
+        or secret
+    )
     read_bounded(source, 0)  # it is there
     with _made_whole(folder) as temporary:
         call = RestoreBackup(
@@ -170,6 +189,7 @@ def restore(
             BackupRestored,
             writable=(temporary,),
             readable=(source, secret.path, seal.path),
+            tpm=tpm,
         )
     if as_json:
         answer = {
@@ -184,21 +204,21 @@ def restore(
         print(json.dumps(answer))
         return
     print(f"made {folder}: {done.shares} shares, history of {done.history_keys} keys")
-    setting = "passphrase_file" if seal.file.is_passphrase else "key_file"
+    setting = SECRET_SETTINGS[seal.kind]
     print(f"its keys are sealed by {seal.path}: set [enclave] {setting} in its tetrarch.toml")
     print("it signs nothing slashable before its peers told what its keys signed since the backup")
 
 
 def _backup_secret(passphrase_file: Path | None, key_file: Path | None) -> SealSecret:
-    names = "--passphrase-file and --key-file"
-    secret = option_secret(passphrase_file, key_file, names=names)
+    secret = option_secret(passphrase_file, key_file)
     if secret is None:
+        names = "--passphrase-file and --key-file"
         raise ConfigInvalid("read options", options=names, reason="one of them seals the backup")
     return secret
 
 
 def _names(folder: Path) -> tuple[str, ...]:
-    elections = (path for pattern in _ELECTIONS for path in sorted(folder.glob(pattern)))
+    elections = (path for path in sorted(folder.glob(_ELECTIONS)) if path.name != STATE_KEY_FILE)
     there = (name for name in _COPIED if (folder / name).exists())
     return (*there, *(path.relative_to(folder).as_posix() for path in elections))
 

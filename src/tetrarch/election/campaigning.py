@@ -24,7 +24,7 @@ from tetrarch.election.member import Member
 from tetrarch.election.quorums import Mode
 from tetrarch.election.timing import Timing
 from tetrarch.enclave.client import EnclaveClient
-from tetrarch.enclave.election_client import ElectionFiles
+from tetrarch.enclave.election_files import ElectionFiles
 from tetrarch.enclave.protections import Confinement, Protection
 from tetrarch.enclave.reporting import tell_protections
 from tetrarch.entropy import Entropy, system_entropy

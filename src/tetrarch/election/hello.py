@@ -119,15 +119,27 @@ def check_hello(
     Raises:
         HelloInvalid: it does not.
     """
-    action = "check hello"
     said = hello.what
     if said.configuration_hash != configuration.hash:
         raise HelloInvalid(
-            action,
+            "check hello",
             reason="another configuration",
             got=said.configuration_hash.hex(),
             expected=configuration.hash.hex(),
         )
+    check_shown(hello, configuration, session=session, nonce=nonce)
+
+
+def check_shown(
+    hello: Signed[Hello], configuration: Configuration, *, session: bytes, nonce: bytes
+) -> None:
+    """As ``check_hello``, of somebody who may be a member of another configuration.
+
+    Raises:
+        HelloInvalid: nobody of that place says hello, now and here.
+    """
+    action = "check hello"
+    said = hello.what
     if said.source >= configuration.count:
         raise HelloInvalid(action, reason="unknown member", got=said.source)
     if said.nonce != nonce:

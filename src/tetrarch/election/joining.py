@@ -11,17 +11,18 @@ from tetrarch.election.keys import MemberKeys
 from tetrarch.election.member import Member
 from tetrarch.election.timing import Timing
 from tetrarch.enclave.client import EnclaveClient
-from tetrarch.enclave.election_client import ElectionClient, ElectionFiles
+from tetrarch.enclave.election_client import ElectionClient
+from tetrarch.enclave.election_files import ElectionFiles
 from tetrarch.enclave.reporting import tell_age
 from tetrarch.enclave.seal_secret import SealSecret, make_key_file
 from tetrarch.enclave.sealing import Kind
+from tetrarch.enclave.state_key import state_secret
 from tetrarch.entropy import Entropy, system_entropy
 from tetrarch.observability.logs import Log
 from tetrarch.storage.durable_file import write_durably
 from tetrarch.storage.folders import make_folder
 
 CONFIGURATION_FILE = "election.json"
-KEY_FILE = "seal-key"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +98,26 @@ def prepare_folder(
     make_folder(folder, parents=True)
     if passphrase_file is not None:
         return SealSecret(Kind.PASSPHRASE, passphrase_file)
-    make_key_file(folder / KEY_FILE, entropy)
-    return SealSecret(Kind.KEY_FILE, folder / KEY_FILE)
+    return _with_key_file(state_secret(folder, None), entropy)
+
+
+def prepare_node_folder(
+    folder: Path, secret: SealSecret | None, entropy: Entropy = system_entropy
+) -> SealSecret:
+    """As ``prepare_folder``, in a node's own folder, whose seal ``secret`` opens if there is one.
+
+    Raises:
+        FolderNotWritable: it refuses.
+    """
+    make_folder(folder, parents=True)
+    return _with_key_file(state_secret(folder, secret), entropy)
+
+
+def _with_key_file(secret: SealSecret, entropy: Entropy) -> SealSecret:
+    """``secret``, made where it is a plain file; else the enclave makes it."""
+    if secret.sealed_by is None:
+        make_key_file(secret.path, entropy)
+    return secret
 
 
 def _write_configuration(path: Path, configuration: Configuration, keys: MemberKeys) -> None:

@@ -4,6 +4,9 @@
     hello      the answer, signed by the sender's enclave: its key is pinned
     message    of ``codec``; heard from members that were met
 
+A node with another configuration, or with another key than before, is not met. But its evidence is
+judged, where any is asked for: nodes attest each other while one after the other gets new settings.
+
 One byte, the kind, stands in front. All may get lost: a member that was not met yet is greeted again.
 """
 
@@ -21,7 +24,7 @@ from tetrarch.attestation.policy import Demand
 from tetrarch.decoding import UNDECODABLE
 from tetrarch.election import codec
 from tetrarch.election.configuration import Configuration
-from tetrarch.election.hello import HelloInvalid
+from tetrarch.election.hello import Appraisal, HelloInvalid, KeyChanged
 from tetrarch.election.links import OnMessage, OnMet
 from tetrarch.election.messages import Message
 from tetrarch.election.sessions import ConfigurationDiffers, Greeting, Introducing
@@ -51,6 +54,8 @@ class _Kind(IntEnum):
 @dataclass(slots=True)
 class _Peer:
     is_met: bool = False
+    is_attested: bool = False  # whatever it elects
+    appraisal: Appraisal | None = None
     attested_s: float = 0.0
     waiting: int = 0
     allowance: float = RECEIVED_AT_ONCE
@@ -82,6 +87,7 @@ class MeshLinks:
         self._on_met = on_met
         self._attested_for_s = attested_for_s
         self._log = log
+        self._attests = configuration.attestation is not Demand.OFF
         self._peers = {index: _Peer() for index in bus.peers}
         self._steps: dict[int, _Step] = {
             _Kind.GREETING: self._answer,
@@ -96,6 +102,19 @@ class MeshLinks:
         """Whose hello was taken on the stream that is open."""
         return tuple(index for index, peer in self._peers.items() if peer.is_met)
 
+    @property
+    def shown(self) -> dict[int, Appraisal]:
+        """What became of the newest evidence of those that ``has_shown`` names."""
+        return {
+            index: peer.appraisal or Appraisal()
+            for index, peer in self._peers.items()
+            if peer.is_attested
+        }
+
+    def has_shown(self, index: int) -> bool:
+        """Whether evidence was taken on the stream that is open, and is not too old."""
+        return self._peers[index].is_attested
+
     def send(self, to: int | None, message: Message) -> None:
         """To one member or to all others that were met; it may get lost."""
         payload = bytes((_Kind.MESSAGE,)) + codec.encode(message)
@@ -105,7 +124,7 @@ class MeshLinks:
 
     def connected(self, peer: int) -> None:
         """A stream to ``peer`` has opened: it may be another start of it."""
-        self._peers[peer].is_met = False
+        self._peers[peer].is_met = self._peers[peer].is_attested = False
         self._peers[peer].told = ""
         self._put(self._greet, peer)
 
@@ -171,43 +190,57 @@ class MeshLinks:
         except UNDECODABLE as error:
             raise HelloInvalid("greet member", reason=error) from None
         own = self._configuration.hash
-        if greeting.configuration_hash != own:
+        differs = greeting.configuration_hash != own
+        if self._attests or not differs:
+            session = self._session(source)
+            said = await self._enclave.say_hello(session=session, nonce=greeting.nonce)
+            self._say(source, _Kind.HELLO, codec.encode(said))
+        if differs:
             raise ConfigurationDiffers(
                 "greet member", own=own.hex(), theirs=greeting.configuration_hash.hex()
             )
-        session = self._session(source)
-        said = await self._enclave.say_hello(session=session, nonce=greeting.nonce)
-        self._say(source, _Kind.HELLO, codec.encode(said))
 
     async def _take_hello(self, source: int, body: bytes) -> None:
         hello = codec.decode_hello(body)
         if hello.what.source != source:
             raise HelloInvalid("check hello", reason="of another member", got=hello.what.source)
-        appraisal = await self._enclave.take_hello(hello, session=self._session(source))
-        peer = self._peers[source]
-        peer.attested_s = asyncio.get_running_loop().time()
+        peer, session = self._peers[source], self._session(source)
+        if hello.what.configuration_hash != self._configuration.hash:
+            self._note(source, await self._enclave.attest_hello(hello, session=session))
+            return
+        try:
+            appraisal = await self._enclave.take_hello(hello, session=session)
+        except KeyChanged:  # which is judged after the evidence
+            self._note(source, Appraisal())
+            raise
+        self._note(source, appraisal)
         peer.told = ""
-        member = self._configuration.members[source]
         if not peer.is_met:
             peer.is_met = True
             self._on_met(hello.what)
-            tell_evidence(self._log, member, appraisal)
-        elif appraisal.refusal:
-            tell_evidence(self._log, member, appraisal)
+
+    def _note(self, source: int, appraisal: Appraisal) -> None:
+        """Evidence was taken."""
+        peer = self._peers[source]
+        peer.attested_s = asyncio.get_running_loop().time()
+        peer.appraisal = appraisal
+        if not peer.is_attested or appraisal.refusal:
+            tell_evidence(self._log, self._configuration.members[source], appraisal)
+        peer.is_attested = True
 
     async def _greet_again(self) -> None:
         """Whoever was not met yet; and, where evidence is asked for, who showed it long ago."""
         loop = asyncio.get_running_loop()
-        attests = self._configuration.attestation is not Demand.OFF
         while True:
             await asyncio.sleep(GREET_AGAIN_S)
             for index, peer in self._peers.items():
                 age_s = loop.time() - peer.attested_s
-                is_old = attests and age_s >= self._attested_for_s
-                if is_old and age_s >= self._attested_for_s + ATTESTED_LATE_S and peer.is_met:
-                    peer.is_met = False
+                is_old = self._attests and age_s >= self._attested_for_s
+                too_old = is_old and age_s >= self._attested_for_s + ATTESTED_LATE_S
+                if too_old and peer.is_attested:
+                    peer.is_met = peer.is_attested = False
                     self._refuse(index, HelloInvalid("attest member", reason="no new evidence"))
-                if is_old or not peer.is_met:
+                if is_old or not (peer.is_met or peer.is_attested):
                     self._put(self._greet, index)
 
     def _say(self, to: int, kind: _Kind, body: bytes) -> None:

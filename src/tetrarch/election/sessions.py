@@ -85,6 +85,10 @@ class Introducing(Protocol):
         """Check another's hello, and its evidence."""
         ...
 
+    async def attest_hello(self, hello: Signed[Hello], *, session: bytes) -> Appraisal:
+        """Check only the evidence of another's hello, who may have another configuration."""
+        ...
+
 
 class Session:
     """An open session with a known member. Frames in and out; the owner closes it."""

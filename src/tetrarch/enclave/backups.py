@@ -38,6 +38,9 @@ from tetrarch.enclave.opening import open_keys
 from tetrarch.enclave.seal_secret import SealSecret
 from tetrarch.enclave.sealed_keys import KeptKeys, KeptShare, Label, SealedKeys, SealedSecrets
 from tetrarch.enclave.sealing import new_key, unseal
+from tetrarch.enclave.secret_reading import SecretReader
+from tetrarch.enclave.state_key import FILE as STATE_KEY_FILE
+from tetrarch.enclave.state_key import PLAIN_FILE, seal_state_key
 from tetrarch.entropy import Entropy
 from tetrarch.errors import InputInvalid
 from tetrarch.storage.durable_file import replace_file, sync_folder
@@ -70,7 +73,9 @@ class Backup(Message, frozen=True):
     files: Annotated[tuple[CopiedFile, ...], msgspec.Meta(max_length=NAMES_MAX)]
 
 
-def write_backup(call: WriteBackup, entropy: Entropy) -> BackupWritten:
+def write_backup(
+    call: WriteBackup, entropy: Entropy, read: SecretReader | None = None
+) -> BackupWritten:
     """Write the backup whole, or not at all, and open it again.
 
     Raises:
@@ -78,11 +83,12 @@ def write_backup(call: WriteBackup, entropy: Entropy) -> BackupWritten:
         BackupExists, BackupTooLarge: of the file to write, or of one to copy.
         OperatorError: of the sealed keys, keystores or histories.
     """
+    read = read or SecretReader(entropy)
     output, secret = Path(call.output), SealSecret.of(call.secret)
     if output.exists():
         raise BackupExists("write backup", path=output)
     with _opened([Path(each) for each in call.databases]) as databases:
-        sealed = None if call.sealed is None else SealedKeys.open(call.sealed, entropy)
+        sealed = None if call.sealed is None else SealedKeys.open(call.sealed, entropy, read)
         if sealed is not None:
             for database in databases:
                 editions.check(database, sealed.kept.edition, path=sealed.path)
@@ -95,11 +101,15 @@ def write_backup(call: WriteBackup, entropy: Entropy) -> BackupWritten:
         document, keys = _history(databases)
         folder = Path(call.folder)
         files = tuple(CopiedFile(name, _copied(folder / name)) for name in call.names)
+        if call.state_key is not None:
+            state = SealSecret.of(call.state_key)
+            plain = state.path.with_name(PLAIN_FILE).relative_to(folder).as_posix()
+            files += (CopiedFile(plain, read(state)),)
         backup = Backup(kept.label, kept.secrets, document, files)
     text = msgspec.msgpack.encode(backup)
     if len(text) > FILE_MAX_BYTES:
         raise BackupTooLarge("write backup", path=output, bytes=len(text), maximum=FILE_MAX_BYTES)
-    key = new_key(secret.kind, secret.read(), entropy)
+    key = new_key(secret.kind, SecretReader(entropy)(secret), entropy)
     raw = _MAGIC + key.seal(text, bound_to=_PLACE)
     try:
         replace_file(output, raw)
@@ -109,10 +119,18 @@ def write_backup(call: WriteBackup, entropy: Entropy) -> BackupWritten:
         sync_folder(output.parent)
     except OSError as error:
         raise cannot_create("write backup", output, error) from None
-    return BackupWritten(len(kept.shares), kept.own is not None, keys, call.names, len(raw))
+    return BackupWritten(
+        len(kept.shares),
+        kept.own is not None,
+        keys,
+        tuple(file.name for file in files),
+        len(raw),
+    )
 
 
-def restore_backup(call: RestoreBackup, entropy: Entropy) -> BackupRestored:
+def restore_backup(
+    call: RestoreBackup, entropy: Entropy, read: SecretReader | None = None
+) -> BackupRestored:
     """Make the folder of the backup, marked as restored; its keys sealed as ``call`` says.
 
     Raises:
@@ -127,6 +145,7 @@ def restore_backup(call: RestoreBackup, entropy: Entropy) -> BackupRestored:
         # Without the cause: it could quote a secret.
         reason = "its keys or its history"
         raise BackupInvalid("read backup", path=call.backup, reason=reason) from None
+    read = read or SecretReader(entropy)
     folder = Path(call.folder)
     databases = [Path(each) for each in call.databases]
     sealed_path = Path(call.sealed.path)
@@ -139,8 +158,15 @@ def restore_backup(call: RestoreBackup, entropy: Entropy) -> BackupRestored:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise cannot_create("restore backup", folder, error) from None
-    sealed = SealedKeys.open(call.sealed, entropy)
+    sealed = SealedKeys.open(call.sealed, entropy, read)
     sealed.change(shares=kept.shares, own=kept.own, above=kept.edition)
+    secret = SealSecret.of(call.sealed.secret)
+    for file in backup.files:
+        path = folder / file.name
+        if path.name == PLAIN_FILE:
+            seal_state_key(
+                path.with_name(STATE_KEY_FILE), secret, secret, entropy=entropy, read=read
+            )
     for path in databases:
         _fill(path, document, sealed.kept.edition)
     try:
@@ -204,7 +230,8 @@ def _read_backup(path: Path, secret: SealSecret, entropy: Entropy) -> Backup:
         raise BackupInvalid(action, path=path, reason="no backup of a known version")
     try:
         sealed = raw[len(_MAGIC) :]
-        _, text = unseal(sealed, secret.read(), secret.kind, bound_to=_PLACE, entropy=entropy)
+        content = SecretReader(entropy)(secret)
+        _, text = unseal(sealed, content, secret.kind, bound_to=_PLACE, entropy=entropy)
         return msgspec.msgpack.decode(text, type=Backup)
     except SealSecretWrong as error:
         raise SealSecretWrong(action, path=path, **error.fields) from None

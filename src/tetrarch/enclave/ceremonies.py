@@ -18,19 +18,32 @@ from tetrarch.enclave.ceremony_messages import (
     CeremonyCall,
     EvidenceMade,
     MakeOwnKeys,
+    MakeTpmKey,
     OwnKeysMade,
     RestoreBackup,
     SealShares,
     SharesSealed,
+    TpmKeyMade,
     WriteBackup,
 )
-from tetrarch.enclave.errors import OwnKeysAbsent, SealAbsent, SealInvalid, SealSecretWrong
+from tetrarch.enclave.errors import (
+    OwnKeysAbsent,
+    SealAbsent,
+    SealInvalid,
+    SealSecretWrong,
+    TpmKeyExists,
+)
 from tetrarch.enclave.host import Host
 from tetrarch.enclave.messages import SealedFile, ShareFile
 from tetrarch.enclave.opening import delete_share, open_shares, sealed_shares
 from tetrarch.enclave.seal_secret import SealSecret
 from tetrarch.enclave.sealed_keys import KeptShare, OwnKeys, SealedKeys
+from tetrarch.enclave.sealing import Kind
+from tetrarch.enclave.secret_reading import SecretReader
+from tetrarch.enclave.state_key import seal_state_key
 from tetrarch.entropy import Entropy
+from tetrarch.storage.durable_file import write_durably
+from tetrarch.storage.errors import cannot_create
 from tetrarch.storage.lock import OwnerLock
 from tetrarch.storage.sqlite import commit_group, open_connection
 
@@ -43,23 +56,27 @@ def hold(call: CeremonyCall, host: Host) -> CeremonyAnswer:
     """
     match call:
         case SealShares():
-            return seal_shares(call, host.entropy)
+            return seal_shares(call, host.entropy, host.read)
         case MakeOwnKeys():
-            return make_own_keys(call, host.entropy)
+            return make_own_keys(call, host)
         case AskEvidence():
             return make_evidence(call, host)
+        case MakeTpmKey():
+            return make_tpm_key(call, host)
         case WriteBackup():
-            return write_backup(call, host.entropy)
+            return write_backup(call, host.entropy, host.read)
         case RestoreBackup():
-            return restore_backup(call, host.entropy)
+            return restore_backup(call, host.entropy, host.read)
 
 
-def seal_shares(call: SealShares, entropy: Entropy) -> SharesSealed:
+def seal_shares(
+    call: SealShares, entropy: Entropy, read: SecretReader | None = None
+) -> SharesSealed:
     """Bring shares from keystores into the sealed file, or that under another secret.
 
-    In this order, each step durable: the sealed file; its edition in the database; and, after the
-    file was opened anew and holds all that it should, the keystores' end. Broken off anywhere, all
-    shares are in one of the two, and the same call does the rest.
+    In this order, each step durable: the sealed file; its edition in the database; the key of other
+    state; and, after the file was opened anew and holds all that it should, the keystores' end.
+    Broken off anywhere, all shares are in one of the two, and the same call does the rest.
 
     Raises:
         StorageInUse: the node runs.
@@ -67,8 +84,9 @@ def seal_shares(call: SealShares, entropy: Entropy) -> SharesSealed:
         SealOld, SealInvalid, SealSecretMissing, SealSecretWrong: of the sealed file.
         ShareFileMissing, ShareInvalid, PasswordWrong, ShareSwapped: of a keystore.
     """
+    read = read or SecretReader(entropy)
     with _locked(Path(call.database)) as (database, path):
-        sealed, is_sealed_anew = _opened(call, entropy)
+        sealed, is_sealed_anew = _opened(call, entropy, read)
         newest = editions.newest(database) if call.accepts_older else 0
         if not call.accepts_older:
             editions.check(database, sealed.kept.edition, path=sealed.path)
@@ -85,10 +103,17 @@ def seal_shares(call: SealShares, entropy: Entropy) -> SharesSealed:
             secret = SealSecret.of(call.new_secret)
         if news or secret is not None or not sealed.kept.edition or sealed.kept.edition < newest:
             sealed.change(shares=news, secret=secret, above=newest)
-        _verify(
-            sealed, SealedFile(call.sealed.path, call.new_secret or call.sealed.secret), entropy
-        )
+        current = SealedFile(call.sealed.path, call.new_secret or call.sealed.secret)
+        _verify(sealed, current, entropy, read)
         _note(database, path, sealed)
+        if call.state_key is not None:
+            seal_state_key(
+                Path(call.state_key),
+                SealSecret.of(call.sealed.secret),
+                SealSecret.of(current.secret),
+                entropy=entropy,
+                read=read,
+            )
         removed = 0
         if call.removes_files:
             removed = _remove(call.shares, sealed)
@@ -103,14 +128,15 @@ def seal_shares(call: SealShares, entropy: Entropy) -> SharesSealed:
         )
 
 
-def make_own_keys(call: MakeOwnKeys, entropy: Entropy) -> OwnKeysMade:
+def make_own_keys(call: MakeOwnKeys, host: Host) -> OwnKeysMade:
     """Make the enclave's own keys, sealed beside its shares; once.
 
     Raises:
         OperatorError: as ``seal_shares``.
     """
+    entropy = host.entropy
     with _locked(Path(call.database)) as (database, path):
-        sealed = SealedKeys.open(call.sealed, entropy)
+        sealed = SealedKeys.open(call.sealed, entropy, host.read)
         editions.check(database, sealed.kept.edition, path=sealed.path)
         own = sealed.kept.own
         is_new = own is None
@@ -129,7 +155,7 @@ def make_evidence(call: AskEvidence, host: Host) -> EvidenceMade:
         OwnKeysAbsent: it has none.
         SealInvalid, SealSecretMissing, SealSecretWrong: of the sealed file.
     """
-    own = SealedKeys.open(call.sealed, host.entropy).kept.own
+    own = SealedKeys.open(call.sealed, host.entropy, host.read).kept.own
     if own is None:
         raise OwnKeysAbsent("make evidence", path=call.sealed.path)
     public, incarnation = own.public, host.entropy(BOOT_SIZE_BYTES)
@@ -147,6 +173,25 @@ def make_evidence(call: AskEvidence, host: Host) -> EvidenceMade:
     )
 
 
+def make_tpm_key(call: MakeTpmKey, host: Host) -> TpmKeyMade:
+    """Make a file from which this machine's TPM alone derives a secret; try it.
+
+    Raises:
+        TpmMissing, TpmFailed: there is no TPM, or it does not.
+        TpmKeyExists, FolderNotWritable: the file cannot be written.
+    """
+    path = Path(call.path)
+    if path.exists():
+        raise TpmKeyExists("make TPM key file", path=path)
+    content = host.make_tpm_key(call.registers)
+    try:
+        write_durably(path, content)
+    except OSError as error:
+        raise cannot_create("make TPM key file", path, error) from None
+    host.read(SealSecret(Kind.TPM, path))
+    return TpmKeyMade()
+
+
 @contextmanager
 def _locked(path: Path) -> Iterator[tuple[sqlite3.Connection, Path]]:
     """The enclave's database, which no node has open meanwhile."""
@@ -159,25 +204,26 @@ def _locked(path: Path) -> Iterator[tuple[sqlite3.Connection, Path]]:
         lock.release()
 
 
-def _opened(call: SealShares, entropy: Entropy) -> tuple[SealedKeys, bool]:
+def _opened(call: SealShares, entropy: Entropy, read: SecretReader) -> tuple[SealedKeys, bool]:
     """The sealed file, and whether it is under the new secret already."""
     if call.new_secret is None:
-        return SealedKeys.open(call.sealed, entropy), False
+        return SealedKeys.open(call.sealed, entropy, read), False
     if not Path(call.sealed.path).exists():
         raise SealAbsent("seal keys anew", path=call.sealed.path)
     try:
-        return SealedKeys.open(call.sealed, entropy), False
+        return SealedKeys.open(call.sealed, entropy, read), False
     except (SealInvalid, SealSecretWrong) as error:
         # A former call may have been broken off after this file was there.
         try:
-            return SealedKeys.open(SealedFile(call.sealed.path, call.new_secret), entropy), True
+            new = SealedFile(call.sealed.path, call.new_secret)
+            return SealedKeys.open(new, entropy, read), True
         except (SealInvalid, SealSecretWrong):
             raise error from None
 
 
-def _verify(sealed: SealedKeys, file: SealedFile, entropy: Entropy) -> None:
+def _verify(sealed: SealedKeys, file: SealedFile, entropy: Entropy, read: SecretReader) -> None:
     """Open the file anew, from its secret on, and hold each share against its public key."""
-    again = SealedKeys.open(file, entropy).kept
+    again = SealedKeys.open(file, entropy, read).kept
     right = again.is_like(sealed.kept) and all(
         share.secret.public_key() == share.public_share for share in again.shares.values()
     )

@@ -8,9 +8,11 @@ from typing import Annotated, TypeAlias
 import msgspec
 
 from tetrarch.attestation.binding import REPORT_DATA_SIZE_BYTES
+from tetrarch.attestation.tpm_structures import REGISTERS
 from tetrarch.attestation.verifier import ENVELOPE_MAX_BYTES
 from tetrarch.enclave.messages import Message, Path, Root, SealedFile, SecretFile, ShareFile
 from tetrarch.enclave.sealed_keys import SHARES_MAX
+from tetrarch.enclave.tpm_messages import OpenTpm
 
 NAMES_MAX = 256
 NODE_MAX = 256
@@ -28,7 +30,10 @@ Name: TypeAlias = Annotated[
 
 
 class SealShares(Message, frozen=True, tag="seal_shares"):
-    """Seal those of ``shares`` that lie in keystores, or all that is sealed under ``new_secret``."""
+    """Seal those of ``shares`` that lie in keystores, or all that is sealed under ``new_secret``.
+
+    ``state_key``: sealed by the same secret, if it is there (``secret_reading``).
+    """
 
     database: Path
     sealed: SealedFile
@@ -36,6 +41,7 @@ class SealShares(Message, frozen=True, tag="seal_shares"):
     new_secret: SecretFile | None = None
     removes_files: bool = False
     accepts_older: bool = False
+    state_key: Path | None = None
 
 
 class SharesSealed(Message, frozen=True, tag="shares_sealed"):
@@ -69,12 +75,13 @@ class OwnKeysMade(Message, frozen=True, tag="own_keys_made"):
 
 
 class AskEvidence(Message, frozen=True, tag="ask_evidence"):
-    """Show to who drew ``nonce`` who you are; see ``attestation.binding``."""
+    """Show to who drew ``nonce`` who you are; see ``attestation.binding``. ``tpm``: by it."""
 
     sealed: SealedFile
     node: Annotated[str, msgspec.Meta(max_length=NODE_MAX)]
     configuration_hash: Root
     nonce: Root
+    tpm: OpenTpm | None = None
 
 
 class EvidenceMade(Message, frozen=True, tag="evidence_made"):
@@ -89,10 +96,25 @@ class EvidenceMade(Message, frozen=True, tag="evidence_made"):
     ]
 
 
+class MakeTpmKey(Message, frozen=True, tag="make_tpm_key"):
+    """Make the TPM key file ``path`` (``tpm_key_file``); ``registers``: that must hold what they do."""
+
+    path: Path
+    registers: Annotated[
+        tuple[Annotated[int, msgspec.Meta(ge=0, lt=len(REGISTERS))], ...],
+        msgspec.Meta(max_length=len(REGISTERS)),
+    ]
+
+
+class TpmKeyMade(Message, frozen=True, tag="tpm_key_made"):
+    """It is there, and the TPM derives a secret from it."""
+
+
 class WriteBackup(Message, frozen=True, tag="write_backup"):
     """Seal shares, own keys, histories and ``names`` of ``folder`` into ``output`` with ``secret``.
 
-    ``databases``: those of the histories, whose locks are taken meanwhile.
+    ``databases``: those of the histories, whose locks are taken meanwhile. ``state_key``: in the
+    folder too, copied as it is without a seal.
     """
 
     folder: Path
@@ -102,6 +124,7 @@ class WriteBackup(Message, frozen=True, tag="write_backup"):
     shares: Shares
     output: Path
     secret: SecretFile
+    state_key: SecretFile | None = None
 
 
 class BackupWritten(Message, frozen=True, tag="backup_written"):
@@ -136,7 +159,9 @@ class BackupRestored(Message, frozen=True, tag="backup_restored"):
     files: Annotated[tuple[Name, ...], msgspec.Meta(max_length=NAMES_MAX)]
 
 
-CeremonyCall: TypeAlias = SealShares | MakeOwnKeys | AskEvidence | WriteBackup | RestoreBackup
+CeremonyCall: TypeAlias = (
+    SealShares | MakeOwnKeys | AskEvidence | MakeTpmKey | WriteBackup | RestoreBackup
+)
 CeremonyAnswer: TypeAlias = (
-    SharesSealed | OwnKeysMade | EvidenceMade | BackupWritten | BackupRestored
+    SharesSealed | OwnKeysMade | EvidenceMade | TpmKeyMade | BackupWritten | BackupRestored
 )

@@ -25,6 +25,7 @@ from tetrarch.enclave.ceremony_messages import (
     EvidenceMade,
     OwnKeysMade,
     SharesSealed,
+    TpmKeyMade,
 )
 from tetrarch.enclave.election_messages import ElectionCall, ElectionOpened, Met, Said
 from tetrarch.enclave.errors import EnclaveGone, EnclaveRefused, EnclaveSlow, FrameInvalid
@@ -33,7 +34,6 @@ from tetrarch.enclave.messages import SealedFile, ShareFile
 from tetrarch.enclave.ports import EnclaveStatus, SignRequest, SignResult, Slashable
 from tetrarch.enclave.protections import Confinement, Protection
 from tetrarch.enclave.seal_secret import SealSecret
-from tetrarch.enclave.sealing import Kind
 from tetrarch.enclave.tpm_messages import OpenTpm
 from tetrarch.errors import TetrarchError, invariant
 from tetrarch.ethereum.spec.chain import ChainSpec
@@ -61,6 +61,7 @@ A = TypeVar(
     SharesSealed,
     OwnKeysMade,
     EvidenceMade,
+    TpmKeyMade,
     BackupWritten,
     BackupRestored,
     ElectionOpened,
@@ -90,6 +91,8 @@ _RAISED_AGAIN: dict[str, type[TetrarchError]] = {
         enclave_errors.BackupExists,
         enclave_errors.BackupTooLarge,
         enclave_errors.TpmMissing,
+        enclave_errors.BootChanged,
+        enclave_errors.TpmKeyExists,
         enclave_errors.TpmFailed,
         enclave_errors.CounterMissing,
         CounterMoved,
@@ -296,8 +299,7 @@ class EnclaveClient:
             TpmFailed: the TPM does not.
             OperatorError: of the seal, its secret or the folder.
         """
-        is_passphrase = secret.kind is Kind.PASSPHRASE
-        call = OpenTpm(str(folder), str(secret.path), is_passphrase, counts)
+        call = OpenTpm(str(folder), secret.file, counts)
         answer = await self._channel.ask(call, timeout_s=KEY_TIMEOUT_S)
         measured = _expect(protocol.Measured, answer)
         return Allowed(BackEnd.TPM2, measured.measurement, measured.security_version)

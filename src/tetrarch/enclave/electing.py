@@ -30,6 +30,7 @@ from tetrarch.election.hello import (
     MemberUnattested,
     PublicKey,
     check_hello,
+    check_shown,
 )
 from tetrarch.election.keys import MemberKeys, SigningKey
 from tetrarch.election.quorums import MEMBERS_MAX
@@ -38,11 +39,12 @@ from tetrarch.election.sealed_calls import open_request, place_of
 from tetrarch.election.statements import Signed
 from tetrarch.election.values import BOOT_SIZE_BYTES, Count, Value
 from tetrarch.election.voter import Sealed, Voter
+from tetrarch.enclave.election_files import ElectionFiles
 from tetrarch.enclave.errors import CounterMissing, SealInvalid
 from tetrarch.enclave.host import Host
-from tetrarch.enclave.messages import ShareFile
-from tetrarch.enclave.opening import open_share
+from tetrarch.enclave.opening import open_keys
 from tetrarch.enclave.seal_secret import SealSecret
+from tetrarch.enclave.sealed_keys import SealedKeys
 from tetrarch.enclave.sealing import SealingKey, new_key, unseal
 from tetrarch.entropy import Entropy
 from tetrarch.errors import ConfigInvalid, InputInvalid, OperatorError
@@ -114,31 +116,29 @@ class Electing:
     def open(
         cls,
         *,
-        folder: Path,
+        files: ElectionFiles,
         configuration: Configuration,
         source: int,
-        secret: SealSecret,
         host: Host,
-        share: ShareFile | None = None,
         accepts_cold_start: bool = False,
     ) -> Self:
-        """Begin a life: the first one if ``folder`` holds none of this configuration.
+        """Begin a life: the first one if the folder holds none of this configuration.
 
         Raises:
             StorageInUse: another enclave has this state open.
-            SealInvalid, SealSecretWrong, SealSecretMissing: it cannot be read.
+            SealInvalid, SealSecretWrong, SealSecretMissing: it cannot be read, or the sealed keys.
             ShareFileMissing, ShareInvalid, PasswordWrong, ShareSwapped: of the shared key.
             CounterMissing, TpmFailed: its counter cannot be.
             FolderNotWritable: nor written.
         """
         if not 0 <= source < configuration.count:
             raise ConfigInvalid("open election", field="source", got=source)
-        opened_share = _open_share(configuration, source, share)
+        opened_share = _open_share(configuration, source, files, host)
         name = configuration.hash.hex()[:16]
-        path = folder / f"election-{name}.sealed"
-        lock = OwnerLock.acquire(folder / f"election-{name}.lock")
+        path = files.folder / f"election-{name}.sealed"
+        lock = OwnerLock.acquire(files.folder / f"election-{name}.lock")
         try:
-            disk, kept = _read(path, configuration, source, secret, host.entropy)
+            disk, kept = _read(path, configuration, source, files.secret, host)
             is_new = kept is None
             if kept is None:
                 kept = _counted(_born(configuration, source, host.entropy), host)
@@ -222,10 +222,7 @@ class Electing:
             KeyChanged: this member had another key before.
         """
         said = hello.what
-        nonce = said.nonce
-        if nonce not in self._nonces:
-            raise HelloInvalid("check hello", reason="answers no nonce that is open")
-        del self._nonces[nonce]
+        nonce = self._use_nonce(said)
         check_hello(hello, self._configuration, session=session, nonce=nonce)
         if said.source == self._voter.promises.source:
             raise HelloInvalid("check hello", reason="it is this node's own name")
@@ -244,6 +241,23 @@ class Electing:
             self._change(msgspec.structs.replace(self._kept, pinned=pinned), counted=True)
             self._keys.pin(said.source, said.signing_key)
         return appraisal
+
+    def attest_hello(self, hello: Signed[Hello], *, session: bytes) -> Appraisal:
+        """As ``take_hello``, of who may have another configuration: its evidence alone is judged.
+
+        Raises:
+            HelloInvalid: it does not show who it is, now and here.
+            MemberUnattested: its evidence is not accepted, where that is required.
+        """
+        nonce = self._use_nonce(hello.what)
+        check_shown(hello, self._configuration, session=session, nonce=nonce)
+        return self._appraise(hello.what)
+
+    def _use_nonce(self, said: Hello) -> bytes:
+        if said.nonce not in self._nonces:
+            raise HelloInvalid("check hello", reason="answers no nonce that is open")
+        del self._nonces[said.nonce]
+        return said.nonce
 
     def _appraise(self, said: Hello) -> Appraisal:
         c = self._configuration
@@ -316,10 +330,10 @@ class _Disk:
 
 
 def _read(
-    path: Path, configuration: Configuration, source: int, secret: SealSecret, entropy: Entropy
+    path: Path, configuration: Configuration, source: int, secret: SealSecret, host: Host
 ) -> tuple[_Disk, KeptElection | None]:
     bound_to = configuration.hash + source.to_bytes(2, "big")
-    kind, content = secret.kind, secret.read()
+    kind, content, entropy = secret.kind, host.read(secret), host.entropy
     try:
         with path.open("rb") as stream:
             sealed = stream.read(2 * STATE_MAX_BYTES)
@@ -338,10 +352,10 @@ def _read(
 
 
 def _open_share(
-    configuration: Configuration, source: int, share: ShareFile | None
+    configuration: Configuration, source: int, files: ElectionFiles, host: Host
 ) -> ClusterShare | None:
-    """The share that the configuration says this member has."""
-    key = configuration.cluster_key
+    """The share that the configuration says this member has, sealed or in its keystore."""
+    key, share, sealed = configuration.cluster_key, files.share, files.sealed
     if (key is None) != (share is None):
         raise ConfigInvalid(
             "open election", field="share", expected="one where members share a key"
@@ -350,7 +364,8 @@ def _open_share(
         return None
     if share.public_share != key.public_shares[source]:
         raise ConfigInvalid("open election", field="share", reason="of another member")
-    return ClusterShare(open_share(share))
+    keys = None if sealed is None else SealedKeys.open(sealed, host.entropy, host.read)
+    return ClusterShare(open_keys((share,), keys)[share.pubkey])
 
 
 def _born(configuration: Configuration, source: int, entropy: Entropy) -> KeptElection:

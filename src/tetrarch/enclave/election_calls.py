@@ -7,11 +7,14 @@ import msgspec
 
 from tetrarch.election import codec
 from tetrarch.election.documents import read_configuration
+from tetrarch.election.hello import Appraisal
 from tetrarch.enclave.attesting import Attester
 from tetrarch.enclave.electing import Electing
+from tetrarch.enclave.election_files import ElectionFiles
 from tetrarch.enclave.election_messages import (
     TEXT_MAX,
     AskElection,
+    AttestHello,
     Challenge,
     ElectionAnswer,
     ElectionCall,
@@ -25,7 +28,6 @@ from tetrarch.enclave.election_messages import (
 from tetrarch.enclave.errors import FrameInvalid
 from tetrarch.enclave.host import Host
 from tetrarch.enclave.seal_secret import SealSecret
-from tetrarch.enclave.sealing import Kind
 from tetrarch.enclave.tpm_counter import TpmCounters
 from tetrarch.errors import InputInvalid
 
@@ -69,8 +71,9 @@ class ElectionCalls:
             case SayHello(session=session, nonce=nonce):
                 return Said(codec.encode(electing.say_hello(session=session, nonce=nonce)))
             case TakeHello(hello=hello, session=session):
-                appraisal = electing.take_hello(codec.decode_hello(hello), session=session)
-                return Met(*(text[:TEXT_MAX] for text in msgspec.structs.astuple(appraisal)))
+                return _met(electing.take_hello(codec.decode_hello(hello), session=session))
+            case AttestHello(hello=hello, session=session):
+                return _met(electing.attest_hello(codec.decode_hello(hello), session=session))
             case AskElection(sealed=sealed):
                 return Said(electing.ask(sealed))
 
@@ -84,15 +87,14 @@ class ElectionCalls:
         if self._electing is not None:
             raise InputInvalid("open election", reason="it is open already")
         configuration, _ = read_configuration(call.configuration)
-        kind = Kind.PASSPHRASE if call.is_passphrase else Kind.KEY_FILE
         electing = Electing.open(
-            folder=Path(call.folder),
+            files=ElectionFiles(
+                Path(call.folder), SealSecret.of(call.secret), call.share, call.sealed
+            ),
             configuration=configuration,
             source=call.source,
-            secret=SealSecret(kind, Path(call.secret)),
             host=self._host,
             accepts_cold_start=call.accepts_cold_start,
-            share=call.share,
         )
         self._electing = electing
         return ElectionOpened(
@@ -102,3 +104,7 @@ class ElectionCalls:
             electing.pinned,
             electing.is_older,
         )
+
+
+def _met(appraisal: Appraisal) -> Met:
+    return Met(*(text[:TEXT_MAX] for text in msgspec.structs.astuple(appraisal)))

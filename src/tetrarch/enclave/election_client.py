@@ -1,7 +1,6 @@
 """A node's end of its enclave in an election: typed calls, requests sealed on their way."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 from tetrarch.election import codec
@@ -12,8 +11,10 @@ from tetrarch.election.requests import Answer, Request
 from tetrarch.election.sealed_calls import place_of, seal_request
 from tetrarch.election.statements import Signed
 from tetrarch.enclave.client import EnclaveClient
+from tetrarch.enclave.election_files import ElectionFiles
 from tetrarch.enclave.election_messages import (
     AskElection,
+    AttestHello,
     Challenge,
     ElectionOpened,
     Met,
@@ -22,23 +23,7 @@ from tetrarch.enclave.election_messages import (
     SayHello,
     TakeHello,
 )
-from tetrarch.enclave.messages import ShareFile
-from tetrarch.enclave.seal_secret import SealSecret
-from tetrarch.enclave.sealing import Kind
 from tetrarch.entropy import Entropy
-
-
-@dataclass(frozen=True, slots=True)
-class ElectionFiles:
-    """What the enclave opens.
-
-    ``folder``: of its sealed state; ``share``: of the key that the members share, where the
-    configuration names one.
-    """
-
-    folder: Path
-    secret: SealSecret
-    share: ShareFile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +63,10 @@ class ElectionClient:
             folder=str(files.folder),
             configuration=configuration_document(configuration),
             source=source,
-            secret=str(files.secret.path),
-            is_passphrase=files.secret.kind is Kind.PASSPHRASE,
+            secret=files.secret.file,
             accepts_cold_start=accepts_cold_start,
             share=files.share,
+            sealed=files.sealed,
         )
         opened = await enclave.elect(call, ElectionOpened)
         place = place_of(configuration.hash, opened.signing_key, opened.boot)
@@ -112,6 +97,15 @@ class ElectionClient:
             HelloInvalid, KeyChanged, MemberUnattested: it is not the member that it says.
         """
         met = await self._enclave.elect(TakeHello(codec.encode(hello), session), Met)
+        return Appraisal(met.back_end, met.measurement, met.details, met.refusal)
+
+    async def attest_hello(self, hello: Signed[Hello], *, session: bytes) -> Appraisal:
+        """Have the enclave judge the evidence of who may have another configuration.
+
+        Raises:
+            HelloInvalid, MemberUnattested: it does not show what it must.
+        """
+        met = await self._enclave.elect(AttestHello(codec.encode(hello), session), Met)
         return Appraisal(met.back_end, met.measurement, met.details, met.refusal)
 
     async def ask(self, request: Request) -> Answer:

@@ -8,7 +8,7 @@ from tetrarch.election.codec import REQUEST_MAX_BYTES
 from tetrarch.election.documents import DOCUMENT_MAX_BYTES
 from tetrarch.election.hello import EVIDENCE_MAX_BYTES
 from tetrarch.election.quorums import MEMBERS_MAX
-from tetrarch.enclave.messages import Message, Path, Root, ShareFile
+from tetrarch.enclave.messages import Message, Path, Root, SealedFile, SecretFile, ShareFile
 
 HELLO_MAX_BYTES = EVIDENCE_MAX_BYTES + (4 << 10)
 TEXT_MAX = 1024
@@ -22,17 +22,17 @@ SealedBytes: TypeAlias = Annotated[bytes, msgspec.Meta(max_length=REQUEST_MAX_BY
 class OpenElection(Message, frozen=True, tag="open_election"):
     """Begin a life in the election of ``configuration``, a document, as the member ``source``.
 
-    ``secret``: the file that opens the seal; ``is_passphrase``: else it is a key file.
-    ``share``: of the key that the members share, if they do.
+    ``secret``: what opens the seal. ``share``: of the key that the members share, if they do;
+    ``sealed``: where it may lie sealed.
     """
 
     folder: Path
     configuration: Document
     source: Annotated[int, msgspec.Meta(ge=0, le=255)]
-    secret: Path
-    is_passphrase: bool
+    secret: SecretFile
     accepts_cold_start: bool
     share: ShareFile | None = None
+    sealed: SealedFile | None = None
 
 
 class Challenge(Message, frozen=True, tag="challenge"):
@@ -48,6 +48,13 @@ class SayHello(Message, frozen=True, tag="say_hello"):
 
 class TakeHello(Message, frozen=True, tag="take_hello"):
     """``hello``: bytes of ``codec``."""
+
+    hello: HelloBytes
+    session: Root
+
+
+class AttestHello(Message, frozen=True, tag="attest_hello"):
+    """As ``TakeHello``, of who may have another configuration: only its evidence is judged."""
 
     hello: HelloBytes
     session: Root
@@ -80,7 +87,7 @@ class Said(Message, frozen=True, tag="said"):
 
 
 class Met(Message, frozen=True, tag="met"):
-    """The hello is right and its key is pinned; ``hello.Appraisal`` of its evidence."""
+    """The hello is right, and of a member its key is pinned; ``hello.Appraisal`` of its evidence."""
 
     back_end: Text
     measurement: Text
@@ -88,5 +95,7 @@ class Met(Message, frozen=True, tag="met"):
     refusal: Text
 
 
-ElectionCall: TypeAlias = OpenElection | Challenge | SayHello | TakeHello | AskElection
+ElectionCall: TypeAlias = (
+    OpenElection | Challenge | SayHello | TakeHello | AttestHello | AskElection
+)
 ElectionAnswer: TypeAlias = ElectionOpened | Said | Met

@@ -51,6 +51,24 @@ class TpmFailed(OperatorError):
     mend = "see docs/how-to/attest-by-a-tpm.md; without --tpm the enclave speaks for itself"
 
 
+class BootChanged(TpmFailed):
+    """The TPM keeps back what it derived before: its PCRs hold something else now."""
+
+    code = "tpm_boot_changed"
+    mend = (
+        "boot the machine as it was when the TPM key file was made; after a wanted change of its "
+        "firmware or boot loader, restore a backup and seal it with a new TPM key file"
+    )
+
+
+class TpmKeyExists(OperatorError):
+    """There is a file of this name already, and keys may be sealed by it."""
+
+    code = "tpm_key_exists"
+    exit_code: ClassVar[int] = EX_CANTCREAT
+    mend = "name another file"
+
+
 class CounterMissing(OperatorError):
     """The member is counted by another TPM, or none, than the one that it is given."""
 
@@ -133,11 +151,11 @@ class SealInvalid(OperatorError):
 
 
 class SealSecretWrong(OperatorError):
-    """The passphrase or key file is another one than the state was sealed with."""
+    """The passphrase, key file or TPM is another one than the state was sealed with."""
 
     code = "seal_secret_wrong"
     exit_code: ClassVar[int] = EX_DATAERR
-    mend = "give the passphrase or key file that this node was started with before"
+    mend = "give the passphrase, key file or TPM that this node was started with before"
 
 
 class SealSecretMissing(OperatorError):
@@ -164,16 +182,14 @@ class SealAbsent(OperatorError):
 
     code = "seal_absent"
     exit_code: ClassVar[int] = EX_NOINPUT
-    mend = "seal them first, without a new passphrase or key file"
+    mend = "seal them first, without a new passphrase, key or TPM key file"
 
 
 class SealSecretUnnamed(OperatorError):
     """The keys are sealed, and nothing names the file that opens them."""
 
     code = "seal_secret_unnamed"
-    mend = (
-        "set enclave.passphrase_file or enclave.key_file, or give --passphrase-file or --key-file"
-    )
+    mend = "set enclave.passphrase_file, key_file or tpm_key_file, or give the option of that name"
 
 
 class SharesSealed(OperatorError):

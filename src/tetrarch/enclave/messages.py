@@ -4,6 +4,8 @@ from typing import Annotated, TypeAlias
 
 import msgspec
 
+from tetrarch.enclave.sealing import Kind
+
 PubKeyBytes: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=48, max_length=48)]
 Root: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 # Without NUL, which no call of the system takes.
@@ -24,10 +26,14 @@ class ShareFile(Message, frozen=True):
 
 
 class SecretFile(Message, frozen=True):
-    """The file that opens a seal, which only the enclave reads; ``is_passphrase``: else a key."""
+    """The file that opens a seal, which only the enclave reads, and what it holds.
+
+    ``sealed_by``: opens the file itself, a key that the enclave makes at its first use.
+    """
 
     path: Path
-    is_passphrase: bool
+    kind: Kind
+    sealed_by: "SecretFile | None" = None
 
 
 class SealedFile(Message, frozen=True):

@@ -9,6 +9,7 @@ import socket
 import sqlite3
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,6 +31,7 @@ from tetrarch.enclave.ceremony_messages import (
     CeremonyAnswer,
     CeremonyCall,
     MakeOwnKeys,
+    MakeTpmKey,
     RestoreBackup,
     SealShares,
     WriteBackup,
@@ -91,14 +93,16 @@ class EnclaveProcess:
         self._before_answer = before_answer
         self._opened: _Opened | None = None
         self._measurement = measurement
+        self._tpm = TpmCalls(
+            program=measurement, protections=lambda: self._protections, entropy=system_entropy
+        )
         self._host = Host(
             attester=SoftwareAttester(measurement, lambda: self._protections),
             entropy=system_entropy,
+            read=self._tpm.read,
+            make_tpm_key=self._tpm.make_key_file,
             now_ms=steady_ms,
             wall_s=clock.wall_s,
-        )
-        self._tpm = TpmCalls(
-            program=measurement, protections=lambda: self._protections, entropy=system_entropy
         )
         self._election = ElectionCalls(self._host)
         self._chain: ChainSpec | None = None
@@ -170,7 +174,14 @@ class EnclaveProcess:
                 exported = keep(self._require_open(), body)
                 sandbox.lock_memory()  # a new key lies in new pages
                 return exported or protocol.Done()
-            case SealShares() | MakeOwnKeys() | AskEvidence() | WriteBackup() | RestoreBackup():
+            case (
+                SealShares()
+                | MakeOwnKeys()
+                | AskEvidence()
+                | MakeTpmKey()
+                | WriteBackup()
+                | RestoreBackup()
+            ):
                 return self._hold(body)
             case _:
                 answer = self._election.answer(body)
@@ -209,7 +220,7 @@ class EnclaveProcess:
         try:
             sealed = None
             if call.sealed is not None:
-                sealed = SealedKeys.open(call.sealed, system_entropy)
+                sealed = SealedKeys.open(call.sealed, system_entropy, self._tpm.read)
                 editions.check(database, sealed.kept.edition, path=sealed.path)
             keys = BlsKeyRing(open_keys(call.shares, sealed), threads=_SIGNING_THREADS)
         except BaseException:
@@ -230,7 +241,10 @@ class EnclaveProcess:
         if self._opened is not None or self._election.is_open:
             raise InputInvalid("hold ceremony", reason="it is open for a node")
         self._lock_memory()
-        return hold(call, self._host)
+        host = self._host
+        if isinstance(call, AskEvidence) and call.tpm is not None:
+            host = replace(host, attester=self._tpm.open(call.tpm))
+        return hold(call, host)
 
     def _open_tpm(self, call: OpenTpm) -> protocol.Measured:
         attester = self._tpm.open(call)

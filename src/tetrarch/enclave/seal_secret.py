@@ -9,7 +9,7 @@ from typing import Self
 
 from tetrarch.enclave.errors import SealSecretMissing
 from tetrarch.enclave.messages import SecretFile
-from tetrarch.enclave.sealing import KEY_FILE_SIZE_BYTES, PASSPHRASE_MAX_BYTES, Kind
+from tetrarch.enclave.sealing import KEY_FILE_SIZE_BYTES, Kind
 from tetrarch.entropy import Entropy
 from tetrarch.storage.durable_file import SECRET_MODE
 from tetrarch.storage.errors import cannot_create
@@ -17,20 +17,32 @@ from tetrarch.storage.errors import cannot_create
 
 @dataclass(frozen=True, slots=True)
 class SealSecret:
-    """A file with a passphrase (a line end after it does not count), or with a key of 32 bytes."""
+    """A file with a passphrase (a line end after it does not count), with a key, or for a TPM.
+
+    A key has 32 bytes; a TPM's file is one of ``tpm_key_file``. ``sealed_by``: the file is sealed
+    itself, by another secret.
+    """
 
     kind: Kind
     path: Path
+    sealed_by: "SealSecret | None" = None
 
     @classmethod
     def of(cls, file: SecretFile) -> Self:
         """As a message names it."""
-        return cls(Kind.PASSPHRASE if file.is_passphrase else Kind.KEY_FILE, Path(file.path))
+        sealed_by = None if file.sealed_by is None else cls.of(file.sealed_by)
+        return cls(file.kind, Path(file.path), sealed_by)
 
     @property
     def file(self) -> SecretFile:
         """As a message."""
-        return SecretFile(str(self.path), self.kind is Kind.PASSPHRASE)
+        sealed_by = None if self.sealed_by is None else self.sealed_by.file
+        return SecretFile(str(self.path), self.kind, sealed_by)
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files that an enclave reads for it."""
+        return (self.path, *(() if self.sealed_by is None else self.sealed_by.paths))
 
     def check(self) -> None:
         """Whether there is such a file that is nobody else's; reads none of it.
@@ -39,33 +51,13 @@ class SealSecret:
             SealSecretMissing: there is none, or others may read it too.
         """
         try:
-            _refuse_readable_by_others(self.path, self.path.stat().st_mode)
+            refuse_readable_by_others(self.path, self.path.stat().st_mode)
         except OSError as error:
             raise SealSecretMissing("find secret", path=self.path, reason=error.strerror) from None
 
-    def read(self) -> bytes:
-        """The secret.
 
-        Raises:
-            SealSecretMissing: there is none, or others may read it too.
-        """
-        size_max = PASSPHRASE_MAX_BYTES if self.kind is Kind.PASSPHRASE else KEY_FILE_SIZE_BYTES
-        try:
-            with self.path.open("rb") as stream:
-                mode = os.fstat(stream.fileno()).st_mode
-                content = stream.read(size_max + 3)
-        except OSError as error:
-            raise SealSecretMissing("read secret", path=self.path, reason=error.strerror) from None
-        _refuse_readable_by_others(self.path, mode)
-        if self.kind is Kind.PASSPHRASE:
-            content = content.rstrip(b"\r\n")
-        enough = len(content) > 0 if self.kind is Kind.PASSPHRASE else len(content) == size_max
-        if not enough or len(content) > size_max:
-            raise SealSecretMissing("read secret", path=self.path, bytes=len(content))
-        return content
-
-
-def _refuse_readable_by_others(path: Path, mode: int) -> None:
+def refuse_readable_by_others(path: Path, mode: int) -> None:
+    """``mode``: of ``path``. Raises SealSecretMissing: others may read it."""
     if stat.S_ISREG(mode) and mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise SealSecretMissing("read secret", path=path, reason=f"mode {stat.S_IMODE(mode):04o}")
 

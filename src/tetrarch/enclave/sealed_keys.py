@@ -28,6 +28,7 @@ from tetrarch.enclave.errors import SealInvalid, SealSecretWrong
 from tetrarch.enclave.messages import Message, PubKeyBytes, Root, SealedFile
 from tetrarch.enclave.seal_secret import SealSecret
 from tetrarch.enclave.sealing import Kind, SealingKey, kind_of, new_key, unseal
+from tetrarch.enclave.secret_reading import SecretReader
 from tetrarch.entropy import Entropy
 from tetrarch.errors import InputInvalid
 from tetrarch.storage.durable_file import write_durably
@@ -148,29 +149,35 @@ class KeptKeys:
 class SealedKeys:
     """An open file of sealed keys. The secrets are in memory, and the key to seal them again."""
 
-    def __init__(self, path: Path, key: SealingKey, kept: KeptKeys, entropy: Entropy) -> None:
+    def __init__(
+        self, path: Path, key: SealingKey, kept: KeptKeys, entropy: Entropy, read: SecretReader
+    ) -> None:
         self.path = path
         self._key = key
         self._kept = kept
         self._entropy = entropy
+        self._read = read
 
     @classmethod
-    def open(cls, file: SealedFile, entropy: Entropy) -> Self:
+    def open(cls, file: SealedFile, entropy: Entropy, read: SecretReader | None = None) -> Self:
         """The keys in ``file``; none, of edition 0, if it is not there.
 
+        ``read``: with a TPM, if there is one.
+
         Raises:
-            SealSecretMissing, SealSecretWrong: of its secret.
+            SealSecretMissing, SealSecretWrong, TpmMissing, TpmFailed: of its secret.
             SealInvalid: it is no such file, or was changed.
 
         Cost: 0.2 s with a passphrase, and 20 us for each share.
         """
         path, secret = Path(file.path), SealSecret.of(file.secret)
-        content = secret.read()
+        read = read or SecretReader(entropy)
+        content = read(secret)
         raw = _read(path)
         if raw is None:
-            return cls(path, new_key(secret.kind, content, entropy), KeptKeys(), entropy)
+            return cls(path, new_key(secret.kind, content, entropy), KeptKeys(), entropy, read)
         key, kept = _unsealed(path, raw, secret, content, entropy)
-        return cls(path, key, kept, entropy)
+        return cls(path, key, kept, entropy, read)
 
     @property
     def kept(self) -> KeptKeys:
@@ -195,7 +202,7 @@ class SealedKeys:
         """
         key = self._key
         if secret is not None:
-            key = new_key(secret.kind, secret.read(), self._entropy)
+            key = new_key(secret.kind, self._read(secret), self._entropy)
         gone = frozenset(without)
         together = {**self._kept.shares, **(shares or {})}
         kept = replace(

@@ -1,15 +1,15 @@
-"""State at rest: encrypted under a key that comes from a passphrase or a key file. Pure.
+"""State at rest: encrypted under a key that comes from a passphrase, a key file or a TPM. Pure.
 
 A sealed text is::
 
-     8  "tetrseal"            1  version, 1          1  kind: 1 passphrase, 2 key file
-     4  passes                4  memory, KiB         4  lanes        (of Argon2id; 0 for a key file)
+     8  "tetrseal"            1  version, 1          1  kind: 1 passphrase, 2 key file, 3 TPM
+     4  passes                4  memory, KiB         4  lanes        (of Argon2id; else 0)
     16  salt                 16  check               32  nonce
      n  ChaCha20-Poly1305 of the text, with everything before and the caller's ``bound_to`` as
         associated data
 
-The key is Argon2id(passphrase, salt) (RFC 9106), or HKDF-SHA256(key file, salt) (RFC 5869). Each text is
-encrypted under a key of its own, HKDF-SHA256(key, nonce): a state that was put back and goes on
+The key is Argon2id(passphrase, salt) (RFC 9106), or HKDF-SHA256(32 bytes of a key file or that a TPM
+derives, salt) (RFC 5869). Each text is encrypted under a key of its own, HKDF-SHA256(key, nonce): a state that was put back and goes on
 from there never uses a key twice. ``check`` tells a wrong passphrase from a changed text.
 
 What this does not do: notice that an *older* seal was put back. That takes peers, or a counter
@@ -45,6 +45,7 @@ class Kind(IntEnum):
 
     PASSPHRASE = 1
     KEY_FILE = 2
+    TPM = 3
 
 
 @dataclass(frozen=True, slots=True)

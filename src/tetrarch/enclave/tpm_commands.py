@@ -1,7 +1,7 @@
 """The few commands of a TPM 2.0 that an enclave needs, over any way to exchange bytes with it.
 
-No sessions but passwords, no objects that stay in the TPM: its key is made anew at each start,
-the same for the same secret. Source: TCG, "Trusted Platform Module Library", part 3 (commands).
+No objects that stay in the TPM: its keys are made anew at each start, the same for the same
+secret. No sessions but passwords, and those that show what the PCRs hold. Source: TCG, "Trusted Platform Module Library", part 3 (commands).
 """
 
 from collections.abc import Callable, Iterator
@@ -20,6 +20,7 @@ from tetrarch.attestation.tpm_structures import (
     Quote,
     Reader,
     counter_area,
+    deriving_area,
     encode_selection,
     public_area,
     read_selection,
@@ -37,6 +38,9 @@ _ENDORSEMENT = 0x4000000B  # below it lies what no owner of the machine can exch
 _PASSWORD, _CONTINUE = 0x40000009, 1
 _HANDLES, _TRANSIENT_FIRST, _HANDLES_MAX = 1, 0x80000000, 254
 _PUBLIC_MAX_BYTES = 512
+_NOTHING = 0x40000007  # [TPM_RH_NULL]
+_POLICY, _TRIAL = 1, 3  # [TPM_SE]; a trial only computes the digest
+_NONCE_SIZE_BYTES = 32
 
 # Sends a whole command; its whole response.
 Exchange: TypeAlias = Callable[[bytes], bytes]
@@ -48,11 +52,15 @@ class Code(IntEnum):
     CREATE_PRIMARY = 0x131
     NV_DEFINE_SPACE = 0x12A
     NV_INCREMENT = 0x134
+    HMAC = 0x155
     QUOTE = 0x158
     FLUSH_CONTEXT = 0x165
+    START_AUTH_SESSION = 0x176
     GET_CAPABILITY = 0x17A
     PCR_READ = 0x17E
+    POLICY_PCR = 0x17F
     NV_CERTIFY = 0x184
+    POLICY_GET_DIGEST = 0x189
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +115,54 @@ class Tpm:
             Quote.read(quoted)
         return quoted, signature
 
+    def make_deriving_key(self, salt: bytes, policy: bytes) -> int:
+        """The handle of a key for ``hmac``, which follows from ``salt`` and from this TPM alone.
+
+        ``policy``: empty, or a digest of ``policy_of``. ``flush`` it at the end.
+        """
+        parameters = (
+            sized(sized(b"") + sized(b"")),
+            sized(deriving_area(salt, policy)),
+            sized(b""),
+            bytes(4),  # no PCRs
+        )
+        _, handle = self._run(
+            Code.CREATE_PRIMARY, (_ENDORSEMENT,), (b"",), b"".join(parameters), gives_handle=True
+        )
+        return handle
+
+    def hmac(self, handle: int, data: bytes, *, session: int | None = None) -> bytes:
+        """HMAC-SHA256 of ``data`` by a deriving key; ``session``: of ``policy_session``, which ends."""
+        parameters = sized(data) + Algorithm.SHA256.to_bytes(2, "big")
+        by = b"" if session is None else session
+        reader, _ = self._run(Code.HMAC, (handle,), (by,), parameters)
+        with _reading(Code.HMAC):
+            derived = reader.sized(DIGEST_SIZE_BYTES)
+            if len(derived) != DIGEST_SIZE_BYTES:
+                raise Malformed("its size")
+        return derived
+
+    def policy_of(self, registers: tuple[int, ...]) -> bytes:
+        """The digest of a policy by which ``registers`` hold what they hold now."""
+        session = self._start_session(_TRIAL)
+        try:
+            self._add_registers(session, registers)
+            reader, _ = self._run(Code.POLICY_GET_DIGEST, (session,), (), b"")
+            with _reading(Code.POLICY_GET_DIGEST):
+                return reader.sized(DIGEST_SIZE_BYTES)
+        finally:
+            self.flush(session)
+
+    def policy_session(self, registers: tuple[int, ...]) -> int:
+        """The handle of a session that has shown what ``registers`` hold; good for one command."""
+        session = self._start_session(_POLICY)
+        try:
+            self._add_registers(session, registers)
+        except BaseException:
+            self.flush(session)
+            raise
+        return session
+
     def read_registers(self, registers: tuple[int, ...]) -> bytes:
         """What they hold, 32 bytes each, ascending."""
         contents: dict[int, bytes] = {}
@@ -159,16 +215,28 @@ class Tpm:
                 raise Malformed("another list")
             return tuple(reader.number(4) for _ in range(count))
 
+    def _start_session(self, kind: int) -> int:
+        numbers = (Algorithm.NULL, Algorithm.SHA256)  # encrypts nothing
+        parameters = sized(bytes(_NONCE_SIZE_BYTES)) + sized(b"") + bytes((kind,))
+        parameters += b"".join(number.to_bytes(2, "big") for number in numbers)
+        _, handle = self._run(
+            Code.START_AUTH_SESSION, (_NOTHING, _NOTHING), (), parameters, gives_handle=True
+        )
+        return handle
+
+    def _add_registers(self, session: int, registers: tuple[int, ...]) -> None:
+        self._run(Code.POLICY_PCR, (session,), (), sized(b"") + encode_selection(registers))
+
     def _run(
         self,
         code: Code,
         handles: tuple[int, ...],
-        passwords: tuple[bytes, ...],
+        passwords: tuple[bytes | int, ...],
         parameters: bytes,
         *,
         gives_handle: bool = False,
     ) -> tuple[Reader, int]:
-        """The response's parameters, and its handle (0 where there is none)."""
+        """The response's parameters, and its handle (0 where there is none). ``passwords``: see ``command``."""
         response = self._exchange(command(code, handles, passwords, parameters))
         with _reading(code):
             reader = Reader(response)
@@ -185,12 +253,14 @@ class Tpm:
 
 
 def command(
-    code: int, handles: tuple[int, ...], passwords: tuple[bytes, ...], parameters: bytes
+    code: int, handles: tuple[int, ...], passwords: tuple[bytes | int, ...], parameters: bytes
 ) -> bytes:
-    """The bytes of one command. Pure."""
+    """The bytes of one command; in place of a password the handle of a session, which ends. Pure."""
     sessions = b"".join(
-        _PASSWORD.to_bytes(4, "big") + sized(b"") + bytes((_CONTINUE,)) + sized(password)
-        for password in passwords
+        each.to_bytes(4, "big") + sized(b"") + b"\0" + sized(b"")
+        if isinstance(each, int)
+        else _PASSWORD.to_bytes(4, "big") + sized(b"") + bytes((_CONTINUE,)) + sized(each)
+        for each in passwords
     )
     body = b"".join(handle.to_bytes(4, "big") for handle in handles)
     if passwords:

@@ -43,6 +43,13 @@ METRICS: tuple[MetricDeclaration, ...] = (
         "1 when the peer speaks a version of the protocol that we do, 0 while it is refused.",
         ("peer",),
     ),
+    MetricDeclaration("peers_attested", _G, "Peers whose evidence of their enclave is accepted."),
+    MetricDeclaration(
+        "peer_unattested_messages_total",
+        _C,
+        "Messages that were not heard, as the peer has not shown the evidence that is required.",
+        ("peer",),
+    ),
     MetricDeclaration(
         "peer_info",
         _G,
