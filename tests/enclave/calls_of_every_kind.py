@@ -115,7 +115,7 @@ def calls(folder: Path, validator: Validator, file: ShareFile) -> tuple[protocol
         RemoveShares((b"\x07" * 48,)),
         ImportHistory(_interchange(key), (Named(key, (key,)),)),
         ExportHistory((Named(key, (key,)),)),
-        OpenElection(str(folder), configuration_document(C), 0, secret, True, file, sealed),
+        OpenElection(str(folder), configuration_document(C), 0, secret, True, None, sealed),
         Challenge(),
         SayHello(b"s" * 32, b"n" * 32),
         TakeHello(b"\x01" + bytes(50), b"s" * 32),

@@ -21,7 +21,7 @@ import pytest
 from tests.enclave.enclave_world import Validator, validators, write_share
 
 from tetrarch.enclave import protocol
-from tetrarch.enclave.messages import ShareFile
+from tetrarch.enclave.messages import SecretFile, ShareFile
 from tetrarch.enclave.protections import Confinement
 
 PASSWORD, PASSPHRASE = "Zwiebelfisch-und-Kanone-7", "nine lives of a brass kettle"
@@ -53,8 +53,9 @@ from tetrarch.election.documents import configuration_document
 from tetrarch.enclave.client import EnclaveClient
 from tetrarch.enclave.election_messages import ElectionOpened, OpenElection
 from tetrarch.enclave.key_messages import AddShare
-from tetrarch.enclave.messages import ShareFile
+from tetrarch.enclave.messages import SecretFile, ShareFile
 from tetrarch.enclave.ports import SignRandao
+from tetrarch.enclave.sealing import Kind
 from tetrarch.errors import TetrarchError
 
 folder, given = Path(sys.argv[1]), msgspec.json.decode(sys.argv[2])
@@ -74,7 +75,11 @@ async def expect_error(work):
 
 def election(secret):
     return OpenElection(
-        str(folder), configuration_document(configuration()), 0, str(secret), True, True
+        str(folder),
+        configuration_document(configuration()),
+        0,
+        SecretFile(str(secret), Kind.PASSPHRASE),
+        True,
     )
 
 async def main():

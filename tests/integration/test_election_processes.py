@@ -44,7 +44,8 @@ class Member(Command):
         return self._process.pid if self._process is not None else None
 
     def certificates(self) -> list[dict[str, Any]]:
-        lines = (json.loads(line) for line in self.text.splitlines() if line.startswith("{"))
+        whole = self.text.split("\n")[:-1]  # the last line may be half written
+        lines = (json.loads(line) for line in whole if line.startswith("{"))
         return [line for line in lines if "signatures" in line]
 
     def newest(self) -> dict[str, Any]:

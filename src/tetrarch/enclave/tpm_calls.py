@@ -18,7 +18,10 @@ from tetrarch.errors import InputInvalid
 
 
 class TpmCalls:
-    """``connect`` before the process is locked, ``open`` after it, ``close`` at the end."""
+    """``connect`` before the process is locked, ``open`` after it, ``close`` at the end.
+
+    ``read``: secrets of seals, those that the TPM derives among them.
+    """
 
     def __init__(
         self, *, program: bytes, protections: Callable[[], tuple[str, ...]], entropy: Entropy
@@ -67,11 +70,6 @@ class TpmCalls:
             return no_tpm_key(registers)
         return TpmKeyFile.make(Tpm(self._device.exchange), registers, self._entropy).content
 
-    def _derive(self, content: bytes) -> bytes:
-        if self._device is None:
-            return without_tpm(content)
-        return TpmKeyFile.read(content).secret(Tpm(self._device.exchange))
-
     def close(self) -> None:
         """Have the TPM forget the key, and let go of it."""
         if self._attester is not None:
@@ -81,3 +79,8 @@ class TpmCalls:
         if self._device is not None:
             self._device.close()
             self._device = None
+
+    def _derive(self, content: bytes) -> bytes:
+        if self._device is None:
+            return without_tpm(content)
+        return TpmKeyFile.read(content).secret(Tpm(self._device.exchange))
