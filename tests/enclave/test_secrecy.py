@@ -21,7 +21,7 @@ import pytest
 from tests.enclave.enclave_world import Validator, validators, write_share
 
 from tetrarch.enclave import protocol
-from tetrarch.enclave.messages import SecretFile, ShareFile
+from tetrarch.enclave.messages import ShareFile
 from tetrarch.enclave.protections import Confinement
 
 PASSWORD, PASSPHRASE = "Zwiebelfisch-und-Kanone-7", "nine lives of a brass kettle"
