@@ -95,10 +95,10 @@ def prepare_folder(
     Raises:
         FolderNotWritable: it refuses.
     """
+    if passphrase_file is None:
+        return prepare_node_folder(folder, None, entropy)
     make_folder(folder, parents=True)
-    if passphrase_file is not None:
-        return SealSecret(Kind.PASSPHRASE, passphrase_file)
-    return _with_key_file(state_secret(folder, None), entropy)
+    return SealSecret(Kind.PASSPHRASE, passphrase_file)
 
 
 def prepare_node_folder(
@@ -110,14 +110,10 @@ def prepare_node_folder(
         FolderNotWritable: it refuses.
     """
     make_folder(folder, parents=True)
-    return _with_key_file(state_secret(folder, secret), entropy)
-
-
-def _with_key_file(secret: SealSecret, entropy: Entropy) -> SealSecret:
-    """``secret``, made where it is a plain file; else the enclave makes it."""
-    if secret.sealed_by is None:
-        make_key_file(secret.path, entropy)
-    return secret
+    state = state_secret(folder, secret)
+    if state.sealed_by is None:  # else the enclave makes it
+        make_key_file(state.path, entropy)
+    return state
 
 
 def _write_configuration(path: Path, configuration: Configuration, keys: MemberKeys) -> None:
