@@ -24,7 +24,7 @@ from tetrarch.consensus.identity import K1Identity
 from tetrarch.duties.group_crypto import BlsGroupCrypto
 from tetrarch.duties.keys import ClusterKeys
 from tetrarch.election.cluster_key import ClusterKey
-from tetrarch.election.of_cluster import ClusterElection, ClusterPlace, open_cluster_election
+from tetrarch.election.of_cluster import ClusterMembership, ClusterPlace, open_cluster_membership
 from tetrarch.enclave.history import bind_chain
 from tetrarch.enclave.history import chain as bound_chain
 from tetrarch.entropy import Entropy, system_entropy
@@ -171,9 +171,9 @@ class _Launch:
             )
         )
         bus = self.seen.bus(mesh)
-        election = await self._election(stack, bus, chain, signing)
-        if election is not None:
-            bus = election.heard_on(bus, self.seen.count_unattested)
+        membership = await self._membership(stack, bus, chain, signing)
+        if membership is not None:
+            bus = membership.heard_on(bus, self.seen.count_unattested)
         watch = self.seen.workflow(chain)
         ports = NodePorts(
             beacon_node=beacon_node,
@@ -251,8 +251,8 @@ class _Launch:
         _connect(node, mesh, beacon_node)
         if signing is not None:
             signing.use(node.components.dutydb)
-        if election is not None:
-            mesh.on_connected(election.connected)
+        if membership is not None:
+            mesh.on_connected(membership.connected)
         with needing_room():
             await node.load()
         parts = _Parts(
@@ -260,7 +260,7 @@ class _Launch:
             beacon_node=beacon_node,
             mesh=mesh,
             signing=signing,
-            election=election,
+            membership=membership,
             node=node,
             apis=tuple(apis),
             access=access,
@@ -279,21 +279,21 @@ class _Launch:
 
     async def _start(self, tasks: Supervisor, parts: "_Parts") -> None:
         """Open listeners and start workers, in this order."""
-        api_config, signing, election = self.config.validator_api, parts.signing, parts.election
+        api_config, signing, membership = self.config.validator_api, parts.signing, parts.membership
         self.seen.start(
             tasks,
             node=parts.node,
             mesh=parts.mesh,
             beacon_node=parts.beacon_node,
             signing_trouble=(lambda: None) if signing is None else signing.trouble,
-            election=election,
+            membership=membership,
         )
         tasks.spawn(parts.beacon_node.watch(), name="beacon-nodes")
         tasks.spawn(parts.mesh.run(), name="mesh")
         if signing is not None:
             tasks.spawn(signing.watch(), name="signing")
-        if election is not None:
-            tasks.spawn(election.run(), name="election")
+        if membership is not None:
+            tasks.spawn(membership.run(), name="membership")
         for api in parts.apis:
             server = ValidatorApiServer(
                 api,
@@ -309,9 +309,9 @@ class _Launch:
         tasks.spawn(collect_quietly(parts.chain, self.clock), name="garbage")
         parts.node.start()
 
-    async def _election(
+    async def _membership(
         self, stack: AsyncExitStack, bus: MessageBus, chain: ChainSpec, signing: Source | None
-    ) -> ClusterElection | None:
+    ) -> ClusterMembership | None:
         """Open the node's part in the cluster's attestation and election, if there is any."""
         if not self.config.meets_peers:
             return None
@@ -327,7 +327,7 @@ class _Launch:
             secret=secret,
         )
         return await stack.enter_async_context(
-            open_cluster_election(
+            open_cluster_membership(
                 place,
                 self.config,
                 bus=bus,
@@ -407,7 +407,7 @@ class _Parts:
     beacon_node: SeveralBeaconNodes
     mesh: Mesh
     signing: Source | None
-    election: ClusterElection | None
+    membership: ClusterMembership | None
     node: Node
     apis: tuple[ValidatorApi, ...]
     access: Access

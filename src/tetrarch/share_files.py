@@ -41,32 +41,21 @@ def share_files(
     Raises:
         SealInvalid: the sealed keys' file is none.
     """
-    labelled = read_label(sealed_keys_path(folder))
-    sealed = set() if labelled is None else {public.pubkey for public in labelled[0].shares}
-    return tuple(
-        ShareFile(
-            pubkey=validator.pubkey,
-            public_share=validator.public_share(cluster.share_index),
-            keystore=str(path),
-            password=str(path.with_suffix(".txt")),
-        )
+    files = tuple(
+        _share_file(validator.pubkey, validator.public_share(cluster.share_index), path)
         for validator, path in zip(
             cluster.validators, share_keystores(folder, cluster), strict=True
         )
-        if not only_present or validator.pubkey in sealed or path.exists()
     )
+    present = _present(folder, files)
+    return present if only_present else files
 
 
 def cluster_share_file(folder: Path, cluster: Cluster) -> ShareFile:
     """The file of this node's share of the cluster's own key."""
     path = keystore_path(folder / CLUSTER_KEY_FOLDER, 0)
     key = cluster.cluster_key
-    return ShareFile(
-        pubkey=key.public_key,
-        public_share=key.public_shares[cluster.peer_index],
-        keystore=str(path),
-        password=str(path.with_suffix(".txt")),
-    )
+    return _share_file(key.public_key, key.public_shares[cluster.peer_index], path)
 
 
 def all_share_files(
@@ -77,13 +66,20 @@ def all_share_files(
     Raises:
         SealInvalid: the sealed keys' file is none.
     """
-    own = cluster_share_file(folder, cluster)
-    labelled = read_label(sealed_keys_path(folder))
-    is_sealed = labelled is not None and any(
-        public.pubkey == own.pubkey for public in labelled[0].shares
-    )
     shares = share_files(folder, cluster, only_present=only_present)
-    return (*shares, own) if is_sealed or Path(own.keystore).exists() else shares
+    return (*shares, *_present(folder, (cluster_share_file(folder, cluster),)))
+
+
+def _share_file(pubkey: bytes, public_share: bytes, keystore: Path) -> ShareFile:
+    password = keystore.with_suffix(".txt")
+    return ShareFile(pubkey, public_share, str(keystore), str(password))
+
+
+def _present(folder: Path, files: tuple[ShareFile, ...]) -> tuple[ShareFile, ...]:
+    """Those of ``files`` that are sealed or in a keystore."""
+    labelled = read_label(sealed_keys_path(folder))
+    sealed = set() if labelled is None else {public.pubkey for public in labelled[0].shares}
+    return tuple(file for file in files if file.pubkey in sealed or Path(file.keystore).exists())
 
 
 def sealed_keys_path(folder: Path) -> Path:

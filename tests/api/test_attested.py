@@ -7,7 +7,7 @@ import pytest
 from tetrarch.api.attested import Attested
 from tetrarch.attestation.policy import Demand
 from tetrarch.election.hello import Appraisal
-from tetrarch.election.of_cluster import ClusterElection
+from tetrarch.election.of_cluster import ClusterMembership
 
 GOOD, REFUSED = Appraisal("software", "ab"), Appraisal("software", "cd", "", "not listed")
 
@@ -19,7 +19,7 @@ class Shown:
 
 
 def attested(demand: Demand, *shown: Appraisal) -> Attested:
-    return Attested(cast("ClusterElection", Shown(demand, *shown)), needed=2)
+    return Attested(cast("ClusterMembership", Shown(demand, *shown)), needed=2)
 
 
 @pytest.mark.parametrize(

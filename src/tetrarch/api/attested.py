@@ -1,23 +1,23 @@
 """Which peers have shown what their enclaves are: as metrics, and as a reason not to be ready."""
 
 from tetrarch.attestation.policy import Demand
-from tetrarch.election.of_cluster import ClusterElection
+from tetrarch.election.of_cluster import ClusterMembership
 from tetrarch.observability.metrics import Metrics
 
 
 class Attested:
-    """Of one node; ``election``: None where nobody is asked. ``needed``: peers for any duty."""
+    """Of one node; ``membership``: None where nobody is asked. ``needed``: peers for any duty."""
 
-    def __init__(self, election: ClusterElection | None, *, needed: int) -> None:
-        self._election = election
+    def __init__(self, membership: ClusterMembership | None, *, needed: int) -> None:
+        self._membership = membership
         self._needed = needed
 
     @property
     def count(self) -> int:
         """Peers whose evidence is accepted."""
-        if self._election is None or self._election.demand is Demand.OFF:
+        if self._membership is None or self._membership.demand is Demand.OFF:
             return 0
-        return sum(not appraisal.refusal for appraisal in self._election.shown.values())
+        return sum(not appraisal.refusal for appraisal in self._membership.shown.values())
 
     def watch(self, metrics: Metrics) -> None:
         """Keep the metric, asked for whenever it is read."""
@@ -25,7 +25,11 @@ class Attested:
 
     def reasons(self) -> tuple[str, ...]:
         """Why the node cannot do its duties, for /readyz."""
-        election = self._election
-        if election is None or election.demand is not Demand.REQUIRE or self.count >= self._needed:
+        membership = self._membership
+        if (
+            membership is None
+            or membership.demand is not Demand.REQUIRE
+            or self.count >= self._needed
+        ):
             return ()
         return (f"attestation: {self.count} of {self._needed} needed peers have shown evidence",)

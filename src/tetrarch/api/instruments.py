@@ -32,7 +32,7 @@ from tetrarch.config import NodeConfig, SigningSource
 from tetrarch.consensus.dump import MessageDump, RecordingBus
 from tetrarch.duties.report import DutyReport
 from tetrarch.duties.types import DutyType
-from tetrarch.election.of_cluster import ClusterElection
+from tetrarch.election.of_cluster import ClusterMembership
 from tetrarch.entropy import Entropy
 from tetrarch.ethereum.beacon_node.ports import BeaconNode
 from tetrarch.ethereum.spec.chain import ChainSpec
@@ -126,12 +126,12 @@ class Instruments:
         mesh: Mesh,
         beacon_node: BeaconNode,
         signing_trouble: Callable[[], str | None] = lambda: None,
-        election: ClusterElection | None = None,
+        membership: ClusterMembership | None = None,
     ) -> None:
         """Describe the node, open the monitoring listener and start all that samples.
 
         ``signing_trouble``: why the node cannot sign with all its shares, or None.
-        ``election``: its part in the cluster's attestation and election, if there is any.
+        ``membership``: its part in the cluster's attestation and election, if there is any.
         """
         self._describe_node()
         self.metrics.gauge("node_runs_twice").set_function(
@@ -161,7 +161,7 @@ class Instruments:
         )
         views: dict[str, View] = {
             "duties": duties_view(node),
-            "peers": peers_view(mesh, node, election),
+            "peers": peers_view(mesh, node, membership),
             "duty/explain": explain_view(node),
             "duty/list": list_view(node),
             "health": health.view,
@@ -169,9 +169,9 @@ class Instruments:
         if self._dump is not None:
             views["debug/consensus"] = dump_view(self._dump)
         streams: dict[str, Stream] = {}
-        attested = Attested(election, needed=self._cluster.threshold - 1)
+        attested = Attested(membership, needed=self._cluster.threshold - 1)
         attested.watch(self.metrics)
-        if election is not None and (campaign := election.campaign) is not None:
+        if membership is not None and (campaign := membership.campaign) is not None:
             views |= election_views(campaign)
             streams |= election_streams(campaign)
             watch_election(campaign, self.metrics)

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from tetrarch.consensus.dump import Dump, MessageDump
-from tetrarch.election.of_cluster import ClusterElection
+from tetrarch.election.of_cluster import ClusterMembership
 from tetrarch.network.mesh import Mesh
 from tetrarch.network.peer_info import PeerInfo
 from tetrarch.node import Node
@@ -23,7 +23,7 @@ def dump_view(dump: MessageDump) -> View:
     return view
 
 
-def peers_view(mesh: Mesh, node: Node, election: ClusterElection | None = None) -> View:
+def peers_view(mesh: Mesh, node: Node, membership: ClusterMembership | None = None) -> View:
     """``/peers``: who is connected, how far away, what they say of themselves, what is agreed.
 
     And which enclaves they have shown, where the nodes attest each other.
@@ -31,7 +31,7 @@ def peers_view(mesh: Mesh, node: Node, election: ClusterElection | None = None) 
 
     def view(_query: Mapping[str, str]) -> dict[str, Any]:
         infos, agreed = node.peer_infos.newest, node.features.agreed
-        shown = {} if election is None else election.shown
+        shown = {} if membership is None else membership.shown
         return {
             "own_index": mesh.own_index,
             "own_clock_offset_s": mesh.own_clock_offset_s,

@@ -50,8 +50,8 @@ class ClusterPlace:
     secret: SealSecret | None = None
 
 
-class ClusterElection:
-    """One node's part; made by ``open_cluster_election``. ``run`` it while the mesh runs.
+class ClusterMembership:
+    """One node's part; made by ``open_cluster_membership``. ``run`` it while the mesh runs.
 
     ``campaign``: None where the nodes attest each other and elect nobody.
     """
@@ -136,7 +136,7 @@ def cluster_configuration(
 
 
 @asynccontextmanager
-async def open_cluster_election(
+async def open_cluster_membership(
     place: ClusterPlace,
     config: NodeConfig,
     *,
@@ -145,7 +145,7 @@ async def open_cluster_election(
     attested_for_s: float,
     entropy: Entropy,
     log: Log,
-) -> AsyncIterator[ClusterElection]:
+) -> AsyncIterator[ClusterMembership]:
     """Open a node's part for the block. Enter it before the bus starts.
 
     Args:
@@ -200,7 +200,7 @@ async def open_cluster_election(
             log=log,
         )
         campaign = Campaign(configuration, own, member) if election.enabled else None
-        yield ClusterElection(
+        yield ClusterMembership(
             campaign, member, links, demand=attestation.demand, started=started, log=log
         )
     finally:

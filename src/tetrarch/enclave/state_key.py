@@ -42,18 +42,11 @@ def seal_state_key(
     """
     plain = SealSecret(Kind.KEY_FILE, path.with_name(PLAIN_FILE))
     if plain.path.exists():
-        key = read(plain)
-    elif not path.exists() or (old == new):
-        return
+        key: bytes | None = read(plain)
     else:
-        try:
-            key = _read(path, old, read=read, entropy=entropy)
-        except (SealInvalid, SealSecretWrong) as error:
-            try:
-                _read(path, new, read=read, entropy=entropy)
-            except (SealInvalid, SealSecretWrong):
-                raise error from None
-            return
+        key = _sealed_otherwise(path, old, new, entropy=entropy, read=read)
+    if key is None:
+        return
     write_sealed_secret(
         path,
         key,
@@ -62,12 +55,27 @@ def seal_state_key(
         bound_to=STATE_KEY_BOUND_TO,
         entropy=entropy,
     )
-    if plain.path.exists():
+    try:
+        plain.path.unlink(missing_ok=True)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise cannot_create("remove plain key", plain.path, error) from None
+
+
+def _sealed_otherwise(
+    path: Path, old: SealSecret, new: SealSecret, *, entropy: Entropy, read: SecretReader
+) -> bytes | None:
+    """The key in ``path`` that ``old`` opens; None: there is none, or it is under ``new`` by now."""
+    if old == new or not path.exists():
+        return None
+    try:
+        return _read(path, old, read=read, entropy=entropy)
+    except (SealInvalid, SealSecretWrong) as error:
         try:
-            plain.path.unlink()
-            sync_folder(path.parent)
-        except OSError as error:
-            raise cannot_create("remove plain key", plain.path, error) from None
+            _read(path, new, read=read, entropy=entropy)
+        except (SealInvalid, SealSecretWrong):
+            raise error from None
+        return None
 
 
 def _read(path: Path, secret: SealSecret, *, read: SecretReader, entropy: Entropy) -> bytes:

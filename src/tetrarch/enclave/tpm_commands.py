@@ -5,7 +5,7 @@ secret. No sessions but passwords, and those that show what the PCRs hold. Sourc
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, TypeAlias
@@ -131,37 +131,21 @@ class Tpm:
         )
         return handle
 
-    def hmac(self, handle: int, data: bytes, *, session: int | None = None) -> bytes:
-        """HMAC-SHA256 of ``data`` by a deriving key; ``session``: of ``policy_session``, which ends."""
-        parameters = sized(data) + Algorithm.SHA256.to_bytes(2, "big")
-        by = b"" if session is None else session
-        reader, _ = self._run(Code.HMAC, (handle,), (by,), parameters)
-        with _reading(Code.HMAC):
-            derived = reader.sized(DIGEST_SIZE_BYTES)
-            if len(derived) != DIGEST_SIZE_BYTES:
-                raise Malformed("its size")
-        return derived
+    def hmac(self, handle: int, data: bytes, *, registers: tuple[int, ...] = ()) -> bytes:
+        """HMAC-SHA256 of ``data`` by a deriving key; ``registers``: of the key's policy, if it has one."""
+        if not registers:
+            return self._hmac(handle, data, by=b"")
+        with self._session(_POLICY, registers) as session:
+            return self._hmac(handle, data, by=session)  # which ends it
 
     def policy_of(self, registers: tuple[int, ...]) -> bytes:
         """The digest of a policy by which ``registers`` hold what they hold now."""
-        session = self._start_session(_TRIAL)
-        try:
-            self._add_registers(session, registers)
+        with self._session(_TRIAL, registers) as session:
             reader, _ = self._run(Code.POLICY_GET_DIGEST, (session,), (), b"")
             with _reading(Code.POLICY_GET_DIGEST):
-                return reader.sized(DIGEST_SIZE_BYTES)
-        finally:
+                digest = reader.sized(DIGEST_SIZE_BYTES)
             self.flush(session)
-
-    def policy_session(self, registers: tuple[int, ...]) -> int:
-        """The handle of a session that has shown what ``registers`` hold; good for one command."""
-        session = self._start_session(_POLICY)
-        try:
-            self._add_registers(session, registers)
-        except BaseException:
-            self.flush(session)
-            raise
-        return session
+        return digest
 
     def read_registers(self, registers: tuple[int, ...]) -> bytes:
         """What they hold, 32 bytes each, ascending."""
@@ -215,17 +199,31 @@ class Tpm:
                 raise Malformed("another list")
             return tuple(reader.number(4) for _ in range(count))
 
-    def _start_session(self, kind: int) -> int:
+    def _hmac(self, handle: int, data: bytes, *, by: bytes | int) -> bytes:
+        parameters = sized(data) + Algorithm.SHA256.to_bytes(2, "big")
+        reader, _ = self._run(Code.HMAC, (handle,), (by,), parameters)
+        with _reading(Code.HMAC):
+            derived = reader.sized(DIGEST_SIZE_BYTES)
+            if len(derived) != DIGEST_SIZE_BYTES:
+                raise Malformed("its size")
+        return derived
+
+    @contextmanager
+    def _session(self, kind: int, registers: tuple[int, ...]) -> Iterator[int]:
+        """The handle of a session that has shown what ``registers`` hold. It is left to end by itself."""
         numbers = (Algorithm.NULL, Algorithm.SHA256)  # encrypts nothing
         parameters = sized(bytes(_NONCE_SIZE_BYTES)) + sized(b"") + bytes((kind,))
         parameters += b"".join(number.to_bytes(2, "big") for number in numbers)
-        _, handle = self._run(
+        _, session = self._run(
             Code.START_AUTH_SESSION, (_NOTHING, _NOTHING), (), parameters, gives_handle=True
         )
-        return handle
-
-    def _add_registers(self, session: int, registers: tuple[int, ...]) -> None:
-        self._run(Code.POLICY_PCR, (session,), (), sized(b"") + encode_selection(registers))
+        try:
+            self._run(Code.POLICY_PCR, (session,), (), sized(b"") + encode_selection(registers))
+            yield session
+        except TpmFailed:
+            with suppress(TpmFailed):
+                self.flush(session)
+            raise
 
     def _run(
         self,

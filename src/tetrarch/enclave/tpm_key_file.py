@@ -74,10 +74,8 @@ class TpmKeyFile:
         """
         key = tpm.make_deriving_key(self.salt, self.policy)
         try:
-            if not self.registers:
-                return tpm.hmac(key, _TEXT)
-            if tpm.policy_of(self.registers) != self.policy:
+            if self.registers and tpm.policy_of(self.registers) != self.policy:
                 raise BootChanged("derive secret", registers=self.registers)
-            return tpm.hmac(key, _TEXT, session=tpm.policy_session(self.registers))
+            return tpm.hmac(key, _TEXT, registers=self.registers)
         finally:
             tpm.flush(key)
