@@ -2,7 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import gc
+import socket
+import struct
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -183,6 +186,73 @@ def test_nobody_there_is_said(tmp_path: Path) -> None:
     async def main() -> None:
         with pytest.raises(LinkFailed):
             await dialled(free_ports(1)[0], enclave(tmp_path, 0))
+
+    asyncio.run(main())
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """As when its program is killed: the other side hears of an error."""
+    linger_not = struct.pack("ii", 1, 0)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_not)
+    writer.transport.abort()
+
+
+@contextlib.asynccontextmanager
+async def nothing_is_lost() -> AsyncIterator[None]:
+    """No future is left with an exception that nobody took: its collection would print it."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+        await asyncio.sleep(0.05)  # the loop ends connections in its next turns
+        futures = [each for each in gc.get_objects() if isinstance(each, asyncio.Future)]
+    finally:
+        gc.enable()
+    assert [each for each in futures if each._log_traceback] == []
+
+
+@pytest.mark.parametrize("ended", [reset, asyncio.StreamWriter.close])
+@pytest.mark.parametrize("secured", [False, True], ids=["before TLS", "after TLS"])
+def test_end_while_dialling_is_said_once(
+    tmp_path: Path, secured: bool, ended: Callable[[asyncio.StreamWriter], None]
+) -> None:
+    async def main() -> None:
+        contexts = make_tls_contexts().listening if secured else None
+
+        async def incoming(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await asyncio.sleep(0.05)
+            ended(writer)
+
+        port = free_ports(1)[0]
+        server = await asyncio.start_server(incoming, HOST, port, ssl=contexts)
+        who = enclave(tmp_path, 0)
+        async with nothing_is_lost():
+            with pytest.raises(LinkFailed):
+                await dialled(port, who)
+        server.close()
+
+    asyncio.run(main())
+
+
+def test_reset_of_a_session_is_said_once(tmp_path: Path) -> None:
+    async def talk(port: int, who: InlineEnclave) -> None:
+        session = await dialled(port, who)
+        try:
+            with pytest.raises(LinkFailed):
+                await session.receive()
+        finally:
+            await session.end()
+
+    async def main() -> None:
+        listener = Listener(enclave(tmp_path, 1), C)
+        who = enclave(tmp_path, 0)
+        async with listener.listening(), nothing_is_lost():
+            talking = asyncio.create_task(talk(listener.port, who))
+            theirs = await listener.outcomes.get()
+            assert isinstance(theirs, Session)
+            await asyncio.sleep(0.05)
+            reset(theirs._writer)
+            await talking
 
     asyncio.run(main())
 

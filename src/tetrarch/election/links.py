@@ -21,6 +21,7 @@ from tetrarch.election.sessions import (
     Session,
     accept,
     dial,
+    end,
     make_tls_contexts,
 )
 from tetrarch.election.telling import tell_evidence, tell_refusal
@@ -145,7 +146,7 @@ class Links:
                     enclave=self._enclave,
                 )
                 if session.peer != index:
-                    session.close()
+                    await session.end()
                     raise HelloInvalid(
                         "dial member", reason="another member is there", got=session.peer
                     )
@@ -166,7 +167,7 @@ class Links:
         except (PeerFault, Transient) as error:
             self._warn(None, error)
         finally:
-            writer.transport.abort()
+            await end(writer)
 
     async def _greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Session:
         self._greeting += 1
@@ -202,9 +203,9 @@ class Links:
         except BaseExceptionGroup as group:
             raise cause_of_end(group) from None
         finally:
-            session.close()
             if peer.session is session:
                 peer.session = None
+            await session.end()
 
     async def _send_queued(self, session: Session, peer: _Peer) -> None:
         while True:

@@ -12,7 +12,7 @@ import asyncio
 import ssl
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,7 +40,9 @@ from tetrarch.election.statements import Signed
 from tetrarch.election.values import Hash, Index, Value
 from tetrarch.errors import PeerFault, Transient
 
-CONNECT_TIMEOUT_S = 1.0  # where packets vanish, the next try comes soon after they do not
+CONNECT_TIMEOUT_S = (
+    2.0  # TLS included; where packets vanish, the next try comes soon after they do not
+)
 HANDSHAKE_TIMEOUT_S = 5.0
 GREETING_MAX_BYTES = 1024
 HELLO_MAX_BYTES = EVIDENCE_MAX_BYTES + (4 << 10)
@@ -128,8 +130,23 @@ class Session:
             raise LinkFailed("send to member", reason=error) from None
 
     def close(self) -> None:
-        """End it at once."""
+        """End it at once; who reads from it hears of that, and calls ``end``."""
         self._writer.transport.abort()
+
+    async def end(self) -> None:
+        """End it at once, as its owner."""
+        await end(self._writer)
+
+
+async def end(writer: asyncio.StreamWriter) -> None:
+    """End a connection at once.
+
+    And take the reason why it ended: the library keeps it, and prints one that nobody took as an
+    exception that was lost.
+    """
+    writer.transport.abort()
+    with suppress(OSError):
+        await writer.wait_closed()
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +203,11 @@ async def dial(
         ConfigurationDiffers, HelloInvalid, KeyChanged, MemberUnattested: who is there is not who should be.
     """
     async with _in_time("dial member", CONNECT_TIMEOUT_S):
-        reader, writer = await asyncio.open_connection(host, port, limit=codec.MESSAGE_MAX_BYTES)
+        reader, writer = await asyncio.open_connection(
+            host, port, limit=codec.MESSAGE_MAX_BYTES, ssl=contexts.dialling
+        )
     try:
         async with _in_time("dial member", HANDSHAKE_TIMEOUT_S):
-            await writer.start_tls(contexts.dialling)
             shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
             return await _introduce(
                 reader,
@@ -200,7 +218,7 @@ async def dial(
                 enclave=enclave,
             )
     except BaseException:
-        writer.transport.abort()
+        await end(writer)
         raise
 
 
@@ -213,7 +231,7 @@ async def accept(
     own: int,
     enclave: Introducing,
 ) -> Session:
-    """Open a session as its listener. Raises as ``dial``; the caller closes ``writer`` then."""
+    """Open a session as its listener. Raises as ``dial``; the caller ends ``writer`` then."""
     async with _in_time("accept member", HANDSHAKE_TIMEOUT_S):
         return await _introduce(
             reader,
