@@ -419,7 +419,7 @@ def test_rubbish_while_it_works(worked: tuple[Path, Devchain], tmp_path: Path) -
     for index in range(4):
         shutil.copytree(cluster / f"node{index}", tmp_path / "cluster" / f"node{index}")
         shutil.rmtree(tmp_path / "cluster" / f"node{index}" / "database")
-    chain = Devchain(tmp_path, validators=len(KEYS), start_s=14)
+    chain = Devchain(tmp_path, validators=len(KEYS), slot_s=3.0, start_s=14)
     with running(chain), running_rubbish(behind=chain.url) as mad:
         nodes = [NodeProcess(index, tmp_path / "cluster", mad.url) for index in range(4)]
         with running(*nodes):

@@ -81,7 +81,7 @@ def test_three_of_four_operators_let_a_validator_leave(tmp_path: Path) -> None:
 
 def test_three_of_four_operators_change_whom_blocks_pay(tmp_path: Path) -> None:
     cluster = create_cluster(tmp_path, range(8))
-    chain = Devchain(tmp_path, validators=8, start_s=14)
+    chain = Devchain(tmp_path, validators=8, slot_s=4.0, start_s=18)
     nodes = [NodeProcess(index, cluster, chain.url) for index in range(4)]
     with running(chain, *nodes):
         chain.wait_slot(2)
