@@ -1,6 +1,5 @@
 """TLS certificates: their form, and that nothing else passes for one."""
 
-import ssl
 from datetime import UTC, datetime
 from random import Random
 
@@ -13,9 +12,9 @@ from cryptography.x509.oid import NameOID
 from tetrarch.cluster.certificates import (
     check_certificate,
     der_of,
-    make_tls_identity,
     public_key_of,
 )
+from tetrarch.crypto.tls_identity import make_tls_identity
 from tetrarch.errors import InputInvalid
 
 NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "somebody")])
@@ -40,24 +39,6 @@ def certificate(key, signer=None, dns: str | None = "tetrarch-node") -> bytes:
 
 def p256():
     return ec.generate_private_key(ec.SECP256R1())
-
-
-def test_key_and_certificate_belong_together_and_load(tmp_path):
-    identity = make_tls_identity(b"\x02" * 33, entropy=Random(1).randbytes)
-    facts = check_certificate(der_of(identity.certificate_pem))
-    assert public_key_of(identity.private_key_pem) == facts.public_key_der
-    assert facts.subject == "CN=tetrarch-" + "02" * 16
-    for name, data in (("key", identity.private_key_pem), ("crt", identity.certificate_pem)):
-        (tmp_path / name).write_bytes(data)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "crt", tmp_path / "key")
-
-
-def test_subjects_and_keys_are_distinct():
-    made = [make_tls_identity(bytes([2, i]) * 16, entropy=Random(i).randbytes) for i in range(3)]
-    facts = [check_certificate(der_of(each.certificate_pem)) for each in made]
-    assert len({each.subject for each in facts}) == 3
-    assert len({each.public_key_der for each in facts}) == 3
 
 
 def test_good_form_passes():

@@ -24,10 +24,10 @@ from tests.integration.whole_epochs import (
 )
 from tests.ports import free_ports
 
-from tetrarch.cluster.certificates import make_tls_identity
 from tetrarch.cluster.files import VALIDATOR_KEYS_FOLDER
 from tetrarch.cluster.keystore_files import keystore_paths, open_keystore
 from tetrarch.crypto.bls import SecretKey
+from tetrarch.crypto.tls_identity import make_tls_identity
 from tetrarch.entropy import system_entropy
 from tetrarch.ethereum.beacon_node.client import connect_beacon_node
 

@@ -26,7 +26,7 @@ from tests.network.mesh_world import (
     until,
 )
 
-from tetrarch.cluster.certificates import make_tls_identity
+from tetrarch.crypto.tls_identity import make_tls_identity
 from tetrarch.entropy import system_entropy
 from tetrarch.errors import InvariantBroken, ListenFailed
 from tetrarch.network.certificates import CertificateUnusable, to_der, to_pem

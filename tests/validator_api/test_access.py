@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 from tests.validator_api.world import FixedClock, World, run_world
 
-from tetrarch.cluster.certificates import make_tls_identity
 from tetrarch.config import ValidatorApiConfig
+from tetrarch.crypto.tls_identity import make_tls_identity
 from tetrarch.entropy import system_entropy
 from tetrarch.observability.logs import build_log
 from tetrarch.validator_api.access import Access, AccessFileInvalid, load_access

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
-from tetrarch.cluster.certificates import TlsIdentity, der_of, make_tls_identity
+from tetrarch.cluster.certificates import der_of
 from tetrarch.cluster.definition import (
     Definition,
     Operator,
@@ -30,6 +30,7 @@ from tetrarch.crypto.bls import SecretKey
 from tetrarch.crypto.blst import CURVE_ORDER
 from tetrarch.crypto.k1 import IdentityKey
 from tetrarch.crypto.threshold import split
+from tetrarch.crypto.tls_identity import TlsIdentity, make_tls_identity
 from tetrarch.entropy import Entropy
 from tetrarch.errors import invariant
 

@@ -7,7 +7,7 @@ by the paths of ``share_keystores``.
 from dataclasses import dataclass
 from pathlib import Path
 
-from tetrarch.cluster.certificates import TlsIdentity, check_certificate, der_of, public_key_of
+from tetrarch.cluster.certificates import check_certificate, der_of, public_key_of
 from tetrarch.cluster.documents import parse_lock
 from tetrarch.cluster.errors import (
     ClusterFileInvalid,
@@ -32,6 +32,7 @@ from tetrarch.cluster.lock import Lock
 from tetrarch.cluster.types import Cluster, cluster_of
 from tetrarch.cluster.verify import verify_cluster
 from tetrarch.crypto.k1 import IdentityKey
+from tetrarch.crypto.tls_identity import TlsIdentity
 from tetrarch.entropy import Entropy, system_entropy
 from tetrarch.errors import InputInvalid
 
