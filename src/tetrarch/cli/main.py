@@ -18,6 +18,7 @@ from tetrarch.cli import (
     fee_recipient,
     run,
     signer,
+    sim,
     slashing_protection,
 )
 from tetrarch.cli.errors import run_command
@@ -37,6 +38,7 @@ app.add_typer(fee_recipient.app, name="fee-recipient")
 app.add_typer(duty.app, name="duty")
 app.add_typer(election.app, name="election")
 app.add_typer(enclave.app, name="enclave")
+app.add_typer(sim.app, name="sim")
 app.command(name="run")(run.run)
 app.command(name="signer")(signer.signer)
 app.command(name="config")(run.show_config)

@@ -16,7 +16,6 @@ from tetrarch.network.frames import (
     encode_ping,
     encode_pong,
 )
-from tetrarch.network.meters import PeerMeters
 from tetrarch.network.queues import Outbox
 from tetrarch.supervision import cause_of_end
 
@@ -32,6 +31,18 @@ class Stream(Protocol):
     async def write(self, frame: bytes) -> None: ...  # noqa: D102
 
 
+class LinkMeters(Protocol):
+    """What a link tells of itself."""
+
+    def count_received_frame(self, size_bytes: int) -> None: ...  # noqa: D102
+    def count_sent_frame(self, size_bytes: int) -> None: ...  # noqa: D102
+    def count_received(self, topic: int) -> None: ...  # noqa: D102
+    def count_sent(self, topic: int) -> None: ...  # noqa: D102
+    def count_dropped(self, topic: int, reason: str) -> None: ...  # noqa: D102
+    def show_outbox(self, messages: int) -> None: ...  # noqa: D102
+    def show_pong(self, *, rtt_s: float, offset_s: float | None) -> None: ...  # noqa: D102
+
+
 class Link:
     """Carries messages both ways until the stream ends, the peer errs or ``close`` is called."""
 
@@ -39,7 +50,7 @@ class Link:
         self,
         stream: Stream,
         *,
-        meters: PeerMeters,
+        meters: LinkMeters,
         window: OffsetWindow,
         clock: Clock,
         deliver: Callable[[int, bytes], None],

@@ -1,0 +1,117 @@
+"""The links of a node: one stream to each node that it talks with, whoever dialled."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from tetrarch.clock import Clock
+from tetrarch.network.clocks import OffsetWindow
+from tetrarch.network.faults import StreamBroken
+from tetrarch.network.link import Link, LinkMeters, Stream
+from tetrarch.network.overlay.profile import NodeId
+from tetrarch.network.queues import fits
+
+
+@dataclass(slots=True)
+class _Linked:
+    link: Link
+    window: OffsetWindow
+    dialled: bool  # by us
+    since_s: float
+
+
+class LinkedAlready(StreamBroken):
+    """Two nodes dialled each other at once: the stream that the lower id dialled stays."""
+
+    code = "overlay_linked_already"
+
+
+class Links:
+    """Serves streams of nodes that have shown who they are, and sends along them."""
+
+    def __init__(
+        self,
+        own: NodeId,
+        *,
+        meters: LinkMeters,
+        clock: Clock,
+        deliver: Callable[[NodeId, int, bytes], None],
+        on_up: Callable[[NodeId], None],
+        on_down: Callable[[NodeId], None],
+    ) -> None:
+        self._own = own
+        self._meters = meters
+        self._clock = clock
+        self._deliver = deliver
+        self._on_up = on_up
+        self._on_down = on_down
+        self._links: dict[NodeId, _Linked] = {}
+
+    def __len__(self) -> int:
+        return len(self._links)
+
+    def __iter__(self) -> Iterator[NodeId]:
+        return iter(tuple(self._links))
+
+    def __contains__(self, node: object) -> bool:
+        return node in self._links
+
+    def latency_s(self, node: NodeId) -> float | None:
+        """The last round trip; None while there is no link or it was not measured yet."""
+        linked = self._links.get(node)
+        return linked.window.rtt_s if linked is not None else None
+
+    def dialled(self) -> list[NodeId]:
+        """Those that we dialled, oldest link first."""
+        ours = [(each.since_s, node) for node, each in self._links.items() if each.dialled]
+        return [node for _, node in sorted(ours)]
+
+    def send(self, node: NodeId, kind: int, payload: bytes) -> bool:
+        """Queue a message of a ``messages.Kind`` without waiting. False: no link, or too large."""
+        linked = self._links.get(node)
+        if linked is None or not fits(payload):
+            self._meters.count_dropped(kind, "away" if linked is None else "oversize")
+            return False
+        linked.link.outbox.put(kind, payload)
+        return True
+
+    async def serve(self, node: NodeId, stream: Stream, *, dialled: bool) -> None:
+        """Carry messages over ``stream`` until it ends; then the caller closes it.
+
+        Raises:
+            LinkedAlready: another stream with it stays.
+            StreamBroken: it ended. PeerFault: the node broke the protocol.
+        """
+        before = self._links.get(node)
+        if before is not None:
+            if self._is_preferred(node, before.dialled) and not self._is_preferred(node, dialled):
+                raise LinkedAlready("serve node", reason="linked_already")
+            before.link.close(LinkedAlready("serve node", reason="replaced"))
+        window = OffsetWindow()
+        link = Link(
+            stream,
+            meters=self._meters,
+            window=window,
+            clock=self._clock,
+            deliver=lambda kind, payload: self._deliver(node, kind, payload),
+        )
+        now_s = asyncio.get_running_loop().time()
+        mine = self._links[node] = _Linked(link, window, dialled, now_s)
+        if before is None:
+            self._on_up(node)
+        try:
+            await link.run()
+        finally:
+            if self._links.get(node) is mine:
+                del self._links[node]
+                self._on_down(node)
+
+    def close(self, node: NodeId, reason: str) -> None:
+        """End the link with ``node``, if there is one."""
+        linked = self._links.get(node)
+        if linked is not None:
+            linked.link.close(StreamBroken("use stream", reason=reason))
+
+    def _is_preferred(self, node: NodeId, dialled: bool) -> bool:  # noqa: FBT001
+        """Whether the stream is the one that both sides keep: the lower id dialled it."""
+        return dialled == (self._own < node)

@@ -1,0 +1,165 @@
+"""The accepting side of the overlay: anybody may knock, a bounded number at a time."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeAlias
+
+import grpc
+import grpc.aio
+
+from tetrarch.errors import ConfigInvalid, ListenFailed, PeerFault
+from tetrarch.network.faults import StreamBroken
+from tetrarch.network.overlay.addresses import Address, read_address, to_ip
+from tetrarch.network.overlay.dialling import TALK_PATH
+from tetrarch.network.overlay.doors import Doors
+from tetrarch.network.overlay.identity import OverlayIdentity
+from tetrarch.network.overlay.links import LinkedAlready, Links
+from tetrarch.network.overlay.meeting import Introduction, meet_as_listener
+from tetrarch.network.overlay.profile import NodeId
+from tetrarch.network.overlay.settings import OverlaySettings
+from tetrarch.network.streams import LISTENER_OPTIONS, AcceptedStream
+from tetrarch.observability.logs import Log
+
+STOP_GRACE_S = 0.5
+
+Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
+
+
+class OverlayListener:
+    """One gRPC server on all addresses that the operator named."""
+
+    def __init__(
+        self,
+        settings: OverlaySettings,
+        identity: OverlayIdentity,
+        introduction: Introduction,
+        *,
+        links: Links,
+        met: Callable[[NodeId], None],
+        log: Log,
+    ) -> None:
+        self._settings = settings
+        self._identity = identity
+        self._introduction = introduction
+        self._links = links
+        self._met = met
+        self._log = log
+        self._doors = Doors(settings.doors)
+        self._server: grpc.aio.Server | None = None
+        self.addresses: tuple[Address, ...] = settings.listen
+
+    async def start(self, spawn: Spawn) -> None:
+        """Open the listener. ``spawn`` starts a task of the node.
+
+        Raises:
+            ListenFailed: an address cannot be bound.
+        """
+        self._spawn = spawn
+        server = grpc.aio.server(options=LISTENER_OPTIONS)
+        server.add_generic_rpc_handlers((_Router(self._accept),))
+        identity = self._identity
+        credentials = grpc.ssl_server_credentials(
+            [(identity.private_key_pem, identity.certificate_pem)]
+        )
+        bound: list[Address] = []
+        for address in self._settings.listen:
+            _try_bind(address)
+            try:
+                if self._settings.secured:
+                    port = server.add_secure_port(str(address), credentials)
+                else:
+                    port = server.add_insecure_port(str(address))
+            except RuntimeError as error:  # taken since we tried
+                raise ListenFailed(
+                    "open overlay listener", address=str(address), reason="bind"
+                ) from error
+            bound.append(Address(address.ip, int(port)))
+        await server.start()
+        self._server = server
+        self.addresses = tuple(bound)
+        self._log.info("overlay_listening", addresses=", ".join(map(str, bound)))
+
+    async def stop(self) -> None:
+        """Stop accepting; open streams are cut."""
+        if self._server is not None:
+            await self._server.stop(STOP_GRACE_S)
+
+    async def _accept(self, _requests: object, context: grpc.aio.ServicerContext) -> None:
+        caller = _caller(context)
+        host = str(caller.ip) if caller is not None else "unknown"
+        refused = self._doors.enter(host)
+        if refused is not None:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, refused.value)
+        stream = AcceptedStream(context)
+        proven = False
+        try:
+            theirs = await meet_as_listener(
+                stream, self._introduction, observed="" if caller is None else str(caller)
+            )
+            proven = True
+            self._doors.proven(host)
+            node = NodeId(theirs.node)
+            self._met(node)
+            await self._host(node, stream)
+        except (LinkedAlready, StreamBroken) as broken:
+            self._log.debug("overlay_link_ended", address=str(caller), reason=str(broken))
+        except PeerFault as fault:
+            self._log.info("overlay_caller_refused", address=str(caller), reason=str(fault))
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, fault.code)
+        finally:
+            self._doors.leave(host, proven=proven)
+
+    async def _host(self, node: NodeId, stream: AcceptedStream) -> None:
+        """Serve in a task of the node, so that a broken invariant stops it, not a call."""
+        ended: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
+
+        async def serve() -> None:
+            outcome: Exception | None = None
+            try:
+                await self._links.serve(node, stream, dialled=False)
+            except (StreamBroken, PeerFault) as error:
+                outcome = error
+            finally:
+                if not ended.done():
+                    ended.set_result(outcome)
+
+        task = self._spawn(serve(), "overlay_link")
+        try:
+            outcome = await ended
+        except asyncio.CancelledError:  # the caller hung up, or gRPC stops
+            task.cancel()
+            raise
+        if outcome is not None:
+            raise outcome
+
+
+class _Router(grpc.GenericRpcHandler):  # type: ignore[misc] # grpcio has no types
+    """Knows one method; gRPC answers UNIMPLEMENTED to others."""
+
+    def __init__(self, accept: Callable[..., Coroutine[Any, Any, None]]) -> None:
+        self._handler = grpc.stream_stream_rpc_method_handler(accept)
+
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+        return self._handler if details.method == TALK_PATH else None
+
+
+def _caller(context: grpc.aio.ServicerContext) -> Address | None:
+    """GRPC says ``ipv4:1.2.3.4:5`` or ``ipv6:%5B::1%5D:5``."""
+    _, _, text = str(context.peer()).partition(":")
+    try:
+        address = read_address(text.replace("%5B", "[").replace("%5D", "]"))
+    except ConfigInvalid:  # a unix socket, a name: it is no address
+        return None
+    return Address(to_ip(address.ip.packed), address.port)
+
+
+def _try_bind(address: Address) -> None:
+    """Bind and let go again, for the system's own words: gRPC's error names no reason."""
+    family = socket.AF_INET6 if address.ip.version == 6 else socket.AF_INET
+    try:
+        socket.create_server((str(address.ip), address.port), family=family).close()
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        raise ListenFailed("open overlay listener", address=str(address), reason=reason) from error

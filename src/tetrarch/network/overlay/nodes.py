@@ -1,0 +1,279 @@
+"""The nodes of the network as this one sees them: available, quarantined, forgotten. Pure.
+
+    heard of in gossip          -> available
+    available, verdict          -> quarantined for a time: in no view, in no gossip
+    quarantine over, still bad  -> quarantined, for longer
+    quarantine over, renewed    -> available
+    quarantine over, silent     -> forgotten: nothing is kept of it
+    unreachable, shows itself   -> its quarantine is over
+    forgotten, heard of         -> available, from the start
+
+Nobody is looked at for its own sake: a rule is applied when a node is heard of or reported, and to all
+only by ``sweep``. "Still gossiped about" means that the node itself signed a profile since: others can
+repeat what a dead node said, and cannot make it say more.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from tetrarch.network.overlay.addresses import may_be_told
+from tetrarch.network.overlay.conduct import Conduct, Fault, ScoreRules, score
+from tetrarch.network.overlay.known import Known, Taken
+from tetrarch.network.overlay.profile import NodeId, Profile
+
+
+class Disposition(Enum):
+    """What may be done with a node."""
+
+    AVAILABLE = "available"
+    QUARANTINED = "quarantined"
+    FORGOTTEN = "forgotten"
+
+
+class Heard(Enum):
+    """What became of a profile that somebody told."""
+
+    NEW = "new"
+    RENEWED = "renewed"
+    OLD = "old"
+    NO_ROOM = "no_room"  # see ``Known``: its network's places, its introducer's, or all are taken
+    QUARANTINED = "quarantined"
+    BANNED = "banned"
+    OWN = "own"
+    FUTURE = "future"
+    STALE = "stale"
+    ADDRESS_USELESS = "address_useless"
+
+
+UNREACHABLE = "connection_failures"
+_OF_TAKEN = {Taken.NEW: Heard.NEW, Taken.RENEWED: Heard.RENEWED, Taken.OLD: Heard.OLD}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyRules:
+    """When a node is put aside, and for how long. An operator may tune all of it."""
+
+    score: ScoreRules = field(default_factory=ScoreRules)
+    quarantine_at_points: float = -50.0
+    failures_max: int = 2  # in a row
+    # The first; each one after that takes twice as long. No shorter than profiles are believed, for
+    # else the last words of a dead node would bring it back.
+    quarantine_s: float = 600.0
+    quarantine_max_s: float = 86_400.0
+    quarantined_max: int = 1024
+    profile_age_max_s: int = 600
+    profile_ahead_max_s: int = 60
+    private_addresses: bool = False
+    alone_after_s: float = 60.0  # heard of nobody for so long: it is our own network
+
+
+@dataclass(slots=True)
+class Quarantine:
+    """Of one node; ``profile`` is the newest heard meanwhile."""
+
+    profile: Profile
+    since_s: float
+    until_s: float
+    reason: str
+    ended: bool = False  # before its time, for it showed itself
+
+
+@dataclass(frozen=True, slots=True)
+class Ban:
+    """An operator's word. It stands until it is taken back."""
+
+    reason: str
+    since_s: float
+
+
+class Nodes:
+    """All of them; ``known`` holds the available ones. Times are wall-clock seconds since 2020."""
+
+    def __init__(
+        self,
+        own: NodeId,
+        known: Known,
+        rules: PolicyRules,
+        *,
+        whitelist: Callable[[Profile], bool] = lambda _: False,
+    ) -> None:
+        """``whitelist`` says who is never quarantined: whom the operator named."""
+        self.known = known
+        self.own_height: int | None = None
+        self._own = own
+        self._rules = rules
+        self._whitelist = whitelist
+        self._conducts: dict[NodeId, Conduct] = {}
+        self._quarantined: dict[NodeId, Quarantine] = {}
+        self._times_quarantined: dict[NodeId, int] = {}
+        self._bans: dict[NodeId, Ban] = {}
+        self._met_anybody_s: float | None = None
+
+    @property
+    def quarantined(self) -> Mapping[NodeId, Quarantine]:
+        """Those put aside now."""
+        return self._quarantined
+
+    @property
+    def bans(self) -> Mapping[NodeId, Ban]:
+        """Those that the operator banned."""
+        return self._bans
+
+    def conduct(self, node: NodeId) -> Conduct | None:
+        """What was seen of a node that is not forgotten."""
+        return self._conducts.get(node)
+
+    def disposition(self, node: NodeId) -> Disposition:
+        """As it stands; nothing is judged anew."""
+        if node in self.known:
+            return Disposition.AVAILABLE
+        return Disposition.QUARANTINED if node in self._quarantined else Disposition.FORGOTTEN
+
+    def hear(
+        self, profile: Profile, introducer: NodeId, *, now_s: float, wanted: bool = False
+    ) -> Heard:
+        """Take a profile whose signature is right, and look at its node anew."""
+        refused = self._refusal(profile, now_s)
+        if refused is not None:
+            return refused
+        quarantine = self._quarantined.get(profile.node)
+        if quarantine is not None:
+            if profile.time_s > quarantine.profile.time_s:
+                quarantine.profile = profile
+            if self.judge(profile.node, now_s=now_s) is not Disposition.AVAILABLE:
+                return Heard.QUARANTINED
+            return Heard.NEW
+        taken = self.known.take(profile, introducer, wanted=wanted)
+        if taken is Taken.NEW:
+            self._conducts.setdefault(profile.node, Conduct(now_s))
+        return _OF_TAKEN.get(taken, Heard.NO_ROOM)
+
+    def met(self, node: NodeId, *, now_s: float, latency_s: float | None = None) -> None:
+        """A node was connected with, and showed who it is."""
+        self._met_anybody_s = now_s
+        self.known.met(node)
+        conduct = self._conducts.get(node)
+        if conduct is not None:
+            conduct.answered(now_s, latency_s)
+        quarantine = self._quarantined.get(node)
+        if quarantine is not None and quarantine.reason == UNREACHABLE:
+            quarantine.ended, quarantine.until_s = True, now_s  # it can be reached
+            self.judge(node, now_s=now_s)
+
+    def report_failure(self, node: NodeId, *, now_s: float) -> Disposition:
+        """A connection failed. It says nothing of the node while we reach nobody at all."""
+        conduct = self._conducts.get(node)
+        met_s = self._met_anybody_s
+        if conduct is not None and met_s is not None and now_s - met_s <= self._rules.alone_after_s:
+            conduct.failed(now_s)
+        return self.judge(node, now_s=now_s)
+
+    def report_fault(self, node: NodeId, fault: Fault, *, now_s: float) -> Disposition:
+        """A node did what no honest one does."""
+        conduct = self._conducts.get(node)
+        if conduct is not None:
+            conduct.broke(fault, now_s)
+        return self.judge(node, now_s=now_s)
+
+    def judge(self, node: NodeId, *, now_s: float) -> Disposition:
+        """Apply the rules to one node, as the table above says."""
+        if node in self._quarantined:
+            self._judge_quarantined(node, now_s)
+        elif node in self.known:
+            reason = self._verdict(node, now_s)
+            if reason is not None and not self._whitelist(self.known.profiles[node]):
+                self._put_aside(self.known.profiles[node], reason, now_s)
+        return self.disposition(node)
+
+    def sweep(self, *, now_s: float) -> None:
+        """Apply the rules to all, and drop those that said nothing for too long."""
+        for node in [*self.known, *self._quarantined]:
+            self.judge(node, now_s=now_s)
+        for node, profile in list(self.known.profiles.items()):
+            if self._is_stale(profile, now_s) and not self._whitelist(profile):
+                self.forget(node)
+
+    def dropped(self, node: NodeId) -> None:
+        """``known`` has it no more; unless it was put aside, it is forgotten."""
+        if node not in self._quarantined:
+            self._conducts.pop(node, None)
+            self._times_quarantined.pop(node, None)
+
+    def forget(self, node: NodeId) -> None:
+        """Nothing is kept of it but a ban."""
+        self._quarantined.pop(node, None)
+        self._times_quarantined.pop(node, None)
+        self._conducts.pop(node, None)
+        self.known.remove(node)
+
+    def ban(self, node: NodeId, reason: str, *, now_s: float) -> None:
+        """Never again, until ``unban``."""
+        self._bans[node] = Ban(reason, now_s)
+        self.forget(node)
+
+    def unban(self, node: NodeId) -> bool:
+        """It may come back by gossip, from the start. False: it was not banned."""
+        return self._bans.pop(node, None) is not None
+
+    def __iter__(self) -> Iterator[NodeId]:
+        yield from self.known
+        yield from self._quarantined
+
+    def _refusal(self, profile: Profile, now_s: float) -> Heard | None:
+        if profile.node == self._own:
+            return Heard.OWN
+        if profile.node in self._bans:
+            return Heard.BANNED
+        if profile.time_s > now_s + self._rules.profile_ahead_max_s:
+            return Heard.FUTURE
+        if self._is_stale(profile, now_s):
+            return Heard.STALE
+        if not may_be_told(profile.address, private_allowed=self._rules.private_addresses):
+            return Heard.ADDRESS_USELESS
+        return None
+
+    def _is_stale(self, profile: Profile, now_s: float) -> bool:
+        return profile.time_s <= now_s - self._rules.profile_age_max_s
+
+    def _is_old(self, quarantine: Quarantine) -> bool:
+        """Whether its newest profile may be of before, by a clock that was ahead.
+
+        Not if it showed itself: its quarantine was ended by that.
+        """
+        if quarantine.ended:
+            return False
+        return quarantine.profile.time_s <= quarantine.since_s + self._rules.profile_ahead_max_s
+
+    def _verdict(self, node: NodeId, now_s: float) -> str | None:
+        """Why the node is to be put aside, if it is."""
+        conduct = self._conducts[node]
+        if len(conduct.failures_s) >= self._rules.failures_max:
+            return UNREACHABLE
+        points = score(conduct, self._rules.score, now_s=now_s, own_height=self.own_height)
+        return "score" if points <= self._rules.quarantine_at_points else None
+
+    def _put_aside(self, profile: Profile, reason: str, now_s: float) -> None:
+        node, rules = profile.node, self._rules
+        times = self._times_quarantined.get(node, 0)
+        self._times_quarantined[node] = times + 1
+        for_s = min(rules.quarantine_max_s, rules.quarantine_s * 2 ** min(times, 32))
+        if node not in self._quarantined and len(self._quarantined) >= rules.quarantined_max:
+            self.forget(min(self._quarantined, key=lambda each: self._quarantined[each].until_s))
+        self._quarantined[node] = Quarantine(profile, now_s, now_s + for_s, reason)
+        self.known.remove(node)
+
+    def _judge_quarantined(self, node: NodeId, now_s: float) -> None:
+        quarantine = self._quarantined[node]
+        if now_s < quarantine.until_s:
+            return
+        conduct, rules = self._conducts[node], self._rules
+        if score(conduct, rules.score, now_s=now_s) <= rules.quarantine_at_points:
+            self._put_aside(quarantine.profile, "still_bad", now_s)
+        elif self._is_stale(quarantine.profile, now_s) or self._is_old(quarantine):
+            self.forget(node)
+        else:
+            del self._quarantined[node]
+            conduct.failures_s.clear()
+            if self.known.take(quarantine.profile, node, wanted=True) is not Taken.NEW:
+                self.forget(node)

@@ -1,0 +1,292 @@
+"""A node of the overlay with its wires. Theory of operation.
+
+``OverlayMachine`` decides, ``Talking`` reads and answers, ``Links`` carries; here are the dials and the
+clock's beats. Links are kept with the whole view, whoever dialled; what is not in the view any more and
+was dialled by us is let go after a while.
+
+    every round (10 s)       sign our profile, gossip with each layer's partner
+    every quarter second     ask others for what did not come, tell what is new of late
+    every second             dial who is in the view and not linked
+    every minute             apply the policy to all
+"""
+
+import asyncio
+from collections.abc import Sequence
+from random import Random
+
+from tetrarch.clock import Clock
+from tetrarch.entropy import Entropy
+from tetrarch.errors import PeerFault
+from tetrarch.network.faults import StreamBroken
+from tetrarch.network.link import LinkMeters
+from tetrarch.network.overlay.addresses import Address
+from tetrarch.network.overlay.chain import ChainPort, Verdict
+from tetrarch.network.overlay.conduct import Fault
+from tetrarch.network.overlay.dialling import dialled
+from tetrarch.network.overlay.identity import OverlayIdentity
+from tetrarch.network.overlay.inbox import FairInbox
+from tetrarch.network.overlay.known import Known
+from tetrarch.network.overlay.layers.layer import Layer
+from tetrarch.network.overlay.layers.privileged import Privileged
+from tetrarch.network.overlay.layers.trusted import Trusted
+from tetrarch.network.overlay.links import LinkedAlready, Links
+from tetrarch.network.overlay.listening import OverlayListener
+from tetrarch.network.overlay.machine import OverlayMachine
+from tetrarch.network.overlay.meeting import Introduction, meet_as_dialer
+from tetrarch.network.overlay.profile import EPOCH_UNIX_S, NodeId, Profile, Topic, sign_profile
+from tetrarch.network.overlay.settings import OverlaySettings, TrustedPeer
+from tetrarch.network.overlay.talking import Talking
+from tetrarch.network.overlay.topology import Gossip
+from tetrarch.observability.logs import Log
+from tetrarch.supervision import Supervisor
+
+TICK_S = 0.25
+LINKING_S = 1.0
+SWEEP_S = 60.0
+LINGER_S = 60.0  # a link that we dialled outlives its place in the view by so much
+REDIAL_MIN_S, REDIAL_MAX_S = 1.0, 60.0
+DIALS_MAX = 32  # at once
+
+
+class Overlay:
+    """One node. ``run`` it beside whatever owns ``chain``."""
+
+    def __init__(
+        self,
+        settings: OverlaySettings,
+        identity: OverlayIdentity,
+        chain: ChainPort,
+        *,
+        clock: Clock,
+        entropy: Entropy,
+        meters: LinkMeters,
+        log: Log,
+    ) -> None:
+        self.identity = identity
+        self.listening = asyncio.Event()
+        self._settings = settings
+        self._clock = clock
+        self._log = log
+        self._random = Random(entropy(32))  # noqa: S311 - chooses partners, no secrets
+        self._trusted = Trusted([peer.name for peer in settings.trusted])
+        self.machine = OverlayMachine(
+            identity.node,
+            settings.rules,
+            self._random,
+            more_layers=self._named_layers,
+            whitelist=lambda profile: profile in self._trusted,
+            usable=lambda node: node in self.links,
+        )
+        self.links = Links(
+            identity.node,
+            meters=meters,
+            clock=clock,
+            deliver=self._deliver,
+            on_up=self._on_up,
+            on_down=self._on_down,
+        )
+        self.talking = Talking(
+            self.machine,
+            chain,
+            self.links,
+            own_profile=lambda: self._own,
+            now_s=self.now_s,
+            log=log,
+        )
+        self._inbox = FairInbox(self.talking.handle, on_drop=self._on_drop)
+        self._introduction = Introduction(
+            node=identity.node,
+            block0=chain.block0,
+            program=settings.program,
+            certificates=(identity.certificate_hash, *settings.proxy_certificates),
+            sign=identity.sign,
+            entropy=entropy,
+        )
+        self._own = self._signed()
+        self._gossip: dict[NodeId, Gossip] = {}  # for who is being dialled
+        self._dials: set[NodeId] = set()
+        self._redials: dict[NodeId, tuple[float, float]] = {}  # not before; the wait after that
+        self._unwanted_s: dict[NodeId, float] = {}
+        self._listener = OverlayListener(
+            settings, identity, self._introduction, links=self.links, met=self._met, log=log
+        )
+
+    def now_s(self) -> float:
+        """Wall-clock seconds since 2020."""
+        return self._clock.wall_s() - EPOCH_UNIX_S
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """Where it listens, real ports once ``listening`` is set."""
+        return self._listener.addresses
+
+    async def publish(self, topic: Topic, content: bytes) -> Verdict:
+        """Give an item of our own to the network, if our chain takes it."""
+        return await self.talking.publish(topic, content)
+
+    async def run(self) -> None:
+        """Until cancelled.
+
+        Raises:
+            ListenFailed: an address cannot be listened on.
+        """
+        async with Supervisor(self._log) as tasks:
+            self._tasks = tasks
+            await self._listener.start(lambda work, name: tasks.spawn(work, name=name))
+            self.listening.set()
+            self._own = self._signed()
+            tasks.spawn(self._inbox.run(), name="overlay_inbox")
+            tasks.spawn(self._tick(), name="overlay_tick")
+            tasks.spawn(self._keep_links(), name="overlay_links")
+            tasks.spawn(self._sweep(), name="overlay_sweep")
+            for peer in self._settings.trusted:
+                tasks.spawn(self._join(peer), name="overlay_join")
+            try:
+                await self._gossip_rounds()
+            finally:
+                tasks.stop()
+                await self._listener.stop()
+
+    # -- beats --------------------------------------------------------------------------------------
+
+    async def _gossip_rounds(self) -> None:
+        while True:
+            self._own = self._signed()
+            for node, gossip in self.machine.begin_round(self._own):
+                if not self.talking.send_gossip(node, gossip):
+                    self._gossip[node] = gossip
+                    self._dial_soon(node)
+            # Not in step with others, that began at the same moment.
+            await asyncio.sleep(self._settings.round_s * (0.9 + 0.2 * self._random.random()))
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            await self.talking.do(self.machine.spreading.tick(now_s=self.now_s()))
+
+    async def _keep_links(self) -> None:
+        while True:
+            view = self.machine.topology.view()
+            for node in view:
+                if node not in self.links:
+                    self._dial_soon(node)
+            self._let_go(set(view))
+            await asyncio.sleep(LINKING_S)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            self.machine.nodes.sweep(now_s=self.now_s())
+
+    def _let_go(self, view: set[NodeId]) -> None:
+        now_s = asyncio.get_running_loop().time()
+        for node in self.links.dialled():
+            if node in view:
+                self._unwanted_s.pop(node, None)
+            elif now_s - self._unwanted_s.setdefault(node, now_s) >= LINGER_S:
+                self.links.close(node, "not_in_view")
+
+    # -- links --------------------------------------------------------------------------------------
+
+    def _dial_soon(self, node: NodeId) -> None:
+        not_before_s, _ = self._redials.get(node, (0.0, 0.0))
+        now_s = asyncio.get_running_loop().time()
+        if node in self._dials or len(self._dials) >= DIALS_MAX or now_s < not_before_s:
+            return
+        profile = self.machine.nodes.known.profiles.get(node)
+        if profile is None or len(self.links.dialled()) >= self._settings.dialled_max:
+            return
+        self._dials.add(node)
+        self._tasks.spawn(self._dial_known(profile), name="overlay_dial")
+
+    async def _dial_known(self, profile: Profile) -> None:
+        node = profile.node
+        try:
+            reached = await self._talk_with(profile.address, node, None)
+        finally:
+            self._dials.discard(node)
+            self._gossip.pop(node, None)
+        now_s = asyncio.get_running_loop().time()
+        if reached:
+            self._redials.pop(node, None)
+            return
+        _, wait_s = self._redials.get(node, (0.0, REDIAL_MIN_S / 2))
+        wait_s = min(2 * wait_s, REDIAL_MAX_S)
+        self._redials[node] = (now_s + wait_s, wait_s)
+        if node not in self.links:
+            self.machine.nodes.report_failure(node, now_s=self.now_s())
+
+    async def _join(self, peer: TrustedPeer) -> None:
+        """Keep a link to a trusted peer until its profile is known; then the layers do."""
+        wait_s = REDIAL_MIN_S
+        while True:
+            known = self.machine.nodes.known.profiles.values()
+            if not any(peer.name.matches(profile) for profile in known):
+                await self._talk_with(peer.address, peer.node, peer.certificate)
+                wait_s = min(2 * wait_s, REDIAL_MAX_S)
+            await asyncio.sleep(wait_s)
+
+    async def _talk_with(
+        self, address: Address, expected: NodeId | None, pinned: bytes | None
+    ) -> bool:
+        """Dial, meet, and talk until the link ends. Returns whether a link was made."""
+        met = False
+        try:
+            async with dialled(address, secured=self._settings.secured, pinned=pinned) as open_:
+                theirs = await meet_as_dialer(
+                    open_.stream,
+                    self._introduction,
+                    certificate=open_.certificate,
+                    expected=expected,
+                )
+                met = True
+                node = NodeId(theirs.node)
+                self._met(node)
+                await self.links.serve(node, open_.stream, dialled=True)
+        except LinkedAlready:
+            return True
+        except StreamBroken as broken:
+            self._log.debug("overlay_link_ended", address=str(address), reason=str(broken))
+        except PeerFault as fault:
+            self._log.info("overlay_peer_refused", address=str(address), reason=str(fault))
+            if expected is not None:
+                self.talking.blame(expected, Fault.PROTOCOL, fault)
+        return met
+
+    def _met(self, node: NodeId) -> None:
+        self.machine.nodes.met(node, now_s=self.now_s())
+
+    def _on_up(self, node: NodeId) -> None:
+        self._log.debug("overlay_link_up", peer=node.hex())
+        gossip = self._gossip.pop(node, None)
+        self.talking.send_gossip(node, gossip or self.machine.topology.begin(self._own, node))
+        self.talking.send_status(node)
+
+    def _on_down(self, node: NodeId) -> None:
+        self._log.debug("overlay_link_down", peer=node.hex())
+        self._unwanted_s.pop(node, None)
+        self._inbox.forget(node)
+        self.talking.forget(node)
+
+    def _deliver(self, node: NodeId, kind: int, payload: bytes) -> None:
+        self._inbox.put(node, kind, payload)
+
+    def _on_drop(self, node: NodeId, kind: int) -> None:
+        del kind
+        self.talking.blame(node, Fault.FLOOD, None)
+
+    # -- ourselves ------------------------------------------------------------------------------------
+
+    def _signed(self) -> Profile:
+        public = self._settings.public or self._settings.listen[0]
+        return sign_profile(
+            self.identity.sign,
+            node=self.identity.node,
+            time_s=int(self.now_s()),
+            address=public,
+            interests=self._settings.rules.interests,
+        )
+
+    def _named_layers(self, known: Known) -> Sequence[Layer]:
+        privileged = Privileged(self._settings.privileged, known)
+        return (*((privileged,) if self._settings.privileged else ()), self._trusted)

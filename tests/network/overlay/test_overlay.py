@@ -1,0 +1,230 @@
+"""Goal: nodes that know one of them find each other, agree on a chain, and shut out who lies.
+
+Method: whole nodes in one process, real sockets, TLS, signatures; a chain in memory.
+"""
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from functools import partial
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from tests.network.overlay.world import LOOPBACK, Node, nodes_of, until
+from tests.ports import free_ports
+
+from tetrarch.errors import ListenFailed
+from tetrarch.network.overlay.addresses import Address
+from tetrarch.network.overlay.memory_chain import INVALID, MemoryChain, make_block
+from tetrarch.network.overlay.messages import Item, Kind, Records, encode_gossip, encode_item
+from tetrarch.network.overlay.profile import BLOCKS, FRAGMENTS, Topic
+from tetrarch.network.overlay.settings import OverlaySettings, TrustedPeer
+
+
+async def started(stack: AsyncExitStack, nodes: list[Node]) -> None:
+    for node in nodes:
+        await stack.enter_async_context(node.running())
+
+
+def all_know_all(nodes: list[Node]) -> bool:
+    return all(len(node.nodes.known) == len(nodes) - 1 for node in nodes)
+
+
+def all_linked(nodes: list[Node]) -> bool:
+    return all(len(node.links) == len(nodes) - 1 for node in nodes)
+
+
+@pytest.mark.parametrize("secured", [True, False], ids=["TLS", "plain"])
+def test_nodes_find_each_other_and_a_block_reaches_all(tmp_path: Path, secured: bool) -> None:
+    async def main() -> None:
+        nodes = nodes_of(tmp_path, 6, secured=secured)
+        async with AsyncExitStack() as stack:
+            await started(stack, nodes)
+            await until(lambda: all_know_all(nodes) and all_linked(nodes))
+            for size_bytes in (100, 100_000, 1_000_000):
+                await nodes[-1].make_block(bytes(size_bytes))
+                await until(lambda: len({node.height for node in nodes}) == 1)
+            fragment = b"a payment"
+            await nodes[2].overlay.publish(FRAGMENTS, fragment)
+            item = nodes[2].chain.item_id(FRAGMENTS, fragment)
+            await until(lambda: all(node.chain.has(FRAGMENTS, item) for node in nodes))
+            assert all("Traceback" not in node.text.getvalue() for node in nodes)
+            contributions = [node.nodes.conduct(nodes[-1].node) for node in nodes[:-1]]
+            assert sum(conduct.contributions for conduct in contributions if conduct) > 0
+            assert all(
+                node.links.latency_s(other) is not None for node in nodes for other in node.links
+            )
+
+    asyncio.run(main())
+
+
+def test_who_comes_later_catches_up_and_tells_nobody_old_news(tmp_path: Path) -> None:
+    async def main() -> None:
+        nodes = nodes_of(tmp_path, 3)
+        async with AsyncExitStack() as stack:
+            await started(stack, nodes[:2])
+            for number in range(150):  # more than one answer holds
+                await nodes[0].make_block(b"%d" % number)
+            await until(lambda: nodes[1].height == 150)
+            received = dict(nodes[0].meters.received)
+            await started(stack, nodes[2:])
+            await until(lambda: nodes[2].height == 150)
+            assert nodes[2].chain.tip() == nodes[0].chain.tip()
+            await asyncio.sleep(0.5)
+            came = nodes[0].meters.received.get(Kind.ITEM, 0) - received.get(Kind.ITEM, 0)
+            assert came <= 1
+
+    asyncio.run(main())
+
+
+def test_a_longer_fork_is_taken_over(tmp_path: Path) -> None:
+    async def main() -> None:
+        nodes = nodes_of(tmp_path, 2)
+        for number in range(5):
+            await nodes[0].chain.take(BLOCKS, make_block(nodes[0].chain.tip(), 1, b"%d" % number))
+        for number in range(3):
+            await nodes[1].chain.take(BLOCKS, make_block(nodes[1].chain.tip(), 2, b"%d" % number))
+        async with AsyncExitStack() as stack:
+            await started(stack, nodes)
+            await until(lambda: nodes[1].height == 5)
+            assert nodes[1].chain.tip() == nodes[0].chain.tip()
+
+    asyncio.run(main())
+
+
+def test_who_is_gone_is_noticed_and_a_restarted_one_is_back(tmp_path: Path) -> None:
+    async def main() -> None:
+        nodes = nodes_of(tmp_path, 4)
+        async with AsyncExitStack() as stack:
+            await started(stack, nodes[:3])
+            async with nodes[3].running():
+                await until(lambda: all_know_all(nodes) and all_linked(nodes))
+            await until(lambda: all(nodes[3].node in node.nodes.quarantined for node in nodes[:3]))
+            await nodes[0].make_block(b"without it")
+            await until(lambda: all(node.height == 1 for node in nodes[:3]))
+            again = nodes_of(tmp_path, 4)[3]  # the same folder: the same key, on another port
+            trusted = TrustedPeer(address=nodes[0].overlay.addresses[0])
+            again = Node(tmp_path / "3", _trusting(again, trusted), MemoryChain())
+            async with again.running():
+                everybody = [*nodes[:3], again]
+                await until(lambda: all_know_all(everybody) and again.height == 1)
+                assert all(again.node not in node.nodes.quarantined for node in nodes[:3])
+
+    asyncio.run(main())
+
+
+def said(node: Node, text: str) -> bool:
+    return text in node.text.getvalue()
+
+
+def _trusting(node: Node, peer: TrustedPeer) -> OverlaySettings:
+    return replace(node.overlay._settings, trusted=(peer,))
+
+
+@pytest.mark.parametrize("wrong", ["block", "signature", "kind", "sender", "topic"])
+def test_who_lies_is_shut_out_by_whoever_hears_it(tmp_path: Path, wrong: str) -> None:
+    async def main() -> None:
+        nodes = nodes_of(tmp_path, 4)
+        liar, honest = nodes[3], nodes[:3]
+        async with AsyncExitStack() as stack:
+            await started(stack, nodes)
+            await until(lambda: all_know_all(nodes) and all_linked(nodes))
+            record = liar.overlay._own.record
+            block = make_block(liar.chain.tip(), 9, INVALID)
+            kind, payload = {
+                "block": (Kind.ITEM, encode_item(Item(BLOCKS, block))),
+                "signature": (
+                    Kind.GOSSIP,
+                    encode_gossip(Records(record, (), (record[:-1] + bytes([record[-1] ^ 1]),))),
+                ),
+                "kind": (99, b"?"),
+                "sender": (
+                    Kind.GOSSIP,
+                    encode_gossip(Records(honest[0].overlay._own.record, (), ())),
+                ),
+                "topic": (Kind.ITEM, encode_item(Item(Topic(b"t" * 32), b"content"))),
+            }[wrong]
+            for _ in range(4):  # what may be an accident is forgiven once
+                for node in honest:
+                    liar.links.send(node.node, kind, payload)
+                await asyncio.sleep(0.05)
+            await until(lambda: all(liar.node in node.nodes.quarantined for node in honest))
+            await until(lambda: all(liar.node not in node.links for node in honest))
+            await honest[0].make_block(b"and all goes on")
+            await until(lambda: all(node.height == 1 for node in honest))
+            assert liar.height == 0
+            assert all("Traceback" not in node.text.getvalue() for node in honest)
+
+    asyncio.run(main())
+
+
+def test_nodes_of_another_chain_are_refused_by_name(tmp_path: Path) -> None:
+    async def main() -> None:
+        one, other = nodes_of(tmp_path, 2)
+        other = Node(tmp_path / "1", other.overlay._settings, MemoryChain(b"another"))
+        async with one.running(), other.running():
+            await until(lambda: "overlay_chain_differs" in one.text.getvalue())
+            assert one.chain.block0.hex() in one.text.getvalue()
+            assert other.chain.block0.hex() in one.text.getvalue()
+            await asyncio.sleep(0.2)
+            assert (len(one.links), len(other.links)) == (0, 0)
+
+    asyncio.run(main())
+
+
+def test_a_trusted_peer_with_another_certificate_or_key_is_not_talked_with(tmp_path: Path) -> None:
+    async def main() -> None:
+        first, second, third = nodes_of(tmp_path, 3)
+        address = first.overlay.addresses[0]
+        for place, peer in enumerate(
+            (
+                TrustedPeer(address=address, certificate=b"x" * 32),
+                TrustedPeer(address=address, node=third.node),
+            )
+        ):
+            node = Node(tmp_path / str(place + 1), _trusting(second, peer), MemoryChain())
+            async with first.running() as again, node.running():
+                code = ("overlay_certificate_not_pinned", "overlay_node_differs")[place]
+                await until(partial(said, node, code))
+                assert len(again.links) == 0
+            first, *_ = [Node(tmp_path / "0", first.overlay._settings, MemoryChain())]
+
+    asyncio.run(main())
+
+
+def test_a_taken_address_is_said(tmp_path: Path) -> None:
+    async def main() -> None:
+        (node,) = nodes_of(tmp_path, 1)
+        taken = node.overlay.addresses[0]
+        server = await asyncio.start_server(lambda *_: None, str(taken.ip), taken.port)
+        with pytest.raises(BaseExceptionGroup) as caught:
+            async with node.running():
+                raise AssertionError
+        assert isinstance(caught.value.exceptions[0], ListenFailed)
+        server.close()
+
+    asyncio.run(main())
+
+
+def test_ipv6_and_several_addresses(tmp_path: Path) -> None:
+    async def main() -> None:
+        ports = free_ports(3)
+        v6 = Address(ip_address("::1"), ports[0])
+        listen = (Address(LOOPBACK, ports[1]), v6)
+        (first,) = nodes_of(tmp_path, 1, listen=listen, public=v6)
+        second_address = Address(LOOPBACK, ports[2])
+        (second,) = nodes_of(
+            tmp_path / "other",
+            1,
+            listen=(second_address,),
+            public=second_address,
+            trusted=(TrustedPeer(address=v6),),
+        )
+        async with first.running(), second.running():
+            await until(lambda: all_know_all([first, second]))
+            assert first.node in second.links
+            assert second.nodes.known.profiles[first.node].address == v6
+
+    (tmp_path / "other").mkdir()
+    asyncio.run(main())
