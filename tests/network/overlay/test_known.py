@@ -5,10 +5,23 @@ from random import Random
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from tests.network.overlay.support import BOTH, NOW_S, known_of, node_id, profile
+from tests.network.overlay.support import BOTH, NOW_S, node_id, profile
 
 from tetrarch.network.overlay.known import Known, KnownLimits, Taken
-from tetrarch.network.overlay.profile import BLOCKS, FRAGMENTS, NodeId, ring_position
+from tetrarch.network.overlay.profile import BLOCKS, FRAGMENTS, NodeId, Profile, ring_position
+
+
+def known_of(*profiles: Profile, limits: KnownLimits | None = None) -> Known:
+    known = Known(
+        limits or KnownLimits(),
+        Random(1),
+        held=lambda _: False,
+        took=lambda _: None,
+        lost=lambda _: None,
+    )
+    for each in profiles:
+        known.take(each, each.node)
+    return known
 
 
 def test_the_newer_profile_stays() -> None:
@@ -46,6 +59,7 @@ def test_one_introducer_fills_only_a_part_until_its_nodes_are_met() -> None:
     taken = [known.take(profile(number), talker) for number in (1, 2, 3)]
     assert taken == [Taken.NEW, Taken.NEW, Taken.INTRODUCER_FULL]
     assert known.take(profile(3), node_id(3)) is Taken.NEW, "it came itself"
+    assert known.take(profile(99), talker) is Taken.NEW, "it may always speak of itself"
     known.met(node_id(1))
     assert known.take(profile(4), talker) is Taken.NEW
     assert known.take(profile(5), talker) is Taken.INTRODUCER_FULL

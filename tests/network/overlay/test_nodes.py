@@ -192,6 +192,7 @@ def test_who_could_not_be_reached_and_shows_itself_is_available_at_once() -> Non
 
 def test_who_did_wrong_and_shows_itself_stays_where_it_is() -> None:
     nodes = quarantined()
+    nodes._conducts[X].faults.clear()
     nodes.hear(profile(1, time_s=NOW_S + 5), X, now_s=NOW_S + 5)
     nodes.met(X, now_s=NOW_S + 5)
     assert nodes.disposition(X) is QUARANTINED

@@ -165,7 +165,9 @@ def test_what_is_new_of_late_is_told_to_others_for_a_while() -> None:
     one.publish(FRAGMENTS, item(2), SMALL, now_s=0)
     told: list[NodeId] = []
     for second in range(8):
-        for effect in one.tick(now_s=float(second)):
+        effects = one.tick(now_s=float(second))
+        assert one.tick(now_s=second + 0.5) == []
+        for effect in effects:
             assert isinstance(effect, Announce)
             if effect.items == (item(1),):
                 assert effect.topic == BLOCKS

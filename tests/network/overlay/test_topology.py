@@ -137,3 +137,15 @@ def test_a_new_link_begins_an_exchange_with_whom_is_not_known_yet() -> None:
     assert answer is not None
     assert one.hear(answer) is None
     assert len(one.known) > 5
+
+
+def test_no_more_is_told_than_a_message_holds() -> None:
+    class Talker(Rings):
+        def gossip_for(self, recipient: Profile) -> tuple[NodeId, ...]:
+            del recipient
+            return tuple(known)
+
+    known = known_of(*map(profile, range(200)))
+    topology = Topology(known, [Talker(OWN.node, (BLOCKS,), known)])
+    ((_, gossip),) = topology.begin_round(OWN)
+    assert len(list(gossip)) == PROFILES_MAX

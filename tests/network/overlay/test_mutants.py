@@ -1,0 +1,255 @@
+"""Each of these broken rules must fail at least one explicit claim: a survivor is a hole in the tests."""
+
+from pathlib import Path
+
+import pytest
+from tests.mutants import Mutant, assert_killed, assert_unchanged_holds
+
+PACKAGE = "tetrarch.network.overlay"
+K, N, C, S, G = "known", "nodes", "conduct", "spreading", "greeting"
+
+MUTANTS = (
+    Mutant("own place counts", "ring", "if other != node:", "if True:"),
+    Mutant(
+        "no way around", "ring", "self._places[index % size]", "self._places[min(index, size - 1)]"
+    ),
+    Mutant("old is new", K, "if profile.time_s <= before.time_s:", "if False:"),
+    Mutant(
+        "networks without end",
+        K,
+        "if self._groups[group] >= self._limits.of_group_max:",
+        "if False:",
+    ),
+    Mutant(
+        "who moves is not counted",
+        K,
+        "if group != group_before and self._groups[group] >= self._limits.of_group_max:",
+        "if False:",
+    ),
+    Mutant(
+        "talkers without end",
+        K,
+        "self._introduced[introducer] >= self._limits.of_introducer_max",
+        "False",
+    ),
+    Mutant("own word counts as another's", K, "if introducer != node and (", "if True and ("),
+    Mutant("met is not met", K, "if introducer is not None:", "if False:"),
+    Mutant(
+        "sets without end",
+        K,
+        "if len(self._profiles) >= self._limits.nodes_max and",
+        "if False and",
+    ),
+    Mutant("views make room", K, "if not self._held(node)]", "]"),
+    Mutant("the living make room", K, "profiles[oldest].time_s > heard_until_s", "False"),
+    Mutant(
+        "wanted is nothing", K, "(0 if wanted else self._limits.silent_s)", "self._limits.silent_s"
+    ),
+    Mutant("the newest makes room", K, "oldest = min(free", "oldest = max(free"),
+    Mutant("banned is heard", N, "if profile.node in self._bans:", "if False:"),
+    Mutant(
+        "future is heard",
+        N,
+        "if profile.time_s > now_s + self._rules.profile_ahead_max_s:",
+        "if False:",
+    ),
+    Mutant(
+        "past is heard",
+        N,
+        "return profile.time_s <= now_s - self._rules.profile_age_max_s",
+        "return False",
+    ),
+    Mutant(
+        "any address",
+        N,
+        "if not may_be_told(",
+        "if may_be_told is None and not (lambda *_, **__: 0)(",
+    ),
+    Mutant("own profile", N, "if profile.node == self._own:", "if False:"),
+    Mutant("one failure", N, ">= self._rules.failures_max", ">= 1"),
+    Mutant(
+        "failures do not count",
+        N,
+        "if len(conduct.failures_s) >= self._rules.failures_max:",
+        "if False:",
+    ),
+    Mutant(
+        "faults do not count",
+        N,
+        'return "score" if points <= self._rules.quarantine_at_points else None',
+        "return None",
+    ),
+    Mutant(
+        "alone is no excuse",
+        N,
+        "met_s is not None and now_s - met_s <= self._rules.alone_after_s",
+        "True",
+    ),
+    Mutant(
+        "named is put aside",
+        N,
+        "reason is not None and not self._whitelist(self.known.profiles[node])",
+        "reason is not None",
+    ),
+    Mutant(
+        "longest first", N, "min(rules.quarantine_max_s, rules", "max(rules.quarantine_max_s, rules"
+    ),
+    Mutant("never longer", N, "* 2 ** min(times, 32)", ""),
+    Mutant("no time of quarantine", N, "if now_s < quarantine.until_s:", "if False:"),
+    Mutant(
+        "still bad is forgiven",
+        N,
+        "if score(conduct, rules.score, now_s=now_s) <= rules.quarantine_at_points:",
+        "if False:",
+    ),
+    Mutant(
+        "the silent come back",
+        N,
+        "if self._is_stale(quarantine.profile, now_s) or self._is_old(quarantine):",
+        "if False:",
+    ),
+    Mutant(
+        "nobody comes back",
+        N,
+        "if self._is_stale(quarantine.profile, now_s) or self._is_old(quarantine):",
+        "if True:",
+    ),
+    Mutant("showing itself is nothing", N, "quarantine.reason == UNREACHABLE", "False"),
+    Mutant("showing itself is all", N, "quarantine.reason == UNREACHABLE", "True"),
+    Mutant(
+        "put aside and known",
+        N,
+        "        self._quarantined[node] = Quarantine(profile, now_s, now_s + for_s, reason)\n        self.known.remove(node)\n",
+        "        self._quarantined[node] = Quarantine(profile, now_s, now_s + for_s, reason)\n",
+    ),
+    Mutant(
+        "forgotten is remembered",
+        N,
+        "        self._conducts.pop(node, None)\n        self.known.remove(node)",
+        "        self.known.remove(node)",
+    ),
+    Mutant(
+        "the silent are kept",
+        N,
+        "if self._is_stale(profile, now_s) and not self._whitelist(profile):",
+        "if False:",
+    ),
+    Mutant(
+        "the named are dropped",
+        N,
+        "if self._is_stale(profile, now_s) and not self._whitelist(profile):",
+        "if self._is_stale(profile, now_s):",
+    ),
+    Mutant(
+        "quarantines without end", N, "len(self._quarantined) >= rules.quarantined_max", "False"
+    ),
+    Mutant("a ban that forgets", N, "self._bans[node] = Ban(reason, now_s)", "pass"),
+    Mutant("sins for ever", C, "0.5**age for age in ages", "1 for age in ages"),
+    Mutant("failures for ever", C, "max(0.0, 1 - age_s / rules.failure_memory_s)", "1.0"),
+    Mutant("answers settle nothing", C, "self.failures_s.clear()", "pass"),
+    Mutant("latency is free", C, "max(0.0, latency_s - rules.latency_free_s)", "0.0"),
+    Mutant(
+        "latency without end",
+        C,
+        "min(rules.latency_points_max, rules",
+        "max(rules.latency_points_max, rules",
+    ),
+    Mutant("the last latency", C, "before_s + LATENCY_WEIGHT * (latency_s - before_s)", "before_s"),
+    Mutant(
+        "bought with gifts",
+        C,
+        "min(rules.contribution_points_max, log2",
+        "max(rules.contribution_points_max, log2",
+    ),
+    Mutant("repeats are gifts", C, "self.contributions += first", "self.contributions += 1"),
+    Mutant("behind is well", C, "if behind > rules.behind_blocks else 0.0", "if False else 0.0"),
+    Mutant("best first", C, "key=lambda part: part.points))", "key=lambda part: -part.points))"),
+    Mutant("always both ways", S, "if after <= before:", "if True:"),
+    Mutant("only onward", S, "if before <= after:", "if False:"),
+    Mutant(
+        "back to its source",
+        S,
+        "            known.holders.add(source)\n        if asked",
+        "            pass\n        if asked",
+    ),
+    Mutant(
+        "twice along a link",
+        S,
+        "            known.holders.add(peer)\n            effects.append(Send",
+        "            effects.append(Send",
+    ),
+    Mutant(
+        "given on each time",
+        S,
+        "            known.holders.add(peer)\n            return []",
+        "            pass",
+    ),
+    Mutant("no shortcuts", S, "min(shortcuts, len(others))", "0"),
+    Mutant("large is sent", S, "sent = size_bytes <= self._rules.sent_max_bytes", "sent = True"),
+    Mutant(
+        "asked of all",
+        S,
+        "            elif len(self._asked) < ASKED_MAX:",
+        "            if len(self._asked) < ASKED_MAX:",
+    ),
+    Mutant("asks without end", S, "elif len(self._asked) < ASKED_MAX:", "else:"),
+    Mutant("waits for ever", S, "if asked.until_s <= now_s", "if False"),
+    Mutant("nobody else is asked", S, "if not asked.others:", "if True:"),
+    Mutant("withheld is no fault", S, "effects.append(Withheld(asked.peer, item))", "pass"),
+    Mutant(
+        "refused is here",
+        S,
+        "        self._asked.pop(item, None)\n\n    def announced",
+        "        self._asked.get(item)\n\n    def announced",
+    ),
+    Mutant("late for ever", S, "self._late[0][0] < now_s - self._rules.late_for_s", "False"),
+    Mutant("told all at once", S, "if now_s >= self._tell_s:", "if True:"),
+    Mutant("told who has it", S, "if peer not in self._items[item].holders)", ")"),
+    Mutant("remembered for ever", S, "if len(self._items) > REMEMBERED_MAX:", "if False:"),
+    Mutant(
+        "strangers are answered",
+        "topology",
+        "not answered and sender in self._known and",
+        "not answered and",
+    ),
+    Mutant(
+        "answers are answered", "topology", "answered = sender in self._begun", "answered = False"
+    ),
+    Mutant("answers without end", "topology", "and self._answered[sender] < ANSWERS_MAX:", ":"),
+    Mutant(
+        "told of itself",
+        "topology",
+        "for known_to_it in (node, own.node, *given):",
+        "for known_to_it in ():",
+    ),
+    Mutant("messages without end", "topology", "[:room]", "[:]"),
+    Mutant("who begins keeps itself", "topology", "given += [sender] * bool(given)", "pass"),
+    Mutant("a link begins nothing", "topology", "        self._begun.add(node)\n", ""),
+    Mutant("crowds at the door", "doors", "self._unproven.total() >= limits.unproven_max", "False"),
+    Mutant(
+        "one address at the door",
+        "doors",
+        "or self._unproven[host] >= limits.unproven_of_address_max",
+        "or False",
+    ),
+    Mutant("one address inside", "doors", "self._callers[host] >= limits.of_address_max", "False"),
+    Mutant("no end of callers", "doors", "self._callers.total() >= limits.callers_max", "False"),
+    Mutant("half warn", "forks", "if 2 * count <= len(told):", "if 2 * count < len(told):"),
+    Mutant("warns at once", "forks", "if now_s - since_s >= self._lasting_s:", "if True:"),
+    Mutant("any depth", "forks", "fork_depth > depth_max", "fork_depth > 0"),
+    Mutant("any height", "forks", "height > own_height + depth_max", "height > own_height"),
+    Mutant("any chain", G, "if theirs.block0 != block0:", "if False:"),
+    Mutant("any version", G, "if theirs.version != VERSION:", "if False:"),
+    Mutant("anybody", G, "if expected is not None and theirs.node != expected:", "if False:"),
+    Mutant("oneself", G, "if theirs.node == own:", "if False:"),
+)
+
+
+@pytest.mark.parametrize("module", sorted({mutant.module for mutant in MUTANTS}))
+def test_claims_hold_for_the_true_rules(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert_unchanged_holds(PACKAGE, Path(__file__).parent, module, monkeypatch)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_mutant_is_killed(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert_killed(PACKAGE, Path(__file__).parent, mutant, monkeypatch)
