@@ -17,8 +17,9 @@ from tetrarch.network.overlay.addresses import Address
 from tetrarch.network.overlay.identity import open_identity
 from tetrarch.network.overlay.machine import OverlayRules
 from tetrarch.network.overlay.memory_chain import MemoryChain, make_block
+from tetrarch.network.overlay.node_store import Storage
 from tetrarch.network.overlay.nodes import PolicyRules
-from tetrarch.network.overlay.overlay import Overlay
+from tetrarch.network.overlay.overlay import Overlay, World
 from tetrarch.network.overlay.profile import BLOCKS, NodeId
 from tetrarch.network.overlay.settings import OverlaySettings, TrustedPeer
 from tetrarch.observability.logs import Log, LogFormat, LogLevel, build_log
@@ -51,7 +52,13 @@ class Meters:
 class Node:
     """One node, its chain and its log."""
 
-    def __init__(self, folder: Path, settings: OverlaySettings, chain: MemoryChain) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: OverlaySettings,
+        chain: MemoryChain,
+        storage: Storage | None = None,
+    ) -> None:
         folder.mkdir(exist_ok=True)
         self.text = io.StringIO()
         self.meters = Meters()
@@ -60,10 +67,13 @@ class Node:
             settings,
             open_identity(folder, system_entropy),
             chain,
-            clock=SystemClock(),
-            entropy=system_entropy,
-            meters=self.meters,
-            log=self._log(),
+            World(
+                clock=SystemClock(),
+                entropy=system_entropy,
+                meters=self.meters,
+                log=self._log(),
+                storage=storage,
+            ),
         )
         self.node: NodeId = self.overlay.identity.node
         self.nodes = self.overlay.machine.nodes

@@ -124,6 +124,10 @@ class Nodes:
         """What was seen of a node that is not forgotten."""
         return self._conducts.get(node)
 
+    def times_quarantined(self, node: NodeId) -> int:
+        """How often it was put aside since it was first heard of."""
+        return self._times_quarantined.get(node, 0)
+
     def disposition(self, node: NodeId) -> Disposition:
         """As it stands; nothing is judged anew."""
         if node in self.known:
@@ -215,6 +219,34 @@ class Nodes:
     def unban(self, node: NodeId) -> bool:
         """It may come back by gossip, from the start. False: it was not banned."""
         return self._bans.pop(node, None) is not None
+
+    def restore(
+        self,
+        profile: Profile,
+        conduct: Conduct,
+        *,
+        times_quarantined: int,
+        quarantine: Quarantine | None,
+        now_s: float,
+    ) -> None:
+        """Take a node as it was when this process ended, if a profile so old is of use still.
+
+        A quarantine goes on whatever its profile's age: only what comes later can end it.
+        """
+        node = profile.node
+        if node == self._own or node in self._bans:
+            return
+        if quarantine is not None:
+            self._quarantined[node] = quarantine
+        elif not self._is_stale(profile, now_s) or self._whitelist(profile):
+            self.known.take(profile, node)
+        if node in self.known or quarantine is not None:
+            self._conducts[node] = conduct
+            self._times_quarantined[node] = times_quarantined
+
+    def restore_ban(self, node: NodeId, ban: Ban) -> None:
+        """It stands, as before."""
+        self._bans[node] = ban
 
     def __iter__(self) -> Iterator[NodeId]:
         yield from self.known

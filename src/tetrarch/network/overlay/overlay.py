@@ -12,6 +12,7 @@ was dialled by us is let go after a while.
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from random import Random
 
 from tetrarch.clock import Clock
@@ -33,6 +34,7 @@ from tetrarch.network.overlay.links import LinkedAlready, Links
 from tetrarch.network.overlay.listening import OverlayListener
 from tetrarch.network.overlay.machine import OverlayMachine
 from tetrarch.network.overlay.meeting import Introduction, meet_as_dialer
+from tetrarch.network.overlay.node_store import NodeStore, Storage
 from tetrarch.network.overlay.profile import EPOCH_UNIX_S, NodeId, Profile, Topic, sign_profile
 from tetrarch.network.overlay.settings import OverlaySettings, TrustedPeer
 from tetrarch.network.overlay.talking import Talking
@@ -48,6 +50,17 @@ REDIAL_MIN_S, REDIAL_MAX_S = 1.0, 60.0
 DIALS_MAX = 32  # at once
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What a node asks of its host. Without ``storage`` it finds the others anew after each start."""
+
+    clock: Clock
+    entropy: Entropy
+    meters: LinkMeters
+    log: Log
+    storage: Storage | None = None
+
+
 class Overlay:
     """One node. ``run`` it beside whatever owns ``chain``."""
 
@@ -56,18 +69,15 @@ class Overlay:
         settings: OverlaySettings,
         identity: OverlayIdentity,
         chain: ChainPort,
-        *,
-        clock: Clock,
-        entropy: Entropy,
-        meters: LinkMeters,
-        log: Log,
+        world: World,
     ) -> None:
+        clock, log = world.clock, world.log
         self.identity = identity
         self.listening = asyncio.Event()
         self._settings = settings
         self._clock = clock
         self._log = log
-        self._random = Random(entropy(32))  # noqa: S311 - chooses partners, no secrets
+        self._random = Random(world.entropy(32))  # noqa: S311 - chooses partners, no secrets
         self._trusted = Trusted([peer.name for peer in settings.trusted])
         self.machine = OverlayMachine(
             identity.node,
@@ -79,7 +89,7 @@ class Overlay:
         )
         self.links = Links(
             identity.node,
-            meters=meters,
+            meters=world.meters,
             clock=clock,
             deliver=self._deliver,
             on_up=self._on_up,
@@ -100,9 +110,12 @@ class Overlay:
             program=settings.program,
             certificates=(identity.certificate_hash, *settings.proxy_certificates),
             sign=identity.sign,
-            entropy=entropy,
+            entropy=world.entropy,
         )
         self._own = self._signed()
+        self._store = (
+            None if world.storage is None else NodeStore(world.storage, self.machine.nodes)
+        )
         self._gossip: dict[NodeId, Gossip] = {}  # for who is being dialled
         self._dials: set[NodeId] = set()
         self._redials: dict[NodeId, tuple[float, float]] = {}  # not before; the wait after that
@@ -124,12 +137,28 @@ class Overlay:
         """Give an item of our own to the network, if our chain takes it."""
         return await self.talking.publish(topic, content)
 
+    async def ban(self, node: NodeId, reason: str) -> None:
+        """Never again, until ``unban``, also after a restart."""
+        self.machine.nodes.ban(node, reason, now_s=self.now_s())
+        self.links.close(node, "banned")
+        if self._store is not None:
+            await self._store.save_bans()
+
+    async def unban(self, node: NodeId) -> bool:
+        """It may come back by gossip. False: it was not banned."""
+        was_banned = self.machine.nodes.unban(node)
+        if was_banned and self._store is not None:
+            await self._store.save_bans()
+        return was_banned
+
     async def run(self) -> None:
         """Until cancelled.
 
         Raises:
             ListenFailed: an address cannot be listened on.
         """
+        if self._store is not None:
+            await self._store.load(now_s=self.now_s())
         async with Supervisor(self._log) as tasks:
             self._tasks = tasks
             await self._listener.start(lambda work, name: tasks.spawn(work, name=name))
@@ -146,6 +175,8 @@ class Overlay:
             finally:
                 tasks.stop()
                 await self._listener.stop()
+                if self._store is not None:
+                    await self._store.save()
 
     # -- beats --------------------------------------------------------------------------------------
 
@@ -177,6 +208,8 @@ class Overlay:
         while True:
             await asyncio.sleep(SWEEP_S)
             self.machine.nodes.sweep(now_s=self.now_s())
+            if self._store is not None:
+                await self._store.save()
 
     def _let_go(self, view: set[NodeId]) -> None:
         now_s = asyncio.get_running_loop().time()
