@@ -16,6 +16,8 @@ from tetrarch.cli import (
     enclave,
     exits,
     fee_recipient,
+    overlay,
+    peer,
     run,
     signer,
     sim,
@@ -38,6 +40,8 @@ app.add_typer(fee_recipient.app, name="fee-recipient")
 app.add_typer(duty.app, name="duty")
 app.add_typer(election.app, name="election")
 app.add_typer(enclave.app, name="enclave")
+app.add_typer(overlay.app, name="overlay")
+app.add_typer(peer.app, name="peer")
 app.add_typer(sim.app, name="sim")
 app.command(name="run")(run.run)
 app.command(name="signer")(signer.signer)

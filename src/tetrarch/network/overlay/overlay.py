@@ -7,6 +7,7 @@ was dialled by us is let go after a while.
     every round (10 s)       sign our profile, gossip with each layer's partner
     every quarter second     ask others for what did not come, tell what is new of late
     every second             dial who is in the view and not linked
+    within a second          keep on disk who came or went
     every minute             apply the policy to all
 """
 
@@ -45,6 +46,7 @@ from tetrarch.supervision import Supervisor
 TICK_S = 0.25
 LINKING_S = 1.0
 SWEEP_S = 60.0
+SAVE_MIN_S, SAVE_MAX_S = 1.0, 60.0  # who was killed finds back without anybody whom it trusts
 LINGER_S = 60.0  # a link that we dialled outlives its place in the view by so much
 REDIAL_MIN_S, REDIAL_MAX_S = 1.0, 60.0
 DIALS_MAX = 32  # at once
@@ -168,6 +170,8 @@ class Overlay:
             tasks.spawn(self._tick(), name="overlay_tick")
             tasks.spawn(self._keep_links(), name="overlay_links")
             tasks.spawn(self._sweep(), name="overlay_sweep")
+            if self._store is not None:
+                tasks.spawn(self._keep_nodes(self._store), name="overlay_nodes")
             for peer in self._settings.trusted:
                 tasks.spawn(self._join(peer), name="overlay_join")
             try:
@@ -208,8 +212,16 @@ class Overlay:
         while True:
             await asyncio.sleep(SWEEP_S)
             self.machine.nodes.sweep(now_s=self.now_s())
-            if self._store is not None:
-                await self._store.save()
+
+    async def _keep_nodes(self, store: NodeStore) -> None:
+        """Soon after somebody came or went, and now and then what was seen of all."""
+        kept, at_s, loop = set[NodeId](), 0.0, asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(SAVE_MIN_S)
+            here = set(self.machine.nodes)
+            if here != kept or loop.time() - at_s >= SAVE_MAX_S:
+                await store.save()
+                kept, at_s = here, loop.time()
 
     def _let_go(self, view: set[NodeId]) -> None:
         now_s = asyncio.get_running_loop().time()

@@ -1,0 +1,176 @@
+"""What a node of the overlay tells of the network: whom it knows, links with and put aside, and why.
+
+The paths and shapes below ``api/v0`` are the reference's, so that what reads them goes on; ours are below
+``overlay``. Asking changes nothing.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from tetrarch.errors import InputInvalid
+from tetrarch.network.overlay.conduct import explain, score
+from tetrarch.network.overlay.overlay import Overlay
+from tetrarch.network.overlay.profile import (
+    BLOCKS,
+    EPOCH_UNIX_S,
+    FRAGMENTS,
+    NODE_ID_SIZE_BYTES,
+    NodeId,
+    Profile,
+    Topic,
+)
+from tetrarch.observability.monitoring import View
+
+_TOPICS = {"blocks": BLOCKS, "fragments": FRAGMENTS}
+_ID_PREFIX_MIN = 4  # hexadecimal digits
+
+
+def overlay_views(overlay: Overlay) -> dict[str, View]:
+    """By the paths at which the monitoring listener serves them."""
+    nodes = overlay.machine.nodes
+    views: dict[str, View] = {
+        "api/v0/network/stats": lambda _: [_link(overlay, node) for node in overlay.links],
+        "api/v0/network/p2p/available": lambda _: [
+            _reference(profile, None) for profile in nodes.known.profiles.values()
+        ],
+        "api/v0/network/p2p/quarantined": lambda _: [
+            _reference(each.profile, each.since_s) for each in nodes.quarantined.values()
+        ],
+        "api/v0/network/p2p/view": lambda _: _addresses(overlay, overlay.machine.topology.view()),
+        "overlay/layers": lambda _: {
+            layer.name: [node.hex() for node in layer.view()]
+            for layer in overlay.machine.topology.layers
+        },
+        "overlay/nodes": lambda _: _listed(overlay),
+        "overlay/node": lambda query: _explained(overlay, query),
+    }
+    for name, topic in _TOPICS.items():
+        views[f"api/v0/network/p2p/view/{name}"] = partial(_linked_with, overlay, topic)
+    return views
+
+
+def _linked_with(overlay: Overlay, topic: Topic, _query: Mapping[str, str]) -> list[str]:
+    """Whom items of ``topic`` go to now."""
+    return _addresses(overlay, overlay.machine.links(topic))
+
+
+def _listed(overlay: Overlay) -> dict[str, Any]:
+    """All nodes that are not forgotten, best first, and the bans."""
+    nodes = overlay.machine.nodes
+    told = [_summary(overlay, node) for node in nodes]
+    return {
+        "own": overlay.identity.node.hex(),
+        "addresses": [str(address) for address in overlay.addresses],
+        "nodes": sorted(told, key=lambda each: (-each["score"], each["node"])),
+        "banned": [
+            {"node": node.hex(), "reason": ban.reason, "since": _time(ban.since_s)}
+            for node, ban in nodes.bans.items()
+        ],
+    }
+
+
+def _summary(overlay: Overlay, node: NodeId) -> dict[str, Any]:
+    nodes = overlay.machine.nodes
+    quarantine = nodes.quarantined.get(node)
+    profile = nodes.known.profiles[node] if quarantine is None else quarantine.profile
+    conduct = nodes.conduct(node)
+    points = 0.0
+    if conduct is not None:
+        rules = overlay.machine.rules.policy.score
+        points = score(conduct, rules, now_s=overlay.now_s(), own_height=nodes.own_height)
+    return {
+        "node": node.hex(),
+        "address": str(profile.address),
+        "disposition": nodes.disposition(node).value,
+        "linked": node in overlay.links,
+        "layers": [layer.name for layer in overlay.machine.topology.layers if node in layer.view()],
+        "score": round(points, 2),
+    }
+
+
+def _explained(overlay: Overlay, query: Mapping[str, str]) -> dict[str, Any]:
+    """One node with all that was seen of it, and every line of its score."""
+    node = _found(overlay, query.get("id", ""))
+    nodes = overlay.machine.nodes
+    conduct, quarantine = nodes.conduct(node), nodes.quarantined.get(node)
+    told = _summary(overlay, node)
+    if conduct is None:
+        return told
+    rules, now_s = overlay.machine.rules.policy.score, overlay.now_s()
+    tip = conduct.tip
+    return told | {
+        "since": _time(conduct.since_s),
+        "met": None if conduct.met_s is None else _time(conduct.met_s),
+        "latency_s": conduct.latency_s or overlay.links.latency_s(node),
+        "failures": [_time(at_s) for at_s in conduct.failures_s],
+        "faults": [{"at": _time(at_s), "fault": fault.label} for at_s, fault in conduct.faults],
+        "last_messages": {
+            name: _time(conduct.last_message_s[topic])
+            for name, topic in _TOPICS.items()
+            if topic in conduct.last_message_s
+        },
+        "contributions": conduct.contributions,
+        "tip": None if tip is None else {"block": tip.block.hex(), "height": tip.height},
+        "times_quarantined": nodes.times_quarantined(node),
+        "quarantine": None
+        if quarantine is None
+        else {"reason": quarantine.reason, "until": _time(quarantine.until_s)},
+        "points": [
+            {"reason": part.reason, "points": round(part.points, 2), "detail": part.detail}
+            for part in explain(conduct, rules, now_s=now_s, own_height=nodes.own_height)
+        ],
+    }
+
+
+def _found(overlay: Overlay, text: str) -> NodeId:
+    """The node whose id begins with ``text``."""
+    wanted = text.lower().removeprefix("0x")
+    allowed = range(_ID_PREFIX_MIN, 2 * NODE_ID_SIZE_BYTES + 1)
+    if len(wanted) not in allowed or not set(wanted) <= set("0123456789abcdef"):
+        raise InputInvalid("find node", got=text[:100], expected="4 to 64 hexadecimal digits")
+    found = [node for node in overlay.machine.nodes if node.hex().startswith(wanted)]
+    if len(found) != 1:
+        raise InputInvalid("find node", got=wanted, matches=len(found))
+    return found[0]
+
+
+def _link(overlay: Overlay, node: NodeId) -> dict[str, Any]:
+    conduct = overlay.machine.nodes.conduct(node)
+    profile = overlay.machine.nodes.known.profiles.get(node)
+    last = {} if conduct is None else conduct.last_message_s
+    return {
+        "nodeId": node.hex(),
+        "addr": None if profile is None else str(profile.address),
+        "latencySeconds": overlay.links.latency_s(node),
+        "lastBlockReceived": _optional_time(last.get(BLOCKS)),
+        "lastFragmentReceived": _optional_time(last.get(FRAGMENTS)),
+        "lastGossipReceived": None if profile is None else _time(profile.time_s),
+    }
+
+
+def _reference(profile: Profile, quarantined_s: float | None) -> dict[str, Any]:
+    return {
+        "id": profile.node.hex(),
+        "address": str(profile.address),
+        "last_update": _time(profile.time_s),
+        "quarantined": _optional_time(quarantined_s),
+        "subscriptions": [
+            {"topic": topic.hex(), "interest": interest} for topic, interest in profile.interests
+        ],
+    }
+
+
+def _addresses(overlay: Overlay, nodes: Iterable[NodeId]) -> list[str]:
+    profiles = overlay.machine.nodes.known.profiles
+    return [str(profiles[node].address) for node in nodes]
+
+
+def _optional_time(at_s: float | None) -> str | None:
+    return None if at_s is None else _time(at_s)
+
+
+def _time(at_s: float) -> str:
+    """RFC 3339, from seconds since 2020."""
+    return datetime.fromtimestamp(EPOCH_UNIX_S + at_s, UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,145 @@
+"""Puts a node of the overlay together from what ``tetrarch overlay node`` was told."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from tetrarch.api.overlay_views import overlay_views
+from tetrarch.clock import SystemClock
+from tetrarch.entropy import system_entropy
+from tetrarch.errors import ConfigInvalid
+from tetrarch.network.overlay.addresses import read_address
+from tetrarch.network.overlay.chain import Tip
+from tetrarch.network.overlay.identity import open_identity
+from tetrarch.network.overlay.machine import OverlayRules
+from tetrarch.network.overlay.memory_chain import MemoryChain, make_block
+from tetrarch.network.overlay.meters import OverlayMeters
+from tetrarch.network.overlay.node_store import SCHEMA
+from tetrarch.network.overlay.nodes import PolicyRules
+from tetrarch.network.overlay.overlay import Overlay, World
+from tetrarch.network.overlay.profile import BLOCKS, FRAGMENTS, Interest, NodeId
+from tetrarch.network.overlay.settings import OverlaySettings, TrustedPeer
+from tetrarch.observability.logs import Log
+from tetrarch.observability.metrics import Metrics
+from tetrarch.observability.monitoring import Monitoring
+from tetrarch.storage.database import Database
+from tetrarch.storage.folders import make_folder
+from tetrarch.supervision import Supervisor
+
+HASH_SIZE_BYTES = 32
+DATABASE_FILE = "overlay.sqlite"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """The options, as texts where they are texts."""
+
+    listen: tuple[str, ...]
+    trusted: tuple[str, ...]
+    public: str | None
+    private_addresses: bool
+    secured: bool
+    chain: str
+    round_s: float
+    block_every_s: float
+    block_size_bytes: int
+    monitoring_port: int | None
+
+
+def settings_of(trial: Trial) -> OverlaySettings:
+    """What the node is told.
+
+    Raises:
+        ConfigInvalid: a text is no address, id or hash.
+    """
+    interests = tuple((topic, int(Interest.NORMAL)) for topic in (FRAGMENTS, BLOCKS))
+    listen = tuple(map(read_address, trial.listen))
+    return OverlaySettings(
+        rules=OverlayRules(
+            interests=interests, policy=PolicyRules(private_addresses=trial.private_addresses)
+        ),
+        listen=listen,
+        public=listen[0] if trial.public is None else read_address(trial.public),
+        trusted=tuple(map(read_trusted, trial.trusted)),
+        secured=trial.secured,
+        round_s=trial.round_s,
+    )
+
+
+def read_trusted(text: str) -> TrustedPeer:
+    """``IP:PORT``, then perhaps a node id and a certificate's SHA-256, parted by commas."""
+    address, *rest = text.split(",")
+    if len(rest) > 2:
+        raise ConfigInvalid("read trusted peer", got=text[:200], expected="at most three parts")
+    node, certificate = (*map(_hash, rest), None, None)[:2]
+    return TrustedPeer(
+        address=read_address(address),
+        node=None if node is None else NodeId(node),
+        certificate=certificate,
+    )
+
+
+def _hash(text: str) -> bytes:
+    try:
+        value = bytes.fromhex(text)
+    except ValueError:
+        value = b""
+    if len(value) != HASH_SIZE_BYTES:
+        raise ConfigInvalid("read trusted peer", got=text[:100], expected="64 hexadecimal digits")
+    return value
+
+
+async def run_trial(trial: Trial, folder: Path, log: Log) -> None:
+    """Until cancelled."""
+    settings = settings_of(trial)
+    make_folder(folder)
+    metrics = Metrics()
+    database = Database.open(folder / DATABASE_FILE, (SCHEMA,))
+    try:
+        chain = MemoryChain(trial.chain.encode())
+        overlay = Overlay(
+            settings,
+            open_identity(folder, system_entropy),
+            chain,
+            World(
+                clock=SystemClock(),
+                entropy=system_entropy,
+                meters=OverlayMeters(metrics),
+                log=log,
+                storage=database,
+            ),
+        )
+        async with Supervisor(log) as tasks:
+            if trial.monitoring_port is not None:
+                monitoring = Monitoring(
+                    host="127.0.0.1",
+                    port=trial.monitoring_port,
+                    metrics=metrics,
+                    reasons=lambda: () if len(overlay.links) else ("no_links: nobody is linked",),
+                    views=overlay_views(overlay) | {"overlay/tip": lambda _: _told(chain.tip())},
+                    log=log,
+                )
+                tasks.spawn(monitoring.run(), name="monitoring")
+            log.info(
+                "overlay_begun",
+                folder=str(folder),
+                own=overlay.identity.node.hex(),
+                certificate=overlay.identity.certificate_hash.hex(),
+            )
+            if trial.block_every_s:
+                tasks.spawn(_make_blocks(overlay, chain, trial), name="blocks")
+            await overlay.run()
+    finally:
+        await database.close()
+
+
+async def _make_blocks(overlay: Overlay, chain: MemoryChain, trial: Trial) -> None:
+    number = int.from_bytes(overlay.identity.node[:4], "big")
+    while True:
+        await asyncio.sleep(trial.block_every_s)
+        content = system_entropy(trial.block_size_bytes)
+        await overlay.publish(BLOCKS, make_block(chain.tip(), number, content))
+
+
+def _told(tip: Tip) -> dict[str, object]:
+    return {"block": tip.block.hex(), "height": tip.height}

@@ -1,0 +1,138 @@
+"""``tetrarch peer``: whom a running node of the overlay knows, and what it thinks of each."""
+
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+import typer
+
+from tetrarch.cli.errors import run_command
+
+# Shown in a terminal: printable characters only.
+Text: TypeAlias = Annotated[str, msgspec.Meta(max_length=255, pattern="^[ -~]*$")]
+UrlOption = Annotated[
+    str | None, typer.Option("--url", help="The node's monitoring listener, as http://host:3620.")
+]
+FolderOption = Annotated[
+    Path | None, typer.Option("--folder", help="The node's folder, whose listener is asked.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+app = typer.Typer(
+    help="Whom a node of the overlay knows, and what it thinks of each.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+class _Summary(msgspec.Struct, frozen=True):
+    node: Text
+    address: Text
+    disposition: Text
+    linked: bool
+    layers: tuple[Text, ...]
+    score: float
+
+
+class _Banned(msgspec.Struct, frozen=True):
+    node: Text
+    reason: Text
+    since: Text
+
+
+class _Listed(msgspec.Struct, frozen=True):
+    own: Text
+    addresses: tuple[Text, ...]
+    nodes: tuple[_Summary, ...]
+    banned: tuple[_Banned, ...]
+
+
+class _Points(msgspec.Struct, frozen=True):
+    reason: Text
+    points: float
+    detail: Text
+
+
+class _Quarantine(msgspec.Struct, frozen=True):
+    reason: Text
+    until: Text
+
+
+class _Explained(_Summary, frozen=True):
+    since: Text = ""
+    met: Text | None = None
+    latency_s: float | None = None
+    failures: tuple[Text, ...] = ()
+    faults: tuple[dict[str, Text], ...] = ()
+    last_messages: dict[str, Text] = {}
+    contributions: int = 0
+    tip: dict[str, Any] | None = None
+    times_quarantined: int = 0
+    quarantine: _Quarantine | None = None
+    points: tuple[_Points, ...] = ()
+
+
+@app.callback()
+def group() -> None:
+    """Whom a node of the overlay knows, and what it thinks of each."""
+
+
+@app.command(name="list")
+@run_command
+def list_peers(
+    url: UrlOption = None, folder: FolderOption = None, as_json: JsonOption = False
+) -> None:
+    """List the nodes that a running node knows, put aside or banned, best first.
+
+    Example: tetrarch peer list --url http://127.0.0.1:3620
+
+    Exit codes: 0 told, 65 what answers is no such node, 69 no node answers.
+    """
+    from tetrarch.cli.node_questions import ask_node, monitoring_url  # noqa: PLC0415
+
+    told = ask_node(monitoring_url(url, folder), "/overlay/nodes", {}, _Listed)
+    if as_json:
+        typer.echo(msgspec.json.encode(told).decode())
+        return
+    typer.echo(f"{told.own[:16]}  this node, at {', '.join(told.addresses)}")
+    width = max((len(each.address) for each in told.nodes), default=0)
+    for each in told.nodes:
+        linked = "linked" if each.linked else ""
+        typer.echo(
+            f"{each.node[:16]}  {each.address:{width}}  {each.disposition:11}  {linked:6}"
+            f"  {each.score:7.1f}  {', '.join(each.layers)}"
+        )
+    for ban in told.banned:
+        typer.echo(f"{ban.node[:16]}  banned since {ban.since}: {ban.reason}")
+
+
+@app.command()
+@run_command
+def explain(
+    node: Annotated[str, typer.Argument(metavar="ID", help="The first digits of its id, or all.")],
+    url: UrlOption = None,
+    folder: FolderOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a running node saw of another, and how its score comes about.
+
+    Example: tetrarch peer explain 3f9a62
+
+    Exit codes: 0 told, 65 no such node is known, or what answers is none, 69 no node answers.
+    """
+    from tetrarch.cli.node_questions import ask_node, monitoring_url  # noqa: PLC0415
+
+    told = ask_node(monitoring_url(url, folder), "/overlay/node", {"id": node}, _Explained)
+    if as_json:
+        typer.echo(msgspec.json.encode(told).decode())
+        return
+    typer.echo(f"{told.node}\n{told.address}, {told.disposition}, since {told.since}")
+    if told.quarantine is not None:
+        typer.echo(f"quarantined until {told.quarantine.until}: {told.quarantine.reason}")
+    latency = "not measured" if told.latency_s is None else f"{told.latency_s * 1000:.1f} ms"
+    typer.echo(f"layers {', '.join(told.layers) or 'none'}; latency {latency}")
+    for name, at in told.last_messages.items():
+        typer.echo(f"last of {name}: {at}")
+    typer.echo(f"score {told.score:.1f}" + ("" if told.points else ": nothing for or against it"))
+    for part in told.points:
+        typer.echo(f"  {part.points:+8.2f}  {part.reason}: {part.detail}")
