@@ -76,7 +76,7 @@ def test_a_node_is_listed_and_explained(tmp_path: Path) -> None:
             told_of = told(one, "overlay/node", id=two.node.hex()[:12])
             assert told_of["disposition"] == "available"
             assert told_of["linked"] is True
-            assert {"rings", "vicinity", "cyclon"} <= set(told_of["layers"])
+            assert {"rings", "vicinity"} <= set(told_of["layers"])  # cyclon may be swapping it
             assert told_of["points"][0]["reason"] == "flood"
             assert told_of["score"] == pytest.approx(
                 sum(part["points"] for part in told_of["points"]), abs=0.1

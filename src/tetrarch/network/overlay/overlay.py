@@ -49,7 +49,14 @@ SWEEP_S = 60.0
 SAVE_MIN_S, SAVE_MAX_S = 1.0, 60.0  # who was killed finds back without anybody whom it trusts
 LINGER_S = 60.0  # a link that we dialled outlives its place in the view by so much
 REDIAL_MIN_S, REDIAL_MAX_S = 1.0, 60.0
+STABLE_S = 5.0  # a link that lived so long starts the waits anew
 DIALS_MAX = 32  # at once
+
+
+class NodeShutOut(PeerFault):
+    """A node that was put aside or banned wants to talk; its time has not come."""
+
+    code = "overlay_node_shut_out"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,20 +252,21 @@ class Overlay:
         self._tasks.spawn(self._dial_known(profile), name="overlay_dial")
 
     async def _dial_known(self, profile: Profile) -> None:
-        node = profile.node
+        node, loop = profile.node, asyncio.get_running_loop()
+        begun_s = loop.time()
         try:
             reached = await self._talk_with(profile.address, node, None)
         finally:
             self._dials.discard(node)
             self._gossip.pop(node, None)
-        now_s = asyncio.get_running_loop().time()
-        if reached:
+        now_s = loop.time()
+        if reached and now_s - begun_s >= STABLE_S:
             self._redials.pop(node, None)
             return
         _, wait_s = self._redials.get(node, (0.0, REDIAL_MIN_S / 2))
         wait_s = min(2 * wait_s, REDIAL_MAX_S)
         self._redials[node] = (now_s + wait_s, wait_s)
-        if node not in self.links:
+        if not reached and node not in self.links:
             self.machine.nodes.report_failure(node, now_s=self.now_s())
 
     async def _join(self, peer: TrustedPeer) -> None:
@@ -284,14 +292,16 @@ class Overlay:
                     certificate=open_.certificate,
                     expected=expected,
                 )
-                met = True
                 node = NodeId(theirs.node)
+                met = True
                 self._met(node)
                 await self.links.serve(node, open_.stream, dialled=True)
         except LinkedAlready:
             return True
         except StreamBroken as broken:
             self._log.debug("overlay_link_ended", address=str(address), reason=str(broken))
+        except NodeShutOut as shut_out:
+            self._log.debug("overlay_link_ended", address=str(address), reason=str(shut_out))
         except PeerFault as fault:
             self._log.info("overlay_peer_refused", address=str(address), reason=str(fault))
             if expected is not None:
@@ -299,7 +309,13 @@ class Overlay:
         return met
 
     def _met(self, node: NodeId) -> None:
-        self.machine.nodes.met(node, now_s=self.now_s())
+        """It showed who it is. Raises NodeShutOut: we do not talk with it now."""
+        nodes = self.machine.nodes
+        nodes.met(node, now_s=self.now_s())
+        if node in nodes.bans:
+            raise NodeShutOut("meet node", reason="banned")
+        if node in nodes.quarantined:
+            raise NodeShutOut("meet node", reason=nodes.quarantined[node].reason)
 
     def _on_up(self, node: NodeId) -> None:
         self._log.debug("overlay_link_up", peer=node.hex())

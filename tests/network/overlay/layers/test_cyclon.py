@@ -23,6 +23,19 @@ def test_the_partner_is_the_one_that_was_silent_for_longest() -> None:
     assert filled(0).partner() is None
 
 
+def test_a_view_with_room_takes_others_that_are_known() -> None:
+    layer = filled(5)
+    for _ in range(20):
+        partner = layer.partner()
+        assert partner is not None
+        assert len(layer.view()) == 5
+        layer.begin(partner)
+    layer = filled(30)
+    layer.begin(node_id(0))
+    layer.partner()
+    assert len(layer.view()) == 20
+
+
 def test_who_is_asked_leaves_until_it_answers() -> None:
     layer = filled(20)
     given = layer.begin(node_id(0))

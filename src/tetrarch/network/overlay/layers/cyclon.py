@@ -59,7 +59,15 @@ class Cyclon:
         return tuple(self._view)
 
     def partner(self) -> NodeId | None:
-        """The contact that has not renewed its profile for longest."""
+        """The contact that has not renewed its profile for longest.
+
+        In a small network swaps bring nothing new, and whoever is asked leaves: so a view with room
+        takes others that are known first.
+        """
+        if len(self._view) < self._view_max:
+            for node in self._known.sample(self._view_max):
+                if len(self._view) < self._view_max:
+                    self._enter(node)
         profiles = self._known.profiles
         return min(self._view, key=lambda node: (profiles[node].time_s, node), default=None)
 
