@@ -80,6 +80,8 @@ class SimNode:
         self.alive = True
         self.ticking = False
         self.bytes_sent = 0
+        self.dialled: set[NodeId] = set()
+        self.inbound: dict[NodeId, None] = {}  # who linked with it, in order
         self.random = Random(f"{world.seed}/{node.hex()}")
         knobs = world.knobs
         self.machine = OverlayMachine(
@@ -89,6 +91,7 @@ class SimNode:
                 limits=KnownLimits(nodes_max=knobs.known_max, of_group_max=knobs.of_group_max),
             ),
             self.random,
+            linked=lambda: self.inbound,
         )
 
 
@@ -242,15 +245,30 @@ class OverlayWorld:
 
     def _link(self, node: SimNode, attempt: int = 0) -> None:
         """Links are made with the whole view: whoever is gone is noticed, and so is who follows it."""
-        gone = [
-            other
-            for other in node.machine.topology.view()
-            if other not in self.nodes and other not in self.liars
-        ]
+        view = node.machine.topology.view()
+        for other in node.dialled.difference(view):
+            if other in self.nodes:
+                self.nodes[other].inbound.pop(node.node, None)
+        node.dialled = set(view)
+        for other in view:
+            if other in self.nodes:
+                self.nodes[other].inbound[node.node] = None
+        gone = [other for other in view if other not in self.nodes and other not in self.liars]
         for other in gone:
             self._give_up(node, other)
         if gone and attempt < LINK_ATTEMPTS:
             self._at(self.now_s + LINK_TIMEOUT_S, lambda: self._link(node, attempt + 1))
+
+    def _dial(self, node: SimNode) -> None:
+        """Whoever is in the view and there hears from now on that ``node`` linked with it."""
+        view = node.machine.topology.view()
+        for other in node.dialled.difference(view):
+            if other in self.nodes:
+                self.nodes[other].inbound.pop(node.node, None)
+        node.dialled = set(view)
+        for other in view:
+            if other in self.nodes:
+                self.nodes[other].inbound[node.node] = None
 
     def _give_up(self, node: SimNode, other: NodeId) -> None:
         for _ in range(2):  # the connection, and the attempt to make it anew
@@ -263,6 +281,7 @@ class OverlayWorld:
             return
         self._at(self.now_s + self.knobs.round_s, lambda: self._gossip(node))
         self._at(self.now_s + LINK_TIMEOUT_S, lambda: self._link(node))
+        self._dial(node)
         for partner, gossip in node.machine.begin_round(self._profile(node)):
             self._send_gossip(node, partner, gossip)
 

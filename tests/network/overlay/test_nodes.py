@@ -239,6 +239,14 @@ def test_private_addresses_are_taken_where_that_is_set() -> None:
     assert nodes.hear(profile(1, ip="127.0.0.1"), Y, now_s=NOW_S) is Heard.NEW
 
 
+def test_a_known_node_that_moves_to_a_useless_address_is_not_followed() -> None:
+    nodes = nodes_of(profile(1))
+    moved = profile(1, time_s=NOW_S + 1, ip="10.0.0.1")
+    assert nodes.hear(moved, X, now_s=NOW_S + 1) is Heard.ADDRESS_USELESS
+    assert nodes.known.profiles[X].time_s == NOW_S
+    assert nodes.hear(profile(1, time_s=NOW_S + 2), X, now_s=NOW_S + 2) is Heard.RENEWED
+
+
 def test_a_ban_stands_until_it_is_taken_back() -> None:
     nodes = nodes_of(profile(1))
     nodes.ban(X, "it is us who know why", now_s=NOW_S)

@@ -47,10 +47,15 @@ class OverlayMachine:
         more_layers: Callable[[Known], Sequence[Layer]] = lambda _: (),
         whitelist: Callable[[Profile], bool] = lambda _: False,
         usable: Callable[[NodeId], bool] = lambda _: True,
+        linked: Callable[[], Iterable[NodeId]] = tuple,
     ) -> None:
-        """``usable`` says whether items can be sent to a node of the view now."""
+        """``usable`` says whether items can be sent to a node of the view now.
+
+        ``linked`` are those that linked with us: a node that has just come is in nobody's view yet.
+        """
         self.rules = rules
         self._usable = usable
+        self._linked = linked
         known = Known(rules.limits, drawing, held=self._holds, took=self._took, lost=self._lost)
         self.nodes = Nodes(own, known, rules.policy, whitelist=whitelist)
         topics = tuple(topic for topic, _ in rules.interests)
@@ -91,13 +96,10 @@ class OverlayMachine:
         return self.topology.hear(own, gossip)
 
     def links(self, topic: Topic) -> list[NodeId]:
-        """The nodes of the view that subscribe to ``topic`` and can be sent to."""
+        """Who subscribes to ``topic`` and can be sent to: nodes of the view, and who linked with us."""
         profiles = self.nodes.known.profiles
-        return [
-            node
-            for node in self.topology.view()
-            if self._usable(node) and topic in profiles[node].topics
-        ]
+        nodes = dict.fromkeys((*filter(self._usable, self.topology.view()), *self._linked()))
+        return [node for node in nodes if node in profiles and topic in profiles[node].topics]
 
     def _take(
         self, profile: Profile, introducer: NodeId, *, now_s: float, wanted: bool = False

@@ -261,9 +261,13 @@ class Nodes:
             return Heard.FUTURE
         if self._is_stale(profile, now_s):
             return Heard.STALE
-        if not may_be_told(profile.address, private_allowed=self._rules.private_addresses):
-            return Heard.ADDRESS_USELESS
-        return None
+        before = self.known.profiles.get(profile.node)
+        if before is not None and before.address == profile.address:
+            return None  # it was looked at, which takes longer than all the rest
+        allowed = self._rules.private_addresses
+        return (
+            None if may_be_told(profile.address, private_allowed=allowed) else Heard.ADDRESS_USELESS
+        )
 
     def _is_stale(self, profile: Profile, now_s: float) -> bool:
         return profile.time_s <= now_s - self._rules.profile_age_max_s

@@ -95,6 +95,7 @@ class Overlay:
             more_layers=self._named_layers,
             whitelist=lambda profile: profile in self._trusted,
             usable=lambda node: node in self.links,
+            linked=lambda: self.links,
         )
         self.links = Links(
             identity.node,
