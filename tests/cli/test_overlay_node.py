@@ -14,15 +14,7 @@ HASH = "ab" * 32
 def trial(**changes: object) -> Trial:
     options: dict[str, object] = {
         "listen": ("127.0.0.1:3000", "[::1]:3000"),
-        "trusted": (),
-        "public": None,
         "private_addresses": True,
-        "secured": True,
-        "chain": "trial",
-        "round_s": 10.0,
-        "block_every_s": 0.0,
-        "block_size_bytes": 1,
-        "monitoring_port": None,
     }
     return Trial(**(options | changes))  # type: ignore[arg-type]
 

@@ -30,19 +30,30 @@ def node(
     trusted: Annotated[
         list[str] | None,
         typer.Option(
-            help="Whom to ask first, as IP:PORT, or IP:PORT,NODE_ID,CERTIFICATE_SHA256. Repeat."
+            help="Whom to ask first, as IP:PORT, or IP:PORT,NODE_ID,CERTIFICATE_SHA256. Before it may "
+            "stand how it talks: tls:, plain:, or reference: for a node of the reference. Repeat."
         ),
     ] = None,
     public: Annotated[
-        str | None, typer.Option(help="What others are told, if not the first --listen.")
+        str | None,
+        typer.Option(help="What others are told, if not the first --listen; none: nothing."),
     ] = None,
     private_addresses: Annotated[
         bool,
         typer.Option("--private-addresses", help="Others may be in a private network, or here."),
     ] = False,
-    plain: Annotated[
-        bool, typer.Option("--plain", help="Without TLS: nothing is hidden. Behind a proxy only.")
+    plain: Annotated[bool, typer.Option("--plain", help="Without TLS: nothing is hidden.")] = False,
+    plain_nodes: Annotated[
+        bool, typer.Option("--plain-nodes", help="Talk with nodes without TLS, too.")
     ] = False,
+    proxy: Annotated[
+        list[str] | None,
+        typer.Option(help="A proxy of ours, as IP or IP/BITS: it says who calls. Repeat."),
+    ] = None,
+    proxy_certificate: Annotated[
+        list[str] | None,
+        typer.Option(help="SHA-256 of a certificate that our proxy shows. Repeat."),
+    ] = None,
     chain: Annotated[
         str, typer.Option(help="Names the trial chain; all nodes the same.")
     ] = "trial",
@@ -88,7 +99,10 @@ def node(
         trusted=tuple(trusted or ()),
         public=public,
         private_addresses=private_addresses,
-        secured=not plain,
+        plain=plain,
+        plain_nodes=plain_nodes,
+        proxies=tuple(proxy or ()),
+        proxy_certificates=tuple(proxy_certificate or ()),
         chain=chain,
         round_s=round_s,
         block_every_s=block_every_s,

@@ -2,13 +2,15 @@
 
 import asyncio
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 
 from tetrarch.api.overlay_views import overlay_views
 from tetrarch.clock import SystemClock
 from tetrarch.entropy import system_entropy
 from tetrarch.errors import ConfigInvalid
-from tetrarch.network.overlay.addresses import read_address
+from tetrarch.network.overlay.addresses import Address, read_address
+from tetrarch.network.overlay.callers import IpNetwork
 from tetrarch.network.overlay.chain import Tip
 from tetrarch.network.overlay.identity import open_identity
 from tetrarch.network.overlay.machine import OverlayRules
@@ -28,6 +30,8 @@ from tetrarch.supervision import Supervisor
 
 HASH_SIZE_BYTES = 32
 DATABASE_FILE = "overlay.sqlite"
+_SCHEMES = ("tls", "plain", "reference")
+_NO_ADDRESS = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,15 +39,18 @@ class Trial:
     """The options, as texts where they are texts."""
 
     listen: tuple[str, ...]
-    trusted: tuple[str, ...]
-    public: str | None
-    private_addresses: bool
-    secured: bool
-    chain: str
-    round_s: float
-    block_every_s: float
-    block_size_bytes: int
-    monitoring_port: int | None
+    trusted: tuple[str, ...] = ()
+    public: str | None = None
+    private_addresses: bool = False
+    plain: bool = False
+    plain_nodes: bool = False
+    proxies: tuple[str, ...] = ()
+    proxy_certificates: tuple[str, ...] = ()
+    chain: str = "trial"
+    round_s: float = 10.0
+    block_every_s: float = 0.0
+    block_size_bytes: int = 1000
+    monitoring_port: int | None = None
 
 
 def settings_of(trial: Trial) -> OverlaySettings:
@@ -54,29 +61,54 @@ def settings_of(trial: Trial) -> OverlaySettings:
     """
     interests = tuple((topic, int(Interest.NORMAL)) for topic in (FRAGMENTS, BLOCKS))
     listen = tuple(map(read_address, trial.listen))
+    # Whoever has no TLS is with others that have none, unless a proxy gives it one.
+    plain_nodes = trial.plain_nodes or (trial.plain and not trial.proxy_certificates)
+    policy = PolicyRules(private_addresses=trial.private_addresses, plain_nodes=plain_nodes)
     return OverlaySettings(
-        rules=OverlayRules(
-            interests=interests, policy=PolicyRules(private_addresses=trial.private_addresses)
-        ),
+        rules=OverlayRules(interests=interests, policy=policy),
         listen=listen,
-        public=listen[0] if trial.public is None else read_address(trial.public),
-        trusted=tuple(map(read_trusted, trial.trusted)),
-        secured=trial.secured,
+        public=_public(trial.public, listen[0]),
+        trusted=tuple(read_trusted(text, plain=plain_nodes) for text in trial.trusted),
+        secured=not trial.plain,
+        proxies=tuple(map(_network, trial.proxies)),
+        proxy_certificates=tuple(map(_hash, trial.proxy_certificates)),
         round_s=trial.round_s,
     )
 
 
-def read_trusted(text: str) -> TrustedPeer:
-    """``IP:PORT``, then perhaps a node id and a certificate's SHA-256, parted by commas."""
-    address, *rest = text.split(",")
-    if len(rest) > 2:
+def read_trusted(text: str, *, plain: bool = False) -> TrustedPeer:
+    """``IP:PORT``, then perhaps a node id and a certificate's SHA-256, parted by commas.
+
+    ``tls:``, ``plain:`` or ``reference:`` before it says how it talks; else ``plain`` does.
+    """
+    scheme, has_scheme, rest = text.partition(":")
+    if not has_scheme or scheme not in _SCHEMES:
+        scheme, rest = ("plain" if plain else "tls"), text
+    address, *parts = rest.split(",")
+    if len(parts) > 2:
         raise ConfigInvalid("read trusted peer", got=text[:200], expected="at most three parts")
-    node, certificate = (*map(_hash, rest), None, None)[:2]
+    node, certificate = (*map(_hash, parts), None, None)[:2]
     return TrustedPeer(
         address=read_address(address),
         node=None if node is None else NodeId(node),
         certificate=certificate,
+        is_extended=scheme != "reference",
+        secured=scheme == "tls",
     )
+
+
+def _public(text: str | None, first: Address) -> Address | None:
+    if text == _NO_ADDRESS:
+        return None
+    return first if text is None else read_address(text)
+
+
+def _network(text: str) -> IpNetwork:
+    try:
+        return ip_network(text)
+    except ValueError:
+        expected = "IP or IP/BITS"
+        raise ConfigInvalid("read proxy", got=text[:100], expected=expected) from None
 
 
 def _hash(text: str) -> bytes:
@@ -85,7 +117,7 @@ def _hash(text: str) -> bytes:
     except ValueError:
         value = b""
     if len(value) != HASH_SIZE_BYTES:
-        raise ConfigInvalid("read trusted peer", got=text[:100], expected="64 hexadecimal digits")
+        raise ConfigInvalid("read hash", got=text[:100], expected="64 hexadecimal digits")
     return value
 
 

@@ -117,6 +117,11 @@ def _refuse_stray_cancellation() -> None:
         raise StreamBroken("use stream", reason="cancelled")
 
 
+def reason_of(error: grpc.aio.AioRpcError) -> str:
+    """Why a single call failed: of a bounded set of words, also a metric label."""
+    return _reason(error.code(), error.details())
+
+
 def _reason(code: grpc.StatusCode, details: str | None) -> str:
     """A bounded set of words, also a metric label."""
     text = details or ""

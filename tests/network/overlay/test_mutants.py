@@ -62,8 +62,8 @@ MUTANTS = (
     Mutant(
         "any address",
         N,
-        "if may_be_told(profile.address, private_allowed=allowed) else",
-        "if True else",
+        "return may_be_told(profile.address, private_allowed=self._rules.private_addresses)",
+        "return True",
     ),
     Mutant("own profile", N, "if profile.node == self._own:", "if False:"),
     Mutant("one failure", N, ">= self._rules.failures_max", ">= 1"),
@@ -88,7 +88,7 @@ MUTANTS = (
     Mutant(
         "named is put aside",
         N,
-        "reason is not None and not self._whitelist(self.known.profiles[node])",
+        "reason is not None and not self._whitelist(profile)",
         "reason is not None",
     ),
     Mutant(
@@ -119,14 +119,65 @@ MUTANTS = (
     Mutant(
         "put aside and known",
         N,
-        "        self._quarantined[node] = Quarantine(profile, now_s, now_s + for_s, reason)\n        self.known.remove(node)\n",
-        "        self._quarantined[node] = Quarantine(profile, now_s, now_s + for_s, reason)\n",
+        "        self._guests.pop(node, None)\n        self.known.remove(node)\n\n    def _judge_q",
+        "        self._guests.pop(node, None)\n\n    def _judge_q",
+    ),
+    Mutant(
+        "put aside and a guest",
+        N,
+        "        self._guests.pop(node, None)\n        self.known.remove(node)\n\n    def _judge_q",
+        "        self.known.remove(node)\n\n    def _judge_q",
+    ),
+    Mutant(
+        "guests are not judged",
+        N,
+        "elif node in self._guests:\n            self._judge_available",
+        "elif node in self._guests:\n            self._guests.get",
+    ),
+    Mutant(
+        "a guest says what it is not asked",
+        N,
+        "if before is not None and profile.time_s > before.time_s:",
+        "if profile:",
+    ),
+    Mutant(
+        "an older word counts",
+        N,
+        "if before is not None and profile.time_s > before.time_s:",
+        "if before is not None:",
+    ),
+    Mutant(
+        "known and a guest",
+        N,
+        "            self._guests.pop(profile.node, None)\n        heard",
+        "        heard",
+    ),
+    Mutant(
+        "a guest stays for ever", N, "if self._guests.pop(node, None) is not None:", "if False:"
+    ),
+    Mutant(
+        "a linked node is let go",
+        N,
+        "if is_linked and node in self._conducts and",
+        "if False and",
+    ),
+    Mutant(
+        "no TLS is taken",
+        N,
+        "if not profile.certificate and not self._rules.plain_nodes:",
+        "if False:",
+    ),
+    Mutant(
+        "the quarantined are welcome",
+        N,
+        "if node in self.known or node in self._quarantined:\n            return\n        self._guests",
+        "if node in self.known:\n            return\n        self._guests",
     ),
     Mutant(
         "forgotten is remembered",
         N,
-        "        self._conducts.pop(node, None)\n        self.known.remove(node)",
-        "        self.known.remove(node)",
+        "        self._conducts.pop(node, None)\n        self._guests.pop(node, None)\n        self.known",
+        "        self._guests.pop(node, None)\n        self.known",
     ),
     Mutant(
         "the silent are kept",

@@ -290,3 +290,67 @@ def test_what_makes_room_is_forgotten_with_all_that_was_seen_of_it() -> None:
     nodes.hear(profile(2, time_s=NOW_S + 61), Y, now_s=NOW_S + 61)
     assert set(nodes) == {Y}
     assert nodes.conduct(X) is None
+
+
+def test_a_guest_is_judged_and_gone_with_its_link() -> None:
+    nodes = nodes_of()
+    guest = node_id(7)
+    nodes.welcome(guest, now_s=NOW_S)
+    assert guest in nodes.guests
+    assert nodes.disposition(guest) is Disposition.AVAILABLE
+    assert guest not in set(nodes)  # nobody is told of it
+    nodes.left(guest)
+    assert guest not in nodes.guests
+    assert nodes.conduct(guest) is None
+    nodes.welcome(guest, now_s=NOW_S)
+    assert nodes.report_fault(guest, Fault.INVALID_BLOCK, now_s=NOW_S) is Disposition.QUARANTINED
+    assert guest not in nodes.guests
+    nodes.welcome(guest, now_s=NOW_S)
+    assert guest not in nodes.guests
+    nodes.left(guest)
+    assert nodes.disposition(guest) is Disposition.QUARANTINED
+    assert nodes.conduct(guest) is not None
+
+
+def test_a_guest_whose_address_is_of_no_use_is_known_by_what_it_says() -> None:
+    nodes = nodes_of()
+    said = profile(7, ip="127.0.0.1")
+    nodes.welcome(said.node, now_s=NOW_S)
+    assert nodes.hear(said, said.node, now_s=NOW_S) is Heard.ADDRESS_USELESS
+    assert nodes.guests[said.node] == said
+    assert nodes.profile(said.node) == said
+    older = profile(7, ip="127.0.0.1", time_s=NOW_S - 1, interests=())
+    nodes.hear(older, said.node, now_s=NOW_S)
+    assert nodes.guests[said.node] == said
+    nodes.hear(profile(8, ip="127.0.0.1"), said.node, now_s=NOW_S)
+    assert node_id(8) not in nodes.guests
+
+
+def test_a_guest_that_says_where_it_is_is_one_no_more() -> None:
+    nodes = nodes_of()
+    nodes.welcome(node_id(7), now_s=NOW_S)
+    assert nodes.hear(profile(7), node_id(7), now_s=NOW_S) is Heard.NEW
+    assert node_id(7) not in nodes.guests
+    assert node_id(7) in nodes.known
+    nodes.welcome(node_id(7), now_s=NOW_S)
+    assert node_id(7) not in nodes.guests
+
+
+def test_a_linked_node_that_loses_its_place_stays_as_a_guest() -> None:
+    nodes = nodes_of()
+    nodes.hear(profile(7), node_id(7), now_s=NOW_S)
+    nodes.report_fault(node_id(7), Fault.UNASKED, now_s=NOW_S)
+    nodes.dropped(node_id(7), is_linked=True)
+    assert node_id(7) in nodes.guests
+    conduct = nodes.conduct(node_id(7))
+    assert conduct is not None
+    assert conduct.faults
+    nodes.ban(node_id(7), "test", now_s=NOW_S)
+    assert node_id(7) not in nodes.guests
+
+
+def test_nodes_without_tls_are_of_no_use_where_they_are_not_wanted() -> None:
+    nodes = nodes_of(rules=PolicyRules(plain_nodes=False))
+    assert nodes.hear(profile(7), node_id(7), now_s=NOW_S) is Heard.ADDRESS_USELESS
+    secured = replace(profile(7), certificate=b"c" * 32)
+    assert nodes.hear(secured, node_id(7), now_s=NOW_S) is Heard.NEW

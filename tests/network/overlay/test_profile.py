@@ -34,7 +34,7 @@ def signed(
 def test_bytes_of_an_ipv4_record() -> None:
     record = signed(address("1.2.3.4", 0x0BB8)).record
     assert len(record) == 174
-    assert record[:2] == b"\x80\x02"
+    assert record[:2] == b"\xc0\x02"  # the reference leaves bit 14 alone
     assert record[2:34] == NODE
     assert record[34:38] == NOW_S.to_bytes(4, "big")
     assert record[38:44] == b"\x01\x02\x03\x04\x0b\xb8"
@@ -45,7 +45,7 @@ def test_bytes_of_an_ipv4_record() -> None:
 def test_bytes_of_an_ipv6_record() -> None:
     record = signed(address("2a00::7")).record
     assert len(record) == 186
-    assert record[:2] == b"\x00\x02"
+    assert record[:2] == b"\x40\x02"
     assert record[38:54] == b"\x2a" + bytes(14) + b"\x07"
 
 
@@ -101,3 +101,57 @@ def test_a_record_that_nobody_would_take_is_not_signed() -> None:
 
 def test_places_on_two_rings_are_independent() -> None:
     assert ring_position(FRAGMENTS, NODE) != ring_position(BLOCKS, NODE)
+
+
+def test_the_certificate_is_the_last_subscription_and_none_of_the_topics() -> None:
+    made = sign_profile(
+        KEY.sign,
+        node=NODE,
+        time_s=NOW_S,
+        address=address("1.2.3.4"),
+        interests=BOTH,
+        certificate=b"c" * 32,
+    )
+    assert made.record[:2] == b"\xe0\x03"
+    assert made.record[110:143] == b"c" * 32 + b"\x00"
+    read = decode_profile(made.record)
+    assert read == made
+    assert (read.certificate, read.interests, read.is_extended) == (b"c" * 32, BOTH, True)
+    check_signature(read)
+
+
+def test_a_record_as_the_reference_makes_it_offers_nothing_more() -> None:
+    made = sign_profile(
+        KEY.sign,
+        node=NODE,
+        time_s=NOW_S,
+        address=address("1.2.3.4"),
+        interests=BOTH,
+        is_extended=False,
+    )
+    assert made.record[:2] == b"\x80\x02"
+    read = decode_profile(made.record)
+    assert (read.certificate, read.is_extended) == (b"", False)
+
+
+def test_a_certificate_that_is_named_and_missing_is_refused() -> None:
+    made = signed(address("1.2.3.4"), interests=())
+    record = b"\xe0" + made.record[1:]
+    with pytest.raises(ProfileInvalid, match="lacks"):
+        decode_profile(record)
+
+
+@pytest.mark.parametrize("bit", [13, 14])
+def test_nobody_else_can_say_that_a_node_offers_less(bit: int) -> None:
+    made = sign_profile(
+        KEY.sign,
+        node=NODE,
+        time_s=NOW_S,
+        address=address("1.2.3.4"),
+        interests=BOTH,
+        certificate=b"c" * 32,
+    )
+    info = int.from_bytes(made.record[:2], "big") ^ (1 << bit)
+    altered = decode_profile(info.to_bytes(2, "big") + made.record[2:])
+    with pytest.raises(ProfileInvalid, match="signature"):
+        check_signature(altered)

@@ -114,7 +114,7 @@ class Node:
 def nodes_of(folder: Path, count: int, **changes: object) -> list[Node]:
     """The first is trusted by all others."""
     addresses = [Address(LOOPBACK, port) for port in free_ports(count)]
-    first = TrustedPeer(address=addresses[0])
+    first = TrustedPeer(address=addresses[0], secured=bool(changes.get("secured", True)))
     made = []
     for place, address in enumerate(addresses):
         settings = OverlaySettings(

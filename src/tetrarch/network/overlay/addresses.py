@@ -45,6 +45,10 @@ class Address:
         return str(ip_network((self.ip, kept_bits), strict=False))
 
 
+# What a record says that has no address to tell; the reference's says so, too.
+NOWHERE = Address(IPv4Address("127.0.0.1"), 0)
+
+
 def to_ip(packed: bytes) -> IpAddress:
     """4 or 16 bytes as an address; an IPv4 address mapped into IPv6 is IPv4.
 

@@ -28,6 +28,15 @@ class Tip:
     header: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class HeaderSummary:
+    """What a header says, unproven."""
+
+    block: ItemId
+    parent: ItemId
+    height: int
+
+
 class ChainPort(Protocol):
     """What the network asks of a ledger. ``topic`` is blocks or fragments."""
 
@@ -47,6 +56,14 @@ class ChainPort(Protocol):
 
     def item_id(self, topic: Topic, content: bytes) -> ItemId:
         """The hash by which an item is announced. Raises ValueError: it is none."""
+        ...
+
+    def read_header(self, header: bytes) -> HeaderSummary:
+        """What a block's header says. Raises ValueError: it is none."""
+        ...
+
+    def height_of(self, block: ItemId) -> int | None:
+        """Of a block that is here."""
         ...
 
     def has(self, topic: Topic, item: ItemId) -> bool:
@@ -77,4 +94,8 @@ class ChainPort(Protocol):
 
     def headers(self, items: Sequence[ItemId]) -> AsyncIterator[bytes]:
         """Headers of blocks that are here, in the order asked for."""
+        ...
+
+    def branches(self, known: Sequence[ItemId]) -> AsyncIterator[ItemId]:
+        """All blocks that are here, on whichever branch, parents first, without ``known`` and what is below."""
         ...

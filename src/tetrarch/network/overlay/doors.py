@@ -8,6 +8,14 @@ from collections import Counter
 from dataclasses import dataclass
 from enum import Enum
 
+from tetrarch.errors import PeerFault
+
+
+class CallerRefused(PeerFault):
+    """Too many callers, of this address or in all; a later call may be taken."""
+
+    code = "overlay_caller_refused"
+
 
 class Refused(Enum):
     """Why a caller is turned away."""

@@ -1,8 +1,9 @@
-"""The links of a node: one stream to each node that it talks with, whoever dialled."""
+"""The links of a node: one to each node that it talks with, whoever dialled, and however it talks."""
 
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from tetrarch.clock import Clock
 from tetrarch.network.clocks import OffsetWindow
@@ -12,10 +13,34 @@ from tetrarch.network.overlay.profile import NodeId
 from tetrarch.network.queues import fits
 
 
+class Carrier(Protocol):
+    """Carries messages to one node until it is closed. ``latency_s``: the last round trip, if measured."""
+
+    @property
+    def latency_s(self) -> float | None: ...  # noqa: D102
+    def put(self, kind: int, payload: bytes) -> None: ...  # noqa: D102
+    def close(self, why: StreamBroken) -> None: ...  # noqa: D102
+    async def run(self) -> None: ...  # noqa: D102
+
+
+class _Framed:
+    """The carrier between nodes of this program: one stream of frames."""
+
+    def __init__(self, link: Link, window: OffsetWindow) -> None:
+        self._link = link
+        self._window = window
+        self.close = link.close
+        self.run = link.run
+        self.put = link.outbox.put
+
+    @property
+    def latency_s(self) -> float | None:
+        return self._window.rtt_s
+
+
 @dataclass(slots=True)
 class _Linked:
-    link: Link
-    window: OffsetWindow
+    carrier: Carrier
     dialled: bool  # by us
     since_s: float
 
@@ -59,7 +84,7 @@ class Links:
     def latency_s(self, node: NodeId) -> float | None:
         """The last round trip; None while there is no link or it was not measured yet."""
         linked = self._links.get(node)
-        return linked.window.rtt_s if linked is not None else None
+        return linked.carrier.latency_s if linked is not None else None
 
     def dialled(self) -> list[NodeId]:
         """Those that we dialled, oldest link first."""
@@ -72,7 +97,7 @@ class Links:
         if linked is None or not fits(payload):
             self._meters.count_dropped(kind, "away" if linked is None else "oversize")
             return False
-        linked.link.outbox.put(kind, payload)
+        linked.carrier.put(kind, payload)
         return True
 
     async def serve(self, node: NodeId, stream: Stream, *, dialled: bool) -> None:
@@ -82,11 +107,6 @@ class Links:
             LinkedAlready: another stream with it stays.
             StreamBroken: it ended. PeerFault: the node broke the protocol.
         """
-        before = self._links.get(node)
-        if before is not None:
-            if self._is_preferred(node, before.dialled) and not self._is_preferred(node, dialled):
-                raise LinkedAlready("serve node", reason="linked_already")
-            before.link.close(LinkedAlready("serve node", reason="replaced"))
         window = OffsetWindow()
         link = Link(
             stream,
@@ -95,12 +115,26 @@ class Links:
             clock=self._clock,
             deliver=lambda kind, payload: self._deliver(node, kind, payload),
         )
+        before = self._links.get(node)
+        if (
+            before is not None
+            and self._is_preferred(node, before.dialled)
+            and not self._is_preferred(node, dialled)
+        ):
+            raise LinkedAlready("serve node", reason="linked_already")
+        await self.carry(node, _Framed(link, window), dialled=dialled)
+
+    async def carry(self, node: NodeId, carrier: Carrier, *, dialled: bool) -> None:
+        """The same along ``carrier``, which takes the place of a link that is there."""
+        before = self._links.get(node)
+        if before is not None:
+            before.carrier.close(LinkedAlready("serve node", reason="replaced"))
         now_s = asyncio.get_running_loop().time()
-        mine = self._links[node] = _Linked(link, window, dialled, now_s)
+        mine = self._links[node] = _Linked(carrier, dialled, now_s)
         if before is None:
             self._on_up(node)
         try:
-            await link.run()
+            await carrier.run()
         finally:
             if self._links.get(node) is mine:
                 del self._links[node]
@@ -110,7 +144,7 @@ class Links:
         """End the link with ``node``, if there is one."""
         linked = self._links.get(node)
         if linked is not None:
-            linked.link.close(StreamBroken("use stream", reason=reason))
+            linked.carrier.close(StreamBroken("use stream", reason=reason))
 
     def _is_preferred(self, node: NodeId, dialled: bool) -> bool:  # noqa: FBT001
         """Whether the stream is the one that both sides keep: the lower id dialled it."""

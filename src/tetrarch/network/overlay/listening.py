@@ -9,9 +9,10 @@ from typing import Any, TypeAlias
 import grpc
 import grpc.aio
 
-from tetrarch.errors import ConfigInvalid, ListenFailed, PeerFault
+from tetrarch.errors import ListenFailed, PeerFault
 from tetrarch.network.faults import StreamBroken
-from tetrarch.network.overlay.addresses import Address, read_address, to_ip
+from tetrarch.network.overlay.addresses import Address
+from tetrarch.network.overlay.callers import caller_of
 from tetrarch.network.overlay.dialling import TALK_PATH
 from tetrarch.network.overlay.doors import Doors
 from tetrarch.network.overlay.identity import OverlayIdentity
@@ -23,8 +24,14 @@ from tetrarch.network.streams import LISTENER_OPTIONS, AcceptedStream
 from tetrarch.observability.logs import Log
 
 STOP_GRACE_S = 0.5
+# A node of the reference has three subscriptions and some questions at once on its connection.
+OVERLAY_OPTIONS = (
+    *(option for option in LISTENER_OPTIONS if option[0] != "grpc.max_concurrent_streams"),
+    ("grpc.max_concurrent_streams", 16),
+)
 
 Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
+OtherCalls: TypeAlias = Callable[[str], grpc.RpcMethodHandler | None]
 
 
 class OverlayListener:
@@ -38,13 +45,16 @@ class OverlayListener:
         *,
         links: Links,
         met: Callable[[NodeId], None],
+        other_calls: Callable[[Doors, Spawn], OtherCalls],
         log: Log,
     ) -> None:
+        """``other_calls`` makes the handlers of what is not our own service."""
         self._settings = settings
         self._identity = identity
         self._introduction = introduction
         self._links = links
         self._met = met
+        self._other_calls = other_calls
         self._log = log
         self._doors = Doors(settings.doors)
         self._server: grpc.aio.Server | None = None
@@ -57,8 +67,9 @@ class OverlayListener:
             ListenFailed: an address cannot be bound.
         """
         self._spawn = spawn
-        server = grpc.aio.server(options=LISTENER_OPTIONS)
-        server.add_generic_rpc_handlers((_Router(self._accept),))
+        server = grpc.aio.server(options=OVERLAY_OPTIONS)
+        others = self._other_calls(self._doors, spawn)
+        server.add_generic_rpc_handlers((_Router(self._accept, others),))
         identity = self._identity
         credentials = grpc.ssl_server_credentials(
             [(identity.private_key_pem, identity.certificate_pem)]
@@ -87,8 +98,8 @@ class OverlayListener:
             await self._server.stop(STOP_GRACE_S)
 
     async def _accept(self, _requests: object, context: grpc.aio.ServicerContext) -> None:
-        caller = _caller(context)
-        host = str(caller.ip) if caller is not None else "unknown"
+        caller = caller_of(context, self._settings.proxies)
+        host = caller.host
         refused = self._doors.enter(host)
         if refused is not None:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, refused.value)
@@ -96,7 +107,7 @@ class OverlayListener:
         proven = False
         try:
             theirs = await meet_as_listener(
-                stream, self._introduction, observed="" if caller is None else str(caller)
+                stream, self._introduction, observed=str(caller.address or "")
             )
             proven = True
             self._doors.proven(host)
@@ -136,23 +147,18 @@ class OverlayListener:
 
 
 class _Router(grpc.GenericRpcHandler):  # type: ignore[misc] # grpcio has no types
-    """Knows one method; gRPC answers UNIMPLEMENTED to others."""
+    """Knows our own method and ``others``; gRPC answers UNIMPLEMENTED to the rest."""
 
-    def __init__(self, accept: Callable[..., Coroutine[Any, Any, None]]) -> None:
+    def __init__(
+        self, accept: Callable[..., Coroutine[Any, Any, None]], others: OtherCalls
+    ) -> None:
         self._handler = grpc.stream_stream_rpc_method_handler(accept)
+        self._others = others
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
-        return self._handler if details.method == TALK_PATH else None
-
-
-def _caller(context: grpc.aio.ServicerContext) -> Address | None:
-    """GRPC says ``ipv4:1.2.3.4:5`` or ``ipv6:%5B::1%5D:5``."""
-    _, _, text = str(context.peer()).partition(":")
-    try:
-        address = read_address(text.replace("%5B", "[").replace("%5D", "]"))
-    except ConfigInvalid:  # a unix socket, a name: it is no address
-        return None
-    return Address(to_ip(address.ip.packed), address.port)
+        if details.method == TALK_PATH:
+            return self._handler
+        return self._others(str(details.method))
 
 
 def _try_bind(address: Address) -> None:

@@ -7,7 +7,7 @@ The driver signs our profile, checks signatures, keeps connections and moves byt
     link up, broken  -> nodes (policy)
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from tetrarch.network.overlay.drawing import Drawing
@@ -47,7 +47,7 @@ class OverlayMachine:
         more_layers: Callable[[Known], Sequence[Layer]] = lambda _: (),
         whitelist: Callable[[Profile], bool] = lambda _: False,
         usable: Callable[[NodeId], bool] = lambda _: True,
-        linked: Callable[[], Iterable[NodeId]] = tuple,
+        linked: Callable[[], Collection[NodeId]] = tuple,
     ) -> None:
         """``usable`` says whether items can be sent to a node of the view now.
 
@@ -97,9 +97,9 @@ class OverlayMachine:
 
     def links(self, topic: Topic) -> list[NodeId]:
         """Who subscribes to ``topic`` and can be sent to: nodes of the view, and who linked with us."""
-        profiles = self.nodes.known.profiles
         nodes = dict.fromkeys((*filter(self._usable, self.topology.view()), *self._linked()))
-        return [node for node in nodes if node in profiles and topic in profiles[node].topics]
+        profiles = map(self.nodes.profile, nodes)
+        return [each.node for each in profiles if each is not None and topic in each.topics]
 
     def _take(
         self, profile: Profile, introducer: NodeId, *, now_s: float, wanted: bool = False
@@ -121,5 +121,5 @@ class OverlayMachine:
         self.topology.took(profile)
 
     def _lost(self, node: NodeId) -> None:
-        self.nodes.dropped(node)
+        self.nodes.dropped(node, is_linked=node in self._linked())
         self.topology.lost(node)

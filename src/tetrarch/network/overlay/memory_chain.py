@@ -10,12 +10,13 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from tetrarch.network.overlay.chain import Tip, Verdict
+from tetrarch.network.overlay.chain import HeaderSummary, Tip, Verdict
 from tetrarch.network.overlay.profile import BLOCKS, Topic
 from tetrarch.network.overlay.spreading import ItemId
 
 INVALID = b"invalid"
 _PREFIX_SIZE_BYTES = 32 + 4 + 4
+_HEADER_SIZE_BYTES = _PREFIX_SIZE_BYTES + 32
 _CONTENT_MAX_BYTES = 4 << 20
 _FRAGMENTS_MAX = 10_000
 
@@ -71,6 +72,21 @@ class MemoryChain:
         if topic == BLOCKS:
             return _decode(content).block
         return ItemId(blake2b(content, digest_size=32).digest())
+
+    def read_header(self, header: bytes) -> HeaderSummary:
+        """Raises ValueError: it is not 72 bytes."""
+        if len(header) != _HEADER_SIZE_BYTES:
+            raise ValueError("a header has 72 bytes")
+        return HeaderSummary(
+            block=ItemId(blake2b(header, digest_size=32).digest()),
+            parent=ItemId(header[:32]),
+            height=int.from_bytes(header[32:36], "big"),
+        )
+
+    def height_of(self, block: ItemId) -> int | None:
+        """Of a block that is here."""
+        found = self._blocks.get(block)
+        return None if found is None else found.height
 
     def has(self, topic: Topic, item: ItemId) -> bool:
         """Whether it is here."""
@@ -138,6 +154,18 @@ class MemoryChain:
             block = self._blocks.get(item)
             if block is not None:
                 yield block.header
+
+    async def branches(self, known: Sequence[ItemId]) -> AsyncIterator[ItemId]:
+        """In the order in which they came, for a child comes after its parent."""
+        left_out: set[ItemId] = set()
+        for each in known:
+            block = self._blocks.get(each)
+            while block is not None and block.block not in left_out:
+                left_out.add(block.block)
+                block = self._blocks.get(block.parent)
+        for item in tuple(self._blocks):
+            if item not in left_out:
+                yield item
 
     def main(self) -> Iterable[ItemId]:
         """The longest chain, from the first block."""

@@ -31,6 +31,9 @@ from tetrarch.network.overlay.topology import PROFILES_MAX
 IDS_MAX = 1024
 CHECKPOINTS_MAX = 64
 PULLED_MAX = 64  # blocks that answer one pull
+PULLED_MAX_BYTES = (
+    8 << 20
+)  # after so many no more of them come; a receiver holds back four times that
 ID_SIZE_BYTES = 32
 CONTENT_MAX_BYTES = PAYLOAD_SIZE_MAX - TOPIC_SIZE_BYTES
 _HEIGHT_SIZE_BYTES = 8

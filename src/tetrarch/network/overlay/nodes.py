@@ -8,6 +8,9 @@
     unreachable, shows itself   -> its quarantine is over
     forgotten, heard of         -> available, from the start
 
+Whoever is linked and not kept (it has no address that others could use, or its network's places are
+taken) is a guest: it gets what all get and is judged as all are, but nobody is told of it.
+
 Nobody is looked at for its own sake: a rule is applied when a node is heard of or reported, and to all
 only by ``sweep``. "Still gossiped about" means that the node itself signed a profile since: others can
 repeat what a dead node said, and cannot make it say more.
@@ -17,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from tetrarch.network.overlay.addresses import may_be_told
+from tetrarch.network.overlay.addresses import NOWHERE, may_be_told
 from tetrarch.network.overlay.conduct import Conduct, Fault, ScoreRules, score
 from tetrarch.network.overlay.known import Known, Taken
 from tetrarch.network.overlay.profile import NodeId, Profile
@@ -65,6 +68,7 @@ class PolicyRules:
     profile_age_max_s: int = 600
     profile_ahead_max_s: int = 60
     private_addresses: bool = False
+    plain_nodes: bool = True  # without TLS
     alone_after_s: float = 60.0  # heard of nobody for so long: it is our own network
 
 
@@ -105,6 +109,7 @@ class Nodes:
         self._rules = rules
         self._whitelist = whitelist
         self._conducts: dict[NodeId, Conduct] = {}
+        self._guests: dict[NodeId, Profile] = {}
         self._quarantined: dict[NodeId, Quarantine] = {}
         self._times_quarantined: dict[NodeId, int] = {}
         self._bans: dict[NodeId, Ban] = {}
@@ -120,6 +125,15 @@ class Nodes:
         """Those that the operator banned."""
         return self._bans
 
+    @property
+    def guests(self) -> Mapping[NodeId, Profile]:
+        """Those that are linked and not kept, with what they last said of themselves."""
+        return self._guests
+
+    def profile(self, node: NodeId) -> Profile | None:
+        """Of one that may be linked with: it is kept, or a guest."""
+        return self.known.profiles.get(node) or self._guests.get(node)
+
     def conduct(self, node: NodeId) -> Conduct | None:
         """What was seen of a node that is not forgotten."""
         return self._conducts.get(node)
@@ -130,7 +144,7 @@ class Nodes:
 
     def disposition(self, node: NodeId) -> Disposition:
         """As it stands; nothing is judged anew."""
-        if node in self.known:
+        if node in self.known or node in self._guests:
             return Disposition.AVAILABLE
         return Disposition.QUARANTINED if node in self._quarantined else Disposition.FORGOTTEN
 
@@ -140,6 +154,8 @@ class Nodes:
         """Take a profile whose signature is right, and look at its node anew."""
         refused = self._refusal(profile, now_s)
         if refused is not None:
+            if refused is Heard.ADDRESS_USELESS:
+                self._renew_guest(profile)
             return refused
         quarantine = self._quarantined.get(profile.node)
         if quarantine is not None:
@@ -151,7 +167,24 @@ class Nodes:
         taken = self.known.take(profile, introducer, wanted=wanted)
         if taken is Taken.NEW:
             self._conducts.setdefault(profile.node, Conduct(now_s))
-        return _OF_TAKEN.get(taken, Heard.NO_ROOM)
+            self._guests.pop(profile.node, None)
+        heard = _OF_TAKEN.get(taken, Heard.NO_ROOM)
+        if heard is Heard.NO_ROOM:
+            self._renew_guest(profile)
+        return heard
+
+    def welcome(self, node: NodeId, *, now_s: float) -> None:
+        """A link with ``node`` is up: if it is not kept, it is a guest until the link ends."""
+        if node in self.known or node in self._quarantined:
+            return
+        self._guests.setdefault(node, _stranger(node))
+        self._conducts.setdefault(node, Conduct(now_s))
+
+    def left(self, node: NodeId) -> None:
+        """The link with ``node`` is gone."""
+        if self._guests.pop(node, None) is not None:
+            self._conducts.pop(node, None)
+            self._times_quarantined.pop(node, None)
 
     def met(self, node: NodeId, *, now_s: float, latency_s: float | None = None) -> None:
         """A node was connected with, and showed who it is."""
@@ -185,22 +218,24 @@ class Nodes:
         if node in self._quarantined:
             self._judge_quarantined(node, now_s)
         elif node in self.known:
-            reason = self._verdict(node, now_s)
-            if reason is not None and not self._whitelist(self.known.profiles[node]):
-                self._put_aside(self.known.profiles[node], reason, now_s)
+            self._judge_available(self.known.profiles[node], now_s)
+        elif node in self._guests:
+            self._judge_available(self._guests[node], now_s)
         return self.disposition(node)
 
     def sweep(self, *, now_s: float) -> None:
         """Apply the rules to all, and drop those that said nothing for too long."""
-        for node in [*self.known, *self._quarantined]:
+        for node in [*self.known, *self._guests, *self._quarantined]:
             self.judge(node, now_s=now_s)
         for node, profile in list(self.known.profiles.items()):
             if self._is_stale(profile, now_s) and not self._whitelist(profile):
                 self.forget(node)
 
-    def dropped(self, node: NodeId) -> None:
-        """``known`` has it no more; unless it was put aside, it is forgotten."""
-        if node not in self._quarantined:
+    def dropped(self, node: NodeId, *, is_linked: bool = False) -> None:
+        """``known`` has it no more; unless it was put aside or is a guest now, it is forgotten."""
+        if is_linked and node in self._conducts and node not in self._quarantined:
+            self._guests[node] = _stranger(node)
+        elif node not in self._quarantined:
             self._conducts.pop(node, None)
             self._times_quarantined.pop(node, None)
 
@@ -209,6 +244,7 @@ class Nodes:
         self._quarantined.pop(node, None)
         self._times_quarantined.pop(node, None)
         self._conducts.pop(node, None)
+        self._guests.pop(node, None)
         self.known.remove(node)
 
     def ban(self, node: NodeId, reason: str, *, now_s: float) -> None:
@@ -261,13 +297,16 @@ class Nodes:
             return Heard.FUTURE
         if self._is_stale(profile, now_s):
             return Heard.STALE
+        return None if self._is_useful(profile) else Heard.ADDRESS_USELESS
+
+    def _is_useful(self, profile: Profile) -> bool:
+        """Whether we, and those whom we tell, could dial it."""
+        if not profile.certificate and not self._rules.plain_nodes:
+            return False
         before = self.known.profiles.get(profile.node)
         if before is not None and before.address == profile.address:
-            return None  # it was looked at, which takes longer than all the rest
-        allowed = self._rules.private_addresses
-        return (
-            None if may_be_told(profile.address, private_allowed=allowed) else Heard.ADDRESS_USELESS
-        )
+            return True  # it was looked at, which takes longer than all the rest
+        return may_be_told(profile.address, private_allowed=self._rules.private_addresses)
 
     def _is_stale(self, profile: Profile, now_s: float) -> bool:
         return profile.time_s <= now_s - self._rules.profile_age_max_s
@@ -289,6 +328,16 @@ class Nodes:
         points = score(conduct, self._rules.score, now_s=now_s, own_height=self.own_height)
         return "score" if points <= self._rules.quarantine_at_points else None
 
+    def _judge_available(self, profile: Profile, now_s: float) -> None:
+        reason = self._verdict(profile.node, now_s)
+        if reason is not None and not self._whitelist(profile):
+            self._put_aside(profile, reason, now_s)
+
+    def _renew_guest(self, profile: Profile) -> None:
+        before = self._guests.get(profile.node)
+        if before is not None and profile.time_s > before.time_s:
+            self._guests[profile.node] = profile
+
     def _put_aside(self, profile: Profile, reason: str, now_s: float) -> None:
         node, rules = profile.node, self._rules
         times = self._times_quarantined.get(node, 0)
@@ -297,6 +346,7 @@ class Nodes:
         if node not in self._quarantined and len(self._quarantined) >= rules.quarantined_max:
             self.forget(min(self._quarantined, key=lambda each: self._quarantined[each].until_s))
         self._quarantined[node] = Quarantine(profile, now_s, now_s + for_s, reason)
+        self._guests.pop(node, None)
         self.known.remove(node)
 
     def _judge_quarantined(self, node: NodeId, now_s: float) -> None:
@@ -313,3 +363,8 @@ class Nodes:
             conduct.failures_s.clear()
             if self.known.take(quarantine.profile, node, wanted=True) is not Taken.NEW:
                 self.forget(node)
+
+
+def _stranger(node: NodeId) -> Profile:
+    """Of whom nothing is known but that it is there."""
+    return Profile(node, 0, NOWHERE, (), b"")

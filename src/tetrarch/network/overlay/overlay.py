@@ -18,28 +18,33 @@ from random import Random
 
 from tetrarch.clock import Clock
 from tetrarch.entropy import Entropy
-from tetrarch.errors import PeerFault
-from tetrarch.network.faults import StreamBroken
 from tetrarch.network.link import LinkMeters
-from tetrarch.network.overlay.addresses import Address
+from tetrarch.network.overlay.addresses import NOWHERE, Address
 from tetrarch.network.overlay.chain import ChainPort, Verdict
 from tetrarch.network.overlay.conduct import Fault
-from tetrarch.network.overlay.dialling import dialled
+from tetrarch.network.overlay.doors import Doors
+from tetrarch.network.overlay.greeting import NodeDiffers
 from tetrarch.network.overlay.identity import OverlayIdentity
 from tetrarch.network.overlay.inbox import FairInbox
 from tetrarch.network.overlay.known import Known
 from tetrarch.network.overlay.layers.layer import Layer
 from tetrarch.network.overlay.layers.privileged import Privileged
 from tetrarch.network.overlay.layers.trusted import Trusted
-from tetrarch.network.overlay.links import LinkedAlready, Links
-from tetrarch.network.overlay.listening import OverlayListener
+from tetrarch.network.overlay.links import Links
+from tetrarch.network.overlay.listening import OtherCalls, OverlayListener, Spawn
 from tetrarch.network.overlay.machine import OverlayMachine
-from tetrarch.network.overlay.meeting import Introduction, meet_as_dialer
+from tetrarch.network.overlay.meeting import Introduction
 from tetrarch.network.overlay.node_store import NodeStore, Storage
 from tetrarch.network.overlay.profile import EPOCH_UNIX_S, NodeId, Profile, Topic, sign_profile
+from tetrarch.network.overlay.reaching import NodeShutOut, Reaching, Target
+from tetrarch.network.overlay.reference.accepted import AcceptedReferences
+from tetrarch.network.overlay.reference.answers import Answers
+from tetrarch.network.overlay.reference.calls import ReferenceCalls
+from tetrarch.network.overlay.reference.watching import Watchers
 from tetrarch.network.overlay.settings import OverlaySettings, TrustedPeer
 from tetrarch.network.overlay.talking import Talking
 from tetrarch.network.overlay.topology import Gossip
+from tetrarch.network.overlay.wires import Wires
 from tetrarch.observability.logs import Log
 from tetrarch.supervision import Supervisor
 
@@ -51,12 +56,6 @@ LINGER_S = 60.0  # a link that we dialled outlives its place in the view by so m
 REDIAL_MIN_S, REDIAL_MAX_S = 1.0, 60.0
 STABLE_S = 5.0  # a link that lived so long starts the waits anew
 DIALS_MAX = 32  # at once
-
-
-class NodeShutOut(PeerFault):
-    """A node that was put aside or banned wants to talk; its time has not come."""
-
-    code = "overlay_node_shut_out"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,16 +104,18 @@ class Overlay:
             on_up=self._on_up,
             on_down=self._on_down,
         )
+        self.watchers = Watchers(chain)
         self.talking = Talking(
             self.machine,
             chain,
             self.links,
             own_profile=lambda: self._own,
             now_s=self.now_s,
+            on_block=self.watchers.block_is_new,
             log=log,
         )
         self._inbox = FairInbox(self.talking.handle, on_drop=self._on_drop)
-        self._introduction = Introduction(
+        introduction = Introduction(
             node=identity.node,
             block0=chain.block0,
             program=settings.program,
@@ -130,8 +131,28 @@ class Overlay:
         self._dials: set[NodeId] = set()
         self._redials: dict[NodeId, tuple[float, float]] = {}  # not before; the wait after that
         self._unwanted_s: dict[NodeId, float] = {}
+        self._wires = Wires(
+            introduction=introduction,
+            chain=chain,
+            links=self.links,
+            deliver=self._deliver,
+            meters=world.meters,
+        )
+        self._reaching = Reaching(
+            self._wires,
+            is_extended=settings.is_extended,
+            met=self._met,
+            blame=self.talking.blame,
+            log=log,
+        )
         self._listener = OverlayListener(
-            settings, identity, self._introduction, links=self.links, met=self._met, log=log
+            settings,
+            identity,
+            introduction,
+            links=self.links,
+            met=lambda node: self._met(node, True),
+            other_calls=self._reference_calls,
+            log=log,
         )
 
     def now_s(self) -> float:
@@ -256,7 +277,7 @@ class Overlay:
         node, loop = profile.node, asyncio.get_running_loop()
         begun_s = loop.time()
         try:
-            reached = await self._talk_with(profile.address, node, None)
+            reached = await self._reaching.talk(Target.of_profile(profile))
         finally:
             self._dials.discard(node)
             self._gossip.pop(node, None)
@@ -276,42 +297,18 @@ class Overlay:
         while True:
             known = self.machine.nodes.known.profiles.values()
             if not any(peer.name.matches(profile) for profile in known):
-                await self._talk_with(peer.address, peer.node, peer.certificate)
+                await self._reaching.talk(Target.of_peer(peer))
                 wait_s = min(2 * wait_s, REDIAL_MAX_S)
             await asyncio.sleep(wait_s)
 
-    async def _talk_with(
-        self, address: Address, expected: NodeId | None, pinned: bytes | None
-    ) -> bool:
-        """Dial, meet, and talk until the link ends. Returns whether a link was made."""
-        met = False
-        try:
-            async with dialled(address, secured=self._settings.secured, pinned=pinned) as open_:
-                theirs = await meet_as_dialer(
-                    open_.stream,
-                    self._introduction,
-                    certificate=open_.certificate,
-                    expected=expected,
-                )
-                node = NodeId(theirs.node)
-                met = True
-                self._met(node)
-                await self.links.serve(node, open_.stream, dialled=True)
-        except LinkedAlready:
-            return True
-        except StreamBroken as broken:
-            self._log.debug("overlay_link_ended", address=str(address), reason=str(broken))
-        except NodeShutOut as shut_out:
-            self._log.debug("overlay_link_ended", address=str(address), reason=str(shut_out))
-        except PeerFault as fault:
-            self._log.info("overlay_peer_refused", address=str(address), reason=str(fault))
-            if expected is not None:
-                self.talking.blame(expected, Fault.PROTOCOL, fault)
-        return met
-
-    def _met(self, node: NodeId) -> None:
-        """It showed who it is. Raises NodeShutOut: we do not talk with it now."""
+    def _met(self, node: NodeId, is_extended: bool) -> None:  # noqa: FBT001 - a callback
+        """It showed who it is. Raises a PeerFault: we do not talk with it, or not so."""
         nodes = self.machine.nodes
+        known = nodes.profile(node)
+        offered = self._settings.is_extended and known is not None and known.is_extended
+        if offered and not is_extended:
+            # The reference's handshake can be had from it by whoever stands between.
+            raise NodeDiffers("shake hands", node=node.hex(), reason="it offers a better service")
         nodes.met(node, now_s=self.now_s())
         if node in nodes.bans:
             raise NodeShutOut("meet node", reason="banned")
@@ -320,12 +317,14 @@ class Overlay:
 
     def _on_up(self, node: NodeId) -> None:
         self._log.debug("overlay_link_up", peer=node.hex())
+        self.machine.nodes.welcome(node, now_s=self.now_s())
         gossip = self._gossip.pop(node, None)
         self.talking.send_gossip(node, gossip or self.machine.topology.begin(self._own, node))
         self.talking.send_status(node)
 
     def _on_down(self, node: NodeId) -> None:
         self._log.debug("overlay_link_down", peer=node.hex())
+        self.machine.nodes.left(node)
         self._unwanted_s.pop(node, None)
         self._inbox.forget(node)
         self.talking.forget(node)
@@ -340,14 +339,35 @@ class Overlay:
     # -- ourselves ------------------------------------------------------------------------------------
 
     def _signed(self) -> Profile:
-        public = self._settings.public or self._settings.listen[0]
+        settings = self._settings
+        certificate = self.identity.certificate_hash if settings.secured else b""
         return sign_profile(
             self.identity.sign,
             node=self.identity.node,
             time_s=int(self.now_s()),
-            address=public,
-            interests=self._settings.rules.interests,
+            address=settings.public or NOWHERE,
+            interests=settings.rules.interests,
+            certificate=(*settings.proxy_certificates, certificate)[0],
+            is_extended=settings.is_extended,
         )
+
+    def _reference_calls(self, doors: Doors, spawn: Spawn) -> OtherCalls:
+        """The reference's services, beside our own."""
+        known = self.machine.nodes.known.profiles
+        accepted = AcceptedReferences(
+            self._wires,
+            met=lambda node: self._met(node, False),
+            at_fault=lambda node, fault: self.talking.blame(node, Fault.PROTOCOL, fault),
+            doors=doors,
+            spawn=spawn,
+        )
+        answers = Answers(
+            self._wires.chain,
+            own=lambda: self._own,
+            others=lambda: [known[node] for node in self.machine.topology.view()],
+        )
+        proxies = self._settings.proxies
+        return ReferenceCalls(accepted, answers, self.watchers, proxies=proxies).handler
 
     def _named_layers(self, known: Known) -> Sequence[Layer]:
         privileged = Privileged(self._settings.privileged, known)

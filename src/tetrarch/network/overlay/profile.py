@@ -6,6 +6,10 @@ The bytes are those of the reference (its gossip, version 1), so that its nodes 
     since 2020 | ip 4 or 16 | port u16 | subscriptions, each topic 32 and interest u8 | signature 64
 
 All integers are big-endian; the signature is Ed25519 by the node id over all that stands before it.
+
+The reference signs bits 10 to 14 of ``info`` and looks at none of them. Two say what it has not: bit 14,
+that the node offers our own service beside the reference's; bit 13, that its last subscription is none, but
+SHA-256 of the certificate that TLS shows at its address. Without bit 13 there is no TLS there.
 """
 
 from collections.abc import Callable
@@ -37,6 +41,9 @@ RING_SIZE = 2**64  # places on a topic's ring
 
 _INFO_SIZE_BYTES, _TIME_SIZE_BYTES, _PORT_SIZE_BYTES = 2, 4, 2
 _IPV4_FLAG = 1 << 15
+_EXTENSION_FLAG = 1 << 14
+_CERTIFICATE_FLAG = 1 << 13
+_NO_INTEREST = 0  # of what is no subscription
 _COUNT_MASK = (1 << 10) - 1
 _SUBSCRIPTION_SIZE_BYTES = TOPIC_SIZE_BYTES + 1
 
@@ -67,7 +74,8 @@ class Profile:
     """A node as it described itself at ``time_s`` (seconds since 2020).
 
     ``interests`` by topic, in the order of the record. ``record`` is what was signed, with the
-    signature; two profiles of one node with one time may differ only if it lies.
+    signature; two profiles of one node with one time may differ only if it lies. ``certificate`` is the
+    hash of its TLS certificate, or empty where it has no TLS; ``is_extended``: it offers our own service.
     """
 
     node: NodeId
@@ -75,6 +83,8 @@ class Profile:
     address: Address
     interests: tuple[tuple[Topic, int], ...]
     record: bytes = field(repr=False)
+    certificate: bytes = b""
+    is_extended: bool = False
 
     @property
     def topics(self) -> tuple[Topic, ...]:
@@ -98,10 +108,20 @@ def sign_profile(
     time_s: int,
     address: Address,
     interests: tuple[tuple[Topic, int], ...],
+    certificate: bytes = b"",
+    is_extended: bool = True,
 ) -> Profile:
     """The own profile. ``sign`` makes the 64 bytes of an Ed25519 signature by ``node``."""
     packed = address.ip.packed
-    info = len(interests) | (_IPV4_FLAG if len(packed) == IPV4_SIZE_BYTES else 0)
+    entries = interests
+    if certificate:
+        entries = (*interests, (Topic(certificate), _NO_INTEREST))
+    info = (
+        len(entries)
+        | (_IPV4_FLAG if len(packed) == IPV4_SIZE_BYTES else 0)
+        | (_EXTENSION_FLAG if is_extended else 0)
+        | (_CERTIFICATE_FLAG if certificate else 0)
+    )
     said = b"".join(
         (
             info.to_bytes(_INFO_SIZE_BYTES, "big"),
@@ -109,12 +129,12 @@ def sign_profile(
             time_s.to_bytes(_TIME_SIZE_BYTES, "big"),
             packed,
             address.port.to_bytes(_PORT_SIZE_BYTES, "big"),
-            *(topic + bytes((interest,)) for topic, interest in interests),
+            *(topic + bytes((interest,)) for topic, interest in entries),
         )
     )
     record = said + sign(said)
     invariant(len(record) <= PROFILE_MAX_BYTES, "the configuration bounds the topics")
-    return Profile(node, time_s, address, interests, record)
+    return Profile(node, time_s, address, interests, record, certificate, is_extended)
 
 
 def decode_profile(record: bytes) -> Profile:
@@ -144,12 +164,19 @@ def decode_profile(record: bytes) -> Profile:
     )
     if len({topic for topic, _ in interests}) != count:
         raise ProfileInvalid("decode profile", reason="a topic twice")
+    certificate = b""
+    if info & _CERTIFICATE_FLAG:
+        if not interests:
+            raise ProfileInvalid("decode profile", reason="it lacks the certificate that it names")
+        certificate, interests = bytes(interests[-1][0]), interests[:-1]
     return Profile(
         node=NodeId(record[node_at:time_at]),
         time_s=int.from_bytes(record[time_at:ip_at], "big"),
         address=Address(ip, int.from_bytes(record[port_at:topics_at], "big")),
         interests=interests,
         record=record,
+        certificate=certificate,
+        is_extended=bool(info & _EXTENSION_FLAG),
     )
 
 

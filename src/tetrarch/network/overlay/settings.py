@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from tetrarch.network.overlay.addresses import Address
+from tetrarch.network.overlay.callers import IpNetwork
 from tetrarch.network.overlay.doors import DoorLimits
 from tetrarch.network.overlay.layers.named import Name
 from tetrarch.network.overlay.machine import OverlayRules
@@ -11,11 +12,16 @@ from tetrarch.network.overlay.profile import NodeId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustedPeer:
-    """Whom to ask first. ``node`` and ``certificate`` (SHA-256), if the operator knows them."""
+    """Whom to ask first. ``node`` and ``certificate`` (SHA-256), if the operator knows them.
+
+    ``is_extended``: it is a node of this program, not of the reference, which has no TLS.
+    """
 
     address: Address
     node: NodeId | None = None
     certificate: bytes | None = None
+    is_extended: bool = True
+    secured: bool = True
 
     @property
     def name(self) -> Name:
@@ -25,7 +31,13 @@ class TrustedPeer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverlaySettings:
-    """``public`` is told to others; None: nobody is told of this node, and it talks all the same."""
+    """``public`` is told to others; None: nobody is told of this node, and it talks all the same.
+
+    ``secured``: our listener has TLS. Behind a proxy it may have none, and the proxy's certificate is among
+    ``proxy_certificates`` (SHA-256; the first is told to others), its address in ``proxies``.
+    Without ``is_extended`` this node talks as the reference does, and nothing else, with all.
+    Nodes without TLS, such as all those of the reference, are talked with if the policy's ``plain_nodes``.
+    """
 
     rules: OverlayRules
     listen: tuple[Address, ...]
@@ -33,7 +45,9 @@ class OverlaySettings:
     trusted: tuple[TrustedPeer, ...] = ()
     privileged: tuple[Name, ...] = ()
     secured: bool = True
-    proxy_certificates: tuple[bytes, ...] = ()  # SHA-256, of proxies that stand before us
+    is_extended: bool = True
+    proxy_certificates: tuple[bytes, ...] = ()
+    proxies: tuple[IpNetwork, ...] = ()
     doors: DoorLimits = field(default_factory=DoorLimits)
     round_s: float = 10.0
     dialled_max: int = 192

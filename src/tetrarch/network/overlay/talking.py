@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable
 
 from tetrarch.errors import PeerFault
 from tetrarch.network.overlay.chain import ChainPort, Verdict
-from tetrarch.network.overlay.conduct import Fault, Tip
+from tetrarch.network.overlay.conduct import Conduct, Fault, Tip
 from tetrarch.network.overlay.links import Links
 from tetrarch.network.overlay.machine import OverlayMachine
 from tetrarch.network.overlay.messages import (
     IDS_MAX,
     PULLED_MAX,
+    PULLED_MAX_BYTES,
     Ids,
     Item,
     Kind,
@@ -59,13 +60,16 @@ class Talking:
         *,
         own_profile: Callable[[], Profile],
         now_s: Callable[[], float],
+        on_block: Callable[[ItemId], None] = lambda _: None,
         log: Log,
     ) -> None:
+        """``on_block`` hears of each block that the chain took."""
         self._machine = machine
         self._chain = chain
         self._links = links
         self._own_profile = own_profile
         self._now_s = now_s
+        self._on_block = on_block
         self._log = log
         self._topics = {topic for topic, _ in machine.rules.interests}
         self._pulled: dict[NodeId, ItemId] = {}  # from whom, and our tip before
@@ -97,6 +101,8 @@ class Talking:
         verdict = await self._chain.take(topic, content)
         if verdict is Verdict.NEW:
             item = self._chain.item_id(topic, content)
+            if topic == BLOCKS:
+                self._on_block(item)
             spreading = self._machine.spreading
             await self.do(spreading.publish(topic, item, len(content), now_s=self._now_s()))
             self._tell_tip(topic)
@@ -154,6 +160,10 @@ class Talking:
     # -- gossip -----------------------------------------------------------------------------------
 
     def _hear_gossip(self, node: NodeId, records: Records) -> None:
+        if not records.own:  # a node of the reference that says nothing of itself
+            others = list(self._readable(node, records.others))
+            self._machine.take_profiles(others, node, now_s=self._now_s())
+            return
         own = self._read(node, records.own)
         if own is None or own.node != node:
             raise OverlayMessageInvalid(
@@ -196,6 +206,10 @@ class Talking:
             for item in ids.items
             if spreading.has(item) or not self._chain.has(ids.topic, item)
         ]
+        conduct = self._machine.nodes.conduct(node)
+        for item in ids.items:
+            if conduct is not None:
+                self._note_tip(conduct, item, self._now_s())
         await self.do(spreading.announced(node, ids.topic, lacking, now_s=self._now_s()))
 
     async def _answer(self, node: NodeId, ids: Ids) -> None:
@@ -203,10 +217,13 @@ class Talking:
         for item in ids.items:
             await self._send_item(node, ids.topic, item)
 
-    async def _send_item(self, node: NodeId, topic: Topic, item: ItemId) -> None:
+    async def _send_item(self, node: NodeId, topic: Topic, item: ItemId) -> int:
+        """Returns how many bytes."""
         content = await self._chain.content(topic, item)
-        if content is not None:
-            self._links.send(node, Kind.ITEM, encode_item(Item(topic, content)))
+        if content is None:
+            return 0
+        self._links.send(node, Kind.ITEM, encode_item(Item(topic, content)))
+        return len(content)
 
     async def _take(self, node: NodeId, item: Item) -> None:
         self._check_topic(item.topic)
@@ -219,6 +236,9 @@ class Talking:
         conduct = self._machine.nodes.conduct(node)
         if verdict in (Verdict.NEW, Verdict.KNOWN) and conduct is not None:
             conduct.brought(item.topic, now_s, first=verdict is Verdict.NEW)
+            self._note_tip(conduct, item_id, now_s)
+        if verdict is Verdict.NEW and item.topic == BLOCKS:
+            self._on_block(item_id)
         match verdict:
             case Verdict.NEW if item.topic == BLOCKS and node in self._pulled:
                 self._tell_tip(BLOCKS)  # of all that was missed only the last is news to others
@@ -266,10 +286,18 @@ class Talking:
         self._links.send(node, Kind.PULL, encode_pull(self._chain.checkpoints()))
 
     async def _give_blocks(self, node: NodeId, checkpoints: tuple[ItemId, ...]) -> None:
-        path = self._chain.path(checkpoints, None, count_max=PULLED_MAX)
-        for item in path:
-            await self._send_item(node, BLOCKS, item)
+        size_bytes = 0
+        for item in self._chain.path(checkpoints, None, count_max=PULLED_MAX):
+            size_bytes += await self._send_item(node, BLOCKS, item)
+            if size_bytes >= PULLED_MAX_BYTES:
+                break
         self.send_status(node)  # if there is more, it asks again
+
+    def _note_tip(self, conduct: Conduct, item: ItemId, now_s: float) -> None:
+        """It has a block that is here: if that is the highest it showed, its chain ends there."""
+        height = self._chain.height_of(item)
+        if height is not None and (conduct.tip is None or height > conduct.tip.height):
+            conduct.tip = Tip(item, height, now_s)
 
     def _tell_tip(self, topic: Topic) -> None:
         """Our chain may end elsewhere now."""
