@@ -11,6 +11,7 @@ from tetrarch.network.overlay.profile import BLOCKS, FRAGMENTS, NodeId
 from tetrarch.network.overlay.spreading import (
     ANNOUNCERS_MAX,
     ASKED_MAX,
+    OWED_MAX,
     REMEMBERED_MAX,
     Announce,
     Ask,
@@ -146,16 +147,63 @@ def test_who_does_not_send_is_reported_and_the_next_is_asked() -> None:
     one.announced(BEFORE, BLOCKS, [item(1)], now_s=0)
     one.announced(AFTER, BLOCKS, [item(1)], now_s=0.1)
     assert one.tick(now_s=0.4) == []
-    assert one.tick(now_s=0.5) == [Withheld(BEFORE, item(1)), Ask(AFTER, BLOCKS, item(1))]
-    assert one.tick(now_s=1.0) == [Withheld(AFTER, item(1))]
-    assert not one.busy
+    assert one.tick(now_s=0.5) == [Ask(AFTER, BLOCKS, item(1))]
+    assert one.tick(now_s=1.0) == []
     assert one.announced(BEFORE, BLOCKS, [item(1)], now_s=1.1) == [Ask(BEFORE, BLOCKS, item(1))]
+
+
+def test_what_never_comes_is_withheld_and_what_comes_late_is_not() -> None:
+    one = spreading()
+    one.announced(BEFORE, BLOCKS, [item(1)], now_s=0)
+    one.announced(AFTER, BLOCKS, [item(1)], now_s=0.1)
+    one.tick(now_s=0.5)
+    one.received(AFTER, BLOCKS, item(1), LARGE, now_s=29)  # a slow link
+    blamed = [each for each in one.tick(now_s=30) if isinstance(each, Withheld)]
+    assert blamed == [Withheld(BEFORE, item(1))]
+    assert not [each for each in one.tick(now_s=31) if isinstance(each, Withheld)]
+    one.tick(now_s=60)
+    assert not one.busy
+
+
+def test_who_is_asked_twice_owes_it_since_the_first_time() -> None:
+    one = spreading()
+    one.announced(BEFORE, BLOCKS, [item(1)], now_s=0)
+    one.tick(now_s=20)
+    one.announced(BEFORE, BLOCKS, [item(1)], now_s=20)
+    assert one.tick(now_s=30) == [Withheld(BEFORE, item(1))]
+
+
+def test_who_is_gone_owes_nothing_and_others_are_asked_at_once() -> None:
+    one = spreading()
+    one.announced(BEFORE, BLOCKS, [item(1)], now_s=100)
+    one.announced(AFTER, BLOCKS, [item(1)], now_s=100)
+    one.left(BEFORE)
+    assert one.tick(now_s=100.1) == [Ask(AFTER, BLOCKS, item(1))]
+    one.left(AFTER)
+    assert one.tick(now_s=200) == []
+    assert not one.busy
+
+
+def test_what_is_owed_is_bounded() -> None:
+    one = spreading()
+    for number in range(OWED_MAX + 10):
+        one.announced(BEFORE, BLOCKS, [item(number)], now_s=0)
+        one.tick(now_s=1)  # nobody else has it
+    blamed = [each for each in one.tick(now_s=30) if isinstance(each, Withheld)]
+    assert len(blamed) == OWED_MAX
+
+
+def test_what_was_sent_and_not_valid_is_not_owed() -> None:
+    one = spreading()
+    one.announced(BEFORE, BLOCKS, [item(1)], now_s=0)
+    one.refused(BEFORE, item(1))
+    assert not one.busy
 
 
 def test_what_came_and_was_not_valid_may_be_asked_for_again() -> None:
     one = spreading()
     one.announced(BEFORE, BLOCKS, [item(1)], now_s=0)
-    one.refused(item(1))
+    one.refused(BEFORE, item(1))
     assert one.announced(AFTER, BLOCKS, [item(1)], now_s=0.1) == [Ask(AFTER, BLOCKS, item(1))]
 
 

@@ -26,6 +26,7 @@ from tetrarch.network.overlay.profile import NodeId, Topic
 ItemId = NewType("ItemId", bytes)  # 32 bytes
 REMEMBERED_MAX = 1 << 15
 ASKED_MAX = 1024
+OWED_MAX = 4096
 ANNOUNCERS_MAX = 8  # of one item that is not here yet
 
 
@@ -39,7 +40,8 @@ class SpreadRules:
     late_for_s: float = 5.0  # an item's id is told again for so long
     late_to: int = 3
     tell_late_every_s: float = 1.0
-    asked_for_s: float = 0.5  # then somebody else is asked
+    asked_for_s: float = 0.5  # then somebody else is asked, too
+    withheld_after_s: float = 30.0  # what did not come by then was not to be had; links may be slow
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """``peer`` announced an item and did not send it in time."""
+    """``peer`` announced an item, was asked for it, and did not send it."""
 
     peer: NodeId
     item: ItemId
@@ -112,6 +114,8 @@ class Spreading:
         self._links = links
         self._items: OrderedDict[ItemId, _Item] = OrderedDict()
         self._asked: OrderedDict[ItemId, _Asked] = OrderedDict()
+        self._owed: OrderedDict[tuple[NodeId, ItemId], float] = OrderedDict()  # until when
+        self._owing: dict[ItemId, set[NodeId]] = {}  # the same by item
         self._late: deque[tuple[float, ItemId]] = deque()
         self._tell_s = 0.0
 
@@ -122,7 +126,7 @@ class Spreading:
     @property
     def busy(self) -> bool:
         """Whether ``tick`` has anything to do."""
-        return bool(self._asked or self._late)
+        return bool(self._asked or self._late or self._owed)
 
     def publish(self, topic: Topic, item: ItemId, size_bytes: int, *, now_s: float) -> list[Effect]:
         """Give something of our own to the others."""
@@ -132,15 +136,25 @@ class Spreading:
         self, peer: NodeId, topic: Topic, item: ItemId, size_bytes: int, *, now_s: float
     ) -> list[Effect]:
         """``peer`` sent an item, and it is valid: give it on, if it is new."""
+        self._settle(peer, item)
         known = self._items.get(item)
         if known is not None:
             known.holders.add(peer)
             return []
         return self._give_on(topic, item, size_bytes, source=peer, now_s=now_s)
 
-    def refused(self, item: ItemId) -> None:
-        """What came was not valid: whoever else announced it may be asked again."""
+    def refused(self, peer: NodeId, item: ItemId) -> None:
+        """What ``peer`` sent was not valid: whoever else announced it may be asked again."""
         self._asked.pop(item, None)
+        self._settle(peer, item)
+
+    def left(self, peer: NodeId) -> None:
+        """Its link is gone: it owes nothing, and what it was asked for others are asked for soon."""
+        for item in [item for owing, item in self._owed if owing == peer]:
+            self._settle(peer, item)
+        for asked in self._asked.values():
+            if asked.peer == peer:
+                asked.until_s = 0.0
 
     def announced(
         self, peer: NodeId, topic: Topic, items: Iterable[ItemId], *, now_s: float
@@ -158,12 +172,16 @@ class Spreading:
                     asked.others.append(peer)
             elif len(self._asked) < ASKED_MAX:
                 self._asked[item] = _Asked(topic, peer, now_s + self._rules.asked_for_s)
-                effects.append(Ask(peer, topic, item))
+                effects.append(self._ask(peer, topic, item, now_s))
         return effects
 
     def tick(self, *, now_s: float) -> list[Effect]:
         """Ask others for what did not come, and tell what is new of late. Call it some times a second."""
         effects = self._ask_others(now_s)
+        while self._owed and next(iter(self._owed.values())) <= now_s:
+            peer, item = next(iter(self._owed))
+            self._settle(peer, item)
+            effects.append(Withheld(peer, item))
         if now_s >= self._tell_s:
             self._tell_s = now_s + self._rules.tell_late_every_s
             effects += self._tell_late(now_s)
@@ -176,8 +194,9 @@ class Spreading:
         known = self._items[item] = _Item(topic, size_bytes)
         if source is not None:
             known.holders.add(source)
+        known.holders.update(self._owing.get(item, ()))  # they said that they have it
         if asked is not None:
-            known.holders.update((asked.peer, *asked.others))
+            known.holders.update(asked.others)
         if len(self._items) > REMEMBERED_MAX:
             self._items.popitem(last=False)
         self._late.append((now_s, item))
@@ -211,14 +230,28 @@ class Spreading:
         due = [item for item, asked in self._asked.items() if asked.until_s <= now_s]
         for item in due:
             asked = self._asked[item]
-            effects.append(Withheld(asked.peer, item))
             if not asked.others:
                 del self._asked[item]
                 continue
             asked.peer = asked.others.popleft()
             asked.until_s = now_s + self._rules.asked_for_s
-            effects.append(Ask(asked.peer, asked.topic, item))
+            effects.append(self._ask(asked.peer, asked.topic, item, now_s))
         return effects
+
+    def _ask(self, peer: NodeId, topic: Topic, item: ItemId, now_s: float) -> Ask:
+        if (peer, item) not in self._owed:
+            self._owed[peer, item] = now_s + self._rules.withheld_after_s
+            self._owing.setdefault(item, set()).add(peer)
+            if len(self._owed) > OWED_MAX:
+                self._settle(*next(iter(self._owed)))
+        return Ask(peer, topic, item)
+
+    def _settle(self, peer: NodeId, item: ItemId) -> None:
+        """It owes that no more."""
+        if self._owed.pop((peer, item), None) is not None:
+            self._owing[item].discard(peer)
+            if not self._owing[item]:
+                del self._owing[item]
 
     def _tell_late(self, now_s: float) -> list[Effect]:
         while self._late and self._late[0][0] < now_s - self._rules.late_for_s:

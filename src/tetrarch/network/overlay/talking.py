@@ -140,6 +140,7 @@ class Talking:
     def forget(self, node: NodeId) -> None:
         """Its link is gone."""
         self._pulled.pop(node, None)
+        self._machine.spreading.left(node)
 
     def blame(self, node: NodeId, fault: Fault, error: PeerFault | None) -> None:
         """Note what a node did wrong; if that puts it aside, its link ends."""
@@ -250,12 +251,12 @@ class Talking:
                 if verdict is Verdict.NEW:
                     self._tell_tip(item.topic)
             case Verdict.ORPHAN:
-                spreading.refused(item_id)
+                spreading.refused(node, item_id)
                 self._pull(node)
             case Verdict.STALE:
-                spreading.refused(item_id)
+                spreading.refused(node, item_id)
             case Verdict.INVALID:
-                spreading.refused(item_id)
+                spreading.refused(node, item_id)
                 is_block = item.topic == BLOCKS
                 fault = Fault.INVALID_BLOCK if is_block else Fault.INVALID_FRAGMENT
                 self.blame(node, fault, None)
