@@ -7,15 +7,20 @@ from pathlib import Path
 from tests.network.overlay.world import Node, nodes_of, until
 from typer.testing import CliRunner
 
+from tetrarch.api.control_token import TOKEN_FILE
+from tetrarch.api.overlay_controls import overlay_controls
 from tetrarch.api.overlay_views import overlay_views
 from tetrarch.cli.main import app
 from tetrarch.network.overlay.conduct import Fault
+from tetrarch.observability.controls import Controls
 from tetrarch.observability.logs import Log
 from tetrarch.observability.metrics import Metrics
 from tetrarch.observability.monitoring import Monitoring
 
+TOKEN = "ab" * 32
 
-async def asked(node: Node, log: Log, *arguments: str, exit_code: int = 0) -> str:
+
+async def asked(node: Node, log: Log, *arguments: object, exit_code: int = 0) -> str:
     """What the command prints of a node that runs here."""
     monitoring = Monitoring(
         host="127.0.0.1",
@@ -23,15 +28,17 @@ async def asked(node: Node, log: Log, *arguments: str, exit_code: int = 0) -> st
         metrics=Metrics(),
         reasons=lambda: (),
         views=overlay_views(node.overlay),
+        controls=Controls(overlay_controls(node.overlay), token=TOKEN, log=log),
         log=log,
     )
     serving = asyncio.create_task(monitoring.run())
     await monitoring.listening.wait()
     url = f"http://127.0.0.1:{monitoring.bound_port}"
-    result = await asyncio.to_thread(CliRunner().invoke, app, ["peer", *arguments, "--url", url])
+    command = ["peer", *map(str, arguments), "--url", url]
+    result = await asyncio.to_thread(CliRunner().invoke, app, command)
     serving.cancel()
     assert result.exit_code == exit_code, result.output
-    return result.stdout if exit_code == 0 else result.stderr
+    return result.stderr or result.stdout
 
 
 def test_nodes_are_listed_and_explained(tmp_path: Path) -> None:
@@ -67,3 +74,55 @@ def test_nodes_are_listed_and_explained(tmp_path: Path) -> None:
 def test_nobody_answers() -> None:
     result = CliRunner().invoke(app, ["peer", "list", "--url", "http://127.0.0.1:9"])
     assert result.exit_code == 69
+
+
+def test_a_node_is_banned_let_in_again_and_dialled(tmp_path: Path) -> None:
+    async def main() -> None:
+        one, two, three = nodes_of(tmp_path, 3, trusted=())
+        log = one.overlay._log
+        (tmp_path / TOKEN_FILE).write_text(TOKEN + "\n")
+        address = two.overlay.addresses[0]
+        async with one.running(), two.running():
+
+            async def order(*arguments: object, exit_code: int = 0) -> str:
+                return await asked(one, log, *arguments, "--folder", tmp_path, exit_code=exit_code)
+
+            linked = await order("connect", address)
+            assert linked == f"linked with {two.node.hex()} at {address}\n"
+            await until(lambda: two.node in one.nodes.known)
+            banned = await order("ban", two.node.hex()[:8], "--reason", "for a reason")
+            assert banned == f"{two.node.hex()} is banned\n"
+            assert one.nodes.bans[two.node].reason == "for a reason"
+            refused = await order("connect", f"{address},{two.node.hex()}", exit_code=1)
+            assert refused.startswith(f"not linked with {two.node.hex()} at {address}: ")
+            told = json.loads(await order("unban", two.node.hex(), "--json"))
+            assert told == {"node": two.node.hex(), "was_banned": True}
+            assert await order("unban", two.node.hex()) == f"{two.node.hex()} was not banned\n"
+            absent = three.overlay.addresses[0]
+            told = json.loads(await order("connect", absent, "--json", exit_code=1))
+            assert (told["linked"], told["node"]) == (False, None)
+            assert "connection_refused" in told["why_not"]
+            assert "expected=a port" in await order("connect", "127.0.0.1:0", exit_code=65)
+            assert "matches=0" in await order("ban", "ffffffff", exit_code=65)
+
+    asyncio.run(main())
+
+
+def test_without_the_token_nothing_is_done(tmp_path: Path) -> None:
+    async def main() -> None:
+        (one,) = nodes_of(tmp_path, 1)
+        log = one.overlay._log
+        other = tmp_path / "token"
+        other.write_text("cd" * 32)
+        denied = await asked(one, log, "ban", "ef" * 32, "--token-file", other, exit_code=77)
+        assert "control_denied" in denied
+        other.write_text("no token")
+        unusable = await asked(one, log, "ban", "ef" * 32, "--token-file", other, exit_code=66)
+        assert "control_token_unusable" in unusable
+        assert "no token" not in unusable
+        missing = await asked(one, log, "ban", "ef" * 32, "--folder", tmp_path, exit_code=66)
+        assert str(tmp_path / TOKEN_FILE) in missing
+        assert not one.nodes.bans
+        assert "cd" * 32 not in one.text.getvalue()
+
+    asyncio.run(main())

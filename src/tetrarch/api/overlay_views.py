@@ -24,7 +24,8 @@ from tetrarch.network.overlay.profile import (
 from tetrarch.observability.monitoring import View
 
 _TOPICS = {"blocks": BLOCKS, "fragments": FRAGMENTS}
-_ID_PREFIX_MIN = 4  # hexadecimal digits
+NODE_DIGITS = 2 * NODE_ID_SIZE_BYTES  # hexadecimal
+NODE_DIGITS_MIN = 4
 
 
 def overlay_views(overlay: Overlay) -> dict[str, View]:
@@ -92,8 +93,8 @@ def _summary(overlay: Overlay, node: NodeId) -> dict[str, Any]:
 
 def _explained(overlay: Overlay, query: Mapping[str, str]) -> dict[str, Any]:
     """One node with all that was seen of it, and every line of its score."""
-    node = _found(overlay, query.get("id", ""))
     nodes = overlay.machine.nodes
+    node = find_node(nodes, query.get("id", ""))
     conduct, quarantine = nodes.conduct(node), nodes.quarantined.get(node)
     told = _summary(overlay, node)
     if conduct is None:
@@ -124,13 +125,17 @@ def _explained(overlay: Overlay, query: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _found(overlay: Overlay, text: str) -> NodeId:
-    """The node whose id begins with ``text``."""
+def find_node(nodes: Iterable[NodeId], text: str) -> NodeId:
+    """The one of ``nodes`` whose id begins with ``text``.
+
+    Raises:
+        InputInvalid: ``text`` is no part of an id, or not of exactly one.
+    """
     wanted = text.lower().removeprefix("0x")
-    allowed = range(_ID_PREFIX_MIN, 2 * NODE_ID_SIZE_BYTES + 1)
+    allowed = range(NODE_DIGITS_MIN, NODE_DIGITS + 1)
     if len(wanted) not in allowed or not set(wanted) <= set("0123456789abcdef"):
         raise InputInvalid("find node", got=text[:100], expected="4 to 64 hexadecimal digits")
-    found = [node for node in overlay.machine.nodes if node.hex().startswith(wanted)]
+    found = [node for node in nodes if node.hex().startswith(wanted)]
     if len(found) != 1:
         raise InputInvalid("find node", got=wanted, matches=len(found))
     return found[0]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -14,10 +15,13 @@ from tetrarch.decoding import UNDECODABLE
 from tetrarch.errors import InputInvalid, OperatorError
 
 TIMEOUT_S = 10.0
+ORDER_TIMEOUT_S = 30.0  # a node that is to dial another waits for it
 SILENT_MAX_S = 60.0  # a node that sends events shows every 15 s that it is there
 ANSWER_SIZE_BYTES_MAX = 16 << 20
 DEFAULT_URL = "http://127.0.0.1:3620"
 _EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - to ask such a listener, not to open one
+
+_DENIED = (401, 403)
 
 T = TypeVar("T")
 
@@ -36,6 +40,33 @@ class NodeAnswerInvalid(OperatorError):
     code = "node_answer_invalid"
     exit_code = 65  # EX_DATAERR
     mend = "see that --url is a node's monitoring listener, of this program's version"
+
+
+class ControlDenied(OperatorError):
+    """The node takes no orders from who has not its token, or asks it by a name."""
+
+    code = "control_denied"
+    exit_code = 77  # EX_NOPERM
+    mend = "name the folder of the node that --url names, or its --token-file, and an IP address in --url"
+
+
+class ControlRefused(OperatorError):
+    """The node understands the order, and cannot carry it out."""
+
+    code = "control_refused"
+    exit_code = 65  # EX_DATAERR
+    mend = "correct what the reason names"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """To a node's monitoring listener."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | None = None
 
 
 class _Refused(msgspec.Struct, frozen=True):
@@ -65,12 +96,7 @@ def ask_node(url: str, path: str, query: Mapping[str, str], kind: type[T]) -> T:
         NodeAway: nobody answers there.
         NodeAnswerInvalid: what answers is no such node, or refuses the question.
     """
-    try:
-        status, body = asyncio.run(_get(url + path, query))
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise NodeAway("ask node", url=url, reason=type(error).__name__) from None
-    except ValueError as error:
-        raise NodeAway("ask node", url=url, reason=error) from None
+    status, body = _answer("ask node", url, Request("GET", path, query=query))
     try:
         if status == 200:
             return msgspec.json.decode(body, type=kind)
@@ -78,6 +104,30 @@ def ask_node(url: str, path: str, query: Mapping[str, str], kind: type[T]) -> T:
     except UNDECODABLE as error:
         reason = f"status {status}, {error}"
     raise NodeAnswerInvalid("ask node", url=url, reason=reason)
+
+
+def order_node(url: str, path: str, asked: object, *, token: str, kind: type[T]) -> T:
+    """What the node at ``url`` answers after it did what was ``asked``, which goes as JSON.
+
+    Raises:
+        NodeAway: nobody answers there.
+        ControlDenied: the node has another token, or is asked under a name.
+        ControlRefused: the node cannot do that.
+        NodeAnswerInvalid: what answers is no such node.
+    """
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    request = Request("POST", path, headers=headers, body=msgspec.json.encode(asked))
+    status, body = _answer("control node", url, request)
+    try:
+        if status == 200:
+            return msgspec.json.decode(body, type=kind)
+        reason = msgspec.json.decode(body, type=_Refused).message
+    except UNDECODABLE as error:
+        raise NodeAnswerInvalid(
+            "control node", url=url, reason=f"status {status}, {error}"
+        ) from None
+    refused = ControlDenied if status in _DENIED else ControlRefused
+    raise refused("control node", url=url, reason=reason)
 
 
 async def follow_node(url: str, path: str, *, size_max: int) -> AsyncIterator[bytes]:
@@ -107,11 +157,27 @@ async def follow_node(url: str, path: str, *, size_max: int) -> AsyncIterator[by
     raise NodeAway("follow node", url=url, reason="it ended")
 
 
-async def _get(url: str, query: Mapping[str, str]) -> tuple[int, bytes]:
-    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+def _answer(action: str, url: str, request: Request) -> tuple[int, bytes]:
+    try:
+        return asyncio.run(_send(url, request))
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise NodeAway(action, url=url, reason=type(error).__name__) from None
+    except ValueError as error:
+        raise NodeAway(action, url=url, reason=error) from None
+
+
+async def _send(url: str, request: Request) -> tuple[int, bytes]:
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S if request.body is None else ORDER_TIMEOUT_S)
     async with (
         aiohttp.ClientSession(timeout=timeout) as session,
-        session.get(url, params=query, allow_redirects=False) as answer,
+        session.request(
+            request.method,
+            url + request.path,
+            params=request.query,
+            headers=request.headers,
+            data=request.body,
+            allow_redirects=False,
+        ) as answer,
     ):
         body = await answer.content.read(ANSWER_SIZE_BYTES_MAX + 1)
         while not answer.content.at_eof() and len(body) <= ANSWER_SIZE_BYTES_MAX:

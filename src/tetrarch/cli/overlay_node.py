@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
 
+from tetrarch.api.control_token import open_control_token
+from tetrarch.api.overlay_controls import overlay_controls
 from tetrarch.api.overlay_views import overlay_views
 from tetrarch.clock import SystemClock
 from tetrarch.entropy import system_entropy
@@ -19,8 +21,9 @@ from tetrarch.network.overlay.meters import OverlayMeters
 from tetrarch.network.overlay.node_store import SCHEMA
 from tetrarch.network.overlay.nodes import PolicyRules
 from tetrarch.network.overlay.overlay import Overlay, World
-from tetrarch.network.overlay.profile import BLOCKS, FRAGMENTS, Interest, NodeId
-from tetrarch.network.overlay.settings import OverlaySettings, TrustedPeer
+from tetrarch.network.overlay.profile import BLOCKS, FRAGMENTS, Interest
+from tetrarch.network.overlay.settings import OverlaySettings, read_hash, read_trusted
+from tetrarch.observability.controls import Controls
 from tetrarch.observability.logs import Log
 from tetrarch.observability.metrics import Metrics
 from tetrarch.observability.monitoring import Monitoring
@@ -28,9 +31,7 @@ from tetrarch.storage.database import Database
 from tetrarch.storage.folders import make_folder
 from tetrarch.supervision import Supervisor
 
-HASH_SIZE_BYTES = 32
 DATABASE_FILE = "overlay.sqlite"
-_SCHEMES = ("tls", "plain", "reference")
 _NO_ADDRESS = "none"
 
 
@@ -71,29 +72,8 @@ def settings_of(trial: Trial) -> OverlaySettings:
         trusted=tuple(read_trusted(text, plain=plain_nodes) for text in trial.trusted),
         secured=not trial.plain,
         proxies=tuple(map(_network, trial.proxies)),
-        proxy_certificates=tuple(map(_hash, trial.proxy_certificates)),
+        proxy_certificates=tuple(map(read_hash, trial.proxy_certificates)),
         round_s=trial.round_s,
-    )
-
-
-def read_trusted(text: str, *, plain: bool = False) -> TrustedPeer:
-    """``IP:PORT``, then perhaps a node id and a certificate's SHA-256, parted by commas.
-
-    ``tls:``, ``plain:`` or ``reference:`` before it says how it talks; else ``plain`` does.
-    """
-    scheme, has_scheme, rest = text.partition(":")
-    if not has_scheme or scheme not in _SCHEMES:
-        scheme, rest = ("plain" if plain else "tls"), text
-    address, *parts = rest.split(",")
-    if len(parts) > 2:
-        raise ConfigInvalid("read trusted peer", got=text[:200], expected="at most three parts")
-    node, certificate = (*map(_hash, parts), None, None)[:2]
-    return TrustedPeer(
-        address=read_address(address),
-        node=None if node is None else NodeId(node),
-        certificate=certificate,
-        is_extended=scheme != "reference",
-        secured=scheme == "tls",
     )
 
 
@@ -109,16 +89,6 @@ def _network(text: str) -> IpNetwork:
     except ValueError:
         expected = "IP or IP/BITS"
         raise ConfigInvalid("read proxy", got=text[:100], expected=expected) from None
-
-
-def _hash(text: str) -> bytes:
-    try:
-        value = bytes.fromhex(text)
-    except ValueError:
-        value = b""
-    if len(value) != HASH_SIZE_BYTES:
-        raise ConfigInvalid("read hash", got=text[:100], expected="64 hexadecimal digits")
-    return value
 
 
 async def run_trial(trial: Trial, folder: Path, log: Log) -> None:
@@ -149,6 +119,11 @@ async def run_trial(trial: Trial, folder: Path, log: Log) -> None:
                     metrics=metrics,
                     reasons=lambda: () if len(overlay.links) else ("no_links: nobody is linked",),
                     views=overlay_views(overlay) | {"overlay/tip": lambda _: _told(chain.tip())},
+                    controls=Controls(
+                        overlay_controls(overlay),
+                        token=open_control_token(folder, system_entropy),
+                        log=log,
+                    ),
                     log=log,
                 )
                 tasks.spawn(monitoring.run(), name="monitoring")

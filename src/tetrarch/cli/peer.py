@@ -1,12 +1,16 @@
-"""``tetrarch peer``: whom a running node of the overlay knows, and what it thinks of each."""
+"""``tetrarch peer``: whom a running node of the overlay knows, what it thinks of each, and what it shall do."""
 
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 import msgspec
 import typer
 
 from tetrarch.cli.errors import run_command
+
+EXIT_NOT_LINKED = 1
+
+Told = TypeVar("Told")
 
 # Shown in a terminal: printable characters only.
 Text: TypeAlias = Annotated[str, msgspec.Meta(max_length=255, pattern="^[ -~]*$")]
@@ -16,10 +20,17 @@ UrlOption = Annotated[
 FolderOption = Annotated[
     Path | None, typer.Option("--folder", help="The node's folder, whose listener is asked.")
 ]
+TokenOption = Annotated[
+    Path | None,
+    typer.Option("--token-file", help="The node's control token, if not in its folder."),
+]
+NodeArgument = Annotated[
+    str, typer.Argument(metavar="ID", help="The first digits of its id, or all.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 app = typer.Typer(
-    help="Whom a node of the overlay knows, and what it thinks of each.",
+    help="Whom a node of the overlay knows, what it thinks of each, and whom it shall shun or dial.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -72,9 +83,26 @@ class _Explained(_Summary, frozen=True):
     points: tuple[_Points, ...] = ()
 
 
+class _Ban(msgspec.Struct, frozen=True):
+    node: Text
+    banned: bool
+
+
+class _Unban(msgspec.Struct, frozen=True):
+    node: Text
+    was_banned: bool
+
+
+class _Connect(msgspec.Struct, frozen=True):
+    address: Text
+    node: Text | None
+    linked: bool
+    why_not: Text
+
+
 @app.callback()
 def group() -> None:
-    """Whom a node of the overlay knows, and what it thinks of each."""
+    """Whom a node of the overlay knows, what it thinks of each, and whom it shall shun or dial."""
 
 
 @app.command(name="list")
@@ -109,7 +137,7 @@ def list_peers(
 @app.command()
 @run_command
 def explain(
-    node: Annotated[str, typer.Argument(metavar="ID", help="The first digits of its id, or all.")],
+    node: NodeArgument,
     url: UrlOption = None,
     folder: FolderOption = None,
     as_json: JsonOption = False,
@@ -136,3 +164,94 @@ def explain(
     typer.echo(f"score {told.score:.1f}" + ("" if told.points else ": nothing for or against it"))
     for part in told.points:
         typer.echo(f"  {part.points:+8.2f}  {part.reason}: {part.detail}")
+
+
+@app.command()
+@run_command
+def ban(
+    node: NodeArgument,
+    reason: Annotated[str, typer.Option(help="Shown with the ban.")] = "",
+    url: UrlOption = None,
+    folder: FolderOption = None,
+    token_file: TokenOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Have a running node talk with another no more, until `unban`, also after a restart.
+
+    With all 64 digits it need not be known.
+
+    Example: tetrarch peer ban 3f9a62 --reason "floods us" --folder overlay-3000
+
+    Exit codes: 0 banned, 65 no such node is known, 66 no token, 69 no node answers, 77 not its token.
+    """
+    told = _order("/overlay/ban", {"node": node, "reason": reason}, url, folder, token_file, _Ban)
+    typer.echo(msgspec.json.encode(told).decode() if as_json else f"{told.node} is banned")
+
+
+@app.command()
+@run_command
+def unban(
+    node: NodeArgument,
+    url: UrlOption = None,
+    folder: FolderOption = None,
+    token_file: TokenOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a ban back: the node may come back when it is heard of.
+
+    Example: tetrarch peer unban 3f9a62 --folder overlay-3000
+
+    Exit codes: 0 it is not banned, 65 no ban is of such a node, 66 no token, 69 no node answers,
+    77 not its token.
+    """
+    told = _order("/overlay/unban", {"node": node}, url, folder, token_file, _Unban)
+    if as_json:
+        typer.echo(msgspec.json.encode(told).decode())
+    else:
+        typer.echo(f"{told.node} {'may come back' if told.was_banned else 'was not banned'}")
+
+
+@app.command()
+@run_command
+def connect(
+    peer: Annotated[
+        str,
+        typer.Argument(metavar="PEER", help="As IP:PORT, or IP:PORT,NODE_ID,CERTIFICATE_SHA256."),
+    ],
+    url: UrlOption = None,
+    folder: FolderOption = None,
+    token_file: TokenOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Have a running node dial an address now, and keep the link until it knows who is there.
+
+    Example: tetrarch peer connect 192.0.2.1:3000 --folder overlay-3000
+
+    Exit codes: 0 linked, 1 not linked, and why, 65 no address, 66 no token, 69 no node answers,
+    77 not its token.
+    """
+    told = _order("/overlay/connect", {"peer": peer}, url, folder, token_file, _Connect)
+    if as_json:
+        typer.echo(msgspec.json.encode(told).decode())
+    elif told.linked:
+        typer.echo(f"linked with {told.node} at {told.address}")
+    else:
+        met = "" if told.node is None else f" with {told.node}"
+        typer.echo(f"not linked{met} at {told.address}: {told.why_not}")
+    if not told.linked:
+        raise typer.Exit(EXIT_NOT_LINKED)
+
+
+def _order(
+    path: str,
+    asked: dict[str, str],
+    url: str | None,
+    folder: Path | None,
+    token_file: Path | None,
+    kind: type[Told],
+) -> Told:
+    from tetrarch.api.control_token import TOKEN_FILE, read_control_token  # noqa: PLC0415
+    from tetrarch.cli.node_questions import monitoring_url, order_node  # noqa: PLC0415
+
+    token = read_control_token(token_file or (folder or Path()) / TOKEN_FILE)
+    return order_node(monitoring_url(url, folder), path, asked, token=token, kind=kind)

@@ -1,6 +1,7 @@
 """The monitoring listener: /metrics for Prometheus, /livez and /readyz for whoever restarts us.
 
-And the node's views, as JSON, and its streams, as server-sent events.
+And the node's views, as JSON, its streams, as server-sent events, and its controls, for who has their
+token.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from tetrarch.errors import InputInvalid, ListenFailed
+from tetrarch.observability.controls import BODY_MAX_BYTES, Controls
 from tetrarch.observability.logs import Log
 from tetrarch.observability.metrics import Metrics
 
@@ -33,12 +35,14 @@ STREAM_SIGN_OF_LIFE_S = 15.0  # a comment: shows both sides that the other is th
 
 
 class Monitoring:
-    """Serves a node's state. Holds no secret and changes nothing, but is meant for own eyes only.
+    """Serves a node's state. Shows no secret, but is meant for own eyes only.
+
+    Only ``controls`` change anything.
 
     ``reasons`` is asked on each request; all that it tells is reported, the most important first.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is not said is not served
         self,
         *,
         host: str,
@@ -48,6 +52,7 @@ class Monitoring:
         log: Log,
         views: Mapping[str, View] | None = None,
         streams: Mapping[str, Stream] | None = None,
+        controls: Controls | None = None,
     ) -> None:
         self.bound_port = port  # the real one once listening, where ``port`` is 0
         self.listening = asyncio.Event()
@@ -57,6 +62,7 @@ class Monitoring:
         self._reasons = reasons
         self._views = dict(views or {})
         self._streams = dict(streams or {})
+        self._controls = controls
         self._streaming = 0
         self._log = log
 
@@ -66,7 +72,7 @@ class Monitoring:
         Raises:
             ListenFailed: the address cannot be bound.
         """
-        app = web.Application()
+        app = web.Application(client_max_size=BODY_MAX_BYTES)
         app.router.add_get("/metrics", self._serve_metrics)
         app.router.add_get("/livez", self._serve_livez)
         app.router.add_get("/readyz", self._serve_readyz)
@@ -74,6 +80,8 @@ class Monitoring:
             app.router.add_get(f"/{name}", _serve_view(view))
         for name, stream in self._streams.items():
             app.router.add_get(f"/{name}", self._serve_stream(stream))
+        if self._controls is not None:
+            self._controls.add_to(app)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         try:

@@ -141,7 +141,7 @@ def test_a_node_that_is_restarted_dials_whom_it_knew_and_never_whom_it_banned(
         nodes = nodes_of(tmp_path, 4)
         path = tmp_path / "overlay.sqlite"
         database = Database.open(path, (SCHEMA,))
-        keeper = Node(tmp_path / "3", nodes[3].overlay._settings, MemoryChain(), database)
+        keeper = Node(tmp_path / "3", nodes[3].overlay.settings, MemoryChain(), database)
         async with nodes[0].running(), nodes[1].running(), nodes[2].running():
             async with keeper.running():
                 await until(lambda: len(keeper.links) == 3)
@@ -149,7 +149,7 @@ def test_a_node_that_is_restarted_dials_whom_it_knew_and_never_whom_it_banned(
                 await until(lambda: nodes[1].node not in keeper.links)
             await database.close()
             database = Database.open(path, (SCHEMA,))
-            settings = replace(keeper.overlay._settings, trusted=())  # nobody tells it of anybody
+            settings = replace(keeper.overlay.settings, trusted=())  # nobody tells it of anybody
             again = Node(tmp_path / "3", settings, MemoryChain(), database)
             async with again.running():
                 await until(lambda: {nodes[0].node, nodes[2].node} <= set(again.links))

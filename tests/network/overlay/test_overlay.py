@@ -119,7 +119,7 @@ def said(node: Node, text: str) -> bool:
 
 
 def _trusting(node: Node, peer: TrustedPeer) -> OverlaySettings:
-    return replace(node.overlay._settings, trusted=(peer,))
+    return replace(node.overlay.settings, trusted=(peer,))
 
 
 @pytest.mark.parametrize("wrong", ["block", "signature", "kind", "sender", "topic"])
@@ -167,7 +167,7 @@ def test_who_lies_is_shut_out_by_whoever_hears_it(tmp_path: Path, wrong: str) ->
 def test_nodes_of_another_chain_are_refused_by_name(tmp_path: Path) -> None:
     async def main() -> None:
         one, other = nodes_of(tmp_path, 2)
-        other = Node(tmp_path / "1", other.overlay._settings, MemoryChain(b"another"))
+        other = Node(tmp_path / "1", other.overlay.settings, MemoryChain(b"another"))
         async with one.running(), other.running():
             await until(lambda: "overlay_chain_differs" in one.text.getvalue())
             assert one.chain.block0.hex() in one.text.getvalue()
@@ -193,7 +193,7 @@ def test_a_trusted_peer_with_another_certificate_or_key_is_not_talked_with(tmp_p
                 code = ("overlay_certificate_not_pinned", "overlay_node_differs")[place]
                 await until(partial(said, node, code))
                 assert len(again.links) == 0
-            first, *_ = [Node(tmp_path / "0", first.overlay._settings, MemoryChain())]
+            first, *_ = [Node(tmp_path / "0", first.overlay.settings, MemoryChain())]
 
     asyncio.run(main())
 
@@ -232,4 +232,69 @@ def test_ipv6_and_several_addresses(tmp_path: Path) -> None:
             assert second.nodes.known.profiles[first.node].address == v6
 
     (tmp_path / "other").mkdir()
+    asyncio.run(main())
+
+
+def test_whom_the_operator_names_is_linked_at_once_and_kept(tmp_path: Path) -> None:
+    async def main() -> None:
+        one, other = nodes_of(tmp_path, 2, trusted=())
+        async with one.running(), other.running():
+            (address,) = other.overlay.addresses
+            outcome = await one.overlay.connect(TrustedPeer(address=address))
+            assert (outcome.node, outcome.why_not) == (other.node, "")
+            await until(lambda: all_know_all([one, other]) and all_linked([one, other]))
+            named = TrustedPeer(
+                address=address,
+                node=other.node,
+                certificate=other.overlay.identity.certificate_hash,
+            )
+            assert await one.overlay.connect(named) == outcome  # linked already
+            assert all_linked([one, other])
+
+    asyncio.run(main())
+
+
+def test_why_whom_the_operator_names_is_not_linked_is_said(tmp_path: Path) -> None:
+    async def main() -> None:
+        one, other, third = nodes_of(tmp_path, 3, trusted=())
+        async with one.running(), other.running():
+
+            async def why_not(**changes: object) -> str:
+                peer = replace(TrustedPeer(address=other.overlay.addresses[0]), **changes)  # type: ignore[arg-type]
+                outcome = await one.overlay.connect(peer)
+                assert one.node not in other.links
+                return outcome.why_not
+
+            own = one.overlay.addresses[0]
+            assert "overlay_node_differs" in await why_not(address=own)
+            absent = third.overlay.addresses[0]
+            assert "connection_refused" in await why_not(address=absent)
+            assert "overlay_node_differs" in await why_not(node=third.node)
+            pinned = await why_not(certificate=b"x" * 32)
+            assert "overlay_certificate_not_pinned" in pinned
+            await one.overlay.ban(other.node, "for a reason")
+            assert "banned" in await why_not()
+            await one.overlay.unban(other.node)
+            await other.overlay.ban(one.node, "for a reason")
+            outcome = await one.overlay.connect(TrustedPeer(address=other.overlay.addresses[0]))
+            assert outcome.node == other.node
+            assert outcome.why_not  # it met us, and hung up
+            assert not one.nodes.known.profiles
+
+    asyncio.run(main())
+
+
+def test_a_mistaken_id_costs_its_node_nothing(tmp_path: Path) -> None:
+    async def main() -> None:
+        nodes = nodes_of(tmp_path, 3)
+        one, other, third = nodes
+        async with AsyncExitStack() as stack:
+            await started(stack, nodes)
+            await until(lambda: all_know_all(nodes) and all_linked(nodes))
+            mistaken = TrustedPeer(address=other.overlay.addresses[0], node=third.node)
+            assert (await one.overlay.connect(mistaken)).why_not
+            conduct = one.nodes.conduct(third.node)
+            assert conduct is not None
+            assert not conduct.faults
+
     asyncio.run(main())

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from tetrarch.entropy import Entropy
+from tetrarch.errors import PeerFault
 from tetrarch.network.faults import HelloMissing
 from tetrarch.network.link import Stream
 from tetrarch.network.overlay.greeting import (
@@ -28,6 +29,12 @@ from tetrarch.network.overlay.greeting import (
 from tetrarch.network.overlay.profile import SIGNATURE_SIZE_BYTES, NodeId, Sign
 
 MEETING_TIMEOUT_S = 5.0
+
+
+class NodeShutOut(PeerFault):
+    """A node that was put aside or banned wants to talk; its time has not come."""
+
+    code = "overlay_node_shut_out"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,13 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
-from tetrarch.errors import PeerFault
+from tetrarch.errors import PeerFault, TetrarchError
 from tetrarch.network.faults import StreamBroken
 from tetrarch.network.overlay.addresses import Address
-from tetrarch.network.overlay.conduct import Fault
 from tetrarch.network.overlay.dialling import dialled
 from tetrarch.network.overlay.links import LinkedAlready
-from tetrarch.network.overlay.meeting import meet_as_dialer
+from tetrarch.network.overlay.meeting import NodeShutOut, meet_as_dialer
 from tetrarch.network.overlay.profile import NodeId, Profile
 from tetrarch.network.overlay.reference.dialled import DialledReference, connected, shake_hands
 from tetrarch.network.overlay.settings import TrustedPeer
@@ -18,10 +17,15 @@ from tetrarch.network.overlay.wires import Wires
 from tetrarch.observability.logs import Log
 
 
-class NodeShutOut(PeerFault):
-    """A node that was put aside or banned wants to talk; its time has not come."""
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """One that we dialled for, and is over. ``node`` showed who it is, ``error`` ended it.
 
-    code = "overlay_node_shut_out"
+    Without an error another stream with the node stays.
+    """
+
+    node: NodeId | None
+    error: TetrarchError | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,35 +70,42 @@ class Reaching:
         *,
         is_extended: bool,
         met: Callable[[NodeId, bool], None],
-        blame: Callable[[NodeId, Fault, PeerFault], None],
         log: Log,
     ) -> None:
         self._wires = wires
         self._is_extended = is_extended
         self._met = met
-        self._blame = blame
         self._log = log
 
-    async def talk(self, target: Target) -> bool:
-        """Dial, meet, and talk until the link ends. Returns whether somebody showed who it is."""
-        reached: list[NodeId] = []
+    async def talk(
+        self, target: Target, *, on_met: Callable[[NodeId], object] = lambda _: None
+    ) -> Talk:
+        """Dial, meet, and talk until the link ends. ``on_met`` hears who answered."""
+        met: list[NodeId] = []
         address = str(target.address)
+
+        def note(node: NodeId, is_extended: bool) -> None:  # noqa: FBT001 - as ``met``
+            met.append(node)
+            self._met(node, is_extended)
+            on_met(node)
+
+        error: TetrarchError | None = None
         try:
             if target.is_extended and self._is_extended:
-                await self._talk_extended(target, reached)
+                await self._talk_extended(target, note)
             else:
-                await self._talk_as_reference(target, reached)
+                await self._talk_as_reference(target, note)
         except LinkedAlready:
-            return True
-        except (StreamBroken, NodeShutOut) as broken:
-            self._log.debug("overlay_link_ended", address=address, reason=str(broken))
+            pass
+        except (StreamBroken, NodeShutOut) as ended:
+            self._log.debug("overlay_link_ended", address=address, reason=str(ended))
+            error = ended
         except PeerFault as fault:
             self._log.info("overlay_peer_refused", address=address, reason=str(fault))
-            if target.node is not None:
-                self._blame(target.node, Fault.PROTOCOL, fault)
-        return bool(reached)
+            error = fault
+        return Talk(met[0] if met else None, error)
 
-    async def _talk_extended(self, target: Target, reached: list[NodeId]) -> None:
+    async def _talk_extended(self, target: Target, note: Callable[[NodeId, bool], None]) -> None:
         async with dialled(
             target.address, secured=target.secured, pinned=target.certificate or None
         ) as open_:
@@ -105,17 +116,16 @@ class Reaching:
                 expected=target.node,
             )
             node = NodeId(theirs.node)
-            reached.append(node)
-            self._met(node, True)
+            note(node, True)
             await self._wires.links.serve(node, open_.stream, dialled=True)
 
-    async def _talk_as_reference(self, target: Target, reached: list[NodeId]) -> None:
+    async def _talk_as_reference(
+        self, target: Target, note: Callable[[NodeId, bool], None]
+    ) -> None:
         async with connected(target.address) as channel:
-            node, latency_s = await shake_hands(
-                channel, self._wires.introduction, expected=target.node
-            )
-            reached.append(node)
-            self._met(node, False)
+            own = self._wires.introduction
+            node, latency_s = await shake_hands(channel, own, expected=target.node)
+            note(node, False)
             carrier = self._wires.reference_carrier(node, latency_s=latency_s)
             link = DialledReference(channel, carrier, self._wires.chain)
             await self._wires.links.carry(node, link, dialled=True)

@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass, field
 
-from tetrarch.network.overlay.addresses import Address
+from tetrarch.errors import ConfigInvalid
+from tetrarch.network.overlay.addresses import Address, read_address
 from tetrarch.network.overlay.callers import IpNetwork
 from tetrarch.network.overlay.doors import DoorLimits
 from tetrarch.network.overlay.layers.named import Name
 from tetrarch.network.overlay.machine import OverlayRules
 from tetrarch.network.overlay.profile import NodeId
+
+HASH_SIZE_BYTES = 32
+_SCHEMES = ("tls", "plain", "reference")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,3 +56,47 @@ class OverlaySettings:
     round_s: float = 10.0
     dialled_max: int = 192
     program: str = "tetrarch"
+
+    @property
+    def is_plain(self) -> bool:
+        """Nobody gives this node TLS: so are its peers, unless something else is said of one."""
+        return not self.secured and not self.proxy_certificates
+
+
+def read_trusted(text: str, *, plain: bool = False) -> TrustedPeer:
+    """``IP:PORT``, then perhaps a node id and a certificate's SHA-256, parted by commas.
+
+    ``tls:``, ``plain:`` or ``reference:`` before it says how it talks; else ``plain`` does.
+
+    Raises:
+        ConfigInvalid: a part is not what it should be.
+    """
+    scheme, has_scheme, rest = text.partition(":")
+    if not has_scheme or scheme not in _SCHEMES:
+        scheme, rest = ("plain" if plain else "tls"), text
+    address, *parts = rest.split(",")
+    if len(parts) > 2:
+        raise ConfigInvalid("read trusted peer", got=text[:200], expected="at most three parts")
+    node, certificate = (*map(read_hash, parts), None, None)[:2]
+    return TrustedPeer(
+        address=read_address(address),
+        node=None if node is None else NodeId(node),
+        certificate=certificate,
+        is_extended=scheme != "reference",
+        secured=scheme == "tls",
+    )
+
+
+def read_hash(text: str) -> bytes:
+    """64 hexadecimal digits.
+
+    Raises:
+        ConfigInvalid: it is something else.
+    """
+    try:
+        value = bytes.fromhex(text)
+    except ValueError:
+        value = b""
+    if len(value) != HASH_SIZE_BYTES:
+        raise ConfigInvalid("read hash", got=text[:100], expected="64 hexadecimal digits")
+    return value

@@ -266,13 +266,13 @@ def test_nodes_that_talk_as_the_reference_does_make_one_network_with_others(tmp_
 
     async def scenario() -> None:
         first, second, third = nodes_of(tmp_path, 3, secured=False)
-        alone = replace(second.overlay._settings, is_extended=False)
+        alone = replace(second.overlay.settings, is_extended=False)
         alone = replace(
             alone, trusted=tuple(replace(each, is_extended=False) for each in alone.trusted)
         )
         second = Node(tmp_path / "alone", alone, MemoryChain())
         last = replace(
-            third.overlay._settings,
+            third.overlay.settings,
             trusted=(TrustedPeer(address=alone.listen[0], is_extended=False, secured=False),),
         )
         third = Node(tmp_path / "last", last, MemoryChain())
