@@ -36,7 +36,10 @@ def node(
     ] = None,
     public: Annotated[
         str | None,
-        typer.Option(help="What others are told, if not the first --listen; none: nothing."),
+        typer.Option(
+            help="What others are told, if not the first --listen. none: nothing. auto, or auto:PORT "
+            "where a router hands that port on: what they find out."
+        ),
     ] = None,
     private_addresses: Annotated[
         bool,

@@ -32,7 +32,7 @@ from tetrarch.storage.folders import make_folder
 from tetrarch.supervision import Supervisor
 
 DATABASE_FILE = "overlay.sqlite"
-_NO_ADDRESS = "none"
+_NO_ADDRESS, _DISCOVERED = "none", "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +69,8 @@ def settings_of(trial: Trial) -> OverlaySettings:
         rules=OverlayRules(interests=interests, policy=policy),
         listen=listen,
         public=_public(trial.public, listen[0]),
+        discovers=_discovers(trial.public),
+        discovered_port=_discovered_port(trial.public),
         trusted=tuple(read_trusted(text, plain=plain_nodes) for text in trial.trusted),
         secured=not trial.plain,
         proxies=tuple(map(_network, trial.proxies)),
@@ -78,9 +80,18 @@ def settings_of(trial: Trial) -> OverlaySettings:
 
 
 def _public(text: str | None, first: Address) -> Address | None:
-    if text == _NO_ADDRESS:
+    if text == _NO_ADDRESS or _discovers(text):
         return None
     return first if text is None else read_address(text)
+
+
+def _discovers(text: str | None) -> bool:
+    return text is not None and text.partition(":")[0] == _DISCOVERED
+
+
+def _discovered_port(text: str | None) -> int | None:
+    port = "" if text is None or not _discovers(text) else text.partition(":")[2]
+    return read_address(f"0.0.0.0:{port}").port if port else None
 
 
 def _network(text: str) -> IpNetwork:

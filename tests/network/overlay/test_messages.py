@@ -6,20 +6,26 @@ from hypothesis import strategies as st
 from tests.network.overlay.support import node_id
 
 from tetrarch.errors import InvariantBroken
+from tetrarch.network.overlay.addresses import Address, to_ip
 from tetrarch.network.overlay.messages import (
     IDS_MAX,
     Ids,
     Item,
     OverlayMessageInvalid,
+    Reach,
     Records,
     Status,
     decode_gossip,
     decode_ids,
     decode_item,
+    decode_reach,
+    decode_reached,
     decode_status,
     encode_gossip,
     encode_ids,
     encode_item,
+    encode_reach,
+    encode_reached,
     encode_status,
 )
 from tetrarch.network.overlay.profile import BLOCKS, PROFILE_MAX_BYTES
@@ -94,3 +100,25 @@ def test_long_lists_are_split_by_the_caller() -> None:
     for count in (0, IDS_MAX + 1):
         with pytest.raises(InvariantBroken):
             encode_ids(Ids(BLOCKS, (ID,) * count))
+
+
+@given(st.integers(0, 65535), st.sampled_from([b"", b"c" * 32]))
+def test_questions_where_we_are_come_back_as_they_were(port: int, certificate: bytes) -> None:
+    reach = Reach(port, certificate)
+    assert decode_reach(encode_reach(reach)) == reach
+
+
+@given(st.ip_addresses(), st.integers(0, 65535))
+def test_answers_where_we_are_come_back_as_they_were(ip, port: int) -> None:
+    where = Address(to_ip(ip.packed), port)
+    assert decode_reached(encode_reached(where)) == where
+
+
+@given(st.binary(max_size=64))
+def test_what_is_no_question_and_no_answer_is_a_fault_of_its_sender(payload: bytes) -> None:
+    for decode, sizes in ((decode_reach, (2, 34)), (decode_reached, (6, 18))):
+        if len(payload) in sizes:
+            decode(payload)
+            continue
+        with pytest.raises(OverlayMessageInvalid):
+            decode(payload)

@@ -36,7 +36,6 @@ class Dialled:
     """An open connection. ``certificate``: SHA-256 of what TLS showed; empty without TLS."""
 
     channel: grpc.aio.Channel
-    stream: DialledStream
     certificate: bytes
 
 
@@ -44,7 +43,7 @@ class Dialled:
 async def dialled(
     address: Address, *, secured: bool, pinned: bytes | None = None
 ) -> AsyncIterator[Dialled]:
-    """A connection to ``address`` with a stream to talk on; closed at the end.
+    """A connection to ``address``; closed at the end.
 
     Raises:
         StreamBroken: nobody is there, or no TLS.
@@ -67,11 +66,17 @@ async def dialled(
     else:
         channel = grpc.aio.insecure_channel(str(address), DIALER_OPTIONS)
     async with channel:
-        stream = DialledStream(channel.stream_stream(TALK_PATH)())
-        try:
-            yield Dialled(channel, stream, seen)
-        finally:
-            stream.close()
+        yield Dialled(channel, seen)
+
+
+@asynccontextmanager
+async def talk_stream(channel: grpc.aio.Channel) -> AsyncIterator[DialledStream]:
+    """A stream of our own service; cut at the end."""
+    stream = DialledStream(channel.stream_stream(TALK_PATH)())
+    try:
+        yield stream
+    finally:
+        stream.close()
 
 
 async def _fetch_certificate(address: Address) -> bytes:

@@ -17,7 +17,7 @@ from tetrarch.network.overlay.dialling import TALK_PATH
 from tetrarch.network.overlay.doors import Doors
 from tetrarch.network.overlay.identity import OverlayIdentity
 from tetrarch.network.overlay.links import LinkedAlready, Links
-from tetrarch.network.overlay.meeting import Introduction, meet_as_listener
+from tetrarch.network.overlay.meeting import Introduction, Met, meet_as_listener
 from tetrarch.network.overlay.profile import NodeId
 from tetrarch.network.overlay.settings import OverlaySettings
 from tetrarch.network.streams import LISTENER_OPTIONS, AcceptedStream
@@ -44,7 +44,7 @@ class OverlayListener:
         introduction: Introduction,
         *,
         links: Links,
-        met: Callable[[NodeId], None],
+        met: Callable[[Met], None],
         other_calls: Callable[[Doors, Spawn], OtherCalls],
         log: Log,
     ) -> None:
@@ -112,7 +112,9 @@ class OverlayListener:
             proven = True
             self._doors.proven(host)
             node = NodeId(theirs.node)
-            self._met(node)
+            self._met(
+                Met(node=node, is_extended=True, address=caller.address, observed=theirs.observed)
+            )
             await self._host(node, stream)
         except (LinkedAlready, StreamBroken) as broken:
             self._log.debug("overlay_link_ended", address=str(caller), reason=str(broken))

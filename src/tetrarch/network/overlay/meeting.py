@@ -9,6 +9,7 @@ from tetrarch.entropy import Entropy
 from tetrarch.errors import PeerFault
 from tetrarch.network.faults import HelloMissing
 from tetrarch.network.link import Stream
+from tetrarch.network.overlay.addresses import Address
 from tetrarch.network.overlay.greeting import (
     DIALER,
     LISTENER,
@@ -35,6 +36,16 @@ class NodeShutOut(PeerFault):
     """A node that was put aside or banned wants to talk; its time has not come."""
 
     code = "overlay_node_shut_out"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Met:
+    """Who showed who it is, on which service, where we see it, and where it says that it sees us."""
+
+    node: NodeId
+    is_extended: bool
+    address: Address | None
+    observed: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,8 @@ kind  name      payload
 5     status    tip 32, height u64: where the sender's chain ends
 6     pull      checkpoints, 1 to 64 block ids of 32: blocks of the receiver's chain after the first of
                 them that is on it, up to 64, come as items in order
+7     reach     port u16, then the hash of a certificate or nothing: do you reach me there?
+8     reached   ip 4 or 16, port u16: the sender reached the receiver there
 ====  ========  ==============================================================================
 """
 
@@ -24,6 +26,8 @@ import msgspec
 from tetrarch.decoding import UNDECODABLE
 from tetrarch.errors import PeerFault, invariant
 from tetrarch.network.frames import PAYLOAD_SIZE_MAX
+from tetrarch.network.overlay.addresses import IPV4_SIZE_BYTES, IPV6_SIZE_BYTES, Address, to_ip
+from tetrarch.network.overlay.greeting import HASH_SIZE_BYTES
 from tetrarch.network.overlay.profile import PROFILE_MAX_BYTES, TOPIC_SIZE_BYTES, Topic
 from tetrarch.network.overlay.spreading import ItemId
 from tetrarch.network.overlay.topology import PROFILES_MAX
@@ -37,6 +41,7 @@ PULLED_MAX_BYTES = (
 ID_SIZE_BYTES = 32
 CONTENT_MAX_BYTES = PAYLOAD_SIZE_MAX - TOPIC_SIZE_BYTES
 _HEIGHT_SIZE_BYTES = 8
+_PORT_SIZE_BYTES = 2
 
 
 class Kind(IntEnum):
@@ -48,6 +53,8 @@ class Kind(IntEnum):
     ITEM = 4
     STATUS = 5
     PULL = 6
+    REACH = 7
+    REACHED = 8
 
 
 class OverlayMessageInvalid(PeerFault):
@@ -90,6 +97,14 @@ class Status:
 
     tip: ItemId
     height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """At the address where the receiver sees the sender, with this port and certificate (SHA-256)."""
+
+    port: int
+    certificate: bytes
 
 
 _records_decoder = msgspec.msgpack.Decoder(Records)
@@ -190,3 +205,37 @@ def decode_pull(payload: bytes) -> tuple[ItemId, ...]:
     return tuple(
         ItemId(payload[at : at + ID_SIZE_BYTES]) for at in range(0, len(payload), ID_SIZE_BYTES)
     )
+
+
+def encode_reach(reach: Reach) -> bytes:
+    """2 or 34 bytes."""
+    return reach.port.to_bytes(_PORT_SIZE_BYTES, "big") + reach.certificate
+
+
+def decode_reach(payload: bytes) -> Reach:
+    """A question whether the sender can be reached.
+
+    Raises:
+        OverlayMessageInvalid: it is none.
+    """
+    if len(payload) not in (_PORT_SIZE_BYTES, _PORT_SIZE_BYTES + HASH_SIZE_BYTES):
+        raise OverlayMessageInvalid("decode reach", size_bytes=len(payload))
+    port = int.from_bytes(payload[:_PORT_SIZE_BYTES], "big")
+    return Reach(port, payload[_PORT_SIZE_BYTES:])
+
+
+def encode_reached(address: Address) -> bytes:
+    """6 or 18 bytes."""
+    return address.ip.packed + address.port.to_bytes(_PORT_SIZE_BYTES, "big")
+
+
+def decode_reached(payload: bytes) -> Address:
+    """Where the sender reached us.
+
+    Raises:
+        OverlayMessageInvalid: it is no address.
+    """
+    ip, port = payload[:-_PORT_SIZE_BYTES], payload[-_PORT_SIZE_BYTES:]
+    if len(ip) not in (IPV4_SIZE_BYTES, IPV6_SIZE_BYTES):
+        raise OverlayMessageInvalid("decode reached", size_bytes=len(payload))
+    return Address(to_ip(ip), int.from_bytes(port, "big"))

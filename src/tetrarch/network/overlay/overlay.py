@@ -10,9 +10,10 @@ lets them go; here are the clock's beats. Links are kept with the whole view, wh
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 from tetrarch.clock import Clock
 from tetrarch.entropy import Entropy
@@ -21,6 +22,7 @@ from tetrarch.network.overlay.addresses import NOWHERE, Address
 from tetrarch.network.overlay.chain import ChainPort, Verdict
 from tetrarch.network.overlay.conduct import Fault
 from tetrarch.network.overlay.dials import Connected, Dials
+from tetrarch.network.overlay.discovery import Discovery
 from tetrarch.network.overlay.doors import Doors
 from tetrarch.network.overlay.greeting import NodeDiffers
 from tetrarch.network.overlay.identity import OverlayIdentity
@@ -32,8 +34,10 @@ from tetrarch.network.overlay.layers.trusted import Trusted
 from tetrarch.network.overlay.links import Links
 from tetrarch.network.overlay.listening import OtherCalls, OverlayListener, Spawn
 from tetrarch.network.overlay.machine import OverlayMachine
-from tetrarch.network.overlay.meeting import Introduction, NodeShutOut
+from tetrarch.network.overlay.meeting import Introduction, Met, NodeShutOut
+from tetrarch.network.overlay.messages import Kind
 from tetrarch.network.overlay.node_store import NodeStore, Storage
+from tetrarch.network.overlay.observed import ObservedRules
 from tetrarch.network.overlay.profile import EPOCH_UNIX_S, NodeId, Profile, Topic, sign_profile
 from tetrarch.network.overlay.reaching import Reaching
 from tetrarch.network.overlay.reference.accepted import AcceptedReferences
@@ -97,6 +101,15 @@ class Overlay:
             on_up=self._on_up,
             on_down=self._on_down,
         )
+        self.discovery = Discovery(
+            self._observed_rules(),
+            self.links,
+            certificate=self._certificate,
+            private_addresses=settings.rules.policy.private_addresses,
+            random=self._random,
+            found=lambda _: self._sign(),
+            log=log,
+        )
         self.watchers = Watchers(chain)
         self.talking = Talking(
             self.machine,
@@ -105,6 +118,12 @@ class Overlay:
             own_profile=lambda: self._own,
             now_s=self.now_s,
             on_block=self.watchers.block_is_new,
+            others={
+                Kind.REACH: lambda node, payload: self.discovery.hear_question(
+                    node, payload, reaching=self._reaching, spawn=self._spawn
+                ),
+                Kind.REACHED: self.discovery.hear_answer,
+            },
             log=log,
         )
         self._inbox = FairInbox(self.talking.handle, on_drop=self._on_drop)
@@ -127,10 +146,12 @@ class Overlay:
             deliver=self._deliver,
             meters=world.meters,
         )
-        reaching = Reaching(self._wires, is_extended=settings.is_extended, met=self._met, log=log)
+        self._reaching = Reaching(
+            self._wires, is_extended=settings.is_extended, met=self._met, log=log
+        )
         self._dials = Dials(
             settings,
-            reaching,
+            self._reaching,
             self.machine,
             self.links,
             blame=self.talking.blame,
@@ -142,7 +163,7 @@ class Overlay:
             identity,
             introduction,
             links=self.links,
-            met=lambda node: self._met(node, True),
+            met=self._met,
             other_calls=self._reference_calls,
             log=log,
         )
@@ -187,13 +208,15 @@ class Overlay:
         if self._store is not None:
             await self._store.load(now_s=self.now_s())
         async with Supervisor(self._log) as tasks:
-            await self._listener.start(lambda work, name: tasks.spawn(work, name=name))
+            self._tasks = tasks
+            await self._listener.start(self._spawn)
             self.listening.set()
-            self._own = self._signed()
+            self._sign()
             tasks.spawn(self._inbox.run(), name="overlay_inbox")
             tasks.spawn(self._tick(), name="overlay_tick")
             tasks.spawn(self._dials.run(), name="overlay_dials")
             tasks.spawn(self._sweep(), name="overlay_sweep")
+            tasks.spawn(self.discovery.run(), name="overlay_discovery")
             if self._store is not None:
                 tasks.spawn(self._keep_nodes(self._store), name="overlay_nodes")
             try:
@@ -208,7 +231,9 @@ class Overlay:
 
     async def _gossip_rounds(self) -> None:
         while True:
-            self._own = self._signed()
+            self._sign()
+            for node in self.links:  # whose chain is behind is known by what it said of late
+                self.talking.send_status(node)
             for node, gossip in self.machine.begin_round(self._own):
                 if not self.talking.send_gossip(node, gossip):
                     self._dials.gossip_soon(node, gossip)
@@ -237,12 +262,12 @@ class Overlay:
 
     # -- links --------------------------------------------------------------------------------------
 
-    def _met(self, node: NodeId, is_extended: bool) -> None:  # noqa: FBT001 - a callback
+    def _met(self, met: Met) -> None:
         """It showed who it is. Raises a PeerFault: we do not talk with it, or not so."""
-        nodes = self.machine.nodes
+        nodes, node = self.machine.nodes, met.node
         known = nodes.profile(node)
         offered = self.settings.is_extended and known is not None and known.is_extended
-        if offered and not is_extended:
+        if offered and not met.is_extended:
             # The reference's handshake can be had from it by whoever stands between.
             raise NodeDiffers("shake hands", node=node.hex(), reason="it offers a better service")
         nodes.met(node, now_s=self.now_s())
@@ -250,6 +275,7 @@ class Overlay:
             raise NodeShutOut("meet node", reason="banned")
         if node in nodes.quarantined:
             raise NodeShutOut("meet node", reason=nodes.quarantined[node].reason)
+        self.discovery.met(met)
 
     def _on_up(self, node: NodeId) -> None:
         self._log.debug("overlay_link_up", peer=node.hex())
@@ -261,6 +287,7 @@ class Overlay:
     def _on_down(self, node: NodeId) -> None:
         self._log.debug("overlay_link_down", peer=node.hex())
         self.machine.nodes.left(node)
+        self.discovery.left(node)
         self._dials.link_down(node)
         self._inbox.forget(node)
         self.talking.forget(node)
@@ -274,25 +301,44 @@ class Overlay:
 
     # -- ourselves ------------------------------------------------------------------------------------
 
+    @property
+    def _certificate(self) -> bytes:
+        """SHA-256 of what others see at our address; empty without TLS."""
+        own = self.identity.certificate_hash if self.settings.secured else b""
+        return (*self.settings.proxy_certificates, own)[0]
+
+    def _sign(self) -> None:
+        self._own = self._signed()
+
     def _signed(self) -> Profile:
-        settings = self.settings
-        certificate = self.identity.certificate_hash if settings.secured else b""
         return sign_profile(
             self.identity.sign,
             node=self.identity.node,
             time_s=int(self.now_s()),
-            address=settings.public or NOWHERE,
-            interests=settings.rules.interests,
-            certificate=(*settings.proxy_certificates, certificate)[0],
-            is_extended=settings.is_extended,
+            address=self.settings.public or self.discovery.address or NOWHERE,
+            interests=self.settings.rules.interests,
+            certificate=self._certificate,
+            is_extended=self.settings.is_extended,
         )
+
+    def _observed_rules(self) -> ObservedRules | None:
+        settings = self.settings
+        if not settings.discovers:
+            return None
+        return ObservedRules(
+            port=settings.discovered_port or settings.listen[0].port,
+            private_addresses=settings.rules.policy.private_addresses,
+        )
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        return self._tasks.spawn(work, name=name)
 
     def _reference_calls(self, doors: Doors, spawn: Spawn) -> OtherCalls:
         """The reference's services, beside our own."""
         known = self.machine.nodes.known.profiles
         accepted = AcceptedReferences(
             self._wires,
-            met=lambda node: self._met(node, False),
+            met=self._met,
             at_fault=lambda node, fault: self.talking.blame(node, Fault.PROTOCOL, fault),
             doors=doors,
             spawn=spawn,

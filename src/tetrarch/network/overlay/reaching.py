@@ -7,11 +7,15 @@ from typing import Self
 from tetrarch.errors import PeerFault, TetrarchError
 from tetrarch.network.faults import StreamBroken
 from tetrarch.network.overlay.addresses import Address
-from tetrarch.network.overlay.dialling import dialled
+from tetrarch.network.overlay.dialling import dialled, talk_stream
 from tetrarch.network.overlay.links import LinkedAlready
-from tetrarch.network.overlay.meeting import NodeShutOut, meet_as_dialer
+from tetrarch.network.overlay.meeting import Met, NodeShutOut, meet_as_dialer
 from tetrarch.network.overlay.profile import NodeId, Profile
-from tetrarch.network.overlay.reference.dialled import DialledReference, connected, shake_hands
+from tetrarch.network.overlay.reference.dialled import (
+    DialledReference,
+    see_who_is_there,
+    shake_hands,
+)
 from tetrarch.network.overlay.settings import TrustedPeer
 from tetrarch.network.overlay.wires import Wires
 from tetrarch.observability.logs import Log
@@ -62,14 +66,14 @@ class Target:
 
 
 class Reaching:
-    """``met`` raises a PeerFault for whom we do not talk with: node, and whether along our own service."""
+    """``met`` raises a PeerFault for whom we do not talk with."""
 
     def __init__(
         self,
         wires: Wires,
         *,
         is_extended: bool,
-        met: Callable[[NodeId, bool], None],
+        met: Callable[[Met], None],
         log: Log,
     ) -> None:
         self._wires = wires
@@ -81,13 +85,13 @@ class Reaching:
         self, target: Target, *, on_met: Callable[[NodeId], object] = lambda _: None
     ) -> Talk:
         """Dial, meet, and talk until the link ends. ``on_met`` hears who answered."""
-        met: list[NodeId] = []
+        nodes: list[NodeId] = []
         address = str(target.address)
 
-        def note(node: NodeId, is_extended: bool) -> None:  # noqa: FBT001 - as ``met``
-            met.append(node)
-            self._met(node, is_extended)
-            on_met(node)
+        def note(met: Met) -> None:
+            nodes.append(met.node)
+            self._met(met)
+            on_met(met.node)
 
         error: TetrarchError | None = None
         try:
@@ -103,29 +107,41 @@ class Reaching:
         except PeerFault as fault:
             self._log.info("overlay_peer_refused", address=address, reason=str(fault))
             error = fault
-        return Talk(met[0] if met else None, error)
+        return Talk(nodes[0] if nodes else None, error)
 
-    async def _talk_extended(self, target: Target, note: Callable[[NodeId, bool], None]) -> None:
-        async with dialled(
-            target.address, secured=target.secured, pinned=target.certificate or None
-        ) as open_:
+    async def is_there(self, target: Target) -> bool:
+        """Whether ``target``'s node answers at its address; no link is made."""
+        own = self._wires.introduction
+        pinned = target.certificate or None
+        try:
+            async with dialled(target.address, secured=target.secured, pinned=pinned) as open_:
+                await see_who_is_there(open_.channel, own, expected=target.node)
+        except (PeerFault, StreamBroken) as fault:
+            self._log.debug("overlay_not_there", address=str(target.address), reason=str(fault))
+            return False
+        return True
+
+    async def _talk_extended(self, target: Target, note: Callable[[Met], None]) -> None:
+        pinned = target.certificate or None
+        async with (
+            dialled(target.address, secured=target.secured, pinned=pinned) as open_,
+            talk_stream(open_.channel) as stream,
+        ):
             theirs = await meet_as_dialer(
-                open_.stream,
+                stream,
                 self._wires.introduction,
                 certificate=open_.certificate,
                 expected=target.node,
             )
-            node = NodeId(theirs.node)
-            note(node, True)
-            await self._wires.links.serve(node, open_.stream, dialled=True)
+            node, address = NodeId(theirs.node), target.address
+            note(Met(node=node, is_extended=True, address=address, observed=theirs.observed))
+            await self._wires.links.serve(node, stream, dialled=True)
 
-    async def _talk_as_reference(
-        self, target: Target, note: Callable[[NodeId, bool], None]
-    ) -> None:
-        async with connected(target.address) as channel:
+    async def _talk_as_reference(self, target: Target, note: Callable[[Met], None]) -> None:
+        async with dialled(target.address, secured=False) as open_:
             own = self._wires.introduction
-            node, latency_s = await shake_hands(channel, own, expected=target.node)
-            note(node, False)
+            node, latency_s = await shake_hands(open_.channel, own, expected=target.node)
+            note(Met(node=node, is_extended=False, address=target.address))
             carrier = self._wires.reference_carrier(node, latency_s=latency_s)
-            link = DialledReference(channel, carrier, self._wires.chain)
+            link = DialledReference(open_.channel, carrier, self._wires.chain)
             await self._wires.links.carry(node, link, dialled=True)

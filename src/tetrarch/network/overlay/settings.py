@@ -37,6 +37,9 @@ class TrustedPeer:
 class OverlaySettings:
     """``public`` is told to others; None: nobody is told of this node, and it talks all the same.
 
+    ``discovers``: others say where this node is, with the port that it listens on or ``discovered_port``; it is
+    told once they have reached it there.
+
     ``secured``: our listener has TLS. Behind a proxy it may have none, and the proxy's certificate is among
     ``proxy_certificates`` (SHA-256; the first is told to others), its address in ``proxies``.
     Without ``is_extended`` this node talks as the reference does, and nothing else, with all.
@@ -46,6 +49,8 @@ class OverlaySettings:
     rules: OverlayRules
     listen: tuple[Address, ...]
     public: Address | None
+    discovers: bool = False
+    discovered_port: int | None = None
     trusted: tuple[TrustedPeer, ...] = ()
     privileged: tuple[Name, ...] = ()
     secured: bool = True

@@ -5,7 +5,7 @@ keeps others waiting. What is wrong costs its sender points; what ends the link 
 read at all.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from tetrarch.errors import PeerFault
 from tetrarch.network.overlay.chain import ChainPort, Verdict
@@ -52,7 +52,7 @@ ORPHANS_MAX = 256  # blocks that wait for a parent that was asked for
 class Talking:
     """One node's side of all talks. ``now_s`` gives wall-clock seconds since 2020."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a composition of ports
         self,
         machine: OverlayMachine,
         chain: ChainPort,
@@ -61,15 +61,17 @@ class Talking:
         own_profile: Callable[[], Profile],
         now_s: Callable[[], float],
         on_block: Callable[[ItemId], None] = lambda _: None,
+        others: Mapping[int, Callable[[NodeId, bytes], None]] | None = None,
         log: Log,
     ) -> None:
-        """``on_block`` hears of each block that the chain took."""
+        """``on_block`` hears of each block that the chain took; ``others`` take kinds that are no talk."""
         self._machine = machine
         self._chain = chain
         self._links = links
         self._own_profile = own_profile
         self._now_s = now_s
         self._on_block = on_block
+        self._others = dict(others or {})
         self._log = log
         self._topics = {topic for topic, _ in machine.rules.interests}
         self._pulled: dict[NodeId, ItemId] = {}  # from whom, and our tip before
@@ -91,6 +93,8 @@ class Talking:
                     await self._hear_status(node, decode_status(payload))
                 case Kind.PULL:
                     await self._give_blocks(node, decode_pull(payload))
+                case _ if kind in self._others:
+                    self._others[kind](node, payload)
                 case _:
                     raise OverlayMessageInvalid("read message", kind=kind)
         except PeerFault as error:

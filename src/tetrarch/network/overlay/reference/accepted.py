@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from tetrarch.errors import PeerFault
 from tetrarch.network.faults import StreamBroken
 from tetrarch.network.overlay.doors import CallerRefused, Doors
+from tetrarch.network.overlay.meeting import Met
 from tetrarch.network.overlay.messages import PULLED_MAX, PULLED_MAX_BYTES, OverlayMessageInvalid
 from tetrarch.network.overlay.profile import BLOCKS, NodeId
 from tetrarch.network.overlay.reference.carrier import Fetch, Pull, ReferenceCarrier
@@ -63,7 +64,7 @@ class AcceptedReferences:
         self,
         wires: Wires,
         *,
-        met: Callable[[NodeId], None],
+        met: Callable[[Met], None],
         at_fault: Callable[[NodeId, PeerFault], None],
         doors: Doors,
         spawn: Spawn,
@@ -110,7 +111,7 @@ class AcceptedReferences:
         if nonce is None:
             raise HandshakeMissing("authenticate", reason="nonce missing, perform handshake first")
         node = check_proof(said.node_id, said.signature, nonce)
-        self._met(node)
+        self._met(Met(node=node, is_extended=False, address=None))
         self._handshakes.proven(caller, node)
         return node_pb2.ClientAuthResponse().SerializeToString()
 
@@ -162,7 +163,9 @@ class AcceptedReferences:
         return session
 
     def _begin(self, caller: str, host: str, node: NodeId) -> _Session:
-        self._met(node)  # it may have been put aside since
+        self._met(
+            Met(node=node, is_extended=False, address=None)
+        )  # it may have been put aside since
         refused = self._doors.enter(host)
         if refused is not None:
             raise CallerRefused("subscribe", reason=refused.value)

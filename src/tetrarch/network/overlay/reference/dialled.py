@@ -2,14 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 
 import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
 from tetrarch.network.faults import StreamBroken
-from tetrarch.network.overlay.addresses import Address
 from tetrarch.network.overlay.chain import ChainPort
 from tetrarch.network.overlay.greeting import ChainDiffers, NodeDiffers, VersionDiffers
 from tetrarch.network.overlay.meeting import Introduction
@@ -43,30 +41,22 @@ from tetrarch.network.overlay.reference.wire import (
 )
 from tetrarch.network.overlay.spreading import ItemId
 from tetrarch.network.proto import node_pb2, types_pb2
-from tetrarch.network.streams import DIALER_OPTIONS, DialledStream, reason_of
+from tetrarch.network.streams import DialledStream, reason_of
 from tetrarch.supervision import cause_of_end
 
 QUESTION_TIMEOUT_S = 10.0
 TRANSFER_TIMEOUT_S = 60.0
 
 
-@asynccontextmanager
-async def connected(address: Address) -> AsyncIterator[grpc.aio.Channel]:
-    """A plain channel to ``address``; the reference has no TLS."""
-    async with grpc.aio.insecure_channel(str(address), DIALER_OPTIONS) as channel:
-        yield channel
-
-
-async def shake_hands(
+async def see_who_is_there(
     channel: grpc.aio.Channel, own: Introduction, *, expected: NodeId | None
-) -> tuple[NodeId, float]:
-    """Show who we are to a node of the reference, and see who it is. Returns also the round trip in s.
+) -> tuple[NodeId, bytes]:
+    """The first half of a handshake. Returns the node, and what it wants signed.
 
     Raises:
         GreetingInvalid, VersionDiffers, ChainDiffers, NodeDiffers: who is there.
-        StreamBroken: nobody answers, or it does not want us.
+        StreamBroken: nobody answers.
     """
-    loop = asyncio.get_running_loop()
     nonce = own.entropy(NONCE_SIZE_BYTES)
     said = await _ask(channel, "Handshake", node_pb2.HandshakeRequest(nonce=nonce))
     answer = decode(node_pb2.HandshakeResponse, said)
@@ -75,11 +65,24 @@ async def shake_hands(
     if answer.block0 != own.block0:
         raise ChainDiffers("shake hands", ours=own.block0.hex(), theirs=answer.block0[:32].hex())
     node = check_proof(answer.node_id, answer.signature, nonce)
-    if node == own.node:
-        raise NodeDiffers("shake hands", reason="it is this node itself")
     if expected is not None and node != expected:
         raise NodeDiffers("shake hands", expected=expected.hex(), got=node.hex())
-    signature = own.sign(check_nonce(answer.nonce))
+    return node, answer.nonce
+
+
+async def shake_hands(
+    channel: grpc.aio.Channel, own: Introduction, *, expected: NodeId | None
+) -> tuple[NodeId, float]:
+    """Show who we are to a node of the reference, and see who it is. Returns also the round trip in s.
+
+    Raises:
+        As ``see_who_is_there``; also if it does not want us, or is this node itself.
+    """
+    loop = asyncio.get_running_loop()
+    node, nonce = await see_who_is_there(channel, own, expected=expected)
+    if node == own.node:
+        raise NodeDiffers("shake hands", reason="it is this node itself")
+    signature = own.sign(check_nonce(nonce))
     begun_s = loop.time()
     proof = node_pb2.ClientAuthRequest(node_id=own.node, signature=signature)
     await _ask(channel, "ClientAuth", proof)
