@@ -262,7 +262,8 @@ def test_why_whom_the_operator_names_is_not_linked_is_said(tmp_path: Path) -> No
             async def why_not(**changes: object) -> str:
                 peer = replace(TrustedPeer(address=other.overlay.addresses[0]), **changes)  # type: ignore[arg-type]
                 outcome = await one.overlay.connect(peer)
-                assert one.node not in other.links
+                assert other.node not in one.links
+                await until(lambda: one.node not in other.links)  # if they met, it hears our end
                 return outcome.why_not
 
             own = one.overlay.addresses[0]
