@@ -4,7 +4,7 @@ The paths and shapes below ``api/v0`` are the reference's, so that what reads th
 ``overlay``. Asking changes nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -23,7 +23,7 @@ from tetrarch.network.overlay.profile import (
 )
 from tetrarch.observability.monitoring import View
 
-_TOPICS = {"blocks": BLOCKS, "fragments": FRAGMENTS}
+TOPICS = {"blocks": BLOCKS, "fragments": FRAGMENTS}
 NODE_DIGITS = 2 * NODE_ID_SIZE_BYTES  # hexadecimal
 NODE_DIGITS_MIN = 4
 
@@ -47,7 +47,7 @@ def overlay_views(overlay: Overlay) -> dict[str, View]:
         "overlay/nodes": lambda _: _listed(overlay),
         "overlay/node": lambda query: _explained(overlay, query),
     }
-    for name, topic in _TOPICS.items():
+    for name, topic in TOPICS.items():
         views[f"api/v0/network/p2p/view/{name}"] = partial(_linked_with, overlay, topic)
     return views
 
@@ -60,35 +60,50 @@ def _linked_with(overlay: Overlay, topic: Topic, _query: Mapping[str, str]) -> l
 def _listed(overlay: Overlay) -> dict[str, Any]:
     """All nodes that are not forgotten, best first, and the bans."""
     nodes = overlay.machine.nodes
-    told = [_summary(overlay, node) for node in nodes]
+    layers = layers_by_node(overlay)
+    told = [_summary(overlay, node, layers.get(node, ())) for node in nodes]
     return {
         "own": overlay.identity.node.hex(),
         "addresses": [str(address) for address in overlay.addresses],
         "nodes": sorted(told, key=lambda each: (-each["score"], each["node"])),
         "banned": [
-            {"node": node.hex(), "reason": ban.reason, "since": _time(ban.since_s)}
+            {"node": node.hex(), "reason": ban.reason, "since": rfc3339(ban.since_s)}
             for node, ban in nodes.bans.items()
         ],
     }
 
 
-def _summary(overlay: Overlay, node: NodeId) -> dict[str, Any]:
+def _summary(overlay: Overlay, node: NodeId, layers: Sequence[str]) -> dict[str, Any]:
     nodes = overlay.machine.nodes
     quarantine = nodes.quarantined.get(node)
     profile = nodes.known.profiles[node] if quarantine is None else quarantine.profile
-    conduct = nodes.conduct(node)
-    points = 0.0
-    if conduct is not None:
-        rules = overlay.machine.rules.policy.score
-        points = score(conduct, rules, now_s=overlay.now_s(), own_height=nodes.own_height)
     return {
         "node": node.hex(),
         "address": str(profile.address),
         "disposition": nodes.disposition(node).value,
         "linked": node in overlay.links,
-        "layers": [layer.name for layer in overlay.machine.topology.layers if node in layer.view()],
-        "score": round(points, 2),
+        "layers": layers,
+        "score": round(points_of(overlay, node), 2),
     }
+
+
+def layers_by_node(overlay: Overlay) -> dict[NodeId, tuple[str, ...]]:
+    """The names of the layers that pick each node of the view."""
+    found: dict[NodeId, tuple[str, ...]] = {}
+    for layer in overlay.machine.topology.layers:
+        for node in layer.view():
+            found[node] = (*found.get(node, ()), layer.name)
+    return found
+
+
+def points_of(overlay: Overlay, node: NodeId) -> float:
+    """What a node's conduct comes to now."""
+    nodes = overlay.machine.nodes
+    conduct = nodes.conduct(node)
+    if conduct is None:
+        return 0.0
+    rules = overlay.machine.rules.policy.score
+    return score(conduct, rules, now_s=overlay.now_s(), own_height=nodes.own_height)
 
 
 def _explained(overlay: Overlay, query: Mapping[str, str]) -> dict[str, Any]:
@@ -96,20 +111,20 @@ def _explained(overlay: Overlay, query: Mapping[str, str]) -> dict[str, Any]:
     nodes = overlay.machine.nodes
     node = find_node(nodes, query.get("id", ""))
     conduct, quarantine = nodes.conduct(node), nodes.quarantined.get(node)
-    told = _summary(overlay, node)
+    told = _summary(overlay, node, layers_by_node(overlay).get(node, ()))
     if conduct is None:
         return told
     rules, now_s = overlay.machine.rules.policy.score, overlay.now_s()
     tip = conduct.tip
     return told | {
-        "since": _time(conduct.since_s),
-        "met": None if conduct.met_s is None else _time(conduct.met_s),
+        "since": rfc3339(conduct.since_s),
+        "met": None if conduct.met_s is None else rfc3339(conduct.met_s),
         "latency_s": conduct.latency_s or overlay.links.latency_s(node),
-        "failures": [_time(at_s) for at_s in conduct.failures_s],
-        "faults": [{"at": _time(at_s), "fault": fault.label} for at_s, fault in conduct.faults],
+        "failures": [rfc3339(at_s) for at_s in conduct.failures_s],
+        "faults": [{"at": rfc3339(at_s), "fault": fault.label} for at_s, fault in conduct.faults],
         "last_messages": {
-            name: _time(conduct.last_message_s[topic])
-            for name, topic in _TOPICS.items()
+            name: rfc3339(conduct.last_message_s[topic])
+            for name, topic in TOPICS.items()
             if topic in conduct.last_message_s
         },
         "contributions": conduct.contributions,
@@ -117,7 +132,7 @@ def _explained(overlay: Overlay, query: Mapping[str, str]) -> dict[str, Any]:
         "times_quarantined": nodes.times_quarantined(node),
         "quarantine": None
         if quarantine is None
-        else {"reason": quarantine.reason, "until": _time(quarantine.until_s)},
+        else {"reason": quarantine.reason, "until": rfc3339(quarantine.until_s)},
         "points": [
             {"reason": part.reason, "points": round(part.points, 2), "detail": part.detail}
             for part in explain(conduct, rules, now_s=now_s, own_height=nodes.own_height)
@@ -151,7 +166,7 @@ def _link(overlay: Overlay, node: NodeId) -> dict[str, Any]:
         "latencySeconds": overlay.links.latency_s(node),
         "lastBlockReceived": _optional_time(last.get(BLOCKS)),
         "lastFragmentReceived": _optional_time(last.get(FRAGMENTS)),
-        "lastGossipReceived": None if profile is None else _time(profile.time_s),
+        "lastGossipReceived": None if profile is None else rfc3339(profile.time_s),
     }
 
 
@@ -159,7 +174,7 @@ def _reference(profile: Profile, quarantined_s: float | None) -> dict[str, Any]:
     return {
         "id": profile.node.hex(),
         "address": str(profile.address),
-        "last_update": _time(profile.time_s),
+        "last_update": rfc3339(profile.time_s),
         "quarantined": _optional_time(quarantined_s),
         "subscriptions": [
             {"topic": topic.hex(), "interest": interest} for topic, interest in profile.interests
@@ -173,9 +188,9 @@ def _addresses(overlay: Overlay, nodes: Iterable[NodeId]) -> list[str]:
 
 
 def _optional_time(at_s: float | None) -> str | None:
-    return None if at_s is None else _time(at_s)
+    return None if at_s is None else rfc3339(at_s)
 
 
-def _time(at_s: float) -> str:
+def rfc3339(at_s: float) -> str:
     """RFC 3339, from seconds since 2020."""
     return datetime.fromtimestamp(EPOCH_UNIX_S + at_s, UTC).isoformat(timespec="milliseconds")

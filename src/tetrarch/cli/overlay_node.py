@@ -7,6 +7,8 @@ from pathlib import Path
 
 from tetrarch.api.control_token import open_control_token
 from tetrarch.api.overlay_controls import overlay_controls
+from tetrarch.api.overlay_graph import overlay_graph
+from tetrarch.api.overlay_page import overlay_pages
 from tetrarch.api.overlay_views import overlay_views
 from tetrarch.clock import SystemClock
 from tetrarch.entropy import system_entropy
@@ -124,20 +126,10 @@ async def run_trial(trial: Trial, folder: Path, log: Log) -> None:
         )
         async with Supervisor(log) as tasks:
             if trial.monitoring_port is not None:
-                monitoring = Monitoring(
-                    host="127.0.0.1",
-                    port=trial.monitoring_port,
-                    metrics=metrics,
-                    reasons=lambda: () if len(overlay.links) else ("no_links: nobody is linked",),
-                    views=overlay_views(overlay) | {"overlay/tip": lambda _: _told(chain.tip())},
-                    controls=Controls(
-                        overlay_controls(overlay),
-                        token=open_control_token(folder, system_entropy),
-                        log=log,
-                    ),
-                    log=log,
+                tasks.spawn(
+                    _monitoring(trial.monitoring_port, overlay, folder, metrics, log).run(),
+                    name="monitoring",
                 )
-                tasks.spawn(monitoring.run(), name="monitoring")
             log.info(
                 "overlay_begun",
                 folder=str(folder),
@@ -149,6 +141,26 @@ async def run_trial(trial: Trial, folder: Path, log: Log) -> None:
             await overlay.run()
     finally:
         await database.close()
+
+
+def _monitoring(
+    port: int, overlay: Overlay, folder: Path, metrics: Metrics, log: Log
+) -> Monitoring:
+    token = open_control_token(folder, system_entropy)
+    return Monitoring(
+        host="127.0.0.1",
+        port=port,
+        metrics=metrics,
+        reasons=lambda: () if len(overlay.links) else ("no_links: nobody is linked",),
+        views=overlay_views(overlay)
+        | {
+            "overlay/graph": lambda _: overlay_graph(overlay),
+            "overlay/tip": lambda _: _told(overlay.tip()),
+        },
+        controls=Controls(overlay_controls(overlay), token=token, log=log),
+        pages=overlay_pages(),
+        log=log,
+    )
 
 
 async def _make_blocks(overlay: Overlay, chain: MemoryChain, trial: Trial) -> None:

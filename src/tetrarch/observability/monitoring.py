@@ -1,7 +1,7 @@
 """The monitoring listener: /metrics for Prometheus, /livez and /readyz for whoever restarts us.
 
-And the node's views, as JSON, its streams, as server-sent events, and its controls, for who has their
-token.
+And the node's views, as JSON, its streams, as server-sent events, pages that draw them, and its controls,
+for who has their token.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from tetrarch.errors import InputInvalid, ListenFailed
 from tetrarch.observability.controls import BODY_MAX_BYTES, Controls
 from tetrarch.observability.logs import Log
 from tetrarch.observability.metrics import Metrics
+from tetrarch.observability.pages import Page, add_pages
 
 # Why the node is not ready, each as "cause: what an operator reads"; empty when it is.
 Reasons: TypeAlias = Callable[[], tuple[str, ...]]
@@ -53,6 +54,7 @@ class Monitoring:
         views: Mapping[str, View] | None = None,
         streams: Mapping[str, Stream] | None = None,
         controls: Controls | None = None,
+        pages: Mapping[str, Page] | None = None,
     ) -> None:
         self.bound_port = port  # the real one once listening, where ``port`` is 0
         self.listening = asyncio.Event()
@@ -63,6 +65,7 @@ class Monitoring:
         self._views = dict(views or {})
         self._streams = dict(streams or {})
         self._controls = controls
+        self._pages = dict(pages or {})
         self._streaming = 0
         self._log = log
 
@@ -80,6 +83,7 @@ class Monitoring:
             app.router.add_get(f"/{name}", _serve_view(view))
         for name, stream in self._streams.items():
             app.router.add_get(f"/{name}", self._serve_stream(stream))
+        add_pages(app, self._pages)
         if self._controls is not None:
             self._controls.add_to(app)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)

@@ -19,7 +19,7 @@ from tetrarch.clock import Clock
 from tetrarch.entropy import Entropy
 from tetrarch.network.link import LinkMeters
 from tetrarch.network.overlay.addresses import NOWHERE, Address
-from tetrarch.network.overlay.chain import ChainPort, Verdict
+from tetrarch.network.overlay.chain import ChainPort, Tip, Verdict
 from tetrarch.network.overlay.conduct import Fault
 from tetrarch.network.overlay.dials import Connected, Dials
 from tetrarch.network.overlay.discovery import Discovery
@@ -81,6 +81,7 @@ class Overlay:
         self.listening = asyncio.Event()
         self.settings = settings
         self._clock = clock
+        self._chain = chain
         self._log = log
         self._random = Random(world.entropy(32))  # noqa: S311 - chooses partners, no secrets
         self._trusted = Trusted([peer.name for peer in settings.trusted])
@@ -176,6 +177,15 @@ class Overlay:
     def addresses(self) -> tuple[Address, ...]:
         """Where it listens, real ports once ``listening`` is set."""
         return self._listener.addresses
+
+    @property
+    def profile(self) -> Profile:
+        """What we say of ourselves, as it was signed last."""
+        return self._own
+
+    def tip(self) -> Tip:
+        """Where our chain ends now."""
+        return self._chain.tip()
 
     async def publish(self, topic: Topic, content: bytes) -> Verdict:
         """Give an item of our own to the network, if our chain takes it."""
