@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the real peers that the integration tests run against, into .peers/ (ignored by git):
 #   lodestar   beacon node and validator client 1.5.1 from the npm registry (Altair, minimal preset)
-# and swtpm, a TPM 2.0 in software, as a Debian package.
+# and, as Debian packages, swtpm, a TPM 2.0 in software, and nginx, a reverse proxy.
 # Idempotent: a stamp names the recipe and the Node version, and a second run does nothing.
 # Needs node >= 20, npm, a C++ compiler and make; as root on Debian it installs what is missing.
 # Exits 1 with a loud message when it cannot.
@@ -41,16 +41,17 @@ install_debian_packages() {
   node_is_new_enough || fail "node >= 20 is needed, found $(node --version 2>/dev/null || echo none)"
 }
 
-# Only its own tests need it, and they say that they were skipped.
-install_software_tpm() {
-  command -v swtpm >/dev/null && return
-  echo "installing Debian packages: swtpm"
+# Only their own tests need them, and they say that they were skipped.
+install_optional() {
+  local program=$1 package=$2
+  command -v "$program" >/dev/null && return
+  echo "installing Debian packages: $package"
   [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null &&
     { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-      swtpm; } >>"$log" 2>&1 || true
-  command -v swtpm >/dev/null && return
+      "$package"; } >>"$log" 2>&1 || true
+  command -v "$program" >/dev/null && return
   printf '\n%s\n' "==================================================================" \
-    "REAL TPM NOT INSTALLED: swtpm; tests with it will be skipped. log: $log" \
+    "NOT INSTALLED: $package; tests with it will be skipped. log: $log" \
     "==================================================================" >&2
 }
 
@@ -84,7 +85,9 @@ patch_tcp() {
 
 mkdir -p "$dir"
 : >"$log"
-install_software_tpm
+PATH=$PATH:/usr/sbin:/sbin
+install_optional swtpm swtpm
+install_optional nginx nginx-light
 install_debian_packages
 recipe=$(cksum <"${BASH_SOURCE[0]}" | cut -d' ' -f1)
 stamp=$dir/.installed-$recipe-$(node --version)
