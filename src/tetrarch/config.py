@@ -25,6 +25,7 @@ ENVIRONMENT_PREFIX = "TETRARCH_"
 Milliseconds: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=600_000)]
 Port: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=65_535)]  # 0: any free one
 Urls: TypeAlias = Annotated[tuple[str, ...], msgspec.Meta(max_length=16)]
+Names: TypeAlias = Annotated[tuple[str, ...], msgspec.Meta(max_length=256)]
 
 DEFAULT_BEACON_NODE_URL = "http://127.0.0.1:5052"
 # Settings that stand for each other: one that a higher layer sets takes the other's place.
@@ -42,6 +43,12 @@ _LISTS = frozenset(  # commas in a variable
         "signer_api.allowed_hosts",
         "enclave.require",
         "attestation.allowed_enclaves",
+        "overlay.listen",
+        "overlay.trusted",
+        "overlay.privileged",
+        "overlay.layers",
+        "overlay.proxies",
+        "overlay.proxy_certificates",
     }
 )
 
@@ -156,6 +163,34 @@ class ElectionConfig(_Section, frozen=True):
     accept_cold_start: bool = False  # begin although all nodes were down at once
 
 
+class OverlayConfig(_Section, frozen=True):
+    """The node's part in the open network. Addresses are IP:PORT; what others mean stands in docs/explanation/overlay.md.
+
+    ``chain`` names its first block; empty: the cluster's own, whose nodes are then alone on it.
+    """
+
+    enabled: bool = False
+    listen: Urls = ("0.0.0.0:3640",)
+    public: str = ""  # IP:PORT, none, auto or auto:PORT; empty: the first of `listen`
+    chain: str = ""
+    trusted: Urls = ()
+    privileged: Names = ()
+    layers: Urls = ("rings", "vicinity", "cyclon")
+    fragments_interest: str = "normal"
+    blocks_interest: str = "normal"
+    private_addresses: bool = False
+    plain: bool = False
+    plain_nodes: bool = False
+    proxies: Urls = ()
+    proxy_certificates: Urls = ()
+    round_ms: Milliseconds = 10_000
+    quarantine_ms: Annotated[int, msgspec.Meta(ge=1_000, le=86_400_000)] = 600_000
+    quarantine_ms_max: Annotated[int, msgspec.Meta(ge=1_000, le=604_800_000)] = 86_400_000
+    nodes_max: Annotated[int, msgspec.Meta(ge=16, le=65_536)] = 1_024
+    nodes_of_network_max: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = 8
+    nodes_of_introducer_max: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = 256
+
+
 class RemoteSignerConfig(_Section, frozen=True):
     """The remote signers, used only when they sign. Files may be named from the node's folder."""
 
@@ -231,6 +266,7 @@ class NodeConfig(_Section, frozen=True):
     enclave: EnclaveConfig = EnclaveConfig()
     attestation: AttestationConfig = AttestationConfig()
     election: ElectionConfig = ElectionConfig()
+    overlay: OverlayConfig = OverlayConfig()
     remote_signer: RemoteSignerConfig = RemoteSignerConfig()
     signer_api: SignerApiConfig = SignerApiConfig()
     keymanager: KeymanagerConfig = KeymanagerConfig()

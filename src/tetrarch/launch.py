@@ -40,6 +40,7 @@ from tetrarch.node import SCHEMAS, Node
 from tetrarch.node_ports import NodeDescription, NodePorts, NodeShape, SubmitterPorts
 from tetrarch.observability.logs import Log
 from tetrarch.operator_files import OperatorFolder
+from tetrarch.overlay_part import OverlayPart, open_overlay
 from tetrarch.share_files import cluster_share_file, seal_secret, sealed_file
 from tetrarch.signing_source import Source, SourceSetting, check_seal, signing_source
 from tetrarch.stop_signals import on_stop_signal
@@ -174,6 +175,7 @@ class _Launch:
         membership = await self._membership(stack, bus, chain, signing)
         if membership is not None:
             bus = membership.heard_on(bus, self.seen.count_unattested)
+        overlay = await self._overlay(stack)
         watch = self.seen.workflow(chain)
         ports = NodePorts(
             beacon_node=beacon_node,
@@ -261,6 +263,7 @@ class _Launch:
             mesh=mesh,
             signing=signing,
             membership=membership,
+            overlay=overlay,
             node=node,
             apis=tuple(apis),
             access=access,
@@ -287,6 +290,7 @@ class _Launch:
             beacon_node=parts.beacon_node,
             signing_trouble=(lambda: None) if signing is None else signing.trouble,
             membership=membership,
+            overlay=None if parts.overlay is None else parts.overlay.face,
         )
         tasks.spawn(parts.beacon_node.watch(), name="beacon-nodes")
         tasks.spawn(parts.mesh.run(), name="mesh")
@@ -294,6 +298,9 @@ class _Launch:
             tasks.spawn(signing.watch(), name="signing")
         if membership is not None:
             tasks.spawn(membership.run(), name="membership")
+        if parts.overlay is not None:
+            peers = tuple(int(operator.peer_index) for operator in self.cluster.peers)
+            tasks.spawn(parts.overlay.run(parts.node.requests, peers), name="overlay")
         for api in parts.apis:
             server = ValidatorApiServer(
                 api,
@@ -335,6 +342,22 @@ class _Launch:
                 attested_for_s=chain.slots_per_epoch * chain.slot_duration_ms / 1000,
                 entropy=self.entropy,
                 log=self.log.bind(topic="election"),
+            )
+        )
+
+    async def _overlay(self, stack: AsyncExitStack) -> OverlayPart | None:
+        """Open the node's part in the overlay, if it has one."""
+        if not self.config.overlay.enabled:
+            return None
+        return await stack.enter_async_context(
+            open_overlay(
+                self.folder,
+                self.config.overlay,
+                lock_hash=self.cluster.lock_hash,
+                clock=self.clock,
+                entropy=self.entropy,
+                metrics=self.seen.metrics,
+                log=self.log.bind(topic="overlay"),
             )
         )
 
@@ -408,6 +431,7 @@ class _Parts:
     mesh: Mesh
     signing: Source | None
     membership: ClusterMembership | None
+    overlay: OverlayPart | None
     node: Node
     apis: tuple[ValidatorApi, ...]
     access: Access

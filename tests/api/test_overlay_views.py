@@ -84,7 +84,7 @@ def test_a_node_is_listed_and_explained(tmp_path: Path) -> None:
             assert told_of["tip"]["height"] >= 0
             assert [each["fault"] for each in told_of["faults"]] == ["flood"]
             layers = told(one, "overlay/layers")
-            assert set(layers) == {"rings", "vicinity", "cyclon", "trusted"}
+            assert set(layers) == {"rings", "vicinity", "cyclon", "privileged", "trusted"}
             for wrong in ("", "zz", "12", "f" * 65, three.node.hex()):
                 with pytest.raises(InputInvalid):
                     overlay_views(one.overlay)["overlay/node"]({"id": wrong})

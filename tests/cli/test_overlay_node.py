@@ -11,24 +11,11 @@ from typer.testing import CliRunner
 
 from tetrarch.api.control_token import TOKEN_FILE
 from tetrarch.cli.main import app
-from tetrarch.cli.overlay_node import Trial, run_trial, settings_of
-from tetrarch.network.overlay.addresses import read_address
+from tetrarch.cli.overlay_node import Trial, run_trial
+from tetrarch.network.overlay.texts import OverlayTexts
 from tetrarch.observability.logs import SilentLog
 
 HASH = "ab" * 32
-
-
-def trial(**changes: object) -> Trial:
-    options: dict[str, object] = {
-        "listen": ("127.0.0.1:3000", "[::1]:3000"),
-        "private_addresses": True,
-    }
-    return Trial(**(options | changes))  # type: ignore[arg-type]
-
-
-def test_the_first_address_is_told_unless_another_is() -> None:
-    assert settings_of(trial()).public == read_address("127.0.0.1:3000")
-    assert settings_of(trial(public="8.8.8.8:1")).public == read_address("8.8.8.8:1")
 
 
 def test_a_wrong_address_is_one_line(tmp_path) -> None:
@@ -41,7 +28,8 @@ def test_a_wrong_address_is_one_line(tmp_path) -> None:
 def test_it_is_asked_looked_at_and_changed_at_its_monitoring_listener(tmp_path: Path) -> None:
     async def main() -> None:
         port, monitoring_port = free_ports(2)
-        told = trial(listen=(f"{LOOPBACK}:{port}",), monitoring_port=monitoring_port)
+        texts = OverlayTexts(listen=(f"{LOOPBACK}:{port}",), private_addresses=True)
+        told = Trial(texts=texts, monitoring_port=monitoring_port)
         url = f"http://{LOOPBACK}:{monitoring_port}/overlay"
         running = asyncio.create_task(run_trial(told, tmp_path / "node", SilentLog()))
         async with aiohttp.ClientSession() as session:

@@ -19,6 +19,7 @@ from tetrarch.api.duty_metrics import (
 from tetrarch.api.duty_traces import DutyTraces
 from tetrarch.api.duty_views import duties_view, explain_view, list_view
 from tetrarch.api.election_views import election_streams, election_views, watch_election
+from tetrarch.api.overlay_face import OverlayFace
 from tetrarch.api.peer_watch import PeerWatch, refused_versions
 from tetrarch.api.readiness import TEXTS, Readiness
 from tetrarch.api.readiness_watch import ReadinessWatch, Sources
@@ -127,11 +128,13 @@ class Instruments:
         beacon_node: BeaconNode,
         signing_trouble: Callable[[], str | None] = lambda: None,
         membership: ClusterMembership | None = None,
+        overlay: OverlayFace | None = None,
     ) -> None:
         """Describe the node, open the monitoring listener and start all that samples.
 
         ``signing_trouble``: why the node cannot sign with all its shares, or None.
         ``membership``: its part in the cluster's attestation and election, if there is any.
+        ``overlay``: what is served of its part in the overlay.
         """
         self._describe_node()
         self.metrics.gauge("node_runs_twice").set_function(
@@ -175,6 +178,8 @@ class Instruments:
             views |= election_views(campaign)
             streams |= election_streams(campaign)
             watch_election(campaign, self.metrics)
+        if overlay is not None:
+            views |= overlay.views
         monitoring = Monitoring(
             host=self._config.monitoring.listen_host,
             port=self._config.monitoring.listen_port,
@@ -188,6 +193,8 @@ class Instruments:
             ),
             views=views,
             streams=streams,
+            controls=None if overlay is None else overlay.controls,
+            pages=None if overlay is None else overlay.pages,
             log=self.log,
         )
         tasks.spawn(monitoring.run(), name="monitoring")

@@ -34,12 +34,20 @@ def node(
             "stand how it talks: tls:, plain:, or reference: for a node of the reference. Repeat."
         ),
     ] = None,
+    privileged: Annotated[
+        list[str] | None,
+        typer.Option(help="Whom to keep linked with, as IP:PORT or a node's id. Repeat."),
+    ] = None,
     public: Annotated[
-        str | None,
+        str,
         typer.Option(
             help="What others are told, if not the first --listen. none: nothing. auto, or auto:PORT "
             "where a router hands that port on: what they find out."
         ),
+    ] = "",
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(help="rings, vicinity or cyclon; all three if none is named. Repeat."),
     ] = None,
     private_addresses: Annotated[
         bool,
@@ -84,6 +92,8 @@ def node(
     """
     from tetrarch.cli.overlay_node import Trial, run_trial  # noqa: PLC0415 - keeps `--help` fast
     from tetrarch.clock import SystemClock  # noqa: PLC0415
+    from tetrarch.network.overlay.machine import LAYERS  # noqa: PLC0415
+    from tetrarch.network.overlay.texts import OverlayTexts  # noqa: PLC0415
     from tetrarch.observability.logs import LogFormat, LogLevel, build_log  # noqa: PLC0415
     from tetrarch.stop_signals import on_stop_signal  # noqa: PLC0415
     from tetrarch.supervision import sole_cause  # noqa: PLC0415
@@ -97,17 +107,22 @@ def node(
     )
     if not chain:
         raise ConfigInvalid("read option", option="--chain", reason="is empty")
-    trial = Trial(
+    texts = OverlayTexts(
         listen=tuple(listen),
         trusted=tuple(trusted or ()),
+        privileged=tuple(privileged or ()),
         public=public,
+        layers=tuple(layer or LAYERS),
         private_addresses=private_addresses,
         plain=plain,
         plain_nodes=plain_nodes,
         proxies=tuple(proxy or ()),
         proxy_certificates=tuple(proxy_certificate or ()),
-        chain=chain,
         round_s=round_s,
+    )
+    trial = Trial(
+        texts=texts,
+        chain=chain,
         block_every_s=block_every_s,
         block_size_bytes=block_size_bytes,
         monitoring_port=monitoring_port,

@@ -42,6 +42,7 @@ class Subject(IntEnum):
     PRIORITY = 3
     PEER_INFO = 4
     OWN_STATEMENTS = 5
+    OVERLAY_PROFILE = 6
 
 
 class PeerSilent(Transient):

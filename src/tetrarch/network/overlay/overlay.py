@@ -29,6 +29,7 @@ from tetrarch.network.overlay.identity import OverlayIdentity
 from tetrarch.network.overlay.inbox import FairInbox
 from tetrarch.network.overlay.known import Known
 from tetrarch.network.overlay.layers.layer import Layer
+from tetrarch.network.overlay.layers.named import Name
 from tetrarch.network.overlay.layers.privileged import Privileged
 from tetrarch.network.overlay.layers.trusted import Trusted
 from tetrarch.network.overlay.links import Links
@@ -209,6 +210,13 @@ class Overlay:
         """Dial ``peer`` now; whoever answers is kept linked until the layers decide. Takes 15 s at most."""
         return await self._dials.connect(peer)
 
+    def privilege(self, profiles: Sequence[Profile]) -> None:
+        """These nodes, whose signatures are right, are privileged beside those of the settings."""
+        names = [Name(node=profile.node) for profile in profiles]
+        self._privileged.rename([*self.settings.privileged, *names])
+        for profile in profiles:
+            self.machine.take_profiles((profile,), profile.node, now_s=self.now_s(), wanted=True)
+
     async def run(self) -> None:
         """Until cancelled.
 
@@ -362,5 +370,5 @@ class Overlay:
         return ReferenceCalls(accepted, answers, self.watchers, proxies=proxies).handler
 
     def _named_layers(self, known: Known) -> Sequence[Layer]:
-        privileged = Privileged(self.settings.privileged, known)
-        return (*((privileged,) if self.settings.privileged else ()), self._trusted)
+        self._privileged = Privileged(self.settings.privileged, known)
+        return (self._privileged, self._trusted)

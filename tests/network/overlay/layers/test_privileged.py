@@ -62,3 +62,12 @@ def test_partners_in_turn() -> None:
     layer = layer_of(1, 2)
     assert {layer.partner() for _ in range(2)} == {node_id(1), node_id(2)}
     assert layer_of().partner() is None
+
+
+def test_others_may_be_named_while_it_runs() -> None:
+    layer = layer_of(1, 5)
+    assert layer.view() == (node_id(1),)
+    layer.rename([Name(node=node_id(5)), Name(node=node_id(7))])
+    assert layer.view() == (node_id(5),)
+    assert layer.wants(profile(7))
+    assert not layer.wants(profile(1))

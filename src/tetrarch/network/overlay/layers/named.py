@@ -1,6 +1,6 @@
 """Nodes that the operator named, by id, by address or by both, and which of them are known. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tetrarch.errors import invariant
@@ -33,6 +33,13 @@ class NamedNodes:
 
     def __contains__(self, profile: Profile) -> bool:
         return any(name.matches(profile) for name in self._names)
+
+    def rename(self, names: Sequence[Name], profiles: Iterable[Profile]) -> None:
+        """Others are meant from now on; ``profiles`` are all that are known."""
+        self._names = tuple(names)
+        self._present.clear()
+        for profile in profiles:
+            self.took(profile)
 
     def took(self, profile: Profile) -> None:
         """A node is known, or says something else of itself. The first that matches a name has it."""

@@ -24,6 +24,10 @@ class Privileged:
         self._known = known
         self._view_max = view_max
 
+    def rename(self, names: Sequence[Name]) -> None:
+        """Others are privileged from now on."""
+        self._nodes.rename(names, self._known.profiles.values())
+
     def took(self, profile: Profile) -> None:
         """It may be one of them."""
         self._nodes.took(profile)

@@ -1,0 +1,40 @@
+"""All that the monitoring listener serves of the overlay: its views, its page, and its controls."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tetrarch.api.overlay_controls import overlay_controls
+from tetrarch.api.overlay_graph import overlay_graph
+from tetrarch.api.overlay_page import overlay_pages
+from tetrarch.api.overlay_views import overlay_views
+from tetrarch.network.overlay.overlay import Overlay
+from tetrarch.observability.controls import Controls
+from tetrarch.observability.logs import Log
+from tetrarch.observability.monitoring import View
+from tetrarch.observability.pages import Page
+
+
+@dataclass(frozen=True, slots=True)
+class OverlayFace:
+    """As ``Monitoring`` takes them."""
+
+    views: Mapping[str, View]
+    pages: Mapping[str, Page]
+    controls: Controls
+
+
+def overlay_face(overlay: Overlay, *, token: str, log: Log) -> OverlayFace:
+    """Of one node. ``token`` is asked of whoever changes something."""
+
+    def tip(_query: Mapping[str, str]) -> dict[str, Any]:
+        end = overlay.tip()
+        return {"block": end.block.hex(), "height": end.height}
+
+    views = overlay_views(overlay) | {
+        "overlay/graph": lambda _: overlay_graph(overlay),
+        "overlay/tip": tip,
+    }
+    return OverlayFace(
+        views, overlay_pages(), Controls(overlay_controls(overlay), token=token, log=log)
+    )
