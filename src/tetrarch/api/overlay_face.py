@@ -24,12 +24,31 @@ class OverlayFace:
     controls: Controls
 
 
+def overlay_reasons(overlay: Overlay) -> tuple[str, ...]:
+    """Why the node's part in the overlay is not as it should be."""
+    reasons = []
+    if not len(overlay.links):
+        reasons.append("no_links: nobody is linked")
+    verdict = overlay.trusted_tips.verdict
+    if verdict is not None:
+        said = f"{verdict.nodes} of {verdict.asked} trusted nodes"
+        reasons.append(f"chain_left_alone: {said} are on another chain, or far ahead")
+    return tuple(reasons)
+
+
 def overlay_face(overlay: Overlay, *, token: str, log: Log) -> OverlayFace:
     """Of one node. ``token`` is asked of whoever changes something."""
 
     def tip(_query: Mapping[str, str]) -> dict[str, Any]:
-        end = overlay.tip()
-        return {"block": end.block.hex(), "height": end.height}
+        end, verdict = overlay.tip(), overlay.trusted_tips.verdict
+        told: dict[str, Any] = {"block": end.block.hex(), "height": end.height, "left_alone": None}
+        if verdict is not None:
+            told["left_alone"] = {
+                "standing": verdict.standing.value,
+                "nodes": verdict.nodes,
+                "asked": verdict.asked,
+            }
+        return told
 
     views = overlay_views(overlay) | {
         "overlay/graph": lambda _: overlay_graph(overlay),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tetrarch.api.control_token import open_control_token
-from tetrarch.api.overlay_face import overlay_face
+from tetrarch.api.overlay_face import overlay_face, overlay_reasons
 from tetrarch.clock import SystemClock
 from tetrarch.entropy import system_entropy
 from tetrarch.network.overlay.identity import open_identity
@@ -87,7 +87,7 @@ def _monitoring(
         host="127.0.0.1",
         port=port,
         metrics=metrics,
-        reasons=lambda: () if len(overlay.links) else ("no_links: nobody is linked",),
+        reasons=lambda: overlay_reasons(overlay),
         views=face.views,
         controls=face.controls,
         pages=face.pages,

@@ -24,6 +24,7 @@ from tetrarch.network.overlay.conduct import Fault
 from tetrarch.network.overlay.dials import Connected, Dials
 from tetrarch.network.overlay.discovery import Discovery
 from tetrarch.network.overlay.doors import Doors
+from tetrarch.network.overlay.forks import ForkWatch
 from tetrarch.network.overlay.greeting import NodeDiffers
 from tetrarch.network.overlay.identity import OverlayIdentity
 from tetrarch.network.overlay.inbox import FairInbox
@@ -47,6 +48,7 @@ from tetrarch.network.overlay.reference.calls import ReferenceCalls
 from tetrarch.network.overlay.reference.watching import Watchers
 from tetrarch.network.overlay.settings import OverlaySettings, TrustedPeer
 from tetrarch.network.overlay.talking import Talking
+from tetrarch.network.overlay.trusted_tips import TrustedTips
 from tetrarch.network.overlay.wires import Wires
 from tetrarch.observability.logs import Log
 from tetrarch.supervision import Supervisor
@@ -136,6 +138,9 @@ class Overlay:
             certificates=(identity.certificate_hash, *settings.proxy_certificates),
             sign=identity.sign,
             entropy=world.entropy,
+        )
+        self.trusted_tips = TrustedTips(
+            self._trusted, self.machine.nodes, chain, watch=ForkWatch(), log=log
         )
         self._own = self._signed()
         self._store = (
@@ -250,6 +255,7 @@ class Overlay:
     async def _gossip_rounds(self) -> None:
         while True:
             self._sign()
+            self.trusted_tips.look(now_s=self.now_s())
             for node in self.links:  # whose chain is behind is known by what it said of late
                 self.talking.send_status(node)
             for node, gossip in self.machine.begin_round(self._own):

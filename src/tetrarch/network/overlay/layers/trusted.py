@@ -49,6 +49,10 @@ class Trusted:
         """The first of the configuration that are known."""
         return self._nodes.present()[: self._view_max]
 
+    def present(self) -> tuple[NodeId, ...]:
+        """All that are known."""
+        return self._nodes.present()
+
     def partner(self) -> NodeId | None:
         """Each in turn, and nobody in most rounds."""
         self._round += 1
