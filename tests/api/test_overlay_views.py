@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,12 @@ import msgspec
 import pytest
 from tests.network.overlay.world import Node, nodes_of, until
 
+from tetrarch.api.overlay_graph import overlay_graph
 from tetrarch.api.overlay_views import overlay_views
 from tetrarch.errors import InputInvalid
 from tetrarch.network.overlay.conduct import Fault
-from tetrarch.network.overlay.profile import BLOCKS, FRAGMENTS
+from tetrarch.network.overlay.memory_chain import MemoryChain
+from tetrarch.network.overlay.profile import BLOCKS, FRAGMENTS, NodeId, Topic
 
 
 def told(node: Node, path: str, **query: str) -> Any:
@@ -90,3 +93,36 @@ def test_a_node_is_listed_and_explained(tmp_path: Path) -> None:
                     overlay_views(one.overlay)["overlay/node"]({"id": wrong})
 
     asyncio.run(main())
+
+
+def test_a_guest_is_listed_as_one_and_can_be_asked_about(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        one, two = nodes_of(tmp_path, 2)
+        private = Node(
+            tmp_path / "private", replace(two.overlay.settings, public=None), MemoryChain()
+        )
+        async with one.running(), private.running():
+            await until(lambda: BLOCKS in dict(interests_of(one, private.node)))
+            (listed,) = told(one, "overlay/nodes")["nodes"]
+            assert (listed["disposition"], listed["address"], listed["linked"]) == (
+                "guest",
+                "",
+                True,
+            )
+            assert told(one, "overlay/node", id=private.node.hex()[:12])["disposition"] == "guest"
+            assert [each["id"] for each in told(one, "api/v0/network/p2p/non_public")] == [
+                private.node.hex()
+            ]
+            assert told(one, "api/v0/network/p2p/available") == []
+            assert told(one, "api/v0/network/p2p/view/blocks") == []
+            (link,) = told(one, "api/v0/network/stats")
+            assert link["addr"] is None
+            graph = await overlay_graph(one.overlay)
+            assert [each["disposition"] for each in graph["nodes"]] == ["guest"]
+
+    asyncio.run(scenario())
+
+
+def interests_of(node: Node, other: NodeId) -> tuple[tuple[Topic, int], ...]:
+    guest = node.nodes.guests.get(other)
+    return () if guest is None else guest.interests

@@ -1,5 +1,8 @@
 """Expected errors become one line and an exit code; bugs keep their traceback."""
 
+import subprocess
+import sys
+
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -75,3 +78,29 @@ def test_typer_ends_commands_its_own_way(ending, code):
     result = outcome(ending)
     assert result.exit_code == code
     assert "Traceback" not in result.stderr
+
+
+def test_who_stops_reading_our_output_is_no_bug(tmp_path):
+    """As ``tetrarch ... | head -1`` does."""
+    program = (
+        "from tetrarch.cli.errors import run_command\n"
+        "import typer\n"
+        "app = typer.Typer()\n"
+        "@app.command()\n"
+        "@run_command\n"
+        "def tell():\n"
+        "    for number in range(100_000):\n"
+        "        typer.echo(f'line {number}')\n"
+        "app()\n"
+    )
+    script = tmp_path / "tell.py"
+    script.write_text(program)
+    with subprocess.Popen(
+        [sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(30) == 141
+        assert process.stderr.read() == b""

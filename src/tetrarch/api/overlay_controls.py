@@ -40,7 +40,7 @@ def overlay_controls(overlay: Overlay) -> dict[str, Control[Any]]:
     """By the paths at which the monitoring listener serves them."""
 
     async def ban(asked: Ban) -> object:
-        node = _named(asked.node) or find_node(overlay.machine.nodes, asked.node)
+        node = _named(asked.node) or find_node(overlay.machine.nodes.everybody(), asked.node)
         if node == overlay.identity.node:
             raise InputInvalid("ban node", reason="it is this node itself")
         await overlay.ban(node, asked.reason or "by the operator")

@@ -8,7 +8,14 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tetrarch.api.overlay_views import TOPICS, layers_by_node, points_of, rfc3339
+from tetrarch.api.overlay_views import (
+    TOPICS,
+    address_text,
+    disposition_text,
+    layers_by_node,
+    points_of,
+    rfc3339,
+)
 from tetrarch.network.overlay.overlay import Overlay
 from tetrarch.network.overlay.profile import RING_SIZE, NodeId, Profile, Topic, ring_position
 
@@ -89,12 +96,13 @@ def _topic(overlay: Overlay, name: str, topic: Topic) -> dict[str, Any]:
 async def _available(overlay: Overlay) -> list[dict[str, Any]]:
     layers = layers_by_node(overlay)
     told: list[dict[str, Any]] = []
-    known = list(overlay.machine.nodes.known.profiles.items())
+    nodes = overlay.machine.nodes
+    known = [*nodes.known.profiles.items(), *nodes.guests.items()]
     for begin in range(0, len(known), SLICE):
         told += (
             _drawn(overlay, node, profile, layers.get(node, ()))
             for node, profile in known[begin : begin + SLICE]
-            if node in overlay.machine.nodes.known  # still
+            if nodes.profile(node) is not None  # still
         )
         await asyncio.sleep(0)
     return sorted(
@@ -111,9 +119,9 @@ def _drawn(
     tip = None if conduct is None else conduct.tip
     return {
         "node": node.hex(),
-        "address": str(profile.address),
+        "address": address_text(profile),
         "positions": _positions(node, profile.topics),
-        "disposition": nodes.disposition(node).value,
+        "disposition": disposition_text(overlay, node),
         "layers": layers,
         "linked": node in overlay.links,
         "latency_s": overlay.links.latency_s(node),

@@ -36,6 +36,9 @@ def overlay_views(overlay: Overlay) -> dict[str, View]:
         "api/v0/network/p2p/available": lambda _: [
             _reference(profile, None) for profile in nodes.known.profiles.values()
         ],
+        "api/v0/network/p2p/non_public": lambda _: [
+            _reference(profile, None) for profile in nodes.guests.values()
+        ],
         "api/v0/network/p2p/quarantined": lambda _: [
             _reference(each.profile, each.since_s) for each in nodes.quarantined.values()
         ],
@@ -58,10 +61,10 @@ def _linked_with(overlay: Overlay, topic: Topic, _query: Mapping[str, str]) -> l
 
 
 def _listed(overlay: Overlay) -> dict[str, Any]:
-    """All nodes that are not forgotten, best first, and the bans."""
+    """All nodes that are not forgotten and the guests, best first, and the bans."""
     nodes = overlay.machine.nodes
     layers = layers_by_node(overlay)
-    told = [_summary(overlay, node, layers.get(node, ())) for node in nodes]
+    told = [_summary(overlay, node, layers.get(node, ())) for node in nodes.everybody()]
     return {
         "own": overlay.identity.node.hex(),
         "addresses": [str(address) for address in overlay.addresses],
@@ -76,15 +79,26 @@ def _listed(overlay: Overlay) -> dict[str, Any]:
 def _summary(overlay: Overlay, node: NodeId, layers: Sequence[str]) -> dict[str, Any]:
     nodes = overlay.machine.nodes
     quarantine = nodes.quarantined.get(node)
-    profile = nodes.known.profiles[node] if quarantine is None else quarantine.profile
+    profile = nodes.profile(node) if quarantine is None else quarantine.profile
     return {
         "node": node.hex(),
-        "address": str(profile.address),
-        "disposition": nodes.disposition(node).value,
+        "address": address_text(profile),
+        "disposition": disposition_text(overlay, node),
         "linked": node in overlay.links,
         "layers": layers,
         "score": round(points_of(overlay, node), 2),
     }
+
+
+def disposition_text(overlay: Overlay, node: NodeId) -> str:
+    """Its disposition, or ``guest``: available as well, and told to nobody."""
+    nodes = overlay.machine.nodes
+    return "guest" if node in nodes.guests else nodes.disposition(node).value
+
+
+def address_text(profile: Profile | None) -> str:
+    """Where it says that it is; empty if it says nothing."""
+    return str(profile.address) if profile is not None and profile.address.port else ""
 
 
 def layers_by_node(overlay: Overlay) -> dict[NodeId, tuple[str, ...]]:
@@ -109,7 +123,7 @@ def points_of(overlay: Overlay, node: NodeId) -> float:
 def _explained(overlay: Overlay, query: Mapping[str, str]) -> dict[str, Any]:
     """One node with all that was seen of it, and every line of its score."""
     nodes = overlay.machine.nodes
-    node = find_node(nodes, query.get("id", ""))
+    node = find_node(nodes.everybody(), query.get("id", ""))
     conduct, quarantine = nodes.conduct(node), nodes.quarantined.get(node)
     told = _summary(overlay, node, layers_by_node(overlay).get(node, ()))
     if conduct is None:
@@ -158,11 +172,11 @@ def find_node(nodes: Iterable[NodeId], text: str) -> NodeId:
 
 def _link(overlay: Overlay, node: NodeId) -> dict[str, Any]:
     conduct = overlay.machine.nodes.conduct(node)
-    profile = overlay.machine.nodes.known.profiles.get(node)
+    profile = overlay.machine.nodes.profile(node)
     last = {} if conduct is None else conduct.last_message_s
     return {
         "nodeId": node.hex(),
-        "addr": None if profile is None else str(profile.address),
+        "addr": address_text(profile) or None,
         "latencySeconds": overlay.links.latency_s(node),
         "lastBlockReceived": _optional_time(last.get(BLOCKS)),
         "lastFragmentReceived": _optional_time(last.get(FRAGMENTS)),
@@ -183,8 +197,8 @@ def _reference(profile: Profile, quarantined_s: float | None) -> dict[str, Any]:
 
 
 def _addresses(overlay: Overlay, nodes: Iterable[NodeId]) -> list[str]:
-    profiles = overlay.machine.nodes.known.profiles
-    return [str(profiles[node].address) for node in nodes]
+    texts = (address_text(overlay.machine.nodes.profile(node)) for node in nodes)
+    return [text for text in texts if text]
 
 
 def _optional_time(at_s: float | None) -> str | None:

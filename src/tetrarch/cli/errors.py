@@ -6,6 +6,7 @@ is docs/reference/exit-codes.md.
 """
 
 import functools
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from tetrarch.supervision import sole_cause
 
 EXIT_SOFTWARE = 70  # sysexits.h EX_SOFTWARE
 EXIT_INTERRUPTED = 130  # as a shell reports SIGINT
+EXIT_BROKEN_PIPE = 141  # as a shell reports SIGPIPE
 # What ends a command in typer's own way.
 _TYPER_ENDINGS = (typer.Exit, typer.Abort, typer.BadParameter)
 
@@ -38,6 +40,9 @@ def run_command(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except _TYPER_ENDINGS:
             raise
+        except BrokenPipeError as error:  # whoever read our output has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(EXIT_BROKEN_PIPE) from error
         except KeyboardInterrupt as error:
             print("interrupted", file=sys.stderr)
             raise typer.Exit(EXIT_INTERRUPTED) from error

@@ -288,6 +288,11 @@ class Nodes:
         yield from self.known
         yield from self._quarantined
 
+    def everybody(self) -> Iterator[NodeId]:
+        """Those that are kept or put aside, and the guests."""
+        yield from self
+        yield from self._guests
+
     def _refusal(self, profile: Profile, now_s: float) -> Heard | None:
         if profile.node == self._own:
             return Heard.OWN
