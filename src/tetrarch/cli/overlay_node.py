@@ -13,7 +13,6 @@ from tetrarch.network.overlay.memory_chain import MemoryChain, make_block
 from tetrarch.network.overlay.meters import OverlayMeters
 from tetrarch.network.overlay.node_store import SCHEMA
 from tetrarch.network.overlay.overlay import Overlay, World
-from tetrarch.network.overlay.profile import BLOCKS
 from tetrarch.network.overlay.texts import OverlayTexts, read_settings
 from tetrarch.observability.logs import Log
 from tetrarch.observability.metrics import Metrics
@@ -100,4 +99,4 @@ async def _make_blocks(overlay: Overlay, chain: MemoryChain, trial: Trial) -> No
     while True:
         await asyncio.sleep(trial.block_every_s)
         content = system_entropy(trial.block_size_bytes)
-        await overlay.publish(BLOCKS, make_block(chain.tip(), number, content))
+        await overlay.propose_block(make_block(chain.tip(), number, content))

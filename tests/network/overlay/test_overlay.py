@@ -18,7 +18,7 @@ from tetrarch.errors import ListenFailed
 from tetrarch.network.overlay.addresses import Address
 from tetrarch.network.overlay.memory_chain import INVALID, MemoryChain, make_block
 from tetrarch.network.overlay.messages import Item, Kind, Records, encode_gossip, encode_item
-from tetrarch.network.overlay.profile import BLOCKS, FRAGMENTS, Topic
+from tetrarch.network.overlay.profile import BLOCKS, FRAGMENTS, NodeId, Topic
 from tetrarch.network.overlay.settings import OverlaySettings, TrustedPeer
 
 
@@ -46,7 +46,7 @@ def test_nodes_find_each_other_and_a_block_reaches_all(tmp_path: Path, secured: 
                 await nodes[-1].make_block(bytes(size_bytes))
                 await until(lambda: len({node.height for node in nodes}) == 1)
             fragment = b"a payment"
-            await nodes[2].overlay.publish(FRAGMENTS, fragment)
+            await nodes[2].overlay.propose_fragment(fragment)
             item = nodes[2].chain.item_id(FRAGMENTS, fragment)
             await until(lambda: all(node.chain.has(FRAGMENTS, item) for node in nodes))
             assert all("Traceback" not in node.text.getvalue() for node in nodes)
@@ -232,4 +232,18 @@ def test_ipv6_and_several_addresses(tmp_path: Path) -> None:
             assert second.nodes.known.profiles[first.node].address == v6
 
     (tmp_path / "other").mkdir()
+    asyncio.run(main())
+
+
+def test_one_may_be_asked_for_its_chain(tmp_path: Path) -> None:
+    async def main() -> None:
+        one, two = nodes_of(tmp_path, 2)
+        async with one.running(), two.running():
+            assert not one.overlay.sync_to_tip(NodeId(b"?" * 32))
+            await until(lambda: two.node in one.links)
+            for number in range(100):  # more than one answer holds; taken by nobody's network
+                await two.chain.take(BLOCKS, make_block(two.chain.tip(), number, b"x"))
+            assert one.overlay.sync_to_tip(two.node)
+            await until(lambda: one.chain.tip() == two.chain.tip())
+
     asyncio.run(main())

@@ -20,7 +20,7 @@ from tetrarch.network.overlay.memory_chain import MemoryChain, make_block
 from tetrarch.network.overlay.node_store import Storage
 from tetrarch.network.overlay.nodes import PolicyRules
 from tetrarch.network.overlay.overlay import Overlay, World
-from tetrarch.network.overlay.profile import BLOCKS, NodeId
+from tetrarch.network.overlay.profile import NodeId
 from tetrarch.network.overlay.settings import OverlaySettings, TrustedPeer
 from tetrarch.observability.logs import Log, LogFormat, LogLevel, build_log
 
@@ -93,7 +93,7 @@ class Node:
         return self.chain.tip().height
 
     async def make_block(self, content: bytes, number: int = 0) -> None:
-        await self.overlay.publish(BLOCKS, make_block(self.chain.tip(), number, content))
+        await self.overlay.propose_block(make_block(self.chain.tip(), number, content))
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Node"]:

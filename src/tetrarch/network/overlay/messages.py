@@ -15,6 +15,9 @@ kind  name      payload
 7     reach     port u16, then the hash of a certificate or nothing: do you reach me there?
 8     reached   ip 4 or 16, port u16: the sender reached the receiver there
 ====  ========  ==============================================================================
+
+What one node asks of another has three names: to *sync to its tip* (pull, answered by items and a status), and to *propose*
+a block or a fragment (an item, or an announcement that is answered by ask).
 """
 
 from dataclasses import dataclass

@@ -40,7 +40,14 @@ from tetrarch.network.overlay.meeting import Introduction, Met, NodeShutOut
 from tetrarch.network.overlay.messages import Kind
 from tetrarch.network.overlay.node_store import NodeStore, Storage
 from tetrarch.network.overlay.observed import ObservedRules
-from tetrarch.network.overlay.profile import EPOCH_UNIX_S, NodeId, Profile, Topic, sign_profile
+from tetrarch.network.overlay.profile import (
+    BLOCKS,
+    EPOCH_UNIX_S,
+    FRAGMENTS,
+    NodeId,
+    Profile,
+    sign_profile,
+)
 from tetrarch.network.overlay.reaching import Reaching
 from tetrarch.network.overlay.reference.accepted import AcceptedReferences
 from tetrarch.network.overlay.reference.answers import Answers
@@ -193,9 +200,20 @@ class Overlay:
         """Where our chain ends now."""
         return self._chain.tip()
 
-    async def publish(self, topic: Topic, content: bytes) -> Verdict:
-        """Give an item of our own to the network, if our chain takes it."""
-        return await self.talking.publish(topic, content)
+    async def propose_block(self, content: bytes) -> Verdict:
+        """Give a block of our own to the network, if our chain takes it."""
+        return await self.talking.publish(BLOCKS, content)
+
+    async def propose_fragment(self, content: bytes) -> Verdict:
+        """Give a fragment of our own to the network, if our chain takes it."""
+        return await self.talking.publish(FRAGMENTS, content)
+
+    def sync_to_tip(self, node: NodeId) -> bool:
+        """Ask a linked node for all blocks that its chain has after the last that both have.
+
+        They come one after another and are judged as any. False: there is no link with it.
+        """
+        return self.talking.sync_to_tip(node)
 
     async def ban(self, node: NodeId, reason: str) -> None:
         """Never again, until ``unban``, also after a restart."""

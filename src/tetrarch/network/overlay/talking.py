@@ -112,6 +112,13 @@ class Talking:
             self._tell_tip(topic)
         return verdict
 
+    def sync_to_tip(self, node: NodeId) -> bool:
+        """Ask for what its chain has and ours has not; it ends with its status. False: there is no link."""
+        if not self._links.send(node, Kind.PULL, encode_pull(self._chain.checkpoints())):
+            return False
+        self._pulled.setdefault(node, self._chain.tip().block)
+        return True
+
     async def do(self, effects: Iterable[Effect]) -> None:
         """Carry out what spreading decided."""
         for effect in effects:
@@ -256,7 +263,7 @@ class Talking:
                     self._tell_tip(item.topic)
             case Verdict.ORPHAN:
                 spreading.refused(node, item_id)
-                self._pull(node)
+                self.sync_to_tip(node)
             case Verdict.STALE:
                 spreading.refused(node, item_id)
             case Verdict.INVALID:
@@ -277,18 +284,13 @@ class Talking:
             conduct.tip = Tip(status.tip, status.height, self._now_s())
         ours = self._chain.tip()
         if status.height > ours.height and not self._chain.has(BLOCKS, status.tip):
-            self._pull(node)
+            self.sync_to_tip(node)
             return
         before = self._pulled.pop(node, None)
         if before not in (None, ours.block) and not self._machine.spreading.has(ours.block):
             spreading = self._machine.spreading
             size_bytes = len(ours.header)
             await self.do(spreading.publish(BLOCKS, ours.block, size_bytes, now_s=self._now_s()))
-
-    def _pull(self, node: NodeId) -> None:
-        """Ask for what its chain has and ours has not; it ends with its status."""
-        self._pulled.setdefault(node, self._chain.tip().block)
-        self._links.send(node, Kind.PULL, encode_pull(self._chain.checkpoints()))
 
     async def _give_blocks(self, node: NodeId, checkpoints: tuple[ItemId, ...]) -> None:
         size_bytes = 0

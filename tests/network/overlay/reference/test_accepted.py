@@ -153,7 +153,7 @@ def test_a_private_node_gets_what_all_get(tmp_path: Path) -> None:
             await node.make_block(b"news")
             announced = await visitor.event("announce")
             assert announced.content == node.chain.tip().header
-            await node.overlay.publish(FRAGMENTS, b"a fragment")
+            await node.overlay.propose_fragment(b"a fragment")
             assert await asyncio.wait_for(visitor.fragments.get(), 10) == b"a fragment"
         assert own not in node.nodes.guests
 

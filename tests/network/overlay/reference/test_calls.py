@@ -69,7 +69,7 @@ def test_tip_blocks_and_headers(tmp_path: Path) -> None:
 def test_fragments_are_answered(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with plain_node(tmp_path) as node, asking(node) as calls:
-            await node.overlay.publish(FRAGMENTS, b"a fragment")
+            await node.overlay.propose_fragment(b"a fragment")
             item = node.chain.item_id(FRAGMENTS, b"a fragment")
             request = types_pb2.FragmentIds(ids=[item])
             got = await calls.ask_all("GetFragments", request, types_pb2.Fragment)
@@ -199,7 +199,7 @@ def test_readers_get_all_branches_parents_first(tmp_path: Path) -> None:
             first = node.chain.tip()
             main = await blocks_of(node, 3)
             fork = make_block(first, 9, b"fork")
-            await node.overlay.publish(BLOCKS, fork)
+            await node.overlay.propose_block(fork)
             request = watch_pb2.SyncMultiverseRequest(**{"from": [main[1]]})
             got = await calls.ask_all("SyncMultiverse", request, types_pb2.Block, WATCH)
             items = [node.chain.item_id(BLOCKS, each.content) for each in got]

@@ -195,7 +195,7 @@ def test_it_gets_our_news_and_what_it_wants_of_them(tmp_path: Path) -> None:
             tip = node.chain.tip()
             while await got(host.headers) != tip.header:
                 pass
-            await node.overlay.publish(FRAGMENTS, b"ours")
+            await node.overlay.propose_fragment(b"ours")
             assert await got(host.fragments) == b"ours"
             wanted = types_pb2.BlockIds(ids=[tip.block])
             await host.events.put(node_pb2.BlockEvent(solicit=wanted))
@@ -286,7 +286,7 @@ def test_nodes_that_talk_as_the_reference_does_make_one_network_with_others(tmp_
                 await until(lambda: first.chain.tip() == second.chain.tip())
                 await third.make_block(b"of the third", 2)
                 await until(lambda: second.chain.tip() == third.chain.tip())
-                await second.overlay.publish(FRAGMENTS, b"a fragment")
+                await second.overlay.propose_fragment(b"a fragment")
                 item = first.chain.item_id(FRAGMENTS, b"a fragment")
                 await until(lambda: first.chain.has(FRAGMENTS, item))
                 assert not first.nodes.quarantined
