@@ -44,6 +44,11 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._messages)
 
+    @property
+    def size_bytes(self) -> int:
+        """Of the payloads that wait."""
+        return self._bytes
+
     def put(self, topic: int, payload: bytes) -> None:
         """Queue one message of at most ``PAYLOAD_SIZE_MAX`` bytes; may drop older ones."""
         messages = self._messages

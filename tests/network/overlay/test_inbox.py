@@ -60,6 +60,24 @@ def test_who_floods_loses_its_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
     asyncio.run(main())
 
 
+def test_of_all_together_who_has_most_loses_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox, "TOTAL_BYTES_MAX", 100)
+
+    async def main() -> None:
+        handled = Handled()
+        handled.inbox.put(A, 1, bytes(50))
+        handled.inbox.put(B, 2, bytes(30))
+        handled.inbox.put(B, 3, bytes(30))
+        assert handled.dropped == [(B, 2)]
+        handled.inbox.put(B, 4, bytes(101))
+        assert handled.dropped == [(B, 2), (B, 3), (B, 4)]
+        await handled.run()
+        assert [kind for _, kind, _ in handled.messages] == [1]
+        assert handled.inbox._total_bytes == 0
+
+    asyncio.run(main())
+
+
 def test_of_a_node_that_is_gone_nothing_more_is_handled() -> None:
     async def main() -> None:
         handled = Handled()

@@ -78,6 +78,24 @@ def test_who_comes_later_catches_up_and_tells_nobody_old_news(tmp_path: Path) ->
     asyncio.run(main())
 
 
+def test_large_blocks_are_caught_up_with_too(tmp_path: Path) -> None:
+    """More of them in one answer than a link's outbox holds, which lets the oldest go."""
+
+    async def main() -> None:
+        nodes = nodes_of(tmp_path, 2)
+        content = bytes(1_000_000)
+        for number in range(40):
+            await nodes[0].chain.take(BLOCKS, make_block(nodes[0].chain.tip(), number, content))
+        async with AsyncExitStack() as stack:
+            await started(stack, nodes)
+            await until(lambda: nodes[1].height == 40)
+            assert nodes[1].chain.tip() == nodes[0].chain.tip()
+            assert not nodes[0].nodes.quarantined
+            assert not nodes[1].nodes.quarantined
+
+    asyncio.run(main())
+
+
 def test_a_longer_fork_is_taken_over(tmp_path: Path) -> None:
     async def main() -> None:
         nodes = nodes_of(tmp_path, 2)

@@ -19,10 +19,12 @@ from tetrarch.network.certificates import CertificateUnusable, dns_names, load_c
 from tetrarch.network.faults import StreamBroken
 from tetrarch.network.overlay.addresses import Address
 from tetrarch.network.overlay.identity import certificate_hash
+from tetrarch.network.overlay.messages import RECEIVED_MAX_BYTES
 from tetrarch.network.streams import DIALER_OPTIONS, DialledStream
 
 TALK_PATH = "/tetrarch.Overlay/Talk"
 CONNECT_TIMEOUT_S = 5.0
+OPTIONS = (*DIALER_OPTIONS, ("grpc.max_receive_message_length", RECEIVED_MAX_BYTES))
 
 
 class CertificateNotPinned(PeerFault):
@@ -61,10 +63,10 @@ async def dialled(
             raise StreamBroken("dial node", reason="certificate_unusable", details=error) from None
         credentials = grpc.ssl_channel_credentials(root_certificates=to_pem(der))
         name = dns_names(certificate)[0]
-        options = (*DIALER_OPTIONS, ("grpc.ssl_target_name_override", name))
+        options = (*OPTIONS, ("grpc.ssl_target_name_override", name))
         channel = grpc.aio.secure_channel(str(address), credentials, options)
     else:
-        channel = grpc.aio.insecure_channel(str(address), DIALER_OPTIONS)
+        channel = grpc.aio.insecure_channel(str(address), OPTIONS)
     async with channel:
         yield Dialled(channel, seen)
 

@@ -8,7 +8,8 @@ from typing import TypeAlias
 from tetrarch.network.overlay.profile import NodeId
 
 MESSAGES_MAX = 1024  # of one node
-BYTES_MAX = 32 << 20
+BYTES_MAX = 16 << 20
+TOTAL_BYTES_MAX = 128 << 20  # of all nodes; whoever has most loses first
 _TURNS_MAX = 64  # messages handled before other tasks get the loop, whatever the handler does
 
 Handler: TypeAlias = Callable[[NodeId, int, bytes], Awaitable[None]]
@@ -23,6 +24,7 @@ class FairInbox:
         self._on_drop = on_drop
         self._queues: dict[NodeId, deque[tuple[int, bytes]]] = {}
         self._bytes: dict[NodeId, int] = {}
+        self._total_bytes = 0
         self._turns: deque[NodeId] = deque()  # nodes with messages, each once
         self._filled = asyncio.Event()
 
@@ -34,17 +36,17 @@ class FairInbox:
             self._bytes[node] = 0
             self._turns.append(node)
         queue.append((kind, payload))
-        self._bytes[node] += len(payload)
+        self._count(node, len(payload))
         while len(queue) > MESSAGES_MAX or self._bytes[node] > BYTES_MAX:
-            dropped, old = queue.popleft()
-            self._bytes[node] -= len(old)
-            self._on_drop(node, dropped)
+            self._drop(node)
+        while self._total_bytes > TOTAL_BYTES_MAX:
+            self._drop(max(self._bytes, key=lambda each: self._bytes[each]))
         self._filled.set()
 
     def forget(self, node: NodeId) -> None:
         """Its link is gone: nothing of it is handled any more."""
         if self._queues.pop(node, None) is not None:
-            del self._bytes[node]
+            self._total_bytes -= self._bytes.pop(node)
             self._turns.remove(node)
 
     async def run(self) -> None:
@@ -59,7 +61,7 @@ class FairInbox:
                 node = self._turns.popleft()
                 queue = self._queues[node]
                 kind, payload = queue.popleft()
-                self._bytes[node] -= len(payload)
+                self._count(node, -len(payload))
                 if queue:
                     self._turns.append(node)
                 else:
@@ -67,3 +69,14 @@ class FairInbox:
                 await self._handler(node, kind, payload)
             else:
                 await asyncio.sleep(0)
+
+    def _drop(self, node: NodeId) -> None:
+        kind, payload = self._queues[node].popleft()
+        self._count(node, -len(payload))
+        if not self._queues[node]:
+            self.forget(node)
+        self._on_drop(node, kind)
+
+    def _count(self, node: NodeId, size_bytes: int) -> None:
+        self._bytes[node] += size_bytes
+        self._total_bytes += size_bytes

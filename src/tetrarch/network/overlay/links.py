@@ -18,6 +18,8 @@ class Carrier(Protocol):
 
     @property
     def latency_s(self) -> float | None: ...  # noqa: D102
+    @property
+    def backlog_bytes(self) -> int: ...  # noqa: D102
     def put(self, kind: int, payload: bytes) -> None: ...  # noqa: D102
     def close(self, why: StreamBroken) -> None: ...  # noqa: D102
     async def run(self) -> None: ...  # noqa: D102
@@ -37,6 +39,10 @@ class _Framed:
     def latency_s(self) -> float | None:
         return self._window.rtt_s
 
+    @property
+    def backlog_bytes(self) -> int:
+        return self._link.outbox.size_bytes
+
 
 @dataclass(slots=True)
 class _Linked:
@@ -51,6 +57,29 @@ class LinkedAlready(StreamBroken):
     code = "overlay_linked_already"
 
 
+QUARANTINED, BANNED, ERRED = "quarantined", "banned", "erred"
+SHUT_OUT_REASONS = (QUARANTINED, BANNED, ERRED)  # why we end the link of who did wrong
+
+
+class _Counted:
+    """The meters of all links, and what is done at each frame of one."""
+
+    def __init__(self, meters: LinkMeters, on_frame: Callable[[], None]) -> None:
+        self._on_frame = on_frame
+        self.count_sent_frame = meters.count_sent_frame
+        self.count_received = meters.count_received
+        self.count_sent = meters.count_sent
+        self.count_dropped = meters.count_dropped
+        self.show_outbox = meters.show_outbox
+        self.show_pong = meters.show_pong
+        self._count_received_frame = meters.count_received_frame
+
+    def count_received_frame(self, size_bytes: int) -> None:
+        """One frame came."""
+        self._count_received_frame(size_bytes)
+        self._on_frame()
+
+
 class Links:
     """Serves streams of nodes that have shown who they are, and sends along them."""
 
@@ -63,6 +92,7 @@ class Links:
         deliver: Callable[[NodeId, int, bytes], None],
         on_up: Callable[[NodeId], None],
         on_down: Callable[[NodeId], None],
+        on_frame: Callable[[NodeId], None] = lambda _: None,
     ) -> None:
         self._own = own
         self._meters = meters
@@ -70,6 +100,7 @@ class Links:
         self._deliver = deliver
         self._on_up = on_up
         self._on_down = on_down
+        self._on_frame = on_frame
         self._links: dict[NodeId, _Linked] = {}
 
     def __len__(self) -> int:
@@ -91,6 +122,11 @@ class Links:
         ours = [(each.since_s, node) for node, each in self._links.items() if each.dialled]
         return [node for _, node in sorted(ours)]
 
+    def backlog_bytes(self, node: NodeId) -> int:
+        """What was queued for a node and has not left yet."""
+        linked = self._links.get(node)
+        return linked.carrier.backlog_bytes if linked is not None else 0
+
     def send(self, node: NodeId, kind: int, payload: bytes) -> bool:
         """Queue a message of a ``messages.Kind`` without waiting. False: no link, or too large."""
         linked = self._links.get(node)
@@ -110,7 +146,7 @@ class Links:
         window = OffsetWindow()
         link = Link(
             stream,
-            meters=self._meters,
+            meters=_Counted(self._meters, lambda: self._on_frame(node)),
             window=window,
             clock=self._clock,
             deliver=lambda kind, payload: self._deliver(node, kind, payload),

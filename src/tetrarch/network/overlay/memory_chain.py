@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from tetrarch.network.overlay.chain import HeaderSummary, Tip, Verdict
+from tetrarch.network.overlay.messages import CONTENT_MAX_BYTES
 from tetrarch.network.overlay.profile import BLOCKS, Topic
 from tetrarch.network.overlay.spreading import ItemId
 
 INVALID = b"invalid"
 _PREFIX_SIZE_BYTES = 32 + 4 + 4
 _HEADER_SIZE_BYTES = _PREFIX_SIZE_BYTES + 32
-_CONTENT_MAX_BYTES = 4 << 20
 _FRAGMENTS_MAX = 10_000
 
 
@@ -61,7 +61,7 @@ class MemoryChain:
     @property
     def content_max_bytes(self) -> int:
         """4 MiB."""
-        return _CONTENT_MAX_BYTES
+        return CONTENT_MAX_BYTES
 
     def tip(self) -> Tip:
         """The highest block; the first that came of several."""

@@ -28,7 +28,6 @@ import msgspec
 
 from tetrarch.decoding import UNDECODABLE
 from tetrarch.errors import PeerFault, invariant
-from tetrarch.network.frames import PAYLOAD_SIZE_MAX
 from tetrarch.network.overlay.addresses import IPV4_SIZE_BYTES, IPV6_SIZE_BYTES, Address, to_ip
 from tetrarch.network.overlay.greeting import HASH_SIZE_BYTES
 from tetrarch.network.overlay.profile import PROFILE_MAX_BYTES, TOPIC_SIZE_BYTES, Topic
@@ -38,11 +37,10 @@ from tetrarch.network.overlay.topology import PROFILES_MAX
 IDS_MAX = 1024
 CHECKPOINTS_MAX = 64
 PULLED_MAX = 64  # blocks that answer one pull
-PULLED_MAX_BYTES = (
-    8 << 20
-)  # after so many no more of them come; a receiver holds back four times that
 ID_SIZE_BYTES = 32
-CONTENT_MAX_BYTES = PAYLOAD_SIZE_MAX - TOPIC_SIZE_BYTES
+CONTENT_MAX_BYTES = 4 << 20
+# Of one frame. Strangers may make us keep as much before they have said who they are.
+RECEIVED_MAX_BYTES = CONTENT_MAX_BYTES + (64 << 10)
 _HEIGHT_SIZE_BYTES = 8
 _PORT_SIZE_BYTES = 2
 

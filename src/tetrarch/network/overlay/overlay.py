@@ -33,13 +33,14 @@ from tetrarch.network.overlay.layers.layer import Layer
 from tetrarch.network.overlay.layers.named import Name
 from tetrarch.network.overlay.layers.privileged import Privileged
 from tetrarch.network.overlay.layers.trusted import Trusted
-from tetrarch.network.overlay.links import Links
+from tetrarch.network.overlay.links import BANNED, Links
 from tetrarch.network.overlay.listening import OtherCalls, OverlayListener, Spawn
 from tetrarch.network.overlay.machine import OverlayMachine
 from tetrarch.network.overlay.meeting import Introduction, Met, NodeShutOut
 from tetrarch.network.overlay.messages import Kind
 from tetrarch.network.overlay.node_store import NodeStore, Storage
 from tetrarch.network.overlay.observed import ObservedRules
+from tetrarch.network.overlay.pace import Pace, cost
 from tetrarch.network.overlay.profile import (
     BLOCKS,
     EPOCH_UNIX_S,
@@ -111,6 +112,7 @@ class Overlay:
             deliver=self._deliver,
             on_up=self._on_up,
             on_down=self._on_down,
+            on_frame=self._on_frame,
         )
         self.discovery = Discovery(
             self._observed_rules(),
@@ -136,7 +138,9 @@ class Overlay:
                 Kind.REACHED: self.discovery.hear_answer,
             },
             log=log,
+            asked=self._on_asked,
         )
+        self._pace = Pace()
         self._inbox = FairInbox(self.talking.handle, on_drop=self._on_drop)
         introduction = Introduction(
             node=identity.node,
@@ -218,7 +222,7 @@ class Overlay:
     async def ban(self, node: NodeId, reason: str) -> None:
         """Never again, until ``unban``, also after a restart."""
         self.machine.nodes.ban(node, reason, now_s=self.now_s())
-        self.links.close(node, "banned")
+        self.links.close(node, BANNED)
         if self._store is not None:
             await self._store.save_bans()
 
@@ -332,10 +336,24 @@ class Overlay:
         self.discovery.left(node)
         self._dials.link_down(node)
         self._inbox.forget(node)
+        self._pace.forget(node)
         self.talking.forget(node)
 
     def _deliver(self, node: NodeId, kind: int, payload: bytes) -> None:
-        self._inbox.put(node, kind, payload)
+        if self._is_in_pace(node, cost(kind, len(payload))):
+            self._inbox.put(node, kind, payload)
+        else:
+            self._on_drop(node, kind)
+
+    def _on_frame(self, node: NodeId) -> None:
+        if not self._is_in_pace(node, 1.0):
+            self.talking.blame(node, Fault.FLOOD, None)
+
+    def _is_in_pace(self, node: NodeId, tokens: float) -> bool:
+        return self._pace.takes(node, tokens, now_s=asyncio.get_running_loop().time())
+
+    def _on_asked(self, node: NodeId, tokens: float) -> None:
+        self._pace.grant(node, tokens, now_s=asyncio.get_running_loop().time())
 
     def _on_drop(self, node: NodeId, kind: int) -> None:
         del kind

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Mapping
 from tetrarch.errors import PeerFault
 from tetrarch.network.overlay.chain import ChainPort, Verdict
 from tetrarch.network.overlay.conduct import Conduct, Fault, Tip
-from tetrarch.network.overlay.links import Links
+from tetrarch.network.overlay.links import ERRED, QUARANTINED, Links
 from tetrarch.network.overlay.machine import OverlayMachine
 from tetrarch.network.overlay.messages import (
+    CONTENT_MAX_BYTES,
     IDS_MAX,
     PULLED_MAX,
-    PULLED_MAX_BYTES,
     Ids,
     Item,
     Kind,
@@ -33,6 +33,7 @@ from tetrarch.network.overlay.messages import (
     encode_pull,
     encode_status,
 )
+from tetrarch.network.overlay.pace import cost
 from tetrarch.network.overlay.profile import (
     BLOCKS,
     NodeId,
@@ -46,7 +47,7 @@ from tetrarch.network.overlay.spreading import Announce, Ask, Effect, ItemId, Se
 from tetrarch.network.overlay.topology import Gossip
 from tetrarch.observability.logs import Log
 
-ORPHANS_MAX = 256  # blocks that wait for a parent that was asked for
+ANSWER_MAX_BYTES = CONTENT_MAX_BYTES  # that may wait to be sent to one node before it is given more
 
 
 class Talking:
@@ -63,8 +64,11 @@ class Talking:
         on_block: Callable[[ItemId], None] = lambda _: None,
         others: Mapping[int, Callable[[NodeId, bytes], None]] | None = None,
         log: Log,
+        asked: Callable[[NodeId, float], None] = lambda *_: None,
     ) -> None:
-        """``on_block`` hears of each block that the chain took; ``others`` take kinds that are no talk."""
+        """``on_block`` hears of each block that the chain took; ``others`` take kinds that are no talk;
+        ``asked`` is told what the answer to a question of ours may cost (``pace``).
+        """
         self._machine = machine
         self._chain = chain
         self._links = links
@@ -73,11 +77,14 @@ class Talking:
         self._on_block = on_block
         self._others = dict(others or {})
         self._log = log
+        self._asked = asked
         self._topics = {topic for topic, _ in machine.rules.interests}
         self._pulled: dict[NodeId, ItemId] = {}  # from whom, and our tip before
 
     async def handle(self, node: NodeId, kind: int, payload: bytes) -> None:
         """One message of a linked node."""
+        if node in self._machine.nodes.quarantined:
+            return  # its link is ending
         try:
             match kind:
                 case Kind.GOSSIP:
@@ -116,6 +123,7 @@ class Talking:
         """Ask for what its chain has and ours has not; it ends with its status. False: there is no link."""
         if not self._links.send(node, Kind.PULL, encode_pull(self._chain.checkpoints())):
             return False
+        self._asked(node, 2 * PULLED_MAX + cost(Kind.ITEM, 2 * ANSWER_MAX_BYTES))
         self._pulled.setdefault(node, self._chain.tip().block)
         return True
 
@@ -130,6 +138,7 @@ class Talking:
                         ids = Ids(topic, items[start : start + IDS_MAX])
                         self._links.send(peer, Kind.ANNOUNCE, encode_ids(ids))
                 case Ask(peer, topic, item):
+                    self._asked(peer, 1 + cost(Kind.ITEM, self._chain.content_max_bytes))
                     self._links.send(peer, Kind.ASK, encode_ids(Ids(topic, (item,))))
                 case Withheld(peer):
                     self.blame(peer, Fault.WITHHELD, None)
@@ -159,15 +168,19 @@ class Talking:
         self._log.debug(
             "overlay_fault", peer=node.hex(), fault=fault.label, reason=str(error or "")
         )
+        if nodes.conduct(node) is None:
+            self._links.close(node, ERRED)  # nothing is kept of it, so there is nothing to lose
+            return
+        was_quarantined = node in nodes.quarantined
         nodes.report_fault(node, fault, now_s=self._now_s())
-        if node in nodes.quarantined:
+        if node in nodes.quarantined and not was_quarantined:
             self._log.warning(
                 "overlay_node_quarantined",
                 peer=node.hex(),
                 reason=fault.label,
                 until_s=round(nodes.quarantined[node].until_s - self._now_s()),
             )
-            self._links.close(node, "quarantined")
+            self._links.close(node, QUARANTINED)
 
     # -- gossip -----------------------------------------------------------------------------------
 
@@ -226,16 +239,19 @@ class Talking:
 
     async def _answer(self, node: NodeId, ids: Ids) -> None:
         self._check_topic(ids.topic)
-        for item in ids.items:
-            await self._send_item(node, ids.topic, item)
+        await self._send_items(node, ids.topic, ids.items)
 
-    async def _send_item(self, node: NodeId, topic: Topic, item: ItemId) -> int:
-        """Returns how many bytes."""
+    async def _send_items(self, node: NodeId, topic: Topic, items: Iterable[ItemId]) -> None:
+        """As many as its link takes; who asks for more than it reads does not get it."""
+        for item in dict.fromkeys(items):
+            if self._links.backlog_bytes(node) >= ANSWER_MAX_BYTES:
+                return
+            await self._send_item(node, topic, item)
+
+    async def _send_item(self, node: NodeId, topic: Topic, item: ItemId) -> None:
         content = await self._chain.content(topic, item)
-        if content is None:
-            return 0
-        self._links.send(node, Kind.ITEM, encode_item(Item(topic, content)))
-        return len(content)
+        if content is not None:
+            self._links.send(node, Kind.ITEM, encode_item(Item(topic, content)))
 
     async def _take(self, node: NodeId, item: Item) -> None:
         self._check_topic(item.topic)
@@ -293,11 +309,8 @@ class Talking:
             await self.do(spreading.publish(BLOCKS, ours.block, size_bytes, now_s=self._now_s()))
 
     async def _give_blocks(self, node: NodeId, checkpoints: tuple[ItemId, ...]) -> None:
-        size_bytes = 0
-        for item in self._chain.path(checkpoints, None, count_max=PULLED_MAX):
-            size_bytes += await self._send_item(node, BLOCKS, item)
-            if size_bytes >= PULLED_MAX_BYTES:
-                break
+        path = self._chain.path(checkpoints, None, count_max=PULLED_MAX)
+        await self._send_items(node, BLOCKS, path)
         self.send_status(node)  # if there is more, it asks again
 
     def _note_tip(self, conduct: Conduct, item: ItemId, now_s: float) -> None:

@@ -14,7 +14,7 @@ from tetrarch.errors import PeerFault
 from tetrarch.network.faults import StreamBroken
 from tetrarch.network.overlay.doors import CallerRefused, Doors
 from tetrarch.network.overlay.meeting import Met
-from tetrarch.network.overlay.messages import PULLED_MAX, PULLED_MAX_BYTES, OverlayMessageInvalid
+from tetrarch.network.overlay.messages import CONTENT_MAX_BYTES, PULLED_MAX, OverlayMessageInvalid
 from tetrarch.network.overlay.profile import BLOCKS, NodeId
 from tetrarch.network.overlay.reference.carrier import Fetch, Pull, ReferenceCarrier
 from tetrarch.network.overlay.reference.handshakes import (
@@ -268,7 +268,7 @@ class AcceptedReferences:
             if count > PULLED_MAX:
                 raise OverlayMessageInvalid("take blocks", blocks=count, maximum=PULLED_MAX)
             carrier.hear_block(content)
-            if size_bytes >= PULLED_MAX_BYTES:
+            if size_bytes >= CONTENT_MAX_BYTES:
                 break
         carrier.hear_last()
         return node_pb2.UploadBlocksResponse().SerializeToString()

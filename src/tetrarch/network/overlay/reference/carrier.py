@@ -119,6 +119,11 @@ class ReferenceCarrier:
             asyncio.get_running_loop().create_future()
         )
 
+    @property
+    def backlog_bytes(self) -> int:
+        """Ids wait, and nothing larger."""
+        return 0
+
     def close(self, why: StreamBroken | PeerFault) -> None:
         """Make ``run`` end with ``why``."""
         if not self._closed.done():

@@ -11,11 +11,7 @@ from tetrarch.network.faults import StreamBroken
 from tetrarch.network.overlay.chain import ChainPort
 from tetrarch.network.overlay.greeting import ChainDiffers, NodeDiffers, VersionDiffers
 from tetrarch.network.overlay.meeting import Introduction
-from tetrarch.network.overlay.messages import (
-    PULLED_MAX,
-    PULLED_MAX_BYTES,
-    OverlayMessageInvalid,
-)
+from tetrarch.network.overlay.messages import CONTENT_MAX_BYTES, PULLED_MAX, OverlayMessageInvalid
 from tetrarch.network.overlay.profile import BLOCKS, NodeId
 from tetrarch.network.overlay.reference.carrier import Fetch, Pull, ReferenceCarrier
 from tetrarch.network.overlay.reference.handshakes import (
@@ -105,6 +101,11 @@ class DialledReference:
     def latency_s(self) -> float | None:
         """Of the handshake."""
         return self._carrier.latency_s
+
+    @property
+    def backlog_bytes(self) -> int:
+        """As the carrier's."""
+        return self._carrier.backlog_bytes
 
     async def run(self) -> None:
         """Never returns.
@@ -215,7 +216,7 @@ class DialledReference:
                 content = decode(types_pb2.Block, data).content
                 self._carrier.hear_block(content)
                 count, size_bytes = count + 1, size_bytes + len(content)
-                if count >= count_max or size_bytes >= PULLED_MAX_BYTES:
+                if count >= count_max or size_bytes >= CONTENT_MAX_BYTES:
                     break
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.UNAVAILABLE:
