@@ -1,69 +1,166 @@
-"""Where a call comes from: the connection's other end, or whom our own proxy names."""
+"""Whoever knocks: let in within the limits, told apart from those who only connect, shown out.
 
-from collections.abc import Sequence
+``received`` holds a caller's place while its call is served. ``watch`` looks at the listener's connections
+twice a second, and cuts those that are too many, and those whose calls were refused again and again: what
+grpcio does about a refused call is to wait for the next one.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address
-from typing import TypeAlias
 
+import grpc
 import grpc.aio
 
-from tetrarch.errors import ConfigInvalid
-from tetrarch.network.overlay.addresses import Address, IpAddress, read_address, to_ip
+from tetrarch.network.overlay.addresses import Address
+from tetrarch.network.overlay.connections import accepted, cut
+from tetrarch.network.overlay.crowds import Crowds
+from tetrarch.network.overlay.doors import CallerRefused, DoorLimits, Doors, door_of
+from tetrarch.network.overlay.origins import IpNetwork, Origin, is_proxy, origin_of
+from tetrarch.network.overlay.refusals import Refusals
+from tetrarch.observability.logs import Log
 
-IpNetwork: TypeAlias = IPv4Network | IPv6Network
-FORWARDED = "x-forwarded-for"
+WATCH_S = 0.5
+TELL_CUT_S = 10.0
+CALLS_REFUSED_MAX = 8  # of one connection between two looks
+REFUSED = "overlay_caller_refused"
+CUT = "overlay_connections_cut"
+UNKNOWN = "unknown"  # no address: a proxy on a Unix socket
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Caller:
-    """``connection`` tells one connection from another; ``address`` is None where it is no IP address."""
+    """One call. It may be kept from another one like it until ``until_s``."""
 
-    connection: str
-    address: Address | None
+    origin: Origin
+    entered_s: float
+    proven: bool = False
+    until_s: float = 0.0
 
     @property
-    def host(self) -> str:
-        """What limits are counted by."""
-        return "unknown" if self.address is None else str(self.address.ip)
+    def address(self) -> Address | None:
+        """Who calls; None: nobody knows."""
+        return self.origin.address
 
-    def __str__(self) -> str:
-        return self.connection if self.address is None else str(self.address)
+    @property
+    def door(self) -> str:
+        """What its limits are counted by."""
+        address = self.origin.address
+        return UNKNOWN if address is None else door_of(address.ip)
 
-
-def caller_of(context: grpc.aio.ServicerContext, proxies: Sequence[IpNetwork]) -> Caller:
-    """Who calls. Of ``X-Forwarded-For`` the last entry that none of ``proxies`` made of itself counts, and
-    only along a connection of one of them: anybody can write the others.
-    """
-    connection = str(context.peer())
-    address = _read_peer(connection)
-    if address is None or not _is_proxy(address.ip, proxies):
-        return Caller(connection, address)
-    named = [str(value) for key, value in context.invocation_metadata() or () if key == FORWARDED]
-    for text in reversed(",".join(named).split(",")):
-        ip = _read_ip(text.strip())
-        if ip is None:
-            break
-        if not _is_proxy(ip, proxies):
-            return Caller(connection, Address(ip, address.port))
-    return Caller(connection, address)
+    @property
+    def text(self) -> str:
+        """Where it calls from, or nothing."""
+        return "" if self.address is None else str(self.address)
 
 
-def _is_proxy(ip: IpAddress, proxies: Sequence[IpNetwork]) -> bool:
-    return any(ip.version == network.version and ip in network for network in proxies)
+class Callers:
+    """Of one listener."""
+
+    def __init__(self, limits: DoorLimits, log: Log, *, proxies: Sequence[IpNetwork] = ()) -> None:
+        self._proxies = tuple(proxies)
+        self._doors = Doors(limits)
+        self._crowds = Crowds(limits)
+        self._log = log
+        self._refusals = Refusals(log, REFUSED)
+        self._talking: Counter[Address] = Counter()  # calls that have a place, by connection
+        self._cut, self._tell_cut_s = 0, 0.0  # not told yet, and when they may be
+        self._refused: Counter[Address] = Counter()  # calls since the last look, by connection
+
+    def identify(self, context: grpc.aio.ServicerContext) -> Caller:
+        """Who calls; it has no place yet."""
+        return Caller(origin_of(context, self._proxies), _now_s())
+
+    def enter(self, caller: Caller) -> None:
+        """Give it a place, until it leaves. Raises CallerRefused: there is none."""
+        caller.entered_s = _now_s()
+        refused = self._doors.enter(caller.door, now_s=caller.entered_s)
+        if refused is not None:
+            raise CallerRefused("take call", reason=refused.value)
+
+    def leave(self, caller: Caller) -> None:
+        """It is gone."""
+        self._doors.leave(
+            caller.door,
+            proven=caller.proven,
+            entered_s=caller.entered_s,
+            until_s=caller.until_s,
+        )
+        if not caller.proven:
+            self._count_refused(caller)
+
+    @contextmanager
+    def talking(self, caller: Caller) -> Iterator[None]:
+        """Its connection is in use for so long."""
+        peer = caller.origin.peer
+        if peer is not None:
+            self._talking[peer] += 1
+        try:
+            yield
+        finally:
+            if peer is not None:
+                self._talking[peer] -= 1
+                if not self._talking[peer]:
+                    del self._talking[peer]
+
+    @asynccontextmanager
+    async def received(self, context: grpc.aio.ServicerContext) -> AsyncIterator[Caller]:
+        """A place for this call, for as long as it is served; without one the call is aborted."""
+        caller = self.identify(context)
+        try:
+            self.enter(caller)
+        except CallerRefused as refused:
+            self.note_refused(caller, str(refused.fields["reason"]))
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(refused.fields["reason"]))
+        try:
+            with self.talking(caller):
+                yield caller
+        finally:
+            self.leave(caller)
+
+    def prove(self, caller: Caller) -> None:
+        """It showed who it is."""
+        caller.proven = True
+        self._doors.proven(caller.door)
+
+    def hold(self, caller: Caller, for_s: float) -> None:
+        """Its place stays taken when it is gone: it erred, and keys are free."""
+        caller.until_s = _now_s() + for_s
+
+    def note_refused(self, caller: Caller, reason: str) -> None:
+        """It is sent away; said in the log now and then."""
+        self._count_refused(caller)
+        self._refusals.note(caller.door, reason, now_s=_now_s())
+
+    async def watch(self, ports: Collection[int]) -> None:
+        """Until cancelled: what grpcio accepted on ``ports`` is kept within the limits."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            self._look(ports)
+            self._refusals.tell(now_s=_now_s())
+
+    def _look(self, ports: Collection[int]) -> None:
+        # A proxy's connections are as many as it needs; their callers have places like others.
+        connections = [
+            each for each in accepted(ports) if not is_proxy(each.caller.ip, self._proxies)
+        ]
+        tiresome = {
+            address for address, count in self._refused.items() if count > CALLS_REFUSED_MAX
+        }
+        self._refused.clear()
+        gone = dict.fromkeys(self._crowds.surplus(connections, self._talking))
+        gone |= dict.fromkeys(each for each in connections if each.caller in tiresome)
+        self._cut += sum(cut(each, ports) for each in gone)
+        if self._cut and _now_s() >= self._tell_cut_s:
+            self._log.info(CUT, count=self._cut, connections=len(connections))
+            self._cut, self._tell_cut_s = 0, _now_s() + TELL_CUT_S
+
+    def _count_refused(self, caller: Caller) -> None:
+        if caller.origin.peer is not None:
+            self._refused[caller.origin.peer] += 1
 
 
-def _read_peer(text: str) -> Address | None:
-    """GRPC says ``ipv4:1.2.3.4:5`` or ``ipv6:%5B::1%5D:5``."""
-    _, _, rest = text.partition(":")
-    try:
-        address = read_address(rest.replace("%5B", "[").replace("%5D", "]"))
-    except ConfigInvalid:  # a unix socket, a name: it is no address
-        return None
-    return Address(to_ip(address.ip.packed), address.port)
-
-
-def _read_ip(text: str) -> IpAddress | None:
-    try:
-        return to_ip(ip_address(text).packed)
-    except ValueError:
-        return None
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()

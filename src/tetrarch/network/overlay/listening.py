@@ -12,22 +12,28 @@ import grpc.aio
 from tetrarch.errors import ListenFailed, PeerFault
 from tetrarch.network.faults import StreamBroken
 from tetrarch.network.overlay.addresses import Address
-from tetrarch.network.overlay.callers import caller_of
+from tetrarch.network.overlay.callers import Callers
 from tetrarch.network.overlay.dialling import TALK_PATH
-from tetrarch.network.overlay.doors import Doors
 from tetrarch.network.overlay.identity import OverlayIdentity
-from tetrarch.network.overlay.links import LinkedAlready, Links
+from tetrarch.network.overlay.links import SHUT_OUT_REASONS, LinkedAlready, Links
 from tetrarch.network.overlay.meeting import Introduction, Met, meet_as_listener
+from tetrarch.network.overlay.messages import RECEIVED_MAX_BYTES
 from tetrarch.network.overlay.profile import NodeId
 from tetrarch.network.overlay.settings import OverlaySettings
 from tetrarch.network.streams import LISTENER_OPTIONS, AcceptedStream
 from tetrarch.observability.logs import Log
 
 STOP_GRACE_S = 0.5
-# A node of the reference has three subscriptions and some questions at once on its connection.
-OVERLAY_OPTIONS = (
+ERRED_HELD_S = 60.0  # the place of a caller that broke the protocol, or may not talk with us now
+# What one connection may cost.
+OPTIONS = (
     *(option for option in LISTENER_OPTIONS if option[0] != "grpc.max_concurrent_streams"),
+    # A node of the reference has three subscriptions and some questions at once on its connection.
     ("grpc.max_concurrent_streams", 16),
+    ("grpc.max_receive_message_length", RECEIVED_MAX_BYTES),
+    ("grpc.max_connection_idle_ms", 10_000),  # since its last stream, or since it began
+    ("grpc.http2.max_ping_strikes", 2),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
 )
 
 Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
@@ -45,7 +51,7 @@ class OverlayListener:
         *,
         links: Links,
         met: Callable[[Met], None],
-        other_calls: Callable[[Doors, Spawn], OtherCalls],
+        other_calls: Callable[[Callers, Spawn], OtherCalls],
         log: Log,
     ) -> None:
         """``other_calls`` makes the handlers of what is not our own service."""
@@ -56,7 +62,7 @@ class OverlayListener:
         self._met = met
         self._other_calls = other_calls
         self._log = log
-        self._doors = Doors(settings.doors)
+        self._callers = Callers(settings.doors, log, proxies=settings.proxies)
         self._server: grpc.aio.Server | None = None
         self.addresses: tuple[Address, ...] = settings.listen
 
@@ -67,8 +73,8 @@ class OverlayListener:
             ListenFailed: an address cannot be bound.
         """
         self._spawn = spawn
-        server = grpc.aio.server(options=OVERLAY_OPTIONS)
-        others = self._other_calls(self._doors, spawn)
+        server = grpc.aio.server(options=OPTIONS)
+        others = self._other_calls(self._callers, spawn)
         server.add_generic_rpc_handlers((_Router(self._accept, others),))
         identity = self._identity
         credentials = grpc.ssl_server_credentials(
@@ -90,6 +96,7 @@ class OverlayListener:
         await server.start()
         self._server = server
         self.addresses = tuple(bound)
+        spawn(self._callers.watch({address.port for address in bound}), "overlay_callers")
         self._log.info("overlay_listening", addresses=", ".join(map(str, bound)))
 
     async def stop(self) -> None:
@@ -98,31 +105,29 @@ class OverlayListener:
             await self._server.stop(STOP_GRACE_S)
 
     async def _accept(self, _requests: object, context: grpc.aio.ServicerContext) -> None:
-        caller = caller_of(context, self._settings.proxies)
-        host = caller.host
-        refused = self._doors.enter(host)
-        if refused is not None:
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, refused.value)
-        stream = AcceptedStream(context)
-        proven = False
-        try:
-            theirs = await meet_as_listener(
-                stream, self._introduction, observed=str(caller.address or "")
-            )
-            proven = True
-            self._doors.proven(host)
-            node = NodeId(theirs.node)
-            self._met(
-                Met(node=node, is_extended=True, address=caller.address, observed=theirs.observed)
-            )
-            await self._host(node, stream)
-        except (LinkedAlready, StreamBroken) as broken:
-            self._log.debug("overlay_link_ended", address=str(caller), reason=str(broken))
-        except PeerFault as fault:
-            self._log.info("overlay_caller_refused", address=str(caller), reason=str(fault))
-            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, fault.code)
-        finally:
-            self._doors.leave(host, proven=proven)
+        async with self._callers.received(context) as caller:
+            stream = AcceptedStream(context)
+            try:
+                theirs = await meet_as_listener(stream, self._introduction, observed=caller.text)
+                self._callers.prove(caller)
+                node = NodeId(theirs.node)
+                self._met(
+                    Met(
+                        node=node,
+                        is_extended=True,
+                        address=caller.address,
+                        observed=theirs.observed,
+                    )
+                )
+                await self._host(node, stream)
+            except (LinkedAlready, StreamBroken) as broken:
+                self._log.debug("overlay_link_ended", address=caller.text, reason=str(broken))
+                if broken.fields.get("reason") in SHUT_OUT_REASONS:
+                    self._callers.hold(caller, ERRED_HELD_S)
+            except PeerFault as fault:
+                self._callers.hold(caller, ERRED_HELD_S)
+                self._callers.note_refused(caller, str(fault))
+                await context.abort(grpc.StatusCode.FAILED_PRECONDITION, fault.code)
 
     async def _host(self, node: NodeId, stream: AcceptedStream) -> None:
         """Serve in a task of the node, so that a broken invariant stops it, not a call."""

@@ -19,11 +19,11 @@ from tetrarch.clock import Clock
 from tetrarch.entropy import Entropy
 from tetrarch.network.link import LinkMeters
 from tetrarch.network.overlay.addresses import NOWHERE, Address
+from tetrarch.network.overlay.callers import Callers
 from tetrarch.network.overlay.chain import ChainPort, Tip, Verdict
 from tetrarch.network.overlay.conduct import Fault
 from tetrarch.network.overlay.dials import Connected, Dials
 from tetrarch.network.overlay.discovery import Discovery
-from tetrarch.network.overlay.doors import Doors
 from tetrarch.network.overlay.forks import ForkWatch
 from tetrarch.network.overlay.greeting import NodeDiffers
 from tetrarch.network.overlay.identity import OverlayIdentity
@@ -393,14 +393,14 @@ class Overlay:
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         return self._tasks.spawn(work, name=name)
 
-    def _reference_calls(self, doors: Doors, spawn: Spawn) -> OtherCalls:
+    def _reference_calls(self, callers: Callers, spawn: Spawn) -> OtherCalls:
         """The reference's services, beside our own."""
         known = self.machine.nodes.known.profiles
         accepted = AcceptedReferences(
             self._wires,
             met=self._met,
             at_fault=lambda node, fault: self.talking.blame(node, Fault.PROTOCOL, fault),
-            doors=doors,
+            callers=callers,
             spawn=spawn,
         )
         answers = Answers(
@@ -408,8 +408,7 @@ class Overlay:
             own=lambda: self._own,
             others=lambda: [known[node] for node in self.machine.topology.view()],
         )
-        proxies = self.settings.proxies
-        return ReferenceCalls(accepted, answers, self.watchers, proxies=proxies).handler
+        return ReferenceCalls(accepted, answers, self.watchers, callers=callers).handler
 
     def _named_layers(self, known: Known) -> Sequence[Layer]:
         self._privileged = Privileged(self.settings.privileged, known)

@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 
 from tetrarch.errors import ConfigInvalid
 from tetrarch.network.overlay.addresses import Address, read_address
-from tetrarch.network.overlay.callers import IpNetwork
 from tetrarch.network.overlay.doors import DoorLimits
 from tetrarch.network.overlay.layers.named import Name
 from tetrarch.network.overlay.machine import OverlayRules
+from tetrarch.network.overlay.origins import IpNetwork
 from tetrarch.network.overlay.profile import NodeId
 
 HASH_SIZE_BYTES = 32

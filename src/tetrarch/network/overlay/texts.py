@@ -5,11 +5,11 @@ from ipaddress import ip_network
 
 from tetrarch.errors import ConfigInvalid
 from tetrarch.network.overlay.addresses import Address, read_address
-from tetrarch.network.overlay.callers import IpNetwork
 from tetrarch.network.overlay.known import KnownLimits
 from tetrarch.network.overlay.layers.named import Name
 from tetrarch.network.overlay.machine import LAYERS, OverlayRules
 from tetrarch.network.overlay.nodes import PolicyRules
+from tetrarch.network.overlay.origins import IpNetwork
 from tetrarch.network.overlay.profile import BLOCKS, FRAGMENTS, Interest, NodeId, Topic
 from tetrarch.network.overlay.settings import OverlaySettings, read_hash, read_trusted
 

@@ -12,7 +12,8 @@ from typing import Any, TypeAlias
 
 from tetrarch.errors import PeerFault
 from tetrarch.network.faults import StreamBroken
-from tetrarch.network.overlay.doors import CallerRefused, Doors
+from tetrarch.network.overlay.callers import Caller, Callers
+from tetrarch.network.overlay.links import SHUT_OUT_REASONS
 from tetrarch.network.overlay.meeting import Met
 from tetrarch.network.overlay.messages import CONTENT_MAX_BYTES, PULLED_MAX, OverlayMessageInvalid
 from tetrarch.network.overlay.profile import BLOCKS, NodeId
@@ -37,6 +38,7 @@ from tetrarch.network.proto import node_pb2, types_pb2
 from tetrarch.network.streams import AcceptedStream
 from tetrarch.supervision import cause_of_end
 
+ERRED_HELD_S = 60.0  # the place of a caller that broke the protocol
 SOLICITED_MAX = 32  # ids of one wish, as the reference does
 FRAGMENT, BLOCK, GOSSIP = "fragment", "block", "gossip"
 
@@ -51,7 +53,7 @@ class HandshakeMissing(PeerFault):
 
 @dataclass(slots=True)
 class _Session:
-    caller: str
+    caller: Caller
     carrier: ReferenceCarrier
     subscribed: set[str] = field(default_factory=set)
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)  # gRPC takes one write at a time
@@ -66,7 +68,7 @@ class AcceptedReferences:
         *,
         met: Callable[[Met], None],
         at_fault: Callable[[NodeId, PeerFault], None],
-        doors: Doors,
+        callers: Callers,
         spawn: Spawn,
     ) -> None:
         self._wires = wires
@@ -74,7 +76,7 @@ class AcceptedReferences:
         self._chain = wires.chain
         self._met = met
         self._at_fault = at_fault
-        self._doors = doors
+        self._callers = callers
         self._spawn = spawn
         self._handshakes = Handshakes()
         self._sessions: dict[str, _Session] = {}
@@ -117,9 +119,9 @@ class AcceptedReferences:
 
     # -- subscriptions ------------------------------------------------------------------------------
 
-    async def blocks(self, caller: str, host: str, stream: AcceptedStream) -> None:
+    async def blocks(self, caller: Caller, stream: AcceptedStream) -> None:
         """Headers come; headers and wishes go."""
-        session = self._enter(caller, host, BLOCK)
+        session = self._enter(caller, BLOCK)
         carrier = session.carrier
 
         async def hear(data: bytes) -> None:
@@ -132,63 +134,65 @@ class AcceptedReferences:
             self._write_wishes(stream, session),
         )
 
-    async def fragments(self, caller: str, host: str, stream: AcceptedStream) -> None:
+    async def fragments(self, caller: Caller, stream: AcceptedStream) -> None:
         """Fragments both ways."""
-        session = self._enter(caller, host, FRAGMENT)
+        session = self._enter(caller, FRAGMENT)
         await self._carry(
             session,
             read_fragments(stream, session.carrier),
             write_fragments(stream, session.carrier, self._chain),
         )
 
-    async def gossip(self, caller: str, host: str, stream: AcceptedStream) -> None:
+    async def gossip(self, caller: Caller, stream: AcceptedStream) -> None:
         """Profiles both ways."""
-        session = self._enter(caller, host, GOSSIP)
+        session = self._enter(caller, GOSSIP)
         await self._carry(
             session,
             read_gossip(stream, session.carrier),
             write_gossip(stream, session.carrier),
         )
 
-    def _enter(self, caller: str, host: str, subscription: str) -> _Session:
-        node = self._handshakes.node(caller)
+    def _enter(self, caller: Caller, subscription: str) -> _Session:
+        connection = caller.origin.connection
+        node = self._handshakes.node(connection)
         if node is None:
             raise HandshakeMissing("subscribe", reason="handshake not performed")
-        session = self._sessions.get(caller)
+        session = self._sessions.get(connection)
         if session is None:
-            session = self._begin(caller, host, node)
+            session = self._begin(caller, node)
         if subscription in session.subscribed:
             raise HandshakeMissing("subscribe", reason="subscribed already")
         session.subscribed.add(subscription)
         return session
 
-    def _begin(self, caller: str, host: str, node: NodeId) -> _Session:
+    def _begin(self, caller: Caller, node: NodeId) -> _Session:
         self._met(
             Met(node=node, is_extended=False, address=None)
         )  # it may have been put aside since
-        refused = self._doors.enter(host)
-        if refused is not None:
-            raise CallerRefused("subscribe", reason=refused.value)
-        self._doors.proven(host)
+        self._callers.enter(caller)
+        self._callers.prove(caller)
         carrier = self._wires.reference_carrier(node)
-        session = self._sessions[caller] = _Session(caller, carrier)
-        self._spawn(self._host(session, host), "overlay_link")
+        session = self._sessions[caller.origin.connection] = _Session(caller, carrier)
+        self._spawn(self._host(session), "overlay_link")
         return session
 
-    async def _host(self, session: _Session, host: str) -> None:
+    async def _host(self, session: _Session) -> None:
         """Serve in a task of the node, so that a broken invariant stops it, not a call."""
         carrier = session.carrier
         try:
             await self._wires.links.carry(carrier.node, carrier, dialled=False)
         except StreamBroken as broken:
             carrier.close(broken)
+            if broken.fields.get("reason") in SHUT_OUT_REASONS:
+                self._callers.hold(session.caller, ERRED_HELD_S)
         except PeerFault as fault:
+            self._callers.hold(session.caller, ERRED_HELD_S)
             self._at_fault(carrier.node, fault)
         finally:
             carrier.close(StreamBroken("use stream", reason="closed"))
-            self._sessions.pop(session.caller, None)
-            self._handshakes.forget(session.caller)
-            self._doors.leave(host, proven=True)
+            self._sessions.pop(session.caller.origin.connection, None)
+            self._handshakes.forget(session.caller.origin.connection)
+            self._callers.leave(session.caller)
 
     @staticmethod
     async def _carry(session: _Session, *work: Coroutine[Any, Any, None]) -> None:

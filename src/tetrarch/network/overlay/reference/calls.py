@@ -1,8 +1,9 @@
 """The reference's two services as gRPC calls: who may make them, how many at once, for how long, and errors."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from typing import NoReturn, TypeVar
 
 import grpc
@@ -10,7 +11,7 @@ import grpc.aio
 
 from tetrarch.errors import PeerFault
 from tetrarch.network.faults import StreamBroken
-from tetrarch.network.overlay.callers import Caller, IpNetwork, caller_of
+from tetrarch.network.overlay.callers import Caller, Callers
 from tetrarch.network.overlay.doors import CallerRefused, DoorLimits, Doors
 from tetrarch.network.overlay.greeting import GreetingInvalid
 from tetrarch.network.overlay.messages import OverlayMessageInvalid
@@ -24,11 +25,13 @@ _T = TypeVar("_T")
 ANSWER_TIMEOUT_S = 3600.0  # of a whole chain, as the reference does
 # Questions need no handshake, so places for them are few. Readers of Watch stay; they have their own.
 QUESTION_LIMITS = DoorLimits(
-    callers_max=64, of_address_max=8, unproven_max=64, unproven_of_address_max=8
+    callers_max=64,
+    of_address_max=8,
+    unproven_max=64,
+    unproven_of_address_max=8,
+    unproven_held_s=0.0,
 )
-WATCH_LIMITS = DoorLimits(
-    callers_max=64, of_address_max=4, unproven_max=64, unproven_of_address_max=4
-)
+WATCH_LIMITS = replace(QUESTION_LIMITS, of_address_max=4, unproven_of_address_max=4)
 _STATUS: tuple[tuple[type[PeerFault], grpc.StatusCode], ...] = (
     (OverlayMessageInvalid, grpc.StatusCode.INVALID_ARGUMENT),
     (GreetingInvalid, grpc.StatusCode.INVALID_ARGUMENT),
@@ -48,10 +51,9 @@ class ReferenceCalls:
         answers: Answers,
         watchers: Watchers,
         *,
-        proxies: Sequence[IpNetwork],
+        callers: Callers,
     ) -> None:
-        self._accepted = accepted
-        self._proxies = proxies
+        self._callers = callers
         questions, readers = Doors(QUESTION_LIMITS), Doors(WATCH_LIMITS)
         self._handlers: dict[str, grpc.RpcMethodHandler] = {
             f"{NODE}Handshake": self._unary(accepted.handshake, questions),
@@ -78,7 +80,7 @@ class ReferenceCalls:
     def _unary(self, answer: Callable[[str, bytes], bytes], doors: Doors) -> grpc.RpcMethodHandler:
         async def handle(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
             async def work(caller: Caller) -> bytes:
-                return answer(caller.connection, request)
+                return answer(caller.origin.connection, request)
 
             return await self._guarded(context, doors, work)
 
@@ -112,23 +114,25 @@ class ReferenceCalls:
             requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext
         ) -> bytes:
             return await self._guarded(
-                context, doors, lambda caller: take(caller.connection, requests)
+                context, doors, lambda caller: take(caller.origin.connection, requests)
             )
 
         return grpc.stream_unary_rpc_method_handler(handle)
 
     def _subscription(
-        self, serve: Callable[[str, str, AcceptedStream], Awaitable[None]]
+        self, serve: Callable[[Caller, AcceptedStream], Awaitable[None]]
     ) -> grpc.RpcMethodHandler:
         """Its places are those of links."""
 
         async def handle(_requests: object, context: grpc.aio.ServicerContext) -> None:
-            caller = caller_of(context, self._proxies)
+            caller = self._callers.identify(context)
             try:
-                await serve(caller.connection, caller.host, AcceptedStream(context))
+                with self._callers.talking(caller):
+                    await serve(caller, AcceptedStream(context))
             except StreamBroken:
                 return
             except PeerFault as fault:
+                self._callers.note_refused(caller, str(fault))
                 await _abort(context, fault)
 
         return grpc.stream_stream_rpc_method_handler(handle)
@@ -139,21 +143,25 @@ class ReferenceCalls:
         doors: Doors,
         work: Callable[[Caller], Awaitable[_T]],
     ) -> _T:
-        caller = caller_of(context, self._proxies)
+        caller = self._callers.identify(context)
         try:
-            refused = doors.enter(caller.host)
+            refused = doors.enter(caller.door, now_s=caller.entered_s)
             if refused is not None:
                 raise CallerRefused("take call", reason=refused.value)
             try:
-                async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                    return await work(caller)
+                with self._callers.talking(caller):
+                    async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                        return await work(caller)
             finally:
-                doors.leave(caller.host, proven=False)
+                doors.leave(caller.door, proven=False, entered_s=caller.entered_s)
         except StreamBroken:
             await _end(context, grpc.StatusCode.CANCELLED, "closed by the caller")
         except TimeoutError:
             await _end(context, grpc.StatusCode.DEADLINE_EXCEEDED, "it took too long")
+        except NotHere as fault:
+            await _abort(context, fault)
         except PeerFault as fault:
+            self._callers.note_refused(caller, str(fault))
             await _abort(context, fault)
 
 
