@@ -9,6 +9,40 @@ PACKAGE = "tetrarch.network.overlay"
 K, N, C, S, G = "known", "nodes", "conduct", "spreading", "greeting"
 
 MUTANTS = (
+    Mutant("one observer is enough", "observed", "count >= AGREEING_MIN and", ""),
+    Mutant("a few may agree", "observed", "and 2 * count > len(self._words)", ""),
+    Mutant("a network counts twice", "observed", "group = observer.group", "group = str(observer)"),
+    Mutant("reached by one", "observed", "if len(self._reached_from) < AGREEING_MIN:", "if False:"),
+    Mutant(
+        "reached from one network",
+        "observed",
+        "self._reached_from.add(observer.group)",
+        "self._reached_from.add(str(observer))",
+    ),
+    Mutant(
+        "reached elsewhere",
+        "observed",
+        "if address != self._candidate or address == self.confirmed:",
+        "if address == self.confirmed:",
+    ),
+    Mutant(
+        "what was reached before counts", "observed", "        self._reached_from.clear()\n", ""
+    ),
+    Mutant("words without end", "observed", "if len(self._words) > OBSERVERS_MAX:", "if False:"),
+    Mutant(
+        "any address is a word",
+        "observed",
+        "        if not may_be_told(",
+        "        if False and may_be_told(",
+    ),
+    Mutant("old words count", "trusted_tips", "now_s - tip.told_s > FRESH_S", "False"),
+    Mutant(
+        "said each time",
+        "trusted_tips",
+        "self.verdict is not None and before is None",
+        "self.verdict is not None",
+    ),
+    Mutant("forks are unknown", "trusted_tips", "is_known=depth is not None", "is_known=False"),
     Mutant("own place counts", "ring", "if other != node:", "if True:"),
     Mutant(
         "no way around", "ring", "self._places[index % size]", "self._places[min(index, size - 1)]"

@@ -27,6 +27,12 @@ def test_one_network_is_not_enough() -> None:
 def test_more_than_half_must_agree() -> None:
     one = observed()
     for number in range(3):
+        one.seen(address(f"42.0.{number}.1"), ip_address(f"20.3.{number}.1"))
+    one.seen(FIRST, HERE)
+    one.seen(SECOND, HERE)
+    assert one.candidate is None  # two of five
+    one = observed()
+    for number in range(3):
         one.seen(address(f"40.0.{number}.1"), ELSEWHERE)
     for number in range(3):
         one.seen(address(f"41.0.{number}.1"), HERE)

@@ -188,11 +188,13 @@ def test_its_own_profile_is_found_among_others_and_too_many_are_left_out() -> No
         others = [wrap(b"\0\0" + node_id(number) + b"rest") for number in range(100)]
         world.carrier.hear_gossip([*others, wrap(own)])
         world.carrier.hear_gossip(others[:2])
-        first, second = (decode_gossip(payload) for _, payload in world.heard)
+        world.carrier.hear_gossip([others[0], wrap(own)])
+        first, second, third = (decode_gossip(payload) for _, payload in world.heard)
         assert first.own == own
         assert len(first.others) == PROFILES_MAX - 1
         assert second.own == b""
         assert len(second.others) == 2
+        assert len(third.others) == 1
 
     in_loop(test)
 
