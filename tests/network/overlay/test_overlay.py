@@ -265,3 +265,17 @@ def test_one_may_be_asked_for_its_chain(tmp_path: Path) -> None:
             await until(lambda: one.chain.tip() == two.chain.tip())
 
     asyncio.run(main())
+
+
+def test_how_long_a_node_takes_to_answer_is_part_of_its_conduct(tmp_path: Path) -> None:
+    async def main() -> None:
+        one, two = nodes_of(tmp_path, 2)
+        async with one.running(), two.running():
+
+            def measured() -> bool:
+                conduct = one.nodes.conduct(two.node)
+                return conduct is not None and conduct.latency_s is not None
+
+            await until(measured)
+
+    asyncio.run(main())

@@ -278,8 +278,11 @@ class Overlay:
         while True:
             self._sign()
             self.trusted_tips.look(now_s=self.now_s())
-            for node in self.links:  # whose chain is behind is known by what it said of late
-                self.talking.send_status(node)
+            for node in self.links:
+                self._note_latency(node)
+                self.talking.send_status(
+                    node
+                )  # whose chain is behind is known by what it said of late
             for node, gossip in self.machine.begin_round(self._own):
                 if not self.talking.send_gossip(node, gossip):
                     self._dials.gossip_soon(node, gossip)
@@ -322,6 +325,11 @@ class Overlay:
         if node in nodes.quarantined:
             raise NodeShutOut("meet node", reason=nodes.quarantined[node].reason)
         self.discovery.met(met)
+
+    def _note_latency(self, node: NodeId) -> None:
+        latency_s = self.links.latency_s(node)
+        if latency_s is not None:  # it answers, too
+            self.machine.nodes.met(node, now_s=self.now_s(), latency_s=latency_s)
 
     def _on_up(self, node: NodeId) -> None:
         self._log.debug("overlay_link_up", peer=node.hex())
