@@ -89,6 +89,8 @@ class Link:
         except BaseExceptionGroup as group:
             raise cause_of_end(group) from None
         finally:
+            # Another, for its result has a traceback, which has all that this link was.
+            self._closed = asyncio.get_running_loop().create_future()
             self._closed.cancel()
             self.outbox.clear()
 

@@ -42,42 +42,56 @@ class DialledStream:
     """The dialling end."""
 
     def __init__(self, call: grpc.aio.StreamStreamCall) -> None:
-        self._call = call
+        self._call: grpc.aio.StreamStreamCall | None = call
 
     async def read(self) -> bytes:
         """The next frame."""
+        call = self._open_call()
         try:
-            data = await self._call.read()
+            data = await call.read()
             if data is grpc.aio.EOF:
-                await self._fail()
+                await _fail(call)
         except asyncio.CancelledError:
             _refuse_stray_cancellation()
             raise
         except (grpc.RpcError, grpc.aio.BaseError) as error:
-            await self._fail(error)
+            await _fail(call, error)
         return bytes(data)
 
     async def write(self, frame: bytes) -> None:
         """Send ``frame``; returns when gRPC has taken it, which is how a slow peer is felt."""
+        call = self._open_call()
         try:
-            await self._call.write(frame)
+            await call.write(frame)
         except asyncio.CancelledError:
             _refuse_stray_cancellation()
             raise
         except asyncio.InvalidStateError as error:  # what grpcio raises on a finished call
-            await self._fail(error)
+            await _fail(call, error)
         except (grpc.RpcError, grpc.aio.BaseError) as error:
-            await self._fail(error)
+            await _fail(call, error)
 
     def close(self) -> None:
-        """End the stream at once."""
-        self._call.cancel()
+        """End the stream at once.
 
-    async def _fail(self, error: BaseException | None = None) -> NoReturn:
-        if not self._call.done():
+        The call is let go: its connection is open for as long as anything refers to it, such as the
+        traceback of the error that ended the stream.
+        """
+        if self._call is not None:
             self._call.cancel()
-        code, details = await self._call.code(), await self._call.details()
-        raise StreamBroken("use stream", reason=_reason(code, details), details=details) from error
+            self._call = None
+
+    def _open_call(self) -> grpc.aio.StreamStreamCall:
+        if self._call is None:
+            raise StreamBroken("use stream", reason="closed")
+        return self._call
+
+
+async def _fail(call: grpc.aio.StreamStreamCall, error: BaseException | None = None) -> NoReturn:
+    if not call.done():
+        call.cancel()
+    code, details = await call.code(), await call.details()
+    raise StreamBroken("use stream", reason=_reason(code, details), details=details) from error
 
 
 class AcceptedStream:

@@ -16,6 +16,7 @@ from tests.ports import free_ports
 
 from tetrarch.errors import ListenFailed
 from tetrarch.network.overlay.addresses import Address
+from tetrarch.network.overlay.connections import accepted
 from tetrarch.network.overlay.memory_chain import INVALID, MemoryChain, make_block
 from tetrarch.network.overlay.messages import Item, Kind, Records, encode_gossip, encode_item
 from tetrarch.network.overlay.profile import BLOCKS, FRAGMENTS, NodeId, Topic
@@ -55,6 +56,18 @@ def test_nodes_find_each_other_and_a_block_reaches_all(tmp_path: Path, secured: 
             assert all(
                 node.links.latency_s(other) is not None for node in nodes for other in node.links
             )
+
+    asyncio.run(main())
+
+
+def test_who_dialled_each_other_at_once_keep_one_connection(tmp_path: Path) -> None:
+    async def main() -> None:
+        nodes = nodes_of(tmp_path, 6)
+        ports = {node.overlay.addresses[0].port for node in nodes}
+        async with AsyncExitStack() as stack:
+            await started(stack, nodes)
+            await until(lambda: all_know_all(nodes) and all_linked(nodes))
+            await until(lambda: len(accepted(ports)) == 6 * 5 // 2, timeout_s=5.0)
 
     asyncio.run(main())
 
