@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the real peers that the integration tests run against, into .peers/ (ignored by git):
 #   lodestar   beacon node and validator client 1.5.1 from the npm registry (Altair, minimal preset)
-# and, as Debian packages, swtpm, a TPM 2.0 in software, and nginx, a reverse proxy.
+# and, as Debian packages, swtpm, a TPM 2.0 in software, nginx, a reverse proxy, and iproute2, for networks that fail.
 # Idempotent: a stamp names the recipe and the Node version, and a second run does nothing.
 # Needs node >= 20, npm, a C++ compiler and make; as root on Debian it installs what is missing.
 # Exits 1 with a loud message when it cannot.
@@ -55,6 +55,7 @@ install_optional() {
     "==================================================================" >&2
 }
 
+
 write_package() {
   # Every @lodestar package is pinned: ranges would mix releases that do not fit together.
   local names=(api beacon-node config db params state-transition types utils validator reqresp
@@ -88,6 +89,7 @@ mkdir -p "$dir"
 PATH=$PATH:/usr/sbin:/sbin
 install_optional swtpm swtpm
 install_optional nginx nginx-light
+install_optional ip iproute2
 install_debian_packages
 recipe=$(cksum <"${BASH_SOURCE[0]}" | cut -d' ' -f1)
 stamp=$dir/.installed-$recipe-$(node --version)
