@@ -55,7 +55,6 @@ install_optional() {
     "==================================================================" >&2
 }
 
-
 write_package() {
   # Every @lodestar package is pinned: ranges would mix releases that do not fit together.
   local names=(api beacon-node config db params state-transition types utils validator reqresp
