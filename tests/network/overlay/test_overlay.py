@@ -17,6 +17,7 @@ from tests.ports import free_ports
 from tetrarch.errors import ListenFailed
 from tetrarch.network.overlay.addresses import Address
 from tetrarch.network.overlay.connections import accepted
+from tetrarch.network.overlay.doors import DoorLimits
 from tetrarch.network.overlay.memory_chain import INVALID, MemoryChain, make_block
 from tetrarch.network.overlay.messages import Item, Kind, Records, encode_gossip, encode_item
 from tetrarch.network.overlay.profile import BLOCKS, FRAGMENTS, NodeId, Topic
@@ -191,6 +192,26 @@ def test_who_lies_is_shut_out_by_whoever_hears_it(tmp_path: Path, wrong: str) ->
             await until(lambda: any(said(node, "overlay_node_shut_out") for node in honest))
             assert liar.height == 0
             assert all("Traceback" not in node.text.getvalue() for node in honest)
+
+    asyncio.run(main())
+
+
+def test_a_node_without_room_is_not_one_that_cannot_be_reached(tmp_path: Path) -> None:
+    """Else whoever fills a node's places would have all others put it aside."""
+
+    async def main() -> None:
+        node, full = nodes_of(tmp_path, 2, trusted=(), doors=DoorLimits(callers_max=0))
+        async with node.running(), full.running():
+            profile, now_s = full.overlay._own, node.overlay.now_s()
+            node.overlay.machine.take_profiles([profile], profile.node, now_s=now_s)
+            node.nodes.met(profile.node, now_s=now_s)
+            for _ in range(3):
+                await node.overlay._dial_known(profile)
+            assert full.node not in node.nodes.quarantined
+            conduct = node.nodes.conduct(full.node)
+            assert conduct is not None
+            assert not conduct.failures_s
+            assert full.node in node.overlay._redials, "it is dialled less and less often"
 
     asyncio.run(main())
 

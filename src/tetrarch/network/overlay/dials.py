@@ -9,7 +9,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tetrarch.errors import PeerFault
+from tetrarch.errors import PeerFault, TetrarchError
+from tetrarch.network.faults import StreamBroken
 from tetrarch.network.overlay.conduct import Fault
 from tetrarch.network.overlay.links import Links
 from tetrarch.network.overlay.machine import OverlayMachine
@@ -30,6 +31,7 @@ CONNECT_MAX_S = 15.0  # a dial and a meeting take ten at most
 SETTLED_S = 1.0  # who does not want to talk ends a link before that
 KEPT_S = 600.0  # whose profile is not known by then is told nobody's
 CONNECTS_MAX = 32  # kept at once
+FULL = "resource_exhausted"  # what a node without room says, as gRPC calls it
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,7 @@ class Dials:
         _, wait_s = self._redials.get(node, (0.0, REDIAL_MIN_S / 2))
         wait_s = min(2 * wait_s, REDIAL_MAX_S)
         self._redials[node] = (now_s + wait_s, wait_s)
-        if talk.node is None and node not in self._links:
+        if talk.node is None and not _is_full(talk.error) and node not in self._links:
             self._machine.nodes.report_failure(node, now_s=self._now_s())
 
     async def _join(self, peer: TrustedPeer) -> None:
@@ -199,3 +201,8 @@ class Dials:
                 self._unwanted_s.pop(node, None)
             elif now_s - self._unwanted_s.setdefault(node, now_s) >= LINGER_S:
                 self._links.close(node, "not_in_view")
+
+
+def _is_full(error: TetrarchError | None) -> bool:
+    """It is there, and has no room now."""
+    return isinstance(error, StreamBroken) and error.fields.get("reason") == FULL
