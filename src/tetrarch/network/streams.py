@@ -52,7 +52,8 @@ class DialledStream:
             if data is grpc.aio.EOF:
                 await _fail(call)
         except asyncio.CancelledError:
-            _refuse_stray_cancellation()
+            if _is_stray_cancellation():
+                await _fail(call)  # which knows what the other side said
             raise
         except (grpc.RpcError, grpc.aio.BaseError) as error:
             await _fail(call, error)
@@ -64,7 +65,8 @@ class DialledStream:
         try:
             await call.write(frame)
         except asyncio.CancelledError:
-            _refuse_stray_cancellation()
+            if _is_stray_cancellation():
+                await _fail(call)  # which knows what the other side said
             raise
         except asyncio.InvalidStateError as error:  # what grpcio raises on a finished call
             await _fail(call, error)
@@ -124,10 +126,14 @@ class AcceptedStream:
             raise StreamBroken("use stream", reason="closed_by_peer") from error
 
 
-def _refuse_stray_cancellation() -> None:
-    """Turn a CancelledError of grpcio's own making into a failure that someone sees."""
+def _is_stray_cancellation() -> bool:
+    """Whether a CancelledError is of grpcio's own making: a failure that someone must see."""
     task = asyncio.current_task()
-    if task is not None and not task.cancelling():
+    return task is not None and not task.cancelling()
+
+
+def _refuse_stray_cancellation() -> None:
+    if _is_stray_cancellation():
         raise StreamBroken("use stream", reason="cancelled")
 
 
