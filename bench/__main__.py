@@ -22,6 +22,8 @@ NAMES = (
     "duties",
     "simulated",
     "hostile",
+    "overlay",
+    "overlay_hostile",
 )
 RESULTS = Path(__file__).parent / "results"
 
