@@ -28,7 +28,7 @@ from tests.ports import free_ports
 from bench.mesh import measure_beside
 from tetrarch.network.overlay.addresses import Address
 from tetrarch.network.overlay.chain import Verdict
-from tetrarch.network.overlay.dialling import dialled
+from tetrarch.network.overlay.dialling import dialled, talk_stream
 from tetrarch.network.overlay.machine import OverlayMachine
 from tetrarch.network.overlay.meeting import meet_as_dialer
 from tetrarch.network.overlay.memory_chain import MemoryChain, make_block
@@ -281,10 +281,13 @@ async def measure_meeting(folder: Path) -> float:
     async with node.running():
         for _ in range(MEETINGS):
             begun_s = monotonic()
-            async with dialled(Address(LOOPBACK, port), secured=True) as open_:
+            async with (
+                dialled(Address(LOOPBACK, port), secured=True) as open_,
+                talk_stream(open_.channel) as stream,
+            ):
                 await meet_as_dialer(
-                    open_.stream,
-                    other.overlay._introduction,  # noqa: SLF001
+                    stream,
+                    other.overlay._wires.introduction,  # noqa: SLF001
                     certificate=open_.certificate,
                     expected=None,
                 )

@@ -15,8 +15,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from ipaddress import ip_address
 from itertools import count
 from multiprocessing.sharedctypes import Synchronized
@@ -32,11 +32,12 @@ from tetrarch.entropy import system_entropy
 from tetrarch.errors import TetrarchError
 from tetrarch.network.frames import Batch, Ping, decode_frame, encode_batch, encode_pong
 from tetrarch.network.overlay.addresses import Address
-from tetrarch.network.overlay.dialling import Dialled, dialled
+from tetrarch.network.overlay.dialling import dialled, talk_stream
 from tetrarch.network.overlay.meeting import Introduction, meet_as_dialer
 from tetrarch.network.overlay.memory_chain import MemoryChain
 from tetrarch.network.overlay.messages import Ids, Kind, Status, encode_ids, encode_status
 from tetrarch.network.overlay.profile import BLOCKS, NodeId
+from tetrarch.network.streams import DialledStream
 
 MEASURED_S = 6.0
 EVERY_S = 0.02
@@ -61,15 +62,22 @@ def introduction() -> Introduction:
     )
 
 
-async def met(open_: Dialled) -> None:
-    await meet_as_dialer(open_.stream, introduction(), certificate=open_.certificate, expected=None)
+@asynccontextmanager
+async def met(address: Address) -> AsyncIterator[DialledStream]:
+    """A stream to a node that took our greeting."""
+    async with (
+        dialled(address, secured=True) as open_,
+        talk_stream(open_.channel) as stream,
+    ):
+        await meet_as_dialer(stream, introduction(), certificate=open_.certificate, expected=None)
+        yield stream
 
 
 class Honest:
     """An open link, and round trips along it."""
 
-    def __init__(self, open_: Dialled) -> None:
-        self._stream = open_.stream
+    def __init__(self, stream: DialledStream) -> None:
+        self._stream = stream
         self._answered = asyncio.Event()
         self._writing = asyncio.Lock()
 
@@ -155,10 +163,9 @@ async def oversize(address: Address, source: str) -> None:
 async def endless(address: Address, source: str) -> None:
     """A new key each time, a right greeting, and messages as fast as they are taken."""
     del source  # grpcio chooses it: the honest one's
-    async with dialled(address, secured=True) as open_:
-        await met(open_)
+    async with met(address) as stream:
         while True:
-            await open_.stream.write(ENDLESS)
+            await stream.write(ENDLESS)
 
 
 async def _until_cut(made: Wire, begin: bytes) -> None:
@@ -282,13 +289,11 @@ async def measure(name: str) -> dict[str, Any]:
         address = Address(ip_address("127.0.0.1"), victim.port)
         while True:
             with suppress(TetrarchError):
-                async with dialled(address, secured=True) as open_:
-                    await met(open_)
+                async with met(address):
                     break
             await asyncio.sleep(0.2)
-        async with dialled(address, secured=True) as open_, asyncio.TaskGroup() as tasks:
-            await met(open_)
-            honest = Honest(open_)
+        async with met(address) as stream, asyncio.TaskGroup() as tasks:
+            honest = Honest(stream)
             reading = tasks.create_task(honest.read())
             calm = await measured(victim, honest)
             done = stack.enter_context(attacked(name, victim.port))

@@ -95,7 +95,7 @@ def test_connections_without_a_call_are_few(tmp_path: Path, secured: bool, begin
         wires = [await opened(node, stack, begin, secured=secured) for _ in range(60)]
         await until(lambda: 0 < connections(node) <= LIMITS.waiting_of_address_max)
         assert await wires[0].ended() is not None
-        assert lines_of(node, "overlay_connections_cut")
+        await until(lambda: bool(lines_of(node, "overlay_connections_cut")))  # after the cut itself
 
     against(tmp_path, crowd)
 
@@ -116,6 +116,7 @@ def test_half_open_calls_keep_others_of_their_address_out_and_nobody_else(tmp_pa
         for _ in range(30):
             await opened(node, stack, BEGIN + call(1))
         await until(lambda: lines_of(node, "overlay_caller_refused") != [])
+        await until(lambda: bool(lines_of(node, "overlay_caller_refused")))
         assert lines_of(node, "overlay_caller_refused")[0]["reason"] == "address_full"
 
     against(tmp_path, crowd)

@@ -202,16 +202,16 @@ def test_a_node_without_room_is_not_one_that_cannot_be_reached(tmp_path: Path) -
     async def main() -> None:
         node, full = nodes_of(tmp_path, 2, trusted=(), doors=DoorLimits(callers_max=0))
         async with node.running(), full.running():
-            profile, now_s = full.overlay._own, node.overlay.now_s()
+            profile, now_s = full.overlay.profile, node.overlay.now_s()
             node.overlay.machine.take_profiles([profile], profile.node, now_s=now_s)
             node.nodes.met(profile.node, now_s=now_s)
             for _ in range(3):
-                await node.overlay._dial_known(profile)
+                await node.overlay._dials._dial_known(profile)
             assert full.node not in node.nodes.quarantined
             conduct = node.nodes.conduct(full.node)
             assert conduct is not None
             assert not conduct.failures_s
-            assert full.node in node.overlay._redials, "it is dialled less and less often"
+            assert full.node in node.overlay._dials._redials, "it is dialled less and less often"
 
     asyncio.run(main())
 
