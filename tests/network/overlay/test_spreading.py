@@ -12,6 +12,7 @@ from tetrarch.network.overlay.spreading import (
     ANNOUNCERS_MAX,
     ASKED_MAX,
     OWED_MAX,
+    OWED_OF_PEER_MAX,
     REMEMBERED_MAX,
     Announce,
     Ask,
@@ -186,11 +187,26 @@ def test_who_is_gone_owes_nothing_and_others_are_asked_at_once() -> None:
 
 def test_what_is_owed_is_bounded() -> None:
     one = spreading()
-    for number in range(OWED_MAX + 10):
-        one.announced(BEFORE, BLOCKS, [item(number)], now_s=0)
-        one.tick(now_s=1)  # nobody else has it
+    peers_ = [node_id(1000 + number) for number in range(OWED_MAX // OWED_OF_PEER_MAX + 2)]
+    for place, peer in enumerate(peers_):
+        first = place * OWED_OF_PEER_MAX
+        for number in range(first, first + OWED_OF_PEER_MAX):
+            one.announced(peer, BLOCKS, [item(number)], now_s=0)
+            one.tick(now_s=1)  # nobody else has it
     blamed = [each for each in one.tick(now_s=30) if isinstance(each, Withheld)]
     assert len(blamed) == OWED_MAX
+
+
+def test_who_announces_much_and_sends_nothing_leaves_room_for_others() -> None:
+    one = spreading()
+    items = [item(number) for number in range(OWED_OF_PEER_MAX + 10)]
+    asked = one.announced(BEFORE, BLOCKS, items, now_s=0)
+    assert len(asked) == OWED_OF_PEER_MAX
+    assert one.announced(BEFORE, BLOCKS, [item(9999)], now_s=0) == []
+    assert one.announced(AFTER, BLOCKS, [item(9999)], now_s=0) == [Ask(AFTER, BLOCKS, item(9999))]
+    one.received(BEFORE, BLOCKS, item(0), LARGE, now_s=0.1)
+    again = one.announced(BEFORE, BLOCKS, [item(5555), item(5556)], now_s=0.2)
+    assert again == [Ask(BEFORE, BLOCKS, item(5555))]
 
 
 def test_what_was_sent_and_not_valid_is_not_owed() -> None:
@@ -233,7 +249,8 @@ def test_what_is_remembered_is_bounded() -> None:
     assert not one.has(item(9))
     assert one.has(item(10))
     for number in range(ASKED_MAX + 10):
-        one.announced(BEFORE, BLOCKS, [item(10**6 + number)], now_s=0)
+        peer = OTHERS[number // OWED_OF_PEER_MAX]
+        one.announced(peer, BLOCKS, [item(10**6 + number)], now_s=0)
     assert one.announced(BEFORE, BLOCKS, [item(5)], now_s=0) == [], (
         "until some came or were given up"
     )

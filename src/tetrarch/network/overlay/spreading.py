@@ -14,7 +14,7 @@ Source: as ``layers.rings``, section 4.4; asking for what others announce as in 
 Rodrigues, "Epidemic Broadcast Trees", 2007.
 """
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NewType, TypeAlias
@@ -27,6 +27,7 @@ ItemId = NewType("ItemId", bytes)  # 32 bytes
 REMEMBERED_MAX = 1 << 15
 ASKED_MAX = 1024
 OWED_MAX = 4096
+OWED_OF_PEER_MAX = 256  # who announces more than it sends leaves room for others
 ANNOUNCERS_MAX = 8  # of one item that is not here yet
 
 
@@ -116,6 +117,7 @@ class Spreading:
         self._asked: OrderedDict[ItemId, _Asked] = OrderedDict()
         self._owed: OrderedDict[tuple[NodeId, ItemId], float] = OrderedDict()  # until when
         self._owing: dict[ItemId, set[NodeId]] = {}  # the same by item
+        self._owed_by: Counter[NodeId] = Counter()  # how many
         self._late: deque[tuple[float, ItemId]] = deque()
         self._tell_s = 0.0
 
@@ -170,7 +172,7 @@ class Spreading:
             if asked is not None:
                 if peer != asked.peer and peer not in asked.others:
                     asked.others.append(peer)
-            elif len(self._asked) < ASKED_MAX:
+            elif len(self._asked) < ASKED_MAX and self._owed_by[peer] < OWED_OF_PEER_MAX:
                 self._asked[item] = _Asked(topic, peer, now_s + self._rules.asked_for_s)
                 effects.append(self._ask(peer, topic, item, now_s))
         return effects
@@ -242,6 +244,7 @@ class Spreading:
         if (peer, item) not in self._owed:
             self._owed[peer, item] = now_s + self._rules.withheld_after_s
             self._owing.setdefault(item, set()).add(peer)
+            self._owed_by[peer] += 1
             if len(self._owed) > OWED_MAX:
                 self._settle(*next(iter(self._owed)))
         return Ask(peer, topic, item)
@@ -252,6 +255,9 @@ class Spreading:
             self._owing[item].discard(peer)
             if not self._owing[item]:
                 del self._owing[item]
+            self._owed_by[peer] -= 1
+            if not self._owed_by[peer]:
+                del self._owed_by[peer]
 
     def _tell_late(self, now_s: float) -> list[Effect]:
         while self._late and self._late[0][0] < now_s - self._rules.late_for_s:
