@@ -162,7 +162,7 @@ def test_who_lies_is_shut_out_by_whoever_hears_it(tmp_path: Path, wrong: str) ->
         async with AsyncExitStack() as stack:
             await started(stack, nodes)
             await until(lambda: all_know_all(nodes) and all_linked(nodes))
-            record = liar.overlay._own.record
+            record = liar.overlay.profile.record
             block = make_block(liar.chain.tip(), 9, INVALID)
             kind, payload = {
                 "block": (Kind.ITEM, encode_item(Item(BLOCKS, block))),
@@ -173,7 +173,7 @@ def test_who_lies_is_shut_out_by_whoever_hears_it(tmp_path: Path, wrong: str) ->
                 "kind": (99, b"?"),
                 "sender": (
                     Kind.GOSSIP,
-                    encode_gossip(Records(honest[0].overlay._own.record, (), ())),
+                    encode_gossip(Records(honest[0].overlay.profile.record, (), ())),
                 ),
                 "topic": (Kind.ITEM, encode_item(Item(Topic(b"t" * 32), b"content"))),
             }[wrong]

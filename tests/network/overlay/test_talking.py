@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.network.overlay.support import BOTH, address
 from tests.network.overlay.world import Node, nodes_of
 
+from tetrarch.network.overlay.conduct import Fault
 from tetrarch.network.overlay.memory_chain import INVALID, make_block
 from tetrarch.network.overlay.messages import (
     CONTENT_MAX_BYTES,
@@ -188,7 +189,7 @@ def test_who_is_put_aside_is_said_once(tmp_path: Path) -> None:
         listening.us.overlay.talking._log = listening.us._log()
         await listening.meet(LIAR)
         for _ in range(20):
-            listening.us.overlay._on_drop(LIAR.node, Kind.ITEM)
+            listening.us.overlay.talking.blame(LIAR.node, Fault.FLOOD, None)
         assert listening.us.text.getvalue().count('"event": "overlay_node_quarantined"') == 1
 
     asyncio.run(main())

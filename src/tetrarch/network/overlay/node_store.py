@@ -1,5 +1,6 @@
 """The database of nodes: rows of ``stored``, those that changed since the last time."""
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from functools import partial
@@ -13,6 +14,7 @@ from tetrarch.storage.rows import decoding_rows
 
 _T = TypeVar("_T")
 
+SAVE_MIN_S, SAVE_MAX_S = 1.0, 60.0  # who was killed finds back without anybody whom it trusts
 _TABLES = ("overlay_nodes", "overlay_bans")
 _COLUMNS = "(node BLOB NOT NULL PRIMARY KEY, content BLOB NOT NULL) WITHOUT ROWID"
 SCHEMA = Schema(
@@ -51,6 +53,16 @@ class NodeStore:
             self._written[table] = await self._storage.read(partial(_read, table=table))
         kept = self._written
         restore(self._nodes, kept["overlay_nodes"], kept["overlay_bans"], now_s=now_s)
+
+    async def keep(self) -> None:
+        """Until cancelled: soon after somebody came or went, and now and then what was seen of all."""
+        kept, at_s, loop = set[NodeId](), 0.0, asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(SAVE_MIN_S)
+            here = set(self._nodes)
+            if here != kept or loop.time() - at_s >= SAVE_MAX_S:
+                await self.save()
+                kept, at_s = here, loop.time()
 
     async def save(self) -> None:
         """Write what changed. At 1,000 nodes some 5 ms, and one commit."""

@@ -3,7 +3,8 @@
 ``OverlayMachine`` decides, ``Talking`` reads and answers, ``Links`` carries, ``Dials`` makes links and
 lets them go; here are the clock's beats. Links are kept with the whole view, whoever dialled.
 
-    every round (10 s)       sign our profile, gossip with each layer's partner
+    every round (10 s)       sign our profile, gossip with each layer's partner; say where our chain ends, and
+                             look where those of the trusted nodes do
     every quarter second     ask others for what did not come, tell what is new of late
     within a second          keep on disk who came or went
     every minute             apply the policy to all
@@ -18,7 +19,7 @@ from typing import Any
 from tetrarch.clock import Clock
 from tetrarch.entropy import Entropy
 from tetrarch.network.link import LinkMeters
-from tetrarch.network.overlay.addresses import NOWHERE, Address
+from tetrarch.network.overlay.addresses import Address
 from tetrarch.network.overlay.callers import Callers
 from tetrarch.network.overlay.chain import ChainPort, Tip, Verdict
 from tetrarch.network.overlay.conduct import Fault
@@ -27,7 +28,6 @@ from tetrarch.network.overlay.discovery import Discovery
 from tetrarch.network.overlay.forks import ForkWatch
 from tetrarch.network.overlay.greeting import NodeDiffers
 from tetrarch.network.overlay.identity import OverlayIdentity
-from tetrarch.network.overlay.inbox import FairInbox
 from tetrarch.network.overlay.known import Known
 from tetrarch.network.overlay.layers.layer import Layer
 from tetrarch.network.overlay.layers.named import Name
@@ -39,20 +39,17 @@ from tetrarch.network.overlay.machine import OverlayMachine
 from tetrarch.network.overlay.meeting import Introduction, Met, NodeShutOut
 from tetrarch.network.overlay.messages import Kind
 from tetrarch.network.overlay.node_store import NodeStore, Storage
-from tetrarch.network.overlay.observed import ObservedRules
-from tetrarch.network.overlay.pace import Pace, cost
+from tetrarch.network.overlay.own_profile import OwnProfile, shown_certificate
+from tetrarch.network.overlay.paced_inbox import PacedInbox
 from tetrarch.network.overlay.profile import (
     BLOCKS,
     EPOCH_UNIX_S,
     FRAGMENTS,
     NodeId,
     Profile,
-    sign_profile,
 )
 from tetrarch.network.overlay.reaching import Reaching
-from tetrarch.network.overlay.reference.accepted import AcceptedReferences
-from tetrarch.network.overlay.reference.answers import Answers
-from tetrarch.network.overlay.reference.calls import ReferenceCalls
+from tetrarch.network.overlay.reference.services import ReferenceServices
 from tetrarch.network.overlay.reference.watching import Watchers
 from tetrarch.network.overlay.settings import OverlaySettings, TrustedPeer
 from tetrarch.network.overlay.talking import Talking
@@ -63,7 +60,6 @@ from tetrarch.supervision import Supervisor
 
 TICK_S = 0.25
 SWEEP_S = 60.0
-SAVE_MIN_S, SAVE_MAX_S = 1.0, 60.0  # who was killed finds back without anybody whom it trusts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,23 +108,26 @@ class Overlay:
             deliver=self._deliver,
             on_up=self._on_up,
             on_down=self._on_down,
-            on_frame=self._on_frame,
+            on_frame=lambda node: self._inbox.count_frame(node),  # noqa: PLW0108 - built later
         )
         self.discovery = Discovery(
-            self._observed_rules(),
+            settings.observed_rules,
             self.links,
-            certificate=self._certificate,
+            certificate=shown_certificate(identity, settings),
             private_addresses=settings.rules.policy.private_addresses,
             random=self._random,
-            found=lambda _: self._sign(),
+            found=lambda _: self._own.sign(),
             log=log,
+        )
+        self._own = OwnProfile(
+            identity, settings, address=lambda: self.discovery.address, now_s=self.now_s
         )
         self.watchers = Watchers(chain)
         self.talking = Talking(
             self.machine,
             chain,
             self.links,
-            own_profile=lambda: self._own,
+            own_profile=lambda: self._own.profile,
             now_s=self.now_s,
             on_block=self.watchers.block_is_new,
             others={
@@ -138,10 +137,11 @@ class Overlay:
                 Kind.REACHED: self.discovery.hear_answer,
             },
             log=log,
-            asked=self._on_asked,
+            asked=lambda node, tokens: self._inbox.grant(node, tokens),  # noqa: PLW0108 - built later
         )
-        self._pace = Pace()
-        self._inbox = FairInbox(self.talking.handle, on_drop=self._on_drop)
+        self._inbox = PacedInbox(
+            self.talking.handle, flooded=lambda node: self.talking.blame(node, Fault.FLOOD, None)
+        )
         introduction = Introduction(
             node=identity.node,
             block0=chain.block0,
@@ -153,7 +153,6 @@ class Overlay:
         self.trusted_tips = TrustedTips(
             self._trusted, self.machine.nodes, chain, watch=ForkWatch(), log=log
         )
-        self._own = self._signed()
         self._store = (
             None if world.storage is None else NodeStore(world.storage, self.machine.nodes)
         )
@@ -198,7 +197,7 @@ class Overlay:
     @property
     def profile(self) -> Profile:
         """What we say of ourselves, as it was signed last."""
-        return self._own
+        return self._own.profile
 
     def tip(self) -> Tip:
         """Where our chain ends now."""
@@ -256,14 +255,14 @@ class Overlay:
             self._tasks = tasks
             await self._listener.start(self._spawn)
             self.listening.set()
-            self._sign()
+            self._own.sign()
             tasks.spawn(self._inbox.run(), name="overlay_inbox")
             tasks.spawn(self._tick(), name="overlay_tick")
             tasks.spawn(self._dials.run(), name="overlay_dials")
             tasks.spawn(self._sweep(), name="overlay_sweep")
             tasks.spawn(self.discovery.run(), name="overlay_discovery")
             if self._store is not None:
-                tasks.spawn(self._keep_nodes(self._store), name="overlay_nodes")
+                tasks.spawn(self._store.keep(), name="overlay_nodes")
             try:
                 await self._gossip_rounds()
             finally:
@@ -276,14 +275,12 @@ class Overlay:
 
     async def _gossip_rounds(self) -> None:
         while True:
-            self._sign()
+            self._own.sign()
             self.trusted_tips.look(now_s=self.now_s())
             for node in self.links:
                 self._note_latency(node)
-                self.talking.send_status(
-                    node
-                )  # whose chain is behind is known by what it said of late
-            for node, gossip in self.machine.begin_round(self._own):
+                self.talking.send_status(node)  # who is behind is known by what it said of late
+            for node, gossip in self.machine.begin_round(self.profile):
                 if not self.talking.send_gossip(node, gossip):
                     self._dials.gossip_soon(node, gossip)
             # Not in step with others, that began at the same moment.
@@ -298,16 +295,6 @@ class Overlay:
         while True:
             await asyncio.sleep(SWEEP_S)
             self.machine.nodes.sweep(now_s=self.now_s())
-
-    async def _keep_nodes(self, store: NodeStore) -> None:
-        """Soon after somebody came or went, and now and then what was seen of all."""
-        kept, at_s, loop = set[NodeId](), 0.0, asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(SAVE_MIN_S)
-            here = set(self.machine.nodes)
-            if here != kept or loop.time() - at_s >= SAVE_MAX_S:
-                await store.save()
-                kept, at_s = here, loop.time()
 
     # -- links --------------------------------------------------------------------------------------
 
@@ -335,7 +322,7 @@ class Overlay:
         self._log.debug("overlay_link_up", peer=node.hex())
         self.machine.nodes.welcome(node, now_s=self.now_s())
         gossip = self._dials.take_gossip(node)
-        self.talking.send_gossip(node, gossip or self.machine.topology.begin(self._own, node))
+        self.talking.send_gossip(node, gossip or self.machine.topology.begin(self.profile, node))
         self.talking.send_status(node)
 
     def _on_down(self, node: NodeId) -> None:
@@ -344,59 +331,12 @@ class Overlay:
         self.discovery.left(node)
         self._dials.link_down(node)
         self._inbox.forget(node)
-        self._pace.forget(node)
         self.talking.forget(node)
 
     def _deliver(self, node: NodeId, kind: int, payload: bytes) -> None:
-        if self._is_in_pace(node, cost(kind, len(payload))):
-            self._inbox.put(node, kind, payload)
-        else:
-            self._on_drop(node, kind)
+        self._inbox.deliver(node, kind, payload)
 
-    def _on_frame(self, node: NodeId) -> None:
-        if not self._is_in_pace(node, 1.0):
-            self.talking.blame(node, Fault.FLOOD, None)
-
-    def _is_in_pace(self, node: NodeId, tokens: float) -> bool:
-        return self._pace.takes(node, tokens, now_s=asyncio.get_running_loop().time())
-
-    def _on_asked(self, node: NodeId, tokens: float) -> None:
-        self._pace.grant(node, tokens, now_s=asyncio.get_running_loop().time())
-
-    def _on_drop(self, node: NodeId, kind: int) -> None:
-        del kind
-        self.talking.blame(node, Fault.FLOOD, None)
-
-    # -- ourselves ------------------------------------------------------------------------------------
-
-    @property
-    def _certificate(self) -> bytes:
-        """SHA-256 of what others see at our address; empty without TLS."""
-        own = self.identity.certificate_hash if self.settings.secured else b""
-        return (*self.settings.proxy_certificates, own)[0]
-
-    def _sign(self) -> None:
-        self._own = self._signed()
-
-    def _signed(self) -> Profile:
-        return sign_profile(
-            self.identity.sign,
-            node=self.identity.node,
-            time_s=int(self.now_s()),
-            address=self.settings.public or self.discovery.address or NOWHERE,
-            interests=self.settings.rules.interests,
-            certificate=self._certificate,
-            is_extended=self.settings.is_extended,
-        )
-
-    def _observed_rules(self) -> ObservedRules | None:
-        settings = self.settings
-        if not settings.discovers:
-            return None
-        return ObservedRules(
-            port=settings.discovered_port or settings.listen[0].port,
-            private_addresses=settings.rules.policy.private_addresses,
-        )
+    # -- parts ----------------------------------------------------------------------------------------
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         return self._tasks.spawn(work, name=name)
@@ -404,19 +344,15 @@ class Overlay:
     def _reference_calls(self, callers: Callers, spawn: Spawn) -> OtherCalls:
         """The reference's services, beside our own."""
         known = self.machine.nodes.known.profiles
-        accepted = AcceptedReferences(
+        services = ReferenceServices(
             self._wires,
+            self.watchers,
             met=self._met,
             at_fault=lambda node, fault: self.talking.blame(node, Fault.PROTOCOL, fault),
-            callers=callers,
-            spawn=spawn,
-        )
-        answers = Answers(
-            self._wires.chain,
-            own=lambda: self._own,
+            own=lambda: self.profile,
             others=lambda: [known[node] for node in self.machine.topology.view()],
         )
-        return ReferenceCalls(accepted, answers, self.watchers, callers=callers).handler
+        return services.calls(callers, spawn)
 
     def _named_layers(self, known: Known) -> Sequence[Layer]:
         self._privileged = Privileged(self.settings.privileged, known)

@@ -7,6 +7,7 @@ from tetrarch.network.overlay.addresses import Address, read_address
 from tetrarch.network.overlay.doors import DoorLimits
 from tetrarch.network.overlay.layers.named import Name
 from tetrarch.network.overlay.machine import OverlayRules
+from tetrarch.network.overlay.observed import ObservedRules
 from tetrarch.network.overlay.origins import IpNetwork
 from tetrarch.network.overlay.profile import NodeId
 
@@ -66,6 +67,16 @@ class OverlaySettings:
     def is_plain(self) -> bool:
         """Nobody gives this node TLS: so are its peers, unless something else is said of one."""
         return not self.secured and not self.proxy_certificates
+
+    @property
+    def observed_rules(self) -> ObservedRules | None:
+        """By which our address is found out, if it is to be."""
+        if not self.discovers:
+            return None
+        return ObservedRules(
+            port=self.discovered_port or self.listen[0].port,
+            private_addresses=self.rules.policy.private_addresses,
+        )
 
 
 def read_trusted(text: str, *, plain: bool = False) -> TrustedPeer:
