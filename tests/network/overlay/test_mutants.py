@@ -339,6 +339,12 @@ MUTANTS = (
     Mutant("messages without end", "topology", "[:room]", "[:]"),
     Mutant("who begins keeps itself", "topology", "given += [sender] * bool(given)", "pass"),
     Mutant("a link begins nothing", "topology", "        self._begun.add(node)\n", ""),
+    Mutant(
+        "a link tells all",
+        "topology",
+        "        return Gossip(own, (), ())\n",
+        "        return self._gossip(own, node, swap=False)\n",
+    ),
     Mutant("crowds at the door", "doors", "self._unproven.total() >= limits.unproven_max", "False"),
     Mutant(
         "one address at the door",

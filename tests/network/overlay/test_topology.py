@@ -139,6 +139,17 @@ def test_a_new_link_begins_an_exchange_with_whom_is_not_known_yet() -> None:
     assert len(one.known) > 5
 
 
+def test_who_linked_say_who_they_are_and_no_more() -> None:
+    one = Side(1, *map(profile, range(2, 30)))
+    other = Side(2, profile(1), *map(profile, range(20, 50)))
+    greetings = [
+        side.topology.begin(side.own, peer.own.node) for side, peer in ((one, other), (other, one))
+    ]
+    assert [list(each) for each in greetings] == [[one.own], [other.own]]
+    assert one.hear(greetings[1]) is None
+    assert other.hear(greetings[0]) is None
+
+
 def test_no_more_is_told_than_a_message_holds() -> None:
     class Talker(Rings):
         def gossip_for(self, recipient: Profile) -> tuple[NodeId, ...]:

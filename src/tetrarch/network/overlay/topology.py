@@ -86,11 +86,13 @@ class Topology:
         ]
 
     def begin(self, own: Profile, node: NodeId) -> Gossip:
-        """What to tell a node that a link was made with just now, known or not."""
+        """What to tell a node that a link was made with just now: who we are, as it tells us.
+
+        Each takes the other's greeting for the answer, so no more is said. Views change by some nodes
+        in each round: to tell all that is useful on each new link was three times the gossip of rounds.
+        """
         self._begun.add(node)
-        if node not in self._known:
-            return Gossip(own, (), ())
-        return self._gossip(own, node, swap=False)
+        return Gossip(own, (), ())
 
     def hear(self, own: Profile, gossip: Gossip) -> Gossip | None:
         """Learn from ``gossip``, whose profiles ``Known`` has seen; what to answer, if anything."""
