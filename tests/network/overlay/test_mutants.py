@@ -74,8 +74,8 @@ MUTANTS = (
         "if len(self._profiles) >= self._limits.nodes_max and",
         "if False and",
     ),
-    Mutant("views make room", K, "if not self._held(node)]", "]"),
-    Mutant("the living make room", K, "profiles[oldest].time_s > heard_until_s", "False"),
+    Mutant("views make room", K, " and not self._held(node)", ""),
+    Mutant("the living make room", K, "profiles[node].time_s <= heard_until_s and", ""),
     Mutant(
         "wanted is nothing", K, "(0 if wanted else self._limits.silent_s)", "self._limits.silent_s"
     ),

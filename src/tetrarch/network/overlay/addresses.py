@@ -10,7 +10,7 @@ IpAddress: TypeAlias = IPv4Address | IPv6Address
 PORT_MAX = 65_535
 IPV4_SIZE_BYTES, IPV6_SIZE_BYTES = 4, 16
 # What one customer of a provider has at least: a cheaper crowd comes from one of these.
-IPV4_GROUP_BITS, IPV6_GROUP_BITS = 24, 48
+IPV6_GROUP_BITS = 48
 # Of this machine, of a link, RFC 1918, RFC 6598, RFC 4193. ``is_private`` also holds what no node
 # ever has, such as the examples of documents.
 _PRIVATE = tuple(
@@ -41,8 +41,9 @@ class Address:
         """
         if not is_public(self.ip):
             return str(self)
-        kept_bits = IPV6_GROUP_BITS if self.ip.version == 6 else IPV4_GROUP_BITS
-        return str(ip_network((self.ip, kept_bits), strict=False))
+        if isinstance(self.ip, IPv4Address):
+            return ".".join(map(str, self.ip.packed[:3])) + ".0/24"  # as below, ten times faster
+        return str(ip_network((self.ip, IPV6_GROUP_BITS), strict=False))
 
 
 # What a record says that has no address to tell; the reference's says so, too.

@@ -190,10 +190,14 @@ class Known:
 
     def _make_room(self, heard_until_s: int) -> bool:
         """Drop the longest silent of some that no view holds, if it was not heard of after that time."""
-        free = [node for node in self.sample(EVICTION_SAMPLE) if not self._held(node)]
         profiles = self._profiles
+        free = [
+            node
+            for node in self.sample(EVICTION_SAMPLE)
+            if profiles[node].time_s <= heard_until_s and not self._held(node)
+        ]
         oldest = min(free, key=lambda node: profiles[node].time_s, default=None)
-        if oldest is None or profiles[oldest].time_s > heard_until_s:
+        if oldest is None:
             return False
         self.remove(oldest)
         return True

@@ -152,6 +152,9 @@ class Nodes:
         self, profile: Profile, introducer: NodeId, *, now_s: float, wanted: bool = False
     ) -> Heard:
         """Take a profile whose signature is right, and look at its node anew."""
+        before = self.known.profiles.get(profile.node)
+        if before is not None and profile.time_s <= before.time_s:
+            return Heard.OLD  # as most are
         refused = self._refusal(profile, now_s)
         if refused is not None:
             if refused is Heard.ADDRESS_USELESS:
