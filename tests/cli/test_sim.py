@@ -1,13 +1,19 @@
 """``tetrarch sim``: anybody can repeat the figures of the documentation."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import fields
 
+import pytest
 from typer.testing import CliRunner
 
 from tetrarch.cli.main import app
 from tetrarch.sim.overlay_figures import OverlayFigures
+from tetrarch.sim.overlay_life import OverlayLife
 
+LIFE = ("sim", "life", "--nodes", "30", "--rounds", "3", "--churn-rounds", "2", "--seed", "7")
 SMALL = ("sim", "overlay", "--nodes", "30", "--rounds", "6", "--seed", "7")
 
 
@@ -37,3 +43,35 @@ def test_a_person_can_read_them() -> None:
         "crowd in views",
     ]
     assert lines[2].endswith("100.000% of the nodes")
+
+
+def test_a_life_is_told_to_a_program_and_to_a_person() -> None:
+    life = json.loads(told(*LIFE, "--json"))
+    assert list(life) == [field.name for field in fields(OverlayLife)]
+    assert (life["hits"], life["rings_right_by_round"][-1]) == (1.0, 1.0)
+    assert (len(life["churn"]), len(life["vanish"])) == (2, 11)
+    lines = told(*LIFE).splitlines()
+    assert lines[0] == "nodes            30, seed 7"
+    assert [line[:17].strip() for line in lines[1:]] == [
+        *("true neighbours", "items reached", "copies", "under churn", "half vanished", "gossip"),
+    ]
+    assert lines[5].endswith("100.000% 10 rounds later")
+
+
+@pytest.mark.parametrize("command", [LIFE, (*SMALL, "--liars", "0.5")])
+def test_figures_do_not_hang_on_the_order_of_hashes(command: tuple[str, ...]) -> None:
+    """Two processes that order sets otherwise see the same."""
+
+    def printed(hash_seed: str) -> str:
+        program = "import sys; from tetrarch.cli.main import app; app(sys.argv[1:])"
+        return subprocess.run(
+            [sys.executable, "-c", program, *command, "--json"],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+
+    first, second = printed("1"), printed("2")
+    assert json.loads(first)["seed"] == 7
+    assert first == second

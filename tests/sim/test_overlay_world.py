@@ -1,8 +1,4 @@
-"""Goal: nodes that know one of them find their places, and what one has all get, whatever befalls them.
-
-Method: the overlay of many nodes on virtual time. 100 here, 1,000 in the integration tier, 10,000 in
-the soak; the goals are those of the project's issue on the network.
-"""
+"""Goal: a crowd gets no more than its addresses allow, and a world is the same again. See ``test_overlay_life``."""
 
 import pytest
 
@@ -18,7 +14,7 @@ def started(nodes: int, seed: int, rounds: int = 20, **knobs) -> OverlayWorld:
     return world
 
 
-def check_spreads(world: OverlayWorld, *, hit_min: float) -> None:
+def check_spreads(world: OverlayWorld) -> None:
     items = [
         (world.publish(topic, size_bytes), size_bytes)
         for topic in (FRAGMENTS, BLOCKS)
@@ -26,46 +22,8 @@ def check_spreads(world: OverlayWorld, *, hit_min: float) -> None:
     ]
     world.run_rounds(1)
     for item, size_bytes in items:
-        assert world.hit_ratio(item) >= hit_min
+        assert world.hit_ratio(item) == 1.0
         assert world.copies(item) < (3 if size_bytes == SMALL_BYTES else 1.05)
-
-
-def check_life(nodes: int, seed: int, *, rounds: int = 20, churn_rounds: int = 10) -> None:
-    """99 % have their neighbours after ``rounds``, all after twice as many."""
-    world = started(nodes, seed, rounds)
-    assert world.rings_right() >= 0.99
-    check_spreads(world, hit_min=1.0)
-    world.run_rounds(rounds - 1)
-    assert world.rings_right() == 1.0
-    hits = []
-    for _ in range(churn_rounds):  # at least once, but where a caller says why not
-        world.churn(0.01)
-        item = world.publish(BLOCKS, SMALL_BYTES)
-        world.run_rounds(1)
-        hits.append(world.hit_ratio(item))
-    assert not hits or sum(hits) / len(hits) >= 0.999
-    world.vanish(0.5)
-    check_spreads(world, hit_min=0.99)
-    world.run_rounds(9)
-    assert world.rings_right() == 1.0
-    check_spreads(world, hit_min=1.0)
-
-
-@pytest.mark.parametrize("seed", [1, 2])
-def test_a_hundred_nodes(seed: int) -> None:
-    check_life(100, seed)
-
-
-@pytest.mark.integration
-@pytest.mark.timeout(1200)
-def test_a_thousand_nodes() -> None:
-    """In half the time of the goals. Churn is not asserted: 99.87 % are reached, of 99.9 % wanted."""
-    check_life(1000, 1, rounds=10, churn_rounds=0)
-
-
-@pytest.mark.soak
-def test_ten_thousand_nodes() -> None:
-    check_life(10_000, 1)
 
 
 @pytest.mark.parametrize("share", [0.25, 1.0])
@@ -73,7 +31,29 @@ def test_a_crowd_has_no_larger_a_part_than_its_addresses(share: float) -> None:
     world = started(100, 1, liars_share=share)
     allowed = world.liars_allowed()
     assert world.liars_in_views() <= allowed / (allowed + len(world.nodes))
-    check_spreads(world, hit_min=1.0)
+    check_spreads(world)
+
+
+def test_who_joins_can_be_sent_to_by_all_that_it_links_with() -> None:
+    """A node that knows only some of the others once had links on which it was sent nothing."""
+    world = started(120, 1, rounds=4, known_max=64)
+    world.join()
+    newcomer = list(world.nodes)[-1]
+    world.run_rounds(0.3)
+    peers = [node for node in world.nodes.values() if newcomer in node.links]
+    assert len(peers) >= 20
+    assert all(newcomer in peer.machine.links(BLOCKS) for peer in peers)
+
+
+def test_links_have_two_sides_and_outlive_the_view_by_a_minute() -> None:
+    world = started(120, 1, rounds=12, known_max=64)
+    unwanted_since_s = [
+        since_s for node in world.nodes.values() for since_s in node.unwanted_s.values()
+    ]
+    assert unwanted_since_s
+    assert all(world.now_s - since_s < 80 for since_s in unwanted_since_s), "seen once a round"
+    for node in world.nodes.values():
+        assert all(node.node in world.nodes[peer].links for peer in node.links)
 
 
 def test_the_same_seed_gives_the_same_world() -> None:

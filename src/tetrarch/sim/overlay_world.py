@@ -2,10 +2,11 @@
 
 Every node runs ``OverlayMachine``; profiles are unsigned (one in ten seeds may sign them, see the tests),
 messages take a random time, and whoever is gone is noticed only after a while. Each node gossips once a
-round, at its own moment of it.
+round, at its own moment of it. Links are made with the view and have two sides, that greet each other.
 """
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,6 +17,7 @@ from random import Random
 
 from tetrarch.network.overlay.addresses import Address
 from tetrarch.network.overlay.conduct import Fault
+from tetrarch.network.overlay.doors import DoorLimits
 from tetrarch.network.overlay.known import KnownLimits
 from tetrarch.network.overlay.layers.cyclon import SWAP_MAX
 from tetrarch.network.overlay.machine import OverlayMachine, OverlayRules
@@ -37,6 +39,8 @@ PEERS_MAX = 32  # that a trusted peer tells who joins
 TICK_S = 0.25
 LINK_TIMEOUT_S = 2.0
 LINK_ATTEMPTS = 3  # in one round, with those that stand in for the ones before
+LINGER_S = 60.0  # that a link outlives its place in the view of who dialled
+DIAL_TRIPS = 8  # one way each: the certificate is looked at, then TLS, then both show who they are
 LIES = 3  # honest nodes that a liar talks to in each round
 PROFILE_SIZE_BYTES = 176
 FRAME_SIZE_BYTES = 32  # about: headers of HTTP/2, gRPC and TLS
@@ -64,9 +68,8 @@ class Spread:
     """What became of one item, by node: how many hops it took, how often it came."""
 
     published_s: float
-    expected: int
     hops: dict[NodeId, int] = field(default_factory=dict)
-    copies: int = 0
+    copies: Counter[NodeId] = field(default_factory=Counter)
     last_s: float = 0.0
 
 
@@ -80,8 +83,10 @@ class SimNode:
         self.alive = True
         self.ticking = False
         self.bytes_sent = 0
-        self.dialled: set[NodeId] = set()
-        self.inbound: dict[NodeId, None] = {}  # who linked with it, in order
+        self.links: dict[NodeId, bool] = {}  # in order; whether it dialled
+        self.dials: set[NodeId] = set()  # under way
+        self.unwanted_s: dict[NodeId, float] = {}
+        self.own = world.profile_of(self)
         self.random = Random(f"{world.seed}/{node.hex()}")
         knobs = world.knobs
         self.machine = OverlayMachine(
@@ -91,8 +96,17 @@ class SimNode:
                 limits=KnownLimits(nodes_max=knobs.known_max, of_group_max=knobs.of_group_max),
             ),
             self.random,
-            linked=lambda: self.inbound,
+            usable=lambda other: other in self.links or other in world.liars,
+            linked=lambda: self.links,
         )
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it takes no more callers."""
+        callers_max = DoorLimits().callers_max
+        if len(self.links) < callers_max:
+            return False
+        return sum(not dialled for dialled in self.links.values()) >= callers_max
 
 
 class OverlayWorld:
@@ -118,7 +132,7 @@ class OverlayWorld:
 
     # -- what happens ---------------------------------------------------------------------------
 
-    def run_rounds(self, rounds: int) -> None:
+    def run_rounds(self, rounds: float) -> None:
         """Let time pass."""
         self._run_until(self.now_s + rounds * self.knobs.round_s)
 
@@ -150,7 +164,7 @@ class OverlayWorld:
         """Some node gives a new item to the others."""
         publisher = self._random.choice(list(self.nodes.values()))
         item = ItemId(blake2b(f"{self.seed}/{len(self.spreads)}".encode(), digest_size=32).digest())
-        spread = self.spreads[item] = Spread(self.now_s, len(self.nodes))
+        spread = self.spreads[item] = Spread(self.now_s)
         spread.hops[publisher.node] = 0
         effects = publisher.machine.spreading.publish(topic, item, size_bytes, now_s=self.now_s)
         self._sizes_bytes[item] = size_bytes
@@ -181,7 +195,7 @@ class OverlayWorld:
     def copies(self, item: ItemId) -> float:
         """How often the item came to a node, on average, of those that it came to."""
         spread = self.spreads[item]
-        return spread.copies / max(1, len(spread.hops) - 1)
+        return spread.copies.total() / max(1, len(spread.hops) - 1)
 
     def bytes_per_node_s(self) -> float:
         """What a node sent a second, on average since it was there."""
@@ -235,40 +249,62 @@ class OverlayWorld:
                 partial(self._lie, node),
             )
 
-    def _profile(self, node: SimNode) -> Profile:
+    def profile_of(self, node: SimNode) -> Profile:
+        """What it says of itself now; it does so once a round."""
         return Profile(node.node, int(self.now_s), node.address, INTERESTS, b"")
 
     def _known_profile(self, node: SimNode, about: NodeId) -> Profile:
-        return (
-            self._profile(node) if about == node.node else node.machine.nodes.known.profiles[about]
-        )
+        return node.own if about == node.node else node.machine.nodes.known.profiles[about]
+
+    # -- links ----------------------------------------------------------------------------------
 
     def _link(self, node: SimNode, attempt: int = 0) -> None:
-        """Links are made with the whole view: whoever is gone is noticed, and so is who follows it."""
+        """Dial whom the view has and no link; let go whom it has not had for a while."""
+        if not node.alive:
+            return
         view = node.machine.topology.view()
-        for other in node.dialled.difference(view):
-            if other in self.nodes:
-                self.nodes[other].inbound.pop(node.node, None)
-        node.dialled = set(view)
-        for other in view:
-            if other in self.nodes:
-                self.nodes[other].inbound[node.node] = None
         gone = [other for other in view if other not in self.nodes and other not in self.liars]
+        for other in view:
+            if other in self.nodes and other not in node.links and other not in node.dials:
+                node.dials.add(other)
+                self._at(self.now_s + self._dial_s(), partial(self._link_up, node, other))
+        self._let_go(node, set(view))
         for other in gone:
             self._give_up(node, other)
         if gone and attempt < LINK_ATTEMPTS:
             self._at(self.now_s + LINK_TIMEOUT_S, lambda: self._link(node, attempt + 1))
 
-    def _dial(self, node: SimNode) -> None:
-        """Whoever is in the view and there hears from now on that ``node`` linked with it."""
-        view = node.machine.topology.view()
-        for other in node.dialled.difference(view):
-            if other in self.nodes:
-                self.nodes[other].inbound.pop(node.node, None)
-        node.dialled = set(view)
-        for other in view:
-            if other in self.nodes:
-                self.nodes[other].inbound[node.node] = None
+    def _let_go(self, node: SimNode, view: set[NodeId]) -> None:
+        for other, dialled in list(node.links.items()):
+            if other not in self.nodes:
+                self._link_down(node, other)
+            elif other in view:
+                node.unwanted_s.pop(other, None)
+            elif dialled:
+                unwanted_s = node.unwanted_s.setdefault(other, self.now_s)
+                if self.now_s - unwanted_s >= LINGER_S:
+                    self._link_down(node, other)
+                    self._link_down(self.nodes[other], node.node)
+
+    def _link_up(self, node: SimNode, other: NodeId) -> None:
+        node.dials.discard(other)
+        peer = self.nodes.get(other)
+        if not node.alive or peer is None or other in node.links or peer.is_full:
+            return
+        for each, its_peer in ((node, peer), (peer, node)):
+            each.links[its_peer.node] = each is node
+            each.machine.nodes.welcome(its_peer.node, now_s=self.now_s)
+            greeting = each.machine.topology.begin(each.own, its_peer.node)
+            self._send_gossip(each, its_peer.node, greeting)
+
+    def _link_down(self, node: SimNode, other: NodeId) -> None:
+        del node.links[other]
+        node.unwanted_s.pop(other, None)
+        node.machine.nodes.left(other)
+        node.machine.spreading.left(other)
+
+    def _dial_s(self) -> float:
+        return sum(self._delay_s() for _ in range(DIAL_TRIPS))
 
     def _give_up(self, node: SimNode, other: NodeId) -> None:
         for _ in range(2):  # the connection, and the attempt to make it anew
@@ -281,8 +317,9 @@ class OverlayWorld:
             return
         self._at(self.now_s + self.knobs.round_s, lambda: self._gossip(node))
         self._at(self.now_s + LINK_TIMEOUT_S, lambda: self._link(node))
-        self._dial(node)
-        for partner, gossip in node.machine.begin_round(self._profile(node)):
+        node.own = self.profile_of(node)
+        self._link(node)
+        for partner, gossip in node.machine.begin_round(node.own):
             self._send_gossip(node, partner, gossip)
 
     def _send_gossip(self, node: SimNode, partner: NodeId, gossip: Gossip) -> None:
@@ -300,8 +337,7 @@ class OverlayWorld:
     def _hear(self, node: SimNode, gossip: Gossip) -> None:
         if not node.alive:
             return
-        own = self._profile(node)
-        answer = node.machine.hear_gossip(own, gossip, now_s=self.now_s)
+        answer = node.machine.hear_gossip(node.own, gossip, now_s=self.now_s)
         if answer is not None:
             self._send_gossip(node, gossip.own.node, answer)
 
@@ -363,7 +399,7 @@ class OverlayWorld:
         self, node: SimNode, source: NodeId, topic: Topic, item: ItemId, hops: int
     ) -> None:
         spread = self.spreads[item]
-        spread.copies += 1
+        spread.copies[node.node] += 1
         if node.node not in spread.hops:
             spread.hops[node.node] = hops
             spread.last_s = self.now_s
