@@ -56,6 +56,20 @@ def test_links_have_two_sides_and_outlive_the_view_by_a_minute() -> None:
         assert all(node.node in world.nodes[peer].links for peer in node.links)
 
 
+def test_who_vanished_is_noticed_after_ten_seconds() -> None:
+    world = started(60, 1, rounds=4)
+    before = {node: set(each.links) for node, each in world.nodes.items()}
+    world.vanish(0.5)
+    gone = before.keys() - world.nodes.keys()
+    assert len(gone) == 30
+    world.run_rounds(0.9)
+    assert all(before[node] & gone <= each.links.keys() for node, each in world.nodes.items())
+    world.run_rounds(0.3)
+    assert not any(gone & each.links.keys() for each in world.nodes.values())
+    world.run_rounds(1)  # who stood in for them may be gone, too
+    assert not any(gone & set(each.machine.topology.view()) for each in world.nodes.values())
+
+
 def test_the_same_seed_gives_the_same_world() -> None:
     first, second = (started(50, 3) for _ in range(2))
     assert first.bytes_per_node_s() == second.bytes_per_node_s()

@@ -118,6 +118,7 @@ class OverlayWorld:
         self.now_s = 200_000_000.0  # some years after 2020
         self.nodes: dict[NodeId, SimNode] = {}
         self.liars: dict[NodeId, Address] = {}
+        self._gone_s: dict[NodeId, float] = {}
         self.spreads: dict[ItemId, Spread] = {}
         self._sizes_bytes: dict[ItemId, int] = {}
         self._random = Random(f"{seed}/world")
@@ -149,6 +150,7 @@ class OverlayWorld:
         others = [node for node in self.nodes.values() if node is not self.trusted]
         for node in self._random.sample(others, int(share * len(self.nodes))):
             del self.nodes[node.node]
+            self._gone_s[node.node] = self.now_s
             node.alive = False
         for node in self.nodes.values():
             self._at(self.now_s + self.knobs.noticed_after_s, partial(self._link, node))
@@ -263,12 +265,12 @@ class OverlayWorld:
         if not node.alive:
             return
         view = node.machine.topology.view()
-        gone = [other for other in view if other not in self.nodes and other not in self.liars]
+        self._let_go(node, set(view))
+        gone = [other for other in view if other in self._gone_s and other not in node.links]
         for other in view:
             if other in self.nodes and other not in node.links and other not in node.dials:
                 node.dials.add(other)
                 self._at(self.now_s + self._dial_s(), partial(self._link_up, node, other))
-        self._let_go(node, set(view))
         for other in gone:
             self._give_up(node, other)
         if gone and attempt < LINK_ATTEMPTS:
@@ -276,8 +278,9 @@ class OverlayWorld:
 
     def _let_go(self, node: SimNode, view: set[NodeId]) -> None:
         for other, dialled in list(node.links.items()):
-            if other not in self.nodes:
-                self._link_down(node, other)
+            if other in self._gone_s:
+                if self.now_s >= self._gone_s[other] + self.knobs.noticed_after_s:
+                    self._link_down(node, other)
             elif other in view:
                 node.unwanted_s.pop(other, None)
             elif dialled:
