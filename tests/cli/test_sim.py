@@ -53,9 +53,11 @@ def test_a_life_is_told_to_a_program_and_to_a_person() -> None:
     lines = told(*LIFE).splitlines()
     assert lines[0] == "nodes            30, seed 7"
     assert [line[:17].strip() for line in lines[1:]] == [
-        *("true neighbours", "items reached", "copies", "under churn", "half vanished", "gossip"),
+        *("true neighbours", "items reached", "copies", "gossip", "under churn", "half vanished"),
     ]
-    assert lines[5].endswith("100.000% 10 rounds later")
+    assert lines[6].endswith("100.000% 10 rounds later")
+    in_peace = told(*LIFE, "--churn-rounds", "0", "--rounds-after", "0").splitlines()
+    assert in_peace == lines[:5]
 
 
 @pytest.mark.parametrize("command", [LIFE, (*SMALL, "--liars", "0.5")])

@@ -71,8 +71,14 @@ def life(
     ] = 20,
     churn_rounds: Annotated[
         int,
-        typer.Option(min=1, max=1000, help="Rounds that begin with new nodes in place of some."),
+        typer.Option(min=0, max=1000, help="Rounds that begin with new nodes in place of some."),
     ] = 10,
+    rounds_after: Annotated[
+        int, typer.Option(min=0, max=1000, help="Rounds after half of the nodes vanished.")
+    ] = 11,
+    items: Annotated[
+        int, typer.Option(min=1, max=100, help="How many of each topic, small and as many large.")
+    ] = 5,
     seed: Annotated[int, typer.Option(help="The same seed gives the same run.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -89,7 +95,9 @@ def life(
     from tetrarch.sim.overlay_life import LifePlan, live  # noqa: PLC0415
     from tetrarch.sim.overlay_world import OverlayKnobs  # noqa: PLC0415
 
-    plan = LifePlan(rounds=rounds, churn_rounds=churn_rounds)
+    plan = LifePlan(
+        rounds=rounds, churn_rounds=churn_rounds, rounds_after=rounds_after, items=items
+    )
     with progress_bar("rounds") as show:
         seen = live(
             OverlayKnobs(nodes=nodes),
@@ -102,8 +110,7 @@ def life(
 
 def _described_life(life: "OverlayLife") -> str:
     right = life.rings_right_by_round
-    first, last = life.vanish[0], life.vanish[-1]
-    lines = (
+    lines = [
         ("nodes", f"{life.nodes}, seed {life.seed}"),
         ("true neighbours", f"{right[len(right) // 2 - 1]:.2%} half-way, {right[-1]:.2%} at last"),
         ("items reached", f"{life.hits:.3%} of the nodes, the worst item"),
@@ -111,13 +118,14 @@ def _described_life(life: "OverlayLife") -> str:
             "copies",
             f"{life.copies_mean:.2f} of a small item, {life.copies_large_mean:.2f} of a large one",
         ),
-        ("under churn", f"{life.churn_hits:.3%} of the nodes"),
-        (
-            "half vanished",
-            f"{first.hits:.3%} at once, {last.hits:.3%} {len(life.vanish) - 1} rounds later",
-        ),
         ("gossip", f"{life.bytes_per_node_s} bytes a second and node"),
-    )
+    ]
+    if life.churn:
+        lines.append(("under churn", f"{life.churn_hits:.3%} of the nodes"))
+    if life.vanish:
+        at_once, later = life.vanish[0].hits, life.vanish[-1].hits
+        text = f"{at_once:.3%} at once, {later:.3%} {len(life.vanish) - 1} rounds later"
+        lines.append(("half vanished", text))
     return "\n".join(f"{name:<16} {text}" for name, text in lines)
 
 

@@ -70,7 +70,7 @@ class OverlayLife:
 
     @property
     def churn_hits(self) -> float:
-        """Over all its rounds."""
+        """Over all its rounds, of which there is one at least."""
         return sum(each.hits for each in self.churn) / len(self.churn)
 
 
