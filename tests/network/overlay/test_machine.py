@@ -4,11 +4,12 @@ from random import Random
 
 from tests.network.overlay.support import BOTH, NOW_S, node_id, profile
 
+from tetrarch.network.overlay.addresses import NOWHERE
 from tetrarch.network.overlay.conduct import Fault
 from tetrarch.network.overlay.known import KnownLimits
 from tetrarch.network.overlay.layers.rings import Neighbours
 from tetrarch.network.overlay.machine import OverlayMachine, OverlayRules
-from tetrarch.network.overlay.profile import BLOCKS, NodeId
+from tetrarch.network.overlay.profile import BLOCKS, NodeId, Profile
 from tetrarch.network.overlay.topology import Gossip
 
 OWN = profile(1000)
@@ -48,6 +49,21 @@ def test_who_is_put_aside_is_in_no_view_and_no_gossip_and_comes_back_into_both()
     later_s = NOW_S + 2000
     one.nodes.hear(profile(3, time_s=later_s), node_id(0), now_s=later_s)
     assert bad in one.topology.view()
+
+
+def test_a_node_without_an_address_hears_of_others_and_nobody_of_it() -> None:
+    hidden = Profile(node_id(77), NOW_S, NOWHERE, BOTH, b"")
+    one = machine()
+    one.take_profiles(map(profile, range(10)), node_id(0), now_s=NOW_S)
+    assert one.hear_gossip(OWN, Gossip(hidden, (), ()), now_s=NOW_S) is None, "no link, no answer"
+    one.nodes.welcome(hidden.node, now_s=NOW_S)
+    one.begin_round(OWN)
+    answer = one.hear_gossip(OWN, Gossip(hidden, (), ()), now_s=NOW_S)
+    assert answer is not None
+    assert {each.node for each in answer} > {OWN.node}
+    begun = one.begin_round(OWN)
+    assert hidden.node not in [node for node, _ in begun]
+    assert hidden not in [each for _, gossip in begun for each in gossip]
 
 
 def test_items_go_to_linked_subscribers_only() -> None:

@@ -323,8 +323,20 @@ MUTANTS = (
     Mutant(
         "strangers are answered",
         "topology",
-        "not answered and sender in self._known and",
-        "not answered and",
+        "is_welcome = is_guest or sender in self._known",
+        "is_welcome = True",
+    ),
+    Mutant(
+        "guests are told nothing",
+        "topology",
+        "is_welcome = is_guest or sender in self._known",
+        "is_welcome = sender in self._known",
+    ),
+    Mutant(
+        "guests are strangers",
+        "machine",
+        "is_guest=sender in self.nodes.guests",
+        "is_guest=False",
     ),
     Mutant(
         "answers are answered", "topology", "answered = sender in self._begun", "answered = False"
@@ -343,7 +355,7 @@ MUTANTS = (
         "a link tells all",
         "topology",
         "        return Gossip(own, (), ())\n",
-        "        return self._gossip(own, node, swap=False)\n",
+        "        return self._gossip(own, self._known.profiles[node], swap=False)\n",
     ),
     Mutant("crowds at the door", "doors", "self._unproven.total() >= limits.unproven_max", "False"),
     Mutant(

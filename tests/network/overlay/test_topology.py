@@ -101,6 +101,10 @@ def test_nobody_is_answered_who_is_not_known() -> None:
     side = Side(1, *map(profile, range(10, 20)))
     stranger = Gossip(profile(77, time_s=NOW_S), (), ())
     assert side.topology.hear(side.own, stranger) is None
+    answer = side.topology.hear(side.own, stranger, is_guest=True)
+    assert answer is not None
+    assert len(list(answer)) > 5
+    assert node_id(77) not in [node for node, _ in side.topology.begin_round(side.own)]
 
 
 def test_without_the_layer_that_swaps_the_others_gossip() -> None:

@@ -93,7 +93,7 @@ class OverlayMachine:
         self.nodes.met(sender, now_s=now_s)
         self.take_profiles(gossip.swapped, sender, now_s=now_s, wanted=True)
         self.take_profiles(gossip.others, sender, now_s=now_s)
-        return self.topology.hear(own, gossip)
+        return self.topology.hear(own, gossip, is_guest=sender in self.nodes.guests)
 
     def links(self, topic: Topic) -> list[NodeId]:
         """Who subscribes to ``topic`` and can be sent to: nodes of the view, and who linked with us."""

@@ -78,9 +78,10 @@ class Topology:
         partners.pop(None, None)
         self._begun = {partner for partner in partners if partner is not None}
         self._answered.clear()
+        profiles = self._known.profiles
         # In the order of the layers, for a set has none that two runs share.
         return [
-            (partner, self._gossip(own, partner, swap=partner == swap_partner))
+            (partner, self._gossip(own, profiles[partner], swap=partner == swap_partner))
             for partner in partners
             if partner is not None
         ]
@@ -94,24 +95,30 @@ class Topology:
         self._begun.add(node)
         return Gossip(own, (), ())
 
-    def hear(self, own: Profile, gossip: Gossip) -> Gossip | None:
-        """Learn from ``gossip``, whose profiles ``Known`` has seen; what to answer, if anything."""
+    def hear(self, own: Profile, gossip: Gossip, *, is_guest: bool = False) -> Gossip | None:
+        """Learn from ``gossip``, whose profiles ``Known`` has seen; what to answer, if anything.
+
+        A guest is linked and not known: nobody is told of it, but it is told of others.
+        """
         sender = gossip.own.node
         answered = sender in self._begun
         self._begun.discard(sender)
         given = [profile.node for profile in gossip.swapped]
         answer = None
-        if not answered and sender in self._known and self._answered[sender] < ANSWERS_MAX:
+        is_welcome = is_guest or sender in self._known
+        if not answered and is_welcome and self._answered[sender] < ANSWERS_MAX:
             self._answered[sender] += 1
-            answer = self._gossip(own, sender, swap=bool(given), begun=False)
+            answer = self._gossip(own, gossip.own, swap=bool(given), begun=False)
             given += [sender] * bool(given)  # who begins a swap gives itself, too
         if self._swapping is not None and given:
             self._swapping.merge(sender, given)
         return answer
 
-    def _gossip(self, own: Profile, node: NodeId, *, swap: bool, begun: bool = True) -> Gossip:
+    def _gossip(
+        self, own: Profile, recipient: Profile, *, swap: bool, begun: bool = True
+    ) -> Gossip:
         profiles = self._known.profiles
-        recipient = profiles[node]
+        node = recipient.node
         given: tuple[NodeId, ...] = ()
         if swap and self._swapping is not None:
             given = self._swapping.begin(node) if begun else self._swapping.answer(node)
