@@ -4,7 +4,6 @@ Everything is bounded, and everything fades: a node is judged by what it does, n
 All times are seconds of the caller's clock.
 """
 
-from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
 from math import log2
@@ -67,11 +66,14 @@ class Points:
 
 @dataclass(slots=True)
 class Conduct:
-    """Of one node, since it was first heard of."""
+    """Of one node, since it was first heard of.
+
+    The last failures and faults are in lists, that have none of most nodes: an empty deque takes 700 bytes.
+    """
 
     since_s: float
-    failures_s: deque[float] = field(default_factory=lambda: deque(maxlen=EVENTS_MAX))
-    faults: deque[tuple[float, Fault]] = field(default_factory=lambda: deque(maxlen=EVENTS_MAX))
+    failures_s: list[float] = field(default_factory=list)
+    faults: list[tuple[float, Fault]] = field(default_factory=list)
     met_s: float | None = None  # when it last answered
     latency_s: float | None = None
     last_message_s: dict[Topic, float] = field(default_factory=dict)
@@ -81,6 +83,7 @@ class Conduct:
     def failed(self, now_s: float) -> None:
         """A connection could not be made, or broke."""
         self.failures_s.append(now_s)
+        del self.failures_s[:-EVENTS_MAX]
 
     def answered(self, now_s: float, latency_s: float | None = None) -> None:
         """It can be reached; what failed before is settled."""
@@ -102,6 +105,7 @@ class Conduct:
     def broke(self, fault: Fault, now_s: float) -> None:
         """It did what no honest node does."""
         self.faults.append((now_s, fault))
+        del self.faults[:-EVENTS_MAX]
 
 
 def explain(

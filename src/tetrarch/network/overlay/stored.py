@@ -4,7 +4,6 @@ A node that was put aside or banned stays so; a node that was known is dialled f
 gossiped. Records are signed, so a database that somebody else wrote names no false node.
 """
 
-from collections import deque
 from typing import Annotated, TypeAlias, TypeVar
 
 import msgspec
@@ -156,11 +155,10 @@ def _conduct(stored: StoredConduct) -> Conduct:
     tip = stored.tip
     return Conduct(
         since_s=stored.since_s,
-        failures_s=deque(stored.failures_s, maxlen=EVENTS_MAX),
-        faults=deque(
-            ((at_s, _FAULTS[label]) for at_s, label in stored.faults if label in _FAULTS),
-            maxlen=EVENTS_MAX,
-        ),
+        failures_s=list(stored.failures_s[-EVENTS_MAX:]),
+        faults=[(at_s, _FAULTS[label]) for at_s, label in stored.faults if label in _FAULTS][
+            -EVENTS_MAX:
+        ],
         met_s=stored.met_s,
         latency_s=stored.latency_s,
         last_message_s={Topic(topic): at_s for topic, at_s in stored.last_message_s.items()},
