@@ -84,7 +84,7 @@ def life(
 ) -> None:
     """Let nodes find each other and spread items; replace some of them; then let half of them vanish.
 
-    100 nodes take ten seconds, 1,000 some minutes, 10,000 two hours and 9 GB.
+    100 nodes take ten seconds, 1,000 some minutes, 10,000 two hours or three and about 4 GB.
 
     Example: tetrarch sim life --nodes 1000 --rounds 5 --churn-rounds 5 --json
 
