@@ -5,7 +5,7 @@ from collections import Counter
 
 from tests.docs_errors import PAGE, error_classes, page
 
-from tetrarch.cli.errors import EXIT_INTERRUPTED, EXIT_SOFTWARE
+from tetrarch.cli.errors import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, EXIT_SOFTWARE
 from tetrarch.errors import OperatorError
 
 EXIT_CODES = PAGE.with_name("exit-codes.md")
@@ -34,4 +34,4 @@ def test_every_exit_code_is_explained():
         int(code) for code in re.findall(r"^\| (\d+) \|", EXIT_CODES.read_text(), re.MULTILINE)
     }
     used = {e.exit_code for e in error_classes() if issubclass(e, OperatorError)}
-    assert used | {0, 1, 2, EXIT_SOFTWARE, EXIT_INTERRUPTED} == explained
+    assert used | {0, 1, 2, EXIT_SOFTWARE, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE} == explained
