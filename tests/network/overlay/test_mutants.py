@@ -327,6 +327,11 @@ MUTANTS = (
         "is_welcome = True",
     ),
     Mutant(
+        "newcomers wait", "topology", "if answered and greeted and is_welcome and", "if False and"
+    ),
+    Mutant("all are newcomers", "topology", " and len(self._known) < NEWCOMER_KNOWS", ""),
+    Mutant("newcomers ask on and on", "topology", "if answered and greeted and", "if answered and"),
+    Mutant(
         "guests are told nothing",
         "topology",
         "is_welcome = is_guest or sender in self._known",

@@ -154,6 +154,20 @@ def test_who_linked_say_who_they_are_and_no_more() -> None:
     assert other.hear(greetings[0]) is None
 
 
+def test_a_newcomer_asks_for_more_at_once_and_once() -> None:
+    one, other = Side(1, profile(2)), Side(2, profile(1), *map(profile, range(20, 50)))
+    greetings = [
+        side.topology.begin(side.own, peer.own.node) for side, peer in ((one, other), (other, one))
+    ]
+    question = one.hear(greetings[1])
+    assert question is not None
+    assert other.hear(greetings[0]) is None, "it knows enough"
+    answer = other.hear(question)
+    assert answer is not None
+    assert one.hear(answer) is None, "no more than once for a link"
+    assert len(one.known) > 5
+
+
 def test_no_more_is_told_than_a_message_holds() -> None:
     class Talker(Rings):
         def gossip_for(self, recipient: Profile) -> tuple[NodeId, ...]:

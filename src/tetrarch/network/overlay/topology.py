@@ -19,6 +19,7 @@ from tetrarch.network.overlay.layers.layer import Layer
 from tetrarch.network.overlay.profile import NodeId, Profile
 
 PROFILES_MAX = 64  # of one gossip message
+NEWCOMER_KNOWS = 16  # fewer, and it asks whomever it is linked with at once, not in its next round
 ANSWERS_MAX = 2  # to one node in a round: its rounds and ours do not begin together
 
 
@@ -47,6 +48,7 @@ class Topology:
         self.layers = tuple(layers)
         self._swapping = swapping
         self._begun: set[NodeId] = set()
+        self._greeted: set[NodeId] = set()  # linked just now; they have not said who they are
         self._answered: Counter[NodeId] = Counter()
 
     def took(self, profile: Profile) -> None:
@@ -77,6 +79,7 @@ class Topology:
         partners = dict.fromkeys(layer.partner() for layer in self.layers)
         partners.pop(None, None)
         self._begun = {partner for partner in partners if partner is not None}
+        self._greeted.clear()
         self._answered.clear()
         profiles = self._known.profiles
         # In the order of the layers, for a set has none that two runs share.
@@ -91,8 +94,10 @@ class Topology:
 
         Each takes the other's greeting for the answer, so no more is said. Views change by some nodes
         in each round: to tell all that is useful on each new link was three times the gossip of rounds.
+        Only who knows hardly anybody yet asks for more.
         """
         self._begun.add(node)
+        self._greeted.add(node)
         return Gossip(own, (), ())
 
     def hear(self, own: Profile, gossip: Gossip, *, is_guest: bool = False) -> Gossip | None:
@@ -105,6 +110,9 @@ class Topology:
         self._begun.discard(sender)
         given = [profile.node for profile in gossip.swapped]
         answer = None
+        told_nobody = not gossip.swapped and not gossip.others
+        greeted = sender in self._greeted and told_nobody
+        self._greeted.discard(sender)
         is_welcome = is_guest or sender in self._known
         if not answered and is_welcome and self._answered[sender] < ANSWERS_MAX:
             self._answered[sender] += 1
@@ -112,6 +120,9 @@ class Topology:
             given += [sender] * bool(given)  # who begins a swap gives itself, too
         if self._swapping is not None and given:
             self._swapping.merge(sender, given)
+        if answered and greeted and is_welcome and len(self._known) < NEWCOMER_KNOWS:
+            self._begun.add(sender)
+            return self._gossip(own, gossip.own, swap=False)
         return answer
 
     def _gossip(
