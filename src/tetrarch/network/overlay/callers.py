@@ -27,6 +27,7 @@ TELL_CUT_S = 10.0
 CALLS_REFUSED_MAX = 8  # of one connection between two looks
 REFUSED = "overlay_caller_refused"
 CUT = "overlay_connections_cut"
+ERRED_HELD_S = 60.0  # the place of a caller that broke the protocol, or may not talk with us now
 UNKNOWN = "unknown"  # no address: a proxy on a Unix socket
 
 
@@ -125,9 +126,9 @@ class Callers:
         caller.proven = True
         self._doors.proven(caller.door)
 
-    def hold(self, caller: Caller, for_s: float) -> None:
-        """Its place stays taken when it is gone: it erred, and keys are free."""
-        caller.until_s = _now_s() + for_s
+    def hold(self, caller: Caller) -> None:
+        """Its place stays taken for a minute when it is gone: it erred, and keys are free."""
+        caller.until_s = _now_s() + ERRED_HELD_S
 
     def note_refused(self, caller: Caller, reason: str) -> None:
         """It is sent away; said in the log now and then."""

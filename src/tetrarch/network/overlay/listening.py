@@ -24,7 +24,6 @@ from tetrarch.network.streams import LISTENER_OPTIONS, AcceptedStream
 from tetrarch.observability.logs import Log
 
 STOP_GRACE_S = 0.5
-ERRED_HELD_S = 60.0  # the place of a caller that broke the protocol, or may not talk with us now
 # What one connection may cost.
 OPTIONS = (
     *(option for option in LISTENER_OPTIONS if option[0] != "grpc.max_concurrent_streams"),
@@ -123,9 +122,9 @@ class OverlayListener:
             except (LinkedAlready, StreamBroken) as broken:
                 self._log.debug("overlay_link_ended", address=caller.text, reason=str(broken))
                 if broken.fields.get("reason") in SHUT_OUT_REASONS:
-                    self._callers.hold(caller, ERRED_HELD_S)
+                    self._callers.hold(caller)
             except PeerFault as fault:
-                self._callers.hold(caller, ERRED_HELD_S)
+                self._callers.hold(caller)
                 self._callers.note_refused(caller, str(fault))
                 await context.abort(grpc.StatusCode.FAILED_PRECONDITION, fault.code)
 

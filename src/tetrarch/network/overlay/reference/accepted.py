@@ -38,7 +38,6 @@ from tetrarch.network.proto import node_pb2, types_pb2
 from tetrarch.network.streams import AcceptedStream
 from tetrarch.supervision import cause_of_end
 
-ERRED_HELD_S = 60.0  # the place of a caller that broke the protocol
 SOLICITED_MAX = 32  # ids of one wish, as the reference does
 FRAGMENT, BLOCK, GOSSIP = "fragment", "block", "gossip"
 
@@ -184,9 +183,9 @@ class AcceptedReferences:
         except StreamBroken as broken:
             carrier.close(broken)
             if broken.fields.get("reason") in SHUT_OUT_REASONS:
-                self._callers.hold(session.caller, ERRED_HELD_S)
+                self._callers.hold(session.caller)
         except PeerFault as fault:
-            self._callers.hold(session.caller, ERRED_HELD_S)
+            self._callers.hold(session.caller)
             self._at_fault(carrier.node, fault)
         finally:
             carrier.close(StreamBroken("use stream", reason="closed"))
