@@ -8,7 +8,7 @@ import grpc
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.network.overlay.reference.other_node import record, subscribed, visiting
-from tests.network.overlay.reference.test_calls import blocks_of, plain_node, run
+from tests.network.overlay.reference.support import blocks_of, plain_node, run
 from tests.network.overlay.world import nodes_of, until
 
 from tetrarch.network.overlay.memory_chain import INVALID, MemoryChain, make_block

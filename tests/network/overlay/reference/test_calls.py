@@ -10,38 +10,21 @@ from typing import Any
 import grpc
 import pytest
 from tests.network.overlay.reference.other_node import Calls, record, visiting
+from tests.network.overlay.reference.support import blocks_of, plain_node, run
 from tests.network.overlay.world import RULES, Node, nodes_of, until
 
 from tetrarch.network.overlay.memory_chain import MemoryChain, make_block
 from tetrarch.network.overlay.nodes import PolicyRules
 from tetrarch.network.overlay.profile import BLOCKS, FRAGMENTS, decode_profile
-from tetrarch.network.overlay.spreading import ItemId
 from tetrarch.network.proto import node_pb2, types_pb2, watch_pb2
 
 WATCH = "/iohk.chain.watch.Watch/"
 
 
 @contextlib.asynccontextmanager
-async def plain_node(folder: Path) -> AsyncIterator[Node]:
-    (made,) = nodes_of(folder, 1, secured=False)
-    async with made.running():
-        yield made
-
-
-@contextlib.asynccontextmanager
 async def asking(node: Node) -> AsyncIterator[Calls]:
     async with visiting(node.overlay.addresses[0], MemoryChain()) as visitor:
         yield visitor.calls
-
-
-async def blocks_of(node: Node, count: int) -> list[ItemId]:
-    for number in range(count):
-        await node.make_block(b"block %d" % number, number)
-    return list(node.chain.main())
-
-
-def run(work: Any) -> None:
-    asyncio.run(work)
 
 
 def status_of(caught: pytest.ExceptionInfo[grpc.aio.AioRpcError]) -> grpc.StatusCode:

@@ -12,7 +12,7 @@ import grpc
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from tests.network.overlay.reference.other_node import record
-from tests.network.overlay.reference.test_calls import run
+from tests.network.overlay.reference.support import run
 from tests.network.overlay.world import Node, nodes_of, until
 
 from tetrarch.network.overlay.addresses import Address
