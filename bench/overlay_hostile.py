@@ -18,14 +18,28 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from ipaddress import ip_address
-from itertools import count
+from itertools import count, islice
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.network.overlay.http2 import BEGIN, DATA, Wire, call, frame, message, reset, wire
+from tests.network.overlay.http2 import (
+    BEGIN,
+    DATA,
+    END_STREAM,
+    HEADERS,
+    RST_STREAM,
+    WINDOW_UPDATE,
+    Wire,
+    call,
+    frame,
+    frames,
+    message,
+    reset,
+    wire,
+)
 from tests.ports import free_ports
 
 from tetrarch.entropy import system_entropy
@@ -37,11 +51,13 @@ from tetrarch.network.overlay.meeting import Introduction, meet_as_dialer
 from tetrarch.network.overlay.memory_chain import MemoryChain
 from tetrarch.network.overlay.messages import Ids, Kind, Status, encode_ids, encode_status
 from tetrarch.network.overlay.profile import BLOCKS, NodeId
+from tetrarch.network.overlay.reference.wire import NODE
 from tetrarch.network.streams import DialledStream
 
 MEASURED_S = 6.0
 EVERY_S = 0.02
 CONNECTIONS = 1000
+CALLS_AT_ONCE = 16
 SOURCES = [f"127.0.0.{number}" for number in range(66, 74)]
 CHAIN = MemoryChain(b"trial")
 ASKED = encode_batch([(Kind.ASK, encode_ids(Ids(BLOCKS, (CHAIN.block0,))))])
@@ -168,6 +184,30 @@ async def endless(address: Address, source: str) -> None:
             await stream.write(ENDLESS)
 
 
+async def questions(address: Address, source: str) -> None:
+    """Where the chain ends, asked as often at once as a connection may, and again with each answer."""
+    made = await wire(address, source=source)
+    try:
+        await made.say(BEGIN + frame(WINDOW_UPDATE, 0, 0, (2**30).to_bytes(4, "big")))
+        streams, heard = count(1, 2), bytearray()
+        free = CALLS_AT_ONCE
+        while True:
+            for stream in islice(streams, free):
+                asked = frame(DATA, END_STREAM, stream, message(b""))
+                await made.say(call(stream, f"{NODE}Tip") + asked)
+            data = await made.hear()
+            if not data:
+                return
+            heard += data
+            free = sum(_ends_call(*each) for each in frames(heard))
+    finally:
+        made.drop()
+
+
+def _ends_call(kind: int, flags: int) -> bool:
+    return kind == RST_STREAM or (kind == HEADERS and bool(flags & END_STREAM))
+
+
 async def _until_cut(made: Wire, begin: bytes) -> None:
     try:
         await made.say(begin)
@@ -183,6 +223,7 @@ ATTACKS: dict[str, tuple[Attack, int]] = {  # and how many of them at once
     "resets": (resets, 32),
     "oversize": (oversize, 32),
     "endless": (endless, 4),
+    "questions": (questions, 32),
 }
 
 

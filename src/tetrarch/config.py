@@ -167,11 +167,13 @@ class OverlayConfig(_Section, frozen=True):
     """The node's part in the open network. Addresses are IP:PORT; what others mean stands in docs/explanation/overlay.md.
 
     ``chain`` names its first block; empty: the cluster's own, whose nodes are then alone on it.
+    ``public``: an address, ``none``, ``auto``, ``auto:PORT``, or empty for the first of ``listen``. ``privileged``:
+    addresses or node ids. Interests: ``none``, ``low``, ``normal`` or ``high``.
     """
 
     enabled: bool = False
     listen: Urls = ("0.0.0.0:3640",)
-    public: str = ""  # IP:PORT, none, auto or auto:PORT; empty: the first of `listen`
+    public: str = ""
     chain: str = ""
     trusted: Urls = ()
     privileged: Names = ()
@@ -186,6 +188,7 @@ class OverlayConfig(_Section, frozen=True):
     round_ms: Milliseconds = 10_000
     quarantine_ms: Annotated[int, msgspec.Meta(ge=1_000, le=86_400_000)] = 600_000
     quarantine_ms_max: Annotated[int, msgspec.Meta(ge=1_000, le=604_800_000)] = 86_400_000
+    policy: dict[str, float] = {}  # rules by name
     nodes_max: Annotated[int, msgspec.Meta(ge=16, le=65_536)] = 1_024
     nodes_of_network_max: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = 8
     nodes_of_introducer_max: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = 256

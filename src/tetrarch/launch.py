@@ -23,6 +23,7 @@ from tetrarch.config import NodeConfig, SigningSource
 from tetrarch.consensus.identity import K1Identity
 from tetrarch.duties.group_crypto import BlsGroupCrypto
 from tetrarch.duties.keys import ClusterKeys
+from tetrarch.duties.report import DutyReport
 from tetrarch.election.cluster_key import ClusterKey
 from tetrarch.election.of_cluster import ClusterMembership, ClusterPlace, open_cluster_membership
 from tetrarch.enclave.history import bind_chain
@@ -190,10 +191,10 @@ class _Launch:
             observer=self.seen.consensus,
             log=log,
             name_of=partial(display_name, mesh),
-            on_report=self.seen.count_report,
+            on_report=partial(self._note_report, mesh),
             on_peer_info=self.seen.peers.note,
             on_agreement=self.seen.peers.note_agreement,
-            on_fault=self.seen.count_fault,
+            on_fault=partial(self._note_fault, mesh),
             on_edge=watch.around,
             operator=OperatorFolder(self.folder, self.compute, log),
             count_lasting=self.seen.count_lasting,
@@ -360,6 +361,16 @@ class _Launch:
                 log=self.log.bind(topic="overlay"),
             )
         )
+
+    def _note_report(self, mesh: Mesh, report: DutyReport) -> None:
+        self.seen.count_report(report)
+        for part in report.parts:
+            if part.partials:
+                mesh.praise(part.peer)
+
+    def _note_fault(self, mesh: Mesh, peer: int, kind: str) -> None:
+        self.seen.count_fault(peer, kind)
+        mesh.blame(peer, kind)
 
     def _tell_room(self, full: bool) -> None:  # noqa: FBT001 - a callback's only value
         path = str(self.folder / DATABASE_FILE)

@@ -19,7 +19,7 @@ from tetrarch.network.overlay.meters import OverlayMeters
 from tetrarch.network.overlay.node_store import SCHEMA
 from tetrarch.network.overlay.overlay import Overlay, World
 from tetrarch.network.overlay.settings import read_hash
-from tetrarch.network.overlay.texts import OverlayTexts, read_settings
+from tetrarch.network.overlay.texts import read_settings
 from tetrarch.network.requests import Requests
 from tetrarch.observability.logs import Log
 from tetrarch.observability.metrics import Metrics
@@ -63,7 +63,7 @@ async def open_overlay(
         ConfigInvalid: a setting of [overlay] is not what it should be.
         OverlayKeyUnreadable, ControlTokenUnusable, StorageFailed: a file of the folder is damaged.
     """
-    settings = read_settings(texts_of(config))
+    settings = read_settings(config)
     try:
         block0 = read_hash(config.chain) if config.chain else lock_hash
     except ConfigInvalid:
@@ -88,27 +88,3 @@ async def open_overlay(
         yield OverlayPart(overlay, face, log)
     finally:
         await database.close()
-
-
-def texts_of(config: OverlayConfig) -> OverlayTexts:
-    """As the file has it; times become seconds."""
-    return OverlayTexts(
-        listen=config.listen,
-        trusted=config.trusted,
-        privileged=config.privileged,
-        public=config.public,
-        layers=config.layers,
-        fragments_interest=config.fragments_interest,
-        blocks_interest=config.blocks_interest,
-        private_addresses=config.private_addresses,
-        plain=config.plain,
-        plain_nodes=config.plain_nodes,
-        proxies=config.proxies,
-        proxy_certificates=config.proxy_certificates,
-        round_s=config.round_ms / 1000,
-        quarantine_s=config.quarantine_ms / 1000,
-        quarantine_max_s=config.quarantine_ms_max / 1000,
-        nodes_max=config.nodes_max,
-        nodes_of_network_max=config.nodes_of_network_max,
-        nodes_of_introducer_max=config.nodes_of_introducer_max,
-    )

@@ -16,10 +16,10 @@ from tetrarch.api.overlay_graph import (
     QUARANTINED_MAX,
     overlay_graph,
 )
-from tetrarch.network.overlay.conduct import Fault
-from tetrarch.network.overlay.nodes import Quarantine
+from tetrarch.network.conduct import Fault
 from tetrarch.network.overlay.overlay import Overlay
 from tetrarch.network.overlay.profile import BLOCKS, FRAGMENTS, ring_position
+from tetrarch.network.overlay.quarantines import Quarantine
 
 
 async def told(overlay: Overlay) -> Any:
@@ -83,7 +83,8 @@ def test_a_large_network_is_cut_and_says_so(tmp_path: Path) -> None:
         nodes.known.take(profile(number, time_s=int(now_s)), node_id(number))
     for number in range(QUARANTINED_MAX + 5):
         put_aside = profile(100_000 + number)
-        nodes._quarantined[put_aside.node] = Quarantine(put_aside, number, NOW_S, "score")
+        kept = Quarantine(put_aside, number, NOW_S, "score")
+        nodes._quarantines.restore(put_aside.node, kept, times=1)
     for number in range(BANNED_MAX + 3):
         nodes.ban(node_id(200_000 + number), "for a reason", now_s=number)
     assert len(nodes.known) == AVAILABLE_MAX + 7

@@ -13,7 +13,7 @@ from tests.network.overlay.world import Node, nodes_of, until
 from tetrarch.api.overlay_graph import overlay_graph
 from tetrarch.api.overlay_views import overlay_views
 from tetrarch.errors import InputInvalid
-from tetrarch.network.overlay.conduct import Fault
+from tetrarch.network.conduct import Fault
 from tetrarch.network.overlay.memory_chain import MemoryChain
 from tetrarch.network.overlay.profile import BLOCKS, FRAGMENTS, NodeId, Topic
 

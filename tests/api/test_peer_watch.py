@@ -24,6 +24,7 @@ STATUS = PeerStatus(
     protocol=None,
     version_refused=None,
     last_fault=None,
+    points=(),
 )
 REFUSED = replace(STATUS, connected=False, version_refused="update this node")
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from tetrarch.api.control_token import TOKEN_FILE
 from tetrarch.cli.main import app
 from tetrarch.cli.overlay_node import Trial, run_trial
-from tetrarch.network.overlay.texts import OverlayTexts
+from tetrarch.config import OverlayConfig
 from tetrarch.observability.logs import SilentLog
 
 HASH = "ab" * 32
@@ -28,8 +28,8 @@ def test_a_wrong_address_is_one_line(tmp_path) -> None:
 def test_it_is_asked_looked_at_and_changed_at_its_monitoring_listener(tmp_path: Path) -> None:
     async def main() -> None:
         port, monitoring_port = free_ports(2)
-        texts = OverlayTexts(listen=(f"{LOOPBACK}:{port}",), private_addresses=True)
-        told = Trial(texts=texts, monitoring_port=monitoring_port)
+        config = OverlayConfig(listen=(f"{LOOPBACK}:{port}",), private_addresses=True)
+        told = Trial(config=config, monitoring_port=monitoring_port)
         url = f"http://{LOOPBACK}:{monitoring_port}/overlay"
         running = asyncio.create_task(run_trial(told, tmp_path / "node", SilentLog()))
         async with aiohttp.ClientSession() as session:

@@ -11,7 +11,7 @@ from tetrarch.api.control_token import TOKEN_FILE
 from tetrarch.api.overlay_controls import overlay_controls
 from tetrarch.api.overlay_views import overlay_views
 from tetrarch.cli.main import app
-from tetrarch.network.overlay.conduct import Fault
+from tetrarch.network.conduct import Fault
 from tetrarch.observability.controls import Controls
 from tetrarch.observability.logs import Log
 from tetrarch.observability.metrics import Metrics

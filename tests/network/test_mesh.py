@@ -30,6 +30,7 @@ from tetrarch.crypto.tls_identity import make_tls_identity
 from tetrarch.entropy import system_entropy
 from tetrarch.errors import InvariantBroken, ListenFailed
 from tetrarch.network.certificates import CertificateUnusable, to_der, to_pem
+from tetrarch.network.conduct import Fault
 from tetrarch.network.frames import (
     BATCH_MESSAGES_MAX,
     FRAME_SIZE_MAX,
@@ -308,6 +309,54 @@ def test_garbage_ends_its_own_stream_only(frame: bytes, code: str) -> None:
             await until(lambda: second.mesh.connected_count() == 1)
             await still_talk(second, third)
         assert second.count("mesh_faults_total", peer="0", code=code) == 1
+
+    asyncio.run(main())
+
+
+def test_what_a_peer_does_is_kept_explained_and_told() -> None:
+    async def main() -> None:
+        world = World(3)
+        victim, honest = world.node(1), world.node(2)
+        async with running(victim, honest):
+            await see_each_other(victim, honest)
+            honest.mesh.send(1, Topic.CONSENSUS, b"a vote")
+            conduct = victim.mesh.conduct(2)
+            await until(lambda: Topic.CONSENSUS in conduct.last_message_s)
+            await until(lambda: conduct.latency_s is not None)
+            victim.mesh.praise(2)
+            async with dial(world, 1, identity=world.identities[0]) as call:
+                await call.write(encode_hello(HELLO))
+                await call.write(b"noise")
+                assert (await refusal(call))[1] == "frame_invalid"
+            assert [fault for _, fault in victim.mesh.conduct(0).faults] == [Fault.PROTOCOL]
+            assert not victim.log.find("peer_misbehaves")
+            victim.mesh.blame(0, "two_prepares")
+            victim.mesh.blame(99, "two_prepares")  # nobody
+            victim.mesh.praise(99)
+            await until(lambda: victim.log.find("peer_misbehaves", peer=0))
+            points = {each.index: each.points for each in victim.mesh.status()}
+            assert [part.reason for part in points[0]] == ["equivocation", "protocol"]
+            assert [part.reason for part in points[2]] == ["contributions"]
+            (told,) = victim.log.find("peer_misbehaves")
+            assert "equivocation" in told["why"]
+        assert honest.mesh.conduct(0).failures_s == []
+
+    asyncio.run(main())
+
+
+def test_who_cannot_be_dialled_has_failures() -> None:
+    async def main() -> None:
+        world = World(2)
+        alone = world.node(0)
+        async with running(alone):
+            conduct = alone.mesh.conduct(1)
+            await until(lambda: len(conduct.failures_s) >= 2)
+            (status,) = alone.mesh.status()
+            assert [part.reason for part in status.points] == ["connection_failures"]
+            assert status.score < 0
+            async with running(world.node(1)):
+                await until(lambda: conduct.met_s is not None)
+                assert not conduct.failures_s
 
     asyncio.run(main())
 

@@ -5,12 +5,12 @@ The paths and shapes below ``api/v0`` are the reference's, so that what reads th
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from tetrarch.api.conduct_views import conduct_view, unix_rfc3339
 from tetrarch.errors import InputInvalid
-from tetrarch.network.overlay.conduct import explain, score
+from tetrarch.network.conduct import explain, score
 from tetrarch.network.overlay.overlay import Overlay
 from tetrarch.network.overlay.profile import (
     BLOCKS,
@@ -21,6 +21,7 @@ from tetrarch.network.overlay.profile import (
     Profile,
     Topic,
 )
+from tetrarch.network.overlay.tuning import rules_of
 from tetrarch.observability.monitoring import View
 
 TOPICS = {"blocks": BLOCKS, "fragments": FRAGMENTS}
@@ -49,6 +50,7 @@ def overlay_views(overlay: Overlay) -> dict[str, View]:
         },
         "overlay/nodes": lambda _: _listed(overlay),
         "overlay/node": lambda query: _explained(overlay, query),
+        "overlay/policy": lambda _: rules_of(overlay.machine.rules.policy),
     }
     for name, topic in TOPICS.items():
         views[f"api/v0/network/p2p/view/{name}"] = partial(_linked_with, overlay, topic)
@@ -129,28 +131,17 @@ def _explained(overlay: Overlay, query: Mapping[str, str]) -> dict[str, Any]:
     if conduct is None:
         return told
     rules, now_s = overlay.machine.rules.policy.score, overlay.now_s()
+    points = explain(conduct, rules, now_s=now_s, own_height=nodes.own_height)
+    told |= conduct_view(conduct, points, rfc3339=rfc3339, topics=TOPICS)
     tip = conduct.tip
     return told | {
-        "since": rfc3339(conduct.since_s),
-        "met": None if conduct.met_s is None else rfc3339(conduct.met_s),
         "latency_s": conduct.latency_s or overlay.links.latency_s(node),
-        "failures": [rfc3339(at_s) for at_s in conduct.failures_s],
-        "faults": [{"at": rfc3339(at_s), "fault": fault.label} for at_s, fault in conduct.faults],
-        "last_messages": {
-            name: rfc3339(conduct.last_message_s[topic])
-            for name, topic in TOPICS.items()
-            if topic in conduct.last_message_s
-        },
-        "contributions": conduct.contributions,
         "tip": None if tip is None else {"block": tip.block.hex(), "height": tip.height},
+        "quarantine_at_points": overlay.machine.rules.policy.quarantine_at_points,
         "times_quarantined": nodes.times_quarantined(node),
         "quarantine": None
         if quarantine is None
         else {"reason": quarantine.reason, "until": rfc3339(quarantine.until_s)},
-        "points": [
-            {"reason": part.reason, "points": round(part.points, 2), "detail": part.detail}
-            for part in explain(conduct, rules, now_s=now_s, own_height=nodes.own_height)
-        ],
     }
 
 
@@ -207,4 +198,4 @@ def _optional_time(at_s: float | None) -> str | None:
 
 def rfc3339(at_s: float) -> str:
     """RFC 3339, from seconds since 2020."""
-    return datetime.fromtimestamp(EPOCH_UNIX_S + at_s, UTC).isoformat(timespec="milliseconds")
+    return unix_rfc3339(EPOCH_UNIX_S + at_s)

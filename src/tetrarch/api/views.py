@@ -6,12 +6,16 @@ from typing import Any
 
 import msgspec
 
+from tetrarch.api.conduct_views import conduct_view, unix_rfc3339
 from tetrarch.consensus.dump import Dump, MessageDump
 from tetrarch.election.of_cluster import ClusterMembership
 from tetrarch.network.mesh import Mesh
 from tetrarch.network.peer_info import PeerInfo
+from tetrarch.network.ports import Topic
 from tetrarch.node import Node
 from tetrarch.observability.monitoring import View
+
+TOPICS = {topic.name.lower(): topic for topic in Topic}
 
 
 def dump_view(dump: MessageDump) -> View:
@@ -26,7 +30,7 @@ def dump_view(dump: MessageDump) -> View:
 def peers_view(mesh: Mesh, node: Node, membership: ClusterMembership | None = None) -> View:
     """``/peers``: who is connected, how far away, what they say of themselves, what is agreed.
 
-    And which enclaves they have shown, where the nodes attest each other.
+    What was seen of each, and what that comes to. And which enclaves they have shown, where the nodes attest each other.
     """
 
     def view(_query: Mapping[str, str]) -> dict[str, Any]:
@@ -39,7 +43,11 @@ def peers_view(mesh: Mesh, node: Node, membership: ClusterMembership | None = No
             "agreed": asdict(agreed) if agreed.slot >= 0 else None,
             "peers": [
                 asdict(status)
+                | conduct_view(
+                    mesh.conduct(status.index), status.points, rfc3339=unix_rfc3339, topics=TOPICS
+                )
                 | {
+                    "score": round(status.score, 2),
                     "info": _described(infos[status.index]) if status.index in infos else None,
                     "enclave": msgspec.structs.asdict(shown[status.index])
                     if status.index in shown

@@ -21,6 +21,7 @@ ANSWER_SIZE_BYTES_MAX = 16 << 20
 DEFAULT_URL = "http://127.0.0.1:3620"
 _EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - to ask such a listener, not to open one
 
+NOT_FOUND = 404
 _DENIED = (401, 403)
 
 T = TypeVar("T")
@@ -39,7 +40,7 @@ class NodeAnswerInvalid(OperatorError):
 
     code = "node_answer_invalid"
     exit_code = 65  # EX_DATAERR
-    mend = "see that --url is a node's monitoring listener, of this program's version"
+    mend = "see that --url is the monitoring listener of a node that takes part in this"
 
 
 class ControlDenied(OperatorError):
@@ -103,6 +104,8 @@ def ask_node(url: str, path: str, query: Mapping[str, str], kind: type[T]) -> T:
         reason = msgspec.json.decode(body, type=_Refused).message
     except UNDECODABLE as error:
         reason = f"status {status}, {error}"
+        if status == NOT_FOUND:  # what a node takes no part in it has no page of
+            reason = f"it has nothing at {path}"
     raise NodeAnswerInvalid("ask node", url=url, reason=reason)
 
 

@@ -77,6 +77,12 @@ def node(
     block_size_bytes: Annotated[
         int, typer.Option(min=1, max=4_000_000, help="Of blocks that are made.")
     ] = 1000,
+    rule: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Of the policy, as failures_max=3; docs/explanation/overlay.md names all. Repeat."
+        ),
+    ] = None,
     monitoring_port: Annotated[
         int | None,
         typer.Option(min=0, max=65535, help="Answer `tetrarch peer` here, on 127.0.0.1."),
@@ -92,8 +98,9 @@ def node(
     """
     from tetrarch.cli.overlay_node import Trial, run_trial  # noqa: PLC0415 - keeps `--help` fast
     from tetrarch.clock import SystemClock  # noqa: PLC0415
+    from tetrarch.config import OverlayConfig  # noqa: PLC0415
     from tetrarch.network.overlay.machine import LAYERS  # noqa: PLC0415
-    from tetrarch.network.overlay.texts import OverlayTexts  # noqa: PLC0415
+    from tetrarch.network.overlay.tuning import read_rule  # noqa: PLC0415
     from tetrarch.observability.logs import LogFormat, LogLevel, build_log  # noqa: PLC0415
     from tetrarch.stop_signals import on_stop_signal  # noqa: PLC0415
     from tetrarch.supervision import sole_cause  # noqa: PLC0415
@@ -107,7 +114,7 @@ def node(
     )
     if not chain:
         raise ConfigInvalid("read option", option="--chain", reason="is empty")
-    texts = OverlayTexts(
+    config = OverlayConfig(
         listen=tuple(listen),
         trusted=tuple(trusted or ()),
         privileged=tuple(privileged or ()),
@@ -118,10 +125,11 @@ def node(
         plain_nodes=plain_nodes,
         proxies=tuple(proxy or ()),
         proxy_certificates=tuple(proxy_certificate or ()),
-        round_s=round_s,
+        round_ms=round(1000 * round_s),
+        policy=dict(map(read_rule, rule or ())),
     )
     trial = Trial(
-        texts=texts,
+        config=config,
         chain=chain,
         block_every_s=block_every_s,
         block_size_bytes=block_size_bytes,

@@ -7,13 +7,14 @@ from pathlib import Path
 from tetrarch.api.control_token import open_control_token
 from tetrarch.api.overlay_face import overlay_face, overlay_reasons
 from tetrarch.clock import SystemClock
+from tetrarch.config import OverlayConfig
 from tetrarch.entropy import system_entropy
 from tetrarch.network.overlay.identity import open_identity
 from tetrarch.network.overlay.memory_chain import MemoryChain, make_block
 from tetrarch.network.overlay.meters import OverlayMeters
 from tetrarch.network.overlay.node_store import SCHEMA
 from tetrarch.network.overlay.overlay import Overlay, World
-from tetrarch.network.overlay.texts import OverlayTexts, read_settings
+from tetrarch.network.overlay.texts import read_settings
 from tetrarch.observability.logs import Log
 from tetrarch.observability.metrics import Metrics
 from tetrarch.observability.monitoring import Monitoring
@@ -28,7 +29,7 @@ DATABASE_FILE = "overlay.sqlite"
 class Trial:
     """A node with a chain in memory, named ``chain``; 0 seconds: it makes no blocks."""
 
-    texts: OverlayTexts
+    config: OverlayConfig
     chain: str = "trial"
     block_every_s: float = 0.0
     block_size_bytes: int = 1000
@@ -41,7 +42,7 @@ async def run_trial(trial: Trial, folder: Path, log: Log) -> None:
     Raises:
         ConfigInvalid: a text of it is not what it should be.
     """
-    settings = read_settings(trial.texts)
+    settings = read_settings(trial.config)
     make_folder(folder)
     metrics = Metrics()
     database = Database.open(folder / DATABASE_FILE, (SCHEMA,))

@@ -7,6 +7,7 @@ import msgspec
 import typer
 
 from tetrarch.cli.errors import run_command
+from tetrarch.errors import OperatorError
 
 EXIT_NOT_LINKED = 1
 
@@ -24,8 +25,12 @@ TokenOption = Annotated[
     Path | None,
     typer.Option("--token-file", help="The node's control token, if not in its folder."),
 ]
+ClusterOption = Annotated[
+    bool, typer.Option("--cluster", help="Of the cluster's own nodes, along its mesh.")
+]
 NodeArgument = Annotated[
-    str, typer.Argument(metavar="ID", help="The first digits of its id, or all.")
+    str,
+    typer.Argument(metavar="ID", help="The first digits of its id, or all."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -34,6 +39,14 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+
+
+class PeerUnknown(OperatorError):
+    """The cluster has no other node of that index."""
+
+    code = "peer_unknown"
+    exit_code = 65  # EX_DATAERR
+    mend = "see `tetrarch peer list --cluster`"
 
 
 class _Summary(msgspec.Struct, frozen=True):
@@ -80,7 +93,32 @@ class _Explained(_Summary, frozen=True):
     tip: dict[str, Any] | None = None
     times_quarantined: int = 0
     quarantine: _Quarantine | None = None
+    quarantine_at_points: float = 0.0
     points: tuple[_Points, ...] = ()
+
+
+class _ClusterPeer(msgspec.Struct, frozen=True):
+    """A node of the cluster, as another sees it along the mesh."""
+
+    index: int
+    address: Text
+    connected: bool
+    score: float
+    since: Text
+    met: Text | None
+    latency_s: float | None
+    failures: tuple[Text, ...]
+    faults: tuple[dict[str, Text], ...]
+    last_messages: dict[Text, Text]
+    contributions: int
+    points: tuple[_Points, ...]
+    nickname: Annotated[str, msgspec.Meta(max_length=64)] | None = None  # in any script
+    version: Text | None = None
+
+
+class _Cluster(msgspec.Struct, frozen=True):
+    own_index: int
+    peers: tuple[_ClusterPeer, ...]
 
 
 class _Ban(msgspec.Struct, frozen=True):
@@ -108,9 +146,14 @@ def group() -> None:
 @app.command(name="list")
 @run_command
 def list_peers(
-    url: UrlOption = None, folder: FolderOption = None, as_json: JsonOption = False
+    url: UrlOption = None,
+    folder: FolderOption = None,
+    cluster: ClusterOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List the nodes that a running node knows, put aside or banned, best first.
+
+    With --cluster: the nodes of its own cluster, which it may have without an overlay.
 
     Example: tetrarch peer list --url http://127.0.0.1:3620
 
@@ -118,6 +161,9 @@ def list_peers(
     """
     from tetrarch.cli.node_questions import ask_node, monitoring_url  # noqa: PLC0415
 
+    if cluster:
+        _list_cluster(ask_node(monitoring_url(url, folder), "/peers", {}, _Cluster), as_json)
+        return
     told = ask_node(monitoring_url(url, folder), "/overlay/nodes", {}, _Listed)
     if as_json:
         typer.echo(msgspec.json.encode(told).decode())
@@ -137,9 +183,15 @@ def list_peers(
 @app.command()
 @run_command
 def explain(
-    node: NodeArgument,
+    node: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", help="The first digits of its id, or all; with --cluster its index."
+        ),
+    ],
     url: UrlOption = None,
     folder: FolderOption = None,
+    cluster: ClusterOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Say what a running node saw of another, and how its score comes about.
@@ -150,6 +202,11 @@ def explain(
     """
     from tetrarch.cli.node_questions import ask_node, monitoring_url  # noqa: PLC0415
 
+    if cluster:
+        _explain_cluster(
+            ask_node(monitoring_url(url, folder), "/peers", {}, _Cluster), node, as_json
+        )
+        return
     told = ask_node(monitoring_url(url, folder), "/overlay/node", {"id": node}, _Explained)
     if as_json:
         typer.echo(msgspec.json.encode(told).decode())
@@ -159,11 +216,8 @@ def explain(
         typer.echo(f"quarantined until {told.quarantine.until}: {told.quarantine.reason}")
     latency = "not measured" if told.latency_s is None else f"{told.latency_s * 1000:.1f} ms"
     typer.echo(f"layers {', '.join(told.layers) or 'none'}; latency {latency}")
-    for name, at in told.last_messages.items():
-        typer.echo(f"last of {name}: {at}")
-    typer.echo(f"score {told.score:.1f}" + ("" if told.points else ": nothing for or against it"))
-    for part in told.points:
-        typer.echo(f"  {part.points:+8.2f}  {part.reason}: {part.detail}")
+    _tell_score(told)
+    typer.echo(f"put aside at {told.quarantine_at_points:.1f}")
 
 
 @app.command()
@@ -240,6 +294,44 @@ def connect(
         typer.echo(f"not linked{met} at {told.address}: {told.why_not}")
     if not told.linked:
         raise typer.Exit(EXIT_NOT_LINKED)
+
+
+def _list_cluster(told: _Cluster, as_json: bool) -> None:
+    if as_json:
+        typer.echo(msgspec.json.encode(told).decode())
+        return
+    typer.echo(f"node {told.own_index}  this node")
+    for each in told.peers:
+        state = "connected" if each.connected else "away"
+        names = " ".join(filter(None, (_printable(each.nickname or ""), each.version)))
+        typer.echo(f"node {each.index}  {each.address}  {state:9}  {each.score:7.1f}  {names}")
+
+
+def _printable(text: str) -> str:
+    return "".join(each if each.isprintable() else "?" for each in text)
+
+
+def _explain_cluster(told: _Cluster, text: str, as_json: bool) -> None:
+    found = next((each for each in told.peers if str(each.index) == text.strip()), None)
+    if found is None:
+        others = ", ".join(str(each.index) for each in told.peers)
+        raise PeerUnknown("explain peer", got=text[:100], expected=f"one of {others}")
+    if as_json:
+        typer.echo(msgspec.json.encode(found).decode())
+        return
+    state = "connected" if found.connected else "away"
+    typer.echo(f"node {found.index}\n{found.address}, {state}, seen since {found.since}")
+    latency = "not measured" if found.latency_s is None else f"{found.latency_s * 1000:.1f} ms"
+    typer.echo(f"latency {latency}; its part in {found.contributions} duties")
+    _tell_score(found)
+
+
+def _tell_score(told: _Explained | _ClusterPeer) -> None:
+    for name, at in told.last_messages.items():
+        typer.echo(f"last of {name}: {at}")
+    typer.echo(f"score {told.score:.1f}" + ("" if told.points else ": nothing for or against it"))
+    for part in told.points:
+        typer.echo(f"  {part.points:+8.2f}  {part.reason}: {part.detail}")
 
 
 def _order(

@@ -100,7 +100,7 @@ class Dialer:
 
     def _note_failure(self, reason: str, details: str) -> None:
         """Count each failure, tell the operator once per outage."""
-        self._peer.meters.count_dial_failure(reason)
+        self._peer.unreachable(reason)
         tell = self._peer.log.debug if self._told_unreachable else self._peer.log.warning
         self._told_unreachable = True
         tell(

@@ -24,6 +24,7 @@ from tetrarch.network.certificates import (
     to_der,
 )
 from tetrarch.network.clocks import ClockVerdict, judge_clocks
+from tetrarch.network.conduct import Conduct
 from tetrarch.network.dialer import Dialer, DialerKeys
 from tetrarch.network.frames import INSTANCE_SIZE_BYTES, Hello
 from tetrarch.network.listener import Listener
@@ -166,6 +167,20 @@ class Mesh:
         """How many peers have an open stream."""
         return sum(peer.connected for peer in self._peers.values())
 
+    def conduct(self, peer: int) -> Conduct[Topic]:
+        """What was seen of a peer, in Unix time."""
+        return self._peers[peer].conduct
+
+    def blame(self, peer: int, kind: str) -> None:
+        """Who uses the mesh says that a peer did what no honest one does."""
+        if peer in self._peers:
+            self._peers[peer].blame(kind)
+
+    def praise(self, peer: int) -> None:
+        """A peer did its part in what all do together."""
+        if peer in self._peers:
+            self._peers[peer].conduct.contributed()
+
     @property
     def own_clock_offset_s(self) -> float | None:
         """How far our clock is ahead of the cluster's; None while it is right."""
@@ -245,6 +260,7 @@ class Mesh:
             self._watch_absent()
             for peer in self._peers.values():
                 peer.meters.show_runs_twice(twice=peer.runs_twice)
+                peer.look()
 
     def _watch_clocks(self) -> None:
         """One line when a verdict changes, with who is wrong and how to mend it."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tetrarch.clock import Clock
 from tetrarch.errors import PeerFault
 from tetrarch.network.clocks import OffsetWindow
+from tetrarch.network.conduct import Conduct, Points, explain
 from tetrarch.network.faults import (
     ClusterDiffers,
     HelloMissing,
@@ -18,10 +19,14 @@ from tetrarch.network.frames import Hello, decode_frame
 from tetrarch.network.instances import Instances
 from tetrarch.network.link import Link, Stream
 from tetrarch.network.meters import PeerMeters
+from tetrarch.network.peer_conduct import RULES, misdeeds, note_fault
+from tetrarch.network.ports import Topic
 from tetrarch.network.queues import fits
 from tetrarch.network.versions import unsupported
 from tetrarch.observability.logs import Log, error_fields
 
+MISDEEDS_MEND = "ask its operator what that node does; it stays in the cluster, which does without it if it must"
+_TOPICS = {int(topic): topic for topic in Topic}
 FAULT_LOG_INTERVAL_S = 60.0  # per peer and code: a hostile peer must not fill the disk
 
 
@@ -56,6 +61,12 @@ class PeerStatus:
     protocol: str | None
     version_refused: str | None  # how to mend it, while its version is not one of ours
     last_fault: str | None
+    points: tuple[Points, ...]  # for and against it, worst first
+
+    @property
+    def score(self) -> float:
+        """Their sum."""
+        return sum(part.points for part in self.points)
 
 
 class FaultLog:
@@ -121,9 +132,11 @@ class Peer:
         self.meters = meters
         self.log = log.bind(peer=identity.index)
         self.away_since_s: float | None = None  # loop time; None while connected
+        self.conduct: Conduct[Topic] = Conduct(clock.wall_s())  # in Unix time
         self._own = own
         self._clock = clock
         self._deliver = deliver
+        self._told_misdeeds = False
         self._link: Link | None = None
         self._hello: Hello | None = None
         self._window = OffsetWindow()
@@ -178,6 +191,7 @@ class Peer:
             protocol=_range(hello) if hello else None,
             version_refused=self._version_refused,
             last_fault=self._last_fault,
+            points=explain(self.conduct, RULES, now_s=self._clock.wall_s()),
         )
 
     def send(self, topic: int, payload: bytes) -> bool:
@@ -214,7 +228,7 @@ class Peer:
             meters=self.meters,
             window=self._window,
             clock=self._clock,
-            deliver=lambda topic, payload: self._deliver(self.identity.index, topic, payload),
+            deliver=self._received,
         )
         self._greet(hello)
         fault: PeerFault | None = None
@@ -241,7 +255,33 @@ class Peer:
             self._version_refused = str(fault.fields["mend"])
             self.meters.show_version_supported(supported=False)
         self.meters.count_fault(fault.code)
+        self.blame(fault.code)
         self._faults.note("peer_fault", fault, address=self.identity.address)
+
+    def blame(self, kind: str) -> None:
+        """It did what no honest peer does, or could not go on."""
+        note_fault(self.conduct, kind, now_s=self._clock.wall_s())
+
+    def unreachable(self, reason: str) -> None:
+        """It could not be dialled, or its stream broke."""
+        self.meters.count_dial_failure(reason)
+        self.conduct.failed(self._clock.wall_s())
+
+    def look(self) -> None:
+        """Now and then: whether it answers, and whether its operator should be asked what it does."""
+        now_s = self._clock.wall_s()
+        if self._link is not None and self._window.rtt_s is not None:
+            self.conduct.answered(now_s, self._window.rtt_s)
+        why = misdeeds(self.conduct, now_s=now_s)
+        if why and not self._told_misdeeds:
+            self.log.warning("peer_misbehaves", why=why, mend=MISDEEDS_MEND)
+        self._told_misdeeds = bool(why)
+
+    def _received(self, topic: int, payload: bytes) -> None:
+        known = _TOPICS.get(topic)
+        if known is not None:
+            self.conduct.brought(known, self._clock.wall_s(), first=False)
+        self._deliver(self.identity.index, topic, payload)
 
     def close(self, reason: str) -> None:
         """End the present stream, if any."""

@@ -15,8 +15,8 @@ from ipaddress import IPv4Address
 from itertools import count
 from random import Random
 
+from tetrarch.network.conduct import Fault
 from tetrarch.network.overlay.addresses import Address
-from tetrarch.network.overlay.conduct import Fault
 from tetrarch.network.overlay.doors import DoorLimits
 from tetrarch.network.overlay.known import KnownLimits
 from tetrarch.network.overlay.layers.cyclon import SWAP_MAX

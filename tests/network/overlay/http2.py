@@ -2,13 +2,14 @@
 
 import asyncio
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tetrarch.network.overlay.addresses import Address
 from tetrarch.network.overlay.dialling import TALK_PATH
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY = 0, 1, 3, 4, 6, 7
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
 END_STREAM, END_HEADERS, ACK = 1, 4, 1
 CANCEL = (8).to_bytes(4, "big")
 # Settings, and an acknowledgement of the other side's, without which it keeps calls back.
@@ -19,6 +20,13 @@ SIZE_UNKNOWN = 1 << 20
 def frame(kind: int, flags: int, stream: int, body: bytes = b"") -> bytes:
     """One frame; nothing is checked."""
     return len(body).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + body
+
+
+def frames(heard: bytearray) -> Iterator[tuple[int, int]]:
+    """Kind and flags of the frames that came whole; they are taken out of ``heard``."""
+    while len(heard) >= 9 and len(heard) >= 9 + int.from_bytes(heard[:3], "big"):
+        yield heard[3], heard[4]
+        del heard[: 9 + int.from_bytes(heard[:3], "big")]
 
 
 def call(stream: int, path: str = TALK_PATH, *more: tuple[bytes, bytes]) -> bytes:

@@ -18,11 +18,13 @@ from tests.network.overlay.http2 import (
     BEGIN,
     DATA,
     END_STREAM,
+    HEADERS,
     PING,
     PREFACE,
     Wire,
     call,
     frame,
+    frames,
     message,
     reset,
     wire,
@@ -30,6 +32,7 @@ from tests.network.overlay.http2 import (
 from tests.network.overlay.world import Node, nodes_of, until
 
 from tetrarch.network.overlay import meeting
+from tetrarch.network.overlay.callers import REFUSED_AFTER_S
 from tetrarch.network.overlay.connections import accepted
 from tetrarch.network.overlay.doors import DoorLimits
 from tetrarch.network.overlay.greeting import GREETING_MAX_BYTES
@@ -171,19 +174,22 @@ def test_calls_that_are_taken_back_at_once_cost_nobody_else(tmp_path: Path, wait
 
 
 def test_who_calls_again_and_again_is_cut(tmp_path: Path) -> None:
-    """grpcio answers each call that is refused, and waits for the next."""
+    """grpcio answers each call that is refused, and waits for the next; we make each wait."""
 
     async def call_on(node: Node, stack: AsyncExitStack) -> None:
         for _ in range(LIMITS.unproven_of_address_max):
             await opened(node, stack, BEGIN + call(1))
         await asyncio.sleep(0.1)
         made = await opened(node, stack, BEGIN)
-        stream, heard = 1, b"?"
-        with suppress(OSError):
-            while heard:
-                await made.say(call(stream))
-                heard = await made.hear()
-                stream += 2
+        begun_s = asyncio.get_running_loop().time()
+        await made.say(call(1))
+        heard = bytearray()
+        while not any(kind == HEADERS for kind, _ in frames(heard)):
+            heard += await made.hear()
+        assert asyncio.get_running_loop().time() - begun_s > 0.9 * REFUSED_AFTER_S
+        await made.say(b"".join(call(stream) for stream in range(3, 35, 2)))  # as many as it may
+        async with asyncio.timeout(5):
+            await made.ended()
         (line,) = lines_of(node, "overlay_caller_refused")
         assert line["reason"] == "address_full"
 
@@ -264,10 +270,9 @@ def test_whoever_erred_holds_a_place_of_its_address_for_a_while(tmp_path: Path) 
             await made.say(frame(DATA, END_STREAM, 1, message(b"noise")))
             await made.hear()
             await asyncio.sleep(0.05)
-        await until(lambda: len(node.overlay._listener._callers._doors._held) > 0)
         doors = node.overlay._listener._callers._doors
-        assert doors._held["127.0.0.66", False] == LIMITS.unproven_of_address_max
-        assert doors.callers == 0
+        await until(lambda: doors._held["127.0.0.66", False] == LIMITS.unproven_of_address_max)
+        await until(lambda: doors.callers == 0)
 
     against(tmp_path, err)
 

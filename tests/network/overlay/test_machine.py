@@ -4,8 +4,8 @@ from random import Random
 
 from tests.network.overlay.support import BOTH, NOW_S, node_id, profile
 
+from tetrarch.network.conduct import Fault
 from tetrarch.network.overlay.addresses import NOWHERE
-from tetrarch.network.overlay.conduct import Fault
 from tetrarch.network.overlay.known import KnownLimits
 from tetrarch.network.overlay.layers.rings import Neighbours
 from tetrarch.network.overlay.machine import OverlayMachine, OverlayRules

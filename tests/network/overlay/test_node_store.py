@@ -10,11 +10,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.network.overlay.support import BOTH, NOW_S, address, node_id
 from tests.network.overlay.world import Node, nodes_of, until
 
-from tetrarch.network.overlay.conduct import Fault, Tip
+from tetrarch.network.conduct import Fault, Tip
 from tetrarch.network.overlay.known import Known, KnownLimits
 from tetrarch.network.overlay.memory_chain import MemoryChain
 from tetrarch.network.overlay.node_store import SCHEMA, NodeStore
-from tetrarch.network.overlay.nodes import Disposition, Heard, Nodes, PolicyRules
+from tetrarch.network.overlay.nodes import Disposition, Heard, Nodes
+from tetrarch.network.overlay.policy import PolicyRules
 from tetrarch.network.overlay.profile import BLOCKS, NodeId, Profile, sign_profile
 from tetrarch.network.overlay.spreading import ItemId
 from tetrarch.network.overlay.stored import StoredNodeDamaged

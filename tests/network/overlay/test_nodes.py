@@ -6,15 +6,11 @@ from random import Random
 import pytest
 from tests.network.overlay.support import NOW_S, known_of, node_id, profile
 
-from tetrarch.network.overlay.conduct import Fault
+from tetrarch.errors import InputInvalid
+from tetrarch.network.conduct import UNREACHABLE, Fault
 from tetrarch.network.overlay.known import Known, KnownLimits
-from tetrarch.network.overlay.nodes import (
-    UNREACHABLE,
-    Disposition,
-    Heard,
-    Nodes,
-    PolicyRules,
-)
+from tetrarch.network.overlay.nodes import BANS_MAX, Disposition, Heard, Nodes
+from tetrarch.network.overlay.policy import PolicyRules
 from tetrarch.network.overlay.profile import NodeId, Profile
 
 RULES = PolicyRules()
@@ -275,6 +271,27 @@ def test_no_more_are_put_aside_than_there_is_room_for() -> None:
         nodes.report_fault(node_id(number), Fault.INVALID_BLOCK, now_s=NOW_S + number)
     assert set(nodes.quarantined) == {node_id(3), node_id(4)}
     assert set(nodes) == {node_id(3), node_id(4)}
+
+
+def test_a_crowd_makes_room_for_its_own() -> None:
+    """However many of one network are put aside, others stay so."""
+    crowd = [profile(number, ip=f"20.1.1.{number}") for number in range(10, 15)]
+    rules = replace(RULES, quarantined_max=3)
+    nodes = nodes_of(profile(1), *crowd, rules=rules)
+    for late_s, each in enumerate([profile(1), *crowd]):
+        nodes.report_fault(each.node, Fault.INVALID_BLOCK, now_s=NOW_S + late_s)
+    assert set(nodes.quarantined) == {X, crowd[-2].node, crowd[-1].node}
+
+
+def test_bans_are_bounded() -> None:
+    nodes = nodes_of()
+    for number in range(BANS_MAX):
+        nodes.ban(node_id(number), "test", now_s=NOW_S)
+    nodes.ban(node_id(0), "once more", now_s=NOW_S)
+    with pytest.raises(InputInvalid, match="filter"):
+        nodes.ban(node_id(BANS_MAX), "test", now_s=NOW_S)
+    assert nodes.unban(node_id(5))
+    nodes.ban(node_id(BANS_MAX), "test", now_s=NOW_S)
 
 
 def test_reports_on_strangers_leave_nothing_behind() -> None:

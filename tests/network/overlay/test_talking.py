@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.network.overlay.support import BOTH, address
 from tests.network.overlay.world import Node, nodes_of
 
-from tetrarch.network.overlay.conduct import Fault
+from tetrarch.network.conduct import Fault
 from tetrarch.network.overlay.memory_chain import INVALID, make_block
 from tetrarch.network.overlay.messages import (
     CONTENT_MAX_BYTES,

@@ -6,12 +6,13 @@ from typing import Any, cast
 
 from tests.network.overlay.support import NOW_S, known_of, node_id, profile
 
-from tetrarch.network.overlay.conduct import Tip
+from tetrarch.network.conduct import Tip
 from tetrarch.network.overlay.forks import ForkWatch, Standing
 from tetrarch.network.overlay.layers.named import Name
 from tetrarch.network.overlay.layers.trusted import Trusted
 from tetrarch.network.overlay.memory_chain import MemoryChain, make_block
-from tetrarch.network.overlay.nodes import Nodes, PolicyRules
+from tetrarch.network.overlay.nodes import Nodes
+from tetrarch.network.overlay.policy import PolicyRules
 from tetrarch.network.overlay.profile import BLOCKS
 from tetrarch.network.overlay.trusted_tips import FRESH_S, TrustedTips
 from tetrarch.observability.logs import Log

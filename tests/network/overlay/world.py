@@ -18,8 +18,8 @@ from tetrarch.network.overlay.identity import open_identity
 from tetrarch.network.overlay.machine import OverlayRules
 from tetrarch.network.overlay.memory_chain import MemoryChain, make_block
 from tetrarch.network.overlay.node_store import Storage
-from tetrarch.network.overlay.nodes import PolicyRules
 from tetrarch.network.overlay.overlay import Overlay, World
+from tetrarch.network.overlay.policy import PolicyRules
 from tetrarch.network.overlay.profile import NodeId
 from tetrarch.network.overlay.settings import OverlaySettings, TrustedPeer
 from tetrarch.observability.logs import Log, LogFormat, LogLevel, build_log

@@ -24,6 +24,7 @@ from tetrarch.observability.logs import Log
 
 WATCH_S = 0.5
 TELL_CUT_S = 10.0
+REFUSED_AFTER_S = 0.5
 CALLS_REFUSED_MAX = 8  # of one connection between two looks
 REFUSED = "overlay_caller_refused"
 CUT = "overlay_connections_cut"
@@ -113,7 +114,7 @@ class Callers:
         try:
             self.enter(caller)
         except CallerRefused as refused:
-            self.note_refused(caller, str(refused.fields["reason"]))
+            await self.refuse(caller, str(refused.fields["reason"]))
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(refused.fields["reason"]))
         try:
             with self.talking(caller):
@@ -130,10 +131,15 @@ class Callers:
         """Its place stays taken for a minute when it is gone: it erred, and keys are free."""
         caller.until_s = _now_s() + ERRED_HELD_S
 
-    def note_refused(self, caller: Caller, reason: str) -> None:
-        """It is sent away; said in the log now and then."""
+    async def refuse(self, caller: Caller, reason: str) -> None:
+        """It is to be sent away when this returns; said in the log now and then.
+
+        It waits for that: gRPC takes a connection's next call when one is over, and to say no at once, without
+        end, is work as well.
+        """
         self._count_refused(caller)
         self._refusals.note(caller.door, reason, now_s=_now_s())
+        await asyncio.sleep(REFUSED_AFTER_S)
 
     async def watch(self, ports: Collection[int]) -> None:
         """Until cancelled: what grpcio accepted on ``ports`` is kept within the limits."""

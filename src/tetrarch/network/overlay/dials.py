@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tetrarch.errors import PeerFault, TetrarchError
+from tetrarch.network.conduct import Fault
 from tetrarch.network.faults import StreamBroken
-from tetrarch.network.overlay.conduct import Fault
 from tetrarch.network.overlay.links import Links
 from tetrarch.network.overlay.machine import OverlayMachine
 from tetrarch.network.overlay.meeting import NodeShutOut

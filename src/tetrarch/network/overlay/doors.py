@@ -33,6 +33,7 @@ class Refused(Enum):
     FULL = "full"
     ADDRESS_FULL = "address_full"
     DOOR_FULL = "door_full"
+    TOO_OFTEN = "too_often"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -125,7 +125,7 @@ class OverlayListener:
                     self._callers.hold(caller)
             except PeerFault as fault:
                 self._callers.hold(caller)
-                self._callers.note_refused(caller, str(fault))
+                await self._callers.refuse(caller, str(fault))
                 await context.abort(grpc.StatusCode.FAILED_PRECONDITION, fault.code)
 
     async def _host(self, node: NodeId, stream: AcceptedStream) -> None:

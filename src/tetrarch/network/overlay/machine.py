@@ -16,7 +16,8 @@ from tetrarch.network.overlay.layers.cyclon import Cyclon
 from tetrarch.network.overlay.layers.layer import Layer
 from tetrarch.network.overlay.layers.rings import Neighbours, Rings
 from tetrarch.network.overlay.layers.vicinity import Vicinity
-from tetrarch.network.overlay.nodes import Nodes, PolicyRules
+from tetrarch.network.overlay.nodes import Nodes
+from tetrarch.network.overlay.policy import PolicyRules
 from tetrarch.network.overlay.profile import NodeId, Profile, Topic
 from tetrarch.network.overlay.spreading import Spreading, SpreadRules
 from tetrarch.network.overlay.topology import Gossip, Topology

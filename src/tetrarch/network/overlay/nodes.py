@@ -17,13 +17,16 @@ repeat what a dead node said, and cannot make it say more.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
-from tetrarch.network.overlay.addresses import NOWHERE, may_be_told
-from tetrarch.network.overlay.conduct import Conduct, Fault, ScoreRules, score
+from tetrarch.errors import InputInvalid
+from tetrarch.network.conduct import Conduct, Fault
+from tetrarch.network.overlay.addresses import NOWHERE
 from tetrarch.network.overlay.known import Known, Taken
-from tetrarch.network.overlay.profile import NodeId, Profile
+from tetrarch.network.overlay.policy import PolicyRules
+from tetrarch.network.overlay.profile import NodeId, Profile, Topic
+from tetrarch.network.overlay.quarantines import Quarantine, Quarantines
 
 
 class Disposition(Enum):
@@ -49,38 +52,8 @@ class Heard(Enum):
     ADDRESS_USELESS = "address_useless"
 
 
-UNREACHABLE = "connection_failures"
+BANS_MAX = 10_000
 _OF_TAKEN = {Taken.NEW: Heard.NEW, Taken.RENEWED: Heard.RENEWED, Taken.OLD: Heard.OLD}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyRules:
-    """When a node is put aside, and for how long. An operator may tune all of it."""
-
-    score: ScoreRules = field(default_factory=ScoreRules)
-    quarantine_at_points: float = -50.0
-    failures_max: int = 2  # in a row
-    # The first; each one after that takes twice as long. No shorter than profiles are believed, for
-    # else the last words of a dead node would bring it back.
-    quarantine_s: float = 600.0
-    quarantine_max_s: float = 86_400.0
-    quarantined_max: int = 1024
-    profile_age_max_s: int = 600
-    profile_ahead_max_s: int = 60
-    private_addresses: bool = False
-    plain_nodes: bool = True  # without TLS
-    alone_after_s: float = 60.0  # heard of nobody for so long: it is our own network
-
-
-@dataclass(slots=True)
-class Quarantine:
-    """Of one node; ``profile`` is the newest heard meanwhile."""
-
-    profile: Profile
-    since_s: float
-    until_s: float
-    reason: str
-    ended: bool = False  # before its time, for it showed itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +81,16 @@ class Nodes:
         self._own = own
         self._rules = rules
         self._whitelist = whitelist
-        self._conducts: dict[NodeId, Conduct] = {}
+        self._conducts: dict[NodeId, Conduct[Topic]] = {}
         self._guests: dict[NodeId, Profile] = {}
-        self._quarantined: dict[NodeId, Quarantine] = {}
-        self._times_quarantined: dict[NodeId, int] = {}
+        self._quarantines = Quarantines(rules)
         self._bans: dict[NodeId, Ban] = {}
         self._met_anybody_s: float | None = None
 
     @property
     def quarantined(self) -> Mapping[NodeId, Quarantine]:
         """Those put aside now."""
-        return self._quarantined
+        return self._quarantines.by_node
 
     @property
     def bans(self) -> Mapping[NodeId, Ban]:
@@ -134,19 +106,19 @@ class Nodes:
         """Of one that may be linked with: it is kept, or a guest."""
         return self.known.profiles.get(node) or self._guests.get(node)
 
-    def conduct(self, node: NodeId) -> Conduct | None:
+    def conduct(self, node: NodeId) -> Conduct[Topic] | None:
         """What was seen of a node that is not forgotten."""
         return self._conducts.get(node)
 
     def times_quarantined(self, node: NodeId) -> int:
         """How often it was put aside since it was first heard of."""
-        return self._times_quarantined.get(node, 0)
+        return self._quarantines.times(node)
 
     def disposition(self, node: NodeId) -> Disposition:
         """As it stands; nothing is judged anew."""
         if node in self.known or node in self._guests:
             return Disposition.AVAILABLE
-        return Disposition.QUARANTINED if node in self._quarantined else Disposition.FORGOTTEN
+        return Disposition.QUARANTINED if node in self.quarantined else Disposition.FORGOTTEN
 
     def hear(
         self, profile: Profile, introducer: NodeId, *, now_s: float, wanted: bool = False
@@ -160,10 +132,8 @@ class Nodes:
             if refused is Heard.ADDRESS_USELESS:
                 self._renew_guest(profile)
             return refused
-        quarantine = self._quarantined.get(profile.node)
-        if quarantine is not None:
-            if profile.time_s > quarantine.profile.time_s:
-                quarantine.profile = profile
+        if profile.node in self.quarantined:
+            self._quarantines.renew(profile)
             if self.judge(profile.node, now_s=now_s) is not Disposition.AVAILABLE:
                 return Heard.QUARANTINED
             return Heard.NEW
@@ -178,7 +148,7 @@ class Nodes:
 
     def welcome(self, node: NodeId, *, now_s: float) -> None:
         """A link with ``node`` is up: if it is not kept, it is a guest until the link ends."""
-        if node in self.known or node in self._quarantined:
+        if node in self.known or node in self.quarantined:
             return
         self._guests.setdefault(node, _stranger(node))
         self._conducts.setdefault(node, Conduct(now_s))
@@ -187,7 +157,7 @@ class Nodes:
         """The link with ``node`` is gone."""
         if self._guests.pop(node, None) is not None:
             self._conducts.pop(node, None)
-            self._times_quarantined.pop(node, None)
+            self._quarantines.forget(node)
 
     def met(self, node: NodeId, *, now_s: float, latency_s: float | None = None) -> None:
         """A node was connected with, and showed who it is."""
@@ -196,9 +166,7 @@ class Nodes:
         conduct = self._conducts.get(node)
         if conduct is not None:
             conduct.answered(now_s, latency_s)
-        quarantine = self._quarantined.get(node)
-        if quarantine is not None and quarantine.reason == UNREACHABLE:
-            quarantine.ended, quarantine.until_s = True, now_s  # it can be reached
+        if self._quarantines.shown(node, now_s=now_s):
             self.judge(node, now_s=now_s)
 
     def report_failure(self, node: NodeId, *, now_s: float) -> Disposition:
@@ -218,7 +186,7 @@ class Nodes:
 
     def judge(self, node: NodeId, *, now_s: float) -> Disposition:
         """Apply the rules to one node, as the table above says."""
-        if node in self._quarantined:
+        if node in self.quarantined:
             self._judge_quarantined(node, now_s)
         elif node in self.known:
             self._judge_available(self.known.profiles[node], now_s)
@@ -228,30 +196,36 @@ class Nodes:
 
     def sweep(self, *, now_s: float) -> None:
         """Apply the rules to all, and drop those that said nothing for too long."""
-        for node in [*self.known, *self._guests, *self._quarantined]:
+        for node in [*self.known, *self._guests, *self.quarantined]:
             self.judge(node, now_s=now_s)
         for node, profile in list(self.known.profiles.items()):
-            if self._is_stale(profile, now_s) and not self._whitelist(profile):
+            if self._rules.is_stale(profile, now_s) and not self._whitelist(profile):
                 self.forget(node)
 
     def dropped(self, node: NodeId, *, is_linked: bool = False) -> None:
         """``known`` has it no more; unless it was put aside or is a guest now, it is forgotten."""
-        if is_linked and node in self._conducts and node not in self._quarantined:
+        if is_linked and node in self._conducts and node not in self.quarantined:
             self._guests[node] = _stranger(node)
-        elif node not in self._quarantined:
+        elif node not in self.quarantined:
             self._conducts.pop(node, None)
-            self._times_quarantined.pop(node, None)
+            self._quarantines.forget(node)
 
     def forget(self, node: NodeId) -> None:
         """Nothing is kept of it but a ban."""
-        self._quarantined.pop(node, None)
-        self._times_quarantined.pop(node, None)
+        self._quarantines.forget(node)
         self._conducts.pop(node, None)
         self._guests.pop(node, None)
         self.known.remove(node)
 
     def ban(self, node: NodeId, reason: str, *, now_s: float) -> None:
-        """Never again, until ``unban``."""
+        """Never again, until ``unban``.
+
+        Raises:
+            InputInvalid: ``BANS_MAX`` others are banned.
+        """
+        if node not in self._bans and len(self._bans) >= BANS_MAX:
+            mend = "take others back, or keep networks out with the kernel's filter"
+            raise InputInvalid("ban node", maximum=BANS_MAX, mend=mend)
         self._bans[node] = Ban(reason, now_s)
         self.forget(node)
 
@@ -262,7 +236,7 @@ class Nodes:
     def restore(
         self,
         profile: Profile,
-        conduct: Conduct,
+        conduct: Conduct[Topic],
         *,
         times_quarantined: int,
         quarantine: Quarantine | None,
@@ -275,13 +249,13 @@ class Nodes:
         node = profile.node
         if node == self._own or node in self._bans:
             return
-        if quarantine is not None:
-            self._quarantined[node] = quarantine
-        elif not self._is_stale(profile, now_s) or self._whitelist(profile):
+        if quarantine is None and (
+            not self._rules.is_stale(profile, now_s) or self._whitelist(profile)
+        ):
             self.known.take(profile, node)
         if node in self.known or quarantine is not None:
             self._conducts[node] = conduct
-            self._times_quarantined[node] = times_quarantined
+            self._quarantines.restore(node, quarantine, times=times_quarantined)
 
     def restore_ban(self, node: NodeId, ban: Ban) -> None:
         """It stands, as before."""
@@ -289,7 +263,7 @@ class Nodes:
 
     def __iter__(self) -> Iterator[NodeId]:
         yield from self.known
-        yield from self._quarantined
+        yield from self.quarantined
 
     def everybody(self) -> Iterator[NodeId]:
         """Those that are kept or put aside, and the guests."""
@@ -301,43 +275,24 @@ class Nodes:
             return Heard.OWN
         if profile.node in self._bans:
             return Heard.BANNED
-        if profile.time_s > now_s + self._rules.profile_ahead_max_s:
+        if self._rules.is_ahead(profile, now_s):
             return Heard.FUTURE
-        if self._is_stale(profile, now_s):
+        if self._rules.is_stale(profile, now_s):
             return Heard.STALE
         return None if self._is_useful(profile) else Heard.ADDRESS_USELESS
 
     def _is_useful(self, profile: Profile) -> bool:
-        """Whether we, and those whom we tell, could dial it."""
-        if not profile.certificate and not self._rules.plain_nodes:
-            return False
         before = self.known.profiles.get(profile.node)
-        if before is not None and before.address == profile.address:
+        if before is not None and (before.address, before.certificate) == (
+            profile.address,
+            profile.certificate,
+        ):
             return True  # it was looked at, which takes longer than all the rest
-        return may_be_told(profile.address, private_allowed=self._rules.private_addresses)
-
-    def _is_stale(self, profile: Profile, now_s: float) -> bool:
-        return profile.time_s <= now_s - self._rules.profile_age_max_s
-
-    def _is_old(self, quarantine: Quarantine) -> bool:
-        """Whether its newest profile may be of before, by a clock that was ahead.
-
-        Not if it showed itself: its quarantine was ended by that.
-        """
-        if quarantine.ended:
-            return False
-        return quarantine.profile.time_s <= quarantine.since_s + self._rules.profile_ahead_max_s
-
-    def _verdict(self, node: NodeId, now_s: float) -> str | None:
-        """Why the node is to be put aside, if it is."""
-        conduct = self._conducts[node]
-        if len(conduct.failures_s) >= self._rules.failures_max:
-            return UNREACHABLE
-        points = score(conduct, self._rules.score, now_s=now_s, own_height=self.own_height)
-        return "score" if points <= self._rules.quarantine_at_points else None
+        return self._rules.has_use(profile)
 
     def _judge_available(self, profile: Profile, now_s: float) -> None:
-        reason = self._verdict(profile.node, now_s)
+        conduct = self._conducts[profile.node]
+        reason = self._rules.verdict(conduct, now_s=now_s, own_height=self.own_height)
         if reason is not None and not self._whitelist(profile):
             self._put_aside(profile, reason, now_s)
 
@@ -347,27 +302,22 @@ class Nodes:
             self._guests[profile.node] = profile
 
     def _put_aside(self, profile: Profile, reason: str, now_s: float) -> None:
-        node, rules = profile.node, self._rules
-        times = self._times_quarantined.get(node, 0)
-        self._times_quarantined[node] = times + 1
-        for_s = min(rules.quarantine_max_s, rules.quarantine_s * 2 ** min(times, 32))
-        if node not in self._quarantined and len(self._quarantined) >= rules.quarantined_max:
-            self.forget(min(self._quarantined, key=lambda each: self._quarantined[each].until_s))
-        self._quarantined[node] = Quarantine(profile, now_s, now_s + for_s, reason)
-        self._guests.pop(node, None)
-        self.known.remove(node)
+        crowded = self._quarantines.begin(profile, reason, now_s=now_s)
+        if crowded is not None:
+            self.forget(crowded)
+        self._guests.pop(profile.node, None)
+        self.known.remove(profile.node)
 
     def _judge_quarantined(self, node: NodeId, now_s: float) -> None:
-        quarantine = self._quarantined[node]
+        quarantine, conduct = self.quarantined[node], self._conducts[node]
         if now_s < quarantine.until_s:
             return
-        conduct, rules = self._conducts[node], self._rules
-        if score(conduct, rules.score, now_s=now_s) <= rules.quarantine_at_points:
+        if self._rules.is_bad(conduct, now_s=now_s):
             self._put_aside(quarantine.profile, "still_bad", now_s)
-        elif self._is_stale(quarantine.profile, now_s) or self._is_old(quarantine):
+        elif not self._quarantines.is_renewed(node, now_s=now_s):
             self.forget(node)
         else:
-            del self._quarantined[node]
+            self._quarantines.end(node)
             conduct.failures_s.clear()
             if self.known.take(quarantine.profile, node, wanted=True) is not Taken.NEW:
                 self.forget(node)

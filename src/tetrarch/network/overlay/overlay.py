@@ -18,11 +18,11 @@ from typing import Any
 
 from tetrarch.clock import Clock
 from tetrarch.entropy import Entropy
+from tetrarch.network.conduct import Fault
 from tetrarch.network.link import LinkMeters
 from tetrarch.network.overlay.addresses import Address
 from tetrarch.network.overlay.callers import Callers
 from tetrarch.network.overlay.chain import ChainPort, Tip, Verdict
-from tetrarch.network.overlay.conduct import Fault
 from tetrarch.network.overlay.dials import Connected, Dials
 from tetrarch.network.overlay.discovery import Discovery
 from tetrarch.network.overlay.forks import ForkWatch

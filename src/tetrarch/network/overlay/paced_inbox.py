@@ -13,7 +13,7 @@ class PacedInbox:
 
     def __init__(self, handler: Handler, *, flooded: Callable[[NodeId], None]) -> None:
         self._flooded = flooded
-        self._pace = Pace()
+        self._pace: Pace[NodeId] = Pace()
         self._inbox = FairInbox(handler, on_drop=lambda node, _: flooded(node))
 
     def deliver(self, node: NodeId, kind: int, payload: bytes) -> None:

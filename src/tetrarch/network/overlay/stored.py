@@ -10,8 +10,8 @@ import msgspec
 
 from tetrarch.decoding import UNDECODABLE
 from tetrarch.errors import OperatorError
-from tetrarch.network.overlay.conduct import EVENTS_MAX, Conduct, Fault, Tip
-from tetrarch.network.overlay.nodes import Ban, Nodes, Quarantine
+from tetrarch.network.conduct import EVENTS_MAX, Conduct, Fault, Tip
+from tetrarch.network.overlay.nodes import Ban, Nodes
 from tetrarch.network.overlay.profile import (
     PROFILE_MAX_BYTES,
     NodeId,
@@ -20,6 +20,7 @@ from tetrarch.network.overlay.profile import (
     check_signature,
     decode_profile,
 )
+from tetrarch.network.overlay.quarantines import Quarantine
 from tetrarch.network.overlay.spreading import ItemId
 
 _T = TypeVar("_T")
@@ -151,7 +152,7 @@ def _stored(nodes: Nodes, node: NodeId) -> StoredNode:
     )
 
 
-def _conduct(stored: StoredConduct) -> Conduct:
+def _conduct(stored: StoredConduct) -> Conduct[Topic]:
     tip = stored.tip
     return Conduct(
         since_s=stored.since_s,

@@ -8,8 +8,8 @@ read at all.
 from collections.abc import Callable, Iterable, Mapping
 
 from tetrarch.errors import PeerFault
+from tetrarch.network.conduct import Conduct, Fault, Tip
 from tetrarch.network.overlay.chain import ChainPort, Verdict
-from tetrarch.network.overlay.conduct import Conduct, Fault, Tip
 from tetrarch.network.overlay.links import ERRED, QUARANTINED, Links
 from tetrarch.network.overlay.machine import OverlayMachine
 from tetrarch.network.overlay.messages import (
@@ -313,7 +313,7 @@ class Talking:
         await self._send_items(node, BLOCKS, path)
         self.send_status(node)  # if there is more, it asks again
 
-    def _note_tip(self, conduct: Conduct, item: ItemId, now_s: float) -> None:
+    def _note_tip(self, conduct: Conduct[Topic], item: ItemId, now_s: float) -> None:
         """It has a block that is here: if that is the highest it showed, its chain ends there."""
         height = self._chain.height_of(item)
         if height is not None and (conduct.tip is None or height > conduct.tip.height):

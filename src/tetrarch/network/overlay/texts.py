@@ -1,54 +1,28 @@
 """What an operator writes of the overlay, in a file or as options, becomes settings. Pure."""
 
-from dataclasses import dataclass
 from ipaddress import ip_network
 
+from tetrarch.config import OverlayConfig
 from tetrarch.errors import ConfigInvalid
 from tetrarch.network.overlay.addresses import Address, read_address
 from tetrarch.network.overlay.known import KnownLimits
 from tetrarch.network.overlay.layers.named import Name
 from tetrarch.network.overlay.machine import LAYERS, OverlayRules
-from tetrarch.network.overlay.nodes import PolicyRules
 from tetrarch.network.overlay.origins import IpNetwork
+from tetrarch.network.overlay.policy import PolicyRules
 from tetrarch.network.overlay.profile import BLOCKS, FRAGMENTS, Interest, NodeId, Topic
 from tetrarch.network.overlay.settings import OverlaySettings, read_hash, read_trusted
+from tetrarch.network.overlay.tuning import tuned
 
 _NO_ADDRESS, _DISCOVERED = "none", "auto"
 _NO_INTEREST = "none"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OverlayTexts:
-    """As written. ``public``: an address, ``none``, ``auto``, ``auto:PORT``, or empty for the first of ``listen``.
-
-    ``privileged``: addresses or node ids. Interests: ``none``, ``low``, ``normal`` or ``high``.
-    """
-
-    listen: tuple[str, ...]
-    trusted: tuple[str, ...] = ()
-    privileged: tuple[str, ...] = ()
-    public: str = ""
-    layers: tuple[str, ...] = LAYERS
-    fragments_interest: str = "normal"
-    blocks_interest: str = "normal"
-    private_addresses: bool = False
-    plain: bool = False
-    plain_nodes: bool = False
-    proxies: tuple[str, ...] = ()
-    proxy_certificates: tuple[str, ...] = ()
-    round_s: float = 10.0
-    quarantine_s: float = 600.0
-    quarantine_max_s: float = 86_400.0
-    nodes_max: int = 1024
-    nodes_of_network_max: int = 8
-    nodes_of_introducer_max: int = 256
-
-
-def read_settings(texts: OverlayTexts) -> OverlaySettings:
+def read_settings(texts: OverlayConfig) -> OverlaySettings:
     """What the node is told.
 
     Raises:
-        ConfigInvalid: a text is no address, id, hash, layer or interest.
+        ConfigInvalid: a text is no address, id, hash, layer, interest or rule.
     """
     if not texts.listen:
         raise ConfigInvalid("read overlay", setting="listen", reason="names no address")
@@ -65,11 +39,14 @@ def read_settings(texts: OverlayTexts) -> OverlaySettings:
                 of_group_max=texts.nodes_of_network_max,
                 of_introducer_max=texts.nodes_of_introducer_max,
             ),
-            policy=PolicyRules(
-                quarantine_s=texts.quarantine_s,
-                quarantine_max_s=texts.quarantine_max_s,
-                private_addresses=texts.private_addresses,
-                plain_nodes=plain_nodes,
+            policy=tuned(
+                PolicyRules(
+                    quarantine_s=texts.quarantine_ms / 1000,
+                    quarantine_max_s=texts.quarantine_ms_max / 1000,
+                    private_addresses=texts.private_addresses,
+                    plain_nodes=plain_nodes,
+                ),
+                texts.policy,
             ),
         ),
         listen=listen,
@@ -81,7 +58,7 @@ def read_settings(texts: OverlayTexts) -> OverlaySettings:
         secured=not texts.plain,
         proxies=tuple(map(_network, texts.proxies)),
         proxy_certificates=tuple(map(read_hash, texts.proxy_certificates)),
-        round_s=texts.round_s,
+        round_s=texts.round_ms / 1000,
     )
 
 
@@ -98,7 +75,7 @@ def _discovery(text: str) -> tuple[bool, int | None]:
     return True, read_address(f"0.0.0.0:{port}").port if port else None
 
 
-def _interests(texts: OverlayTexts) -> tuple[tuple[Topic, int], ...]:
+def _interests(texts: OverlayConfig) -> tuple[tuple[Topic, int], ...]:
     read = []
     for topic, text in (
         (FRAGMENTS, texts.fragments_interest),

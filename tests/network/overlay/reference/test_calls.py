@@ -14,8 +14,9 @@ from tests.network.overlay.reference.support import blocks_of, plain_node, run
 from tests.network.overlay.world import RULES, Node, nodes_of, until
 
 from tetrarch.network.overlay.memory_chain import MemoryChain, make_block
-from tetrarch.network.overlay.nodes import PolicyRules
+from tetrarch.network.overlay.policy import PolicyRules
 from tetrarch.network.overlay.profile import BLOCKS, FRAGMENTS, decode_profile
+from tetrarch.network.overlay.reference.calls import QUESTIONS_AT_ONCE
 from tetrarch.network.proto import node_pb2, types_pb2, watch_pb2
 
 WATCH = "/iohk.chain.watch.Watch/"
@@ -113,6 +114,23 @@ def test_what_is_not_here_or_no_question_is_an_error(
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await calls.ask_all(method, request_, types_pb2.Block)
             assert status_of(caught) is status
+
+    run(scenario())
+
+
+def test_one_address_asks_only_so_often(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with plain_node(tmp_path) as node, asking(node) as calls:
+
+            async def ask(times: int) -> None:
+                for _ in range(times):
+                    await calls.ask("Tip", node_pb2.TipRequest(), node_pb2.TipResponse)
+
+            await ask(int(QUESTIONS_AT_ONCE))
+            with pytest.raises(grpc.aio.AioRpcError, match="too_often") as caught:
+                await ask(int(QUESTIONS_AT_ONCE))
+            assert status_of(caught) is grpc.StatusCode.RESOURCE_EXHAUSTED
+            await ask(1)  # half a second later
 
     run(scenario())
 

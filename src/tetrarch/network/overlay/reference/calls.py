@@ -12,9 +12,10 @@ import grpc.aio
 from tetrarch.errors import PeerFault
 from tetrarch.network.faults import StreamBroken
 from tetrarch.network.overlay.callers import Caller, Callers
-from tetrarch.network.overlay.doors import CallerRefused, DoorLimits, Doors
+from tetrarch.network.overlay.doors import CallerRefused, DoorLimits, Doors, Refused
 from tetrarch.network.overlay.greeting import GreetingInvalid
 from tetrarch.network.overlay.messages import OverlayMessageInvalid
+from tetrarch.network.overlay.pace import Pace
 from tetrarch.network.overlay.reference.accepted import AcceptedReferences, HandshakeMissing
 from tetrarch.network.overlay.reference.answers import Answer, Answers, NotHere
 from tetrarch.network.overlay.reference.watching import ReaderLags, Watchers
@@ -31,6 +32,9 @@ QUESTION_LIMITS = DoorLimits(
     unproven_of_address_max=8,
     unproven_held_s=0.0,
 )
+# A question costs some 0.5 ms, so one address can have a hundredth of a processor for good.
+QUESTIONS_PER_S = 25.0
+QUESTIONS_AT_ONCE = 500.0
 WATCH_LIMITS = replace(QUESTION_LIMITS, of_address_max=4, unproven_of_address_max=4)
 _STATUS: tuple[tuple[type[PeerFault], grpc.StatusCode], ...] = (
     (OverlayMessageInvalid, grpc.StatusCode.INVALID_ARGUMENT),
@@ -54,6 +58,7 @@ class ReferenceCalls:
         callers: Callers,
     ) -> None:
         self._callers = callers
+        self._pace: Pace[str] = Pace(tokens_per_s=QUESTIONS_PER_S, tokens_max=QUESTIONS_AT_ONCE)
         questions, readers = Doors(QUESTION_LIMITS), Doors(WATCH_LIMITS)
         self._handlers: dict[str, grpc.RpcMethodHandler] = {
             f"{NODE}Handshake": self._unary(accepted.handshake, questions),
@@ -132,10 +137,18 @@ class ReferenceCalls:
             except StreamBroken:
                 return
             except PeerFault as fault:
-                self._callers.note_refused(caller, str(fault))
+                await self._callers.refuse(caller, str(fault))
                 await _abort(context, fault)
 
         return grpc.stream_stream_rpc_method_handler(handle)
+
+    def _enter(self, caller: Caller, doors: Doors) -> None:
+        """Give it a place. Raises CallerRefused: there is none, or its address asks too often."""
+        now_s = caller.entered_s
+        in_pace = self._pace.takes(caller.door, 1.0, now_s=now_s)
+        refused = doors.enter(caller.door, now_s=now_s) if in_pace else Refused.TOO_OFTEN
+        if refused is not None:
+            raise CallerRefused("take call", reason=refused.value)
 
     async def _guarded(
         self,
@@ -145,9 +158,7 @@ class ReferenceCalls:
     ) -> _T:
         caller = self._callers.identify(context)
         try:
-            refused = doors.enter(caller.door, now_s=caller.entered_s)
-            if refused is not None:
-                raise CallerRefused("take call", reason=refused.value)
+            self._enter(caller, doors)
             try:
                 with self._callers.talking(caller):
                     async with asyncio.timeout(ANSWER_TIMEOUT_S):
@@ -161,7 +172,7 @@ class ReferenceCalls:
         except NotHere as fault:
             await _abort(context, fault)
         except PeerFault as fault:
-            self._callers.note_refused(caller, str(fault))
+            await self._callers.refuse(caller, str(fault))
             await _abort(context, fault)
 
 

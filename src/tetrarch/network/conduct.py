@@ -1,17 +1,22 @@
 """What we saw a node do, and the score that it comes to, with its reasons. Pure.
 
+The same for nodes of the overlay and for peers of the cluster; what follows from it differs.
 Everything is bounded, and everything fades: a node is judged by what it does, not by what it once did.
 All times are seconds of the caller's clock.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from math import log2
-
-from tetrarch.network.overlay.profile import Topic
+from typing import Generic, TypeVar
 
 EVENTS_MAX = 32  # failures and faults kept of one node, each
 LATENCY_WEIGHT = 0.2  # of a new measurement in the mean
+UNREACHABLE = "connection_failures"
+BAD_AT_POINTS = -50.0  # whoever has no more misbehaves
+
+Topic = TypeVar("Topic")
 
 
 class Fault(Enum):
@@ -19,6 +24,7 @@ class Fault(Enum):
 
     INVALID_BLOCK = ("invalid_block", 100.0)
     FALSE_SIGNATURE = ("false_signature", 100.0)
+    EQUIVOCATION = ("equivocation", 100.0)  # two things said where there is one to say
     INVALID_FRAGMENT = ("invalid_fragment", 10.0)  # it may have been valid where it was taken
     PROTOCOL = ("protocol", 30.0)
     OVERSIZE = ("oversize", 30.0)
@@ -35,6 +41,9 @@ class Fault(Enum):
 class ScoreRules:
     """How conduct becomes points. An operator may tune all of it."""
 
+    fault_points: Mapping[Fault, float] = field(
+        default_factory=lambda: {fault: fault.cost for fault in Fault}
+    )
     fault_half_life_s: float = 1800.0
     failure_points: float = 5.0
     failure_memory_s: float = 600.0
@@ -65,7 +74,7 @@ class Points:
 
 
 @dataclass(slots=True)
-class Conduct:
+class Conduct(Generic[Topic]):
     """Of one node, since it was first heard of.
 
     The last failures and faults are in lists, that have none of most nodes: an empty deque takes 700 bytes.
@@ -77,7 +86,7 @@ class Conduct:
     met_s: float | None = None  # when it last answered
     latency_s: float | None = None
     last_message_s: dict[Topic, float] = field(default_factory=dict)
-    contributions: int = 0  # what it was the first to bring us
+    contributions: int = 0  # what it was the first to bring us, or had its part in
     tip: Tip | None = None
 
     def failed(self, now_s: float) -> None:
@@ -102,6 +111,10 @@ class Conduct:
         self.last_message_s[topic] = now_s
         self.contributions += first
 
+    def contributed(self) -> None:
+        """It did its part in something that all did together."""
+        self.contributions += 1
+
     def broke(self, fault: Fault, now_s: float) -> None:
         """It did what no honest node does."""
         self.faults.append((now_s, fault))
@@ -109,7 +122,7 @@ class Conduct:
 
 
 def explain(
-    conduct: Conduct, rules: ScoreRules, *, now_s: float, own_height: int | None = None
+    conduct: Conduct[Topic], rules: ScoreRules, *, now_s: float, own_height: int | None = None
 ) -> tuple[Points, ...]:
     """The score's parts, worst first; those of no weight are left out."""
     parts = [
@@ -123,43 +136,43 @@ def explain(
 
 
 def score(
-    conduct: Conduct, rules: ScoreRules, *, now_s: float, own_height: int | None = None
+    conduct: Conduct[Topic], rules: ScoreRules, *, now_s: float, own_height: int | None = None
 ) -> float:
     """The sum of what ``explain`` says: 0 for a stranger, at most the points for contributions."""
     return sum(part.points for part in explain(conduct, rules, now_s=now_s, own_height=own_height))
 
 
-def _of_faults(conduct: Conduct, rules: ScoreRules, now_s: float) -> list[Points]:
+def _of_faults(conduct: Conduct[Topic], rules: ScoreRules, now_s: float) -> list[Points]:
     parts: list[Points] = []
     for fault in Fault:
         times_s = [at_s for at_s, kind in conduct.faults if kind is fault]
         ages = ((now_s - at_s) / rules.fault_half_life_s for at_s in times_s)
-        lost = fault.cost * sum(0.5**age for age in ages)
+        lost = rules.fault_points[fault] * sum(0.5**age for age in ages)
         detail = f"{len(times_s)} times, last {now_s - max(times_s):.0f} s ago" if times_s else ""
         parts.append(Points(fault.label, -lost, detail))
     return parts
 
 
-def _of_failures(conduct: Conduct, rules: ScoreRules, now_s: float) -> list[Points]:
+def _of_failures(conduct: Conduct[Topic], rules: ScoreRules, now_s: float) -> list[Points]:
     ages_s = [now_s - at_s for at_s in conduct.failures_s]
     weights = [max(0.0, 1 - age_s / rules.failure_memory_s) for age_s in ages_s]
     detail = f"{len(ages_s)} since it last answered" if ages_s else ""
-    return [Points("connection_failures", -rules.failure_points * sum(weights), detail)]
+    return [Points(UNREACHABLE, -rules.failure_points * sum(weights), detail)]
 
 
-def _of_latency(conduct: Conduct, rules: ScoreRules) -> list[Points]:
+def _of_latency(conduct: Conduct[Topic], rules: ScoreRules) -> list[Points]:
     latency_s = conduct.latency_s or 0.0
     over_s = max(0.0, latency_s - rules.latency_free_s)
     lost = min(rules.latency_points_max, rules.latency_points_per_s * over_s)
     return [Points("latency", -lost, f"{latency_s:.3f} s")]
 
 
-def _of_contributions(conduct: Conduct, rules: ScoreRules) -> list[Points]:
+def _of_contributions(conduct: Conduct[Topic], rules: ScoreRules) -> list[Points]:
     gained = min(rules.contribution_points_max, log2(1 + conduct.contributions))
-    return [Points("contributions", gained, f"first to bring {conduct.contributions}")]
+    return [Points("contributions", gained, f"{conduct.contributions} in all")]
 
 
-def _of_tip(conduct: Conduct, rules: ScoreRules, own_height: int | None) -> list[Points]:
+def _of_tip(conduct: Conduct[Topic], rules: ScoreRules, own_height: int | None) -> list[Points]:
     if conduct.tip is None or own_height is None:
         return []
     behind = own_height - conduct.tip.height

@@ -3,7 +3,7 @@
 import pytest
 from tests.network.overlay.support import NOW_S
 
-from tetrarch.network.overlay.conduct import (
+from tetrarch.network.conduct import (
     EVENTS_MAX,
     Conduct,
     Fault,
@@ -13,26 +13,26 @@ from tetrarch.network.overlay.conduct import (
     explain,
     score,
 )
-from tetrarch.network.overlay.profile import BLOCKS, FRAGMENTS
+from tetrarch.network.overlay.profile import BLOCKS, FRAGMENTS, Topic
 
 RULES = ScoreRules()
 
 
 def points(
-    conduct: Conduct, *, after_s: float = 0.0, own_height: int | None = None
+    conduct: Conduct[Topic], *, after_s: float = 0.0, own_height: int | None = None
 ) -> dict[str, float]:
     parts = explain(conduct, RULES, now_s=NOW_S + after_s, own_height=own_height)
     return {part.reason: part.points for part in parts}
 
 
 def test_a_stranger_has_no_points() -> None:
-    assert explain(Conduct(NOW_S), RULES, now_s=NOW_S) == ()
-    assert score(Conduct(NOW_S), RULES, now_s=NOW_S) == 0
+    assert explain(Conduct[Topic](NOW_S), RULES, now_s=NOW_S) == ()
+    assert score(Conduct[Topic](NOW_S), RULES, now_s=NOW_S) == 0
 
 
 @pytest.mark.parametrize("fault", Fault)
 def test_a_fault_costs_and_half_of_it_after_its_half_life(fault: Fault) -> None:
-    conduct = Conduct(NOW_S)
+    conduct = Conduct[Topic](NOW_S)
     conduct.broke(fault, NOW_S)
     assert points(conduct) == {fault.label: -fault.cost}
     assert points(conduct, after_s=1800) == {fault.label: pytest.approx(-fault.cost / 2)}
@@ -41,7 +41,7 @@ def test_a_fault_costs_and_half_of_it_after_its_half_life(fault: Fault) -> None:
 
 
 def test_failures_count_until_it_answers_or_they_are_old() -> None:
-    conduct = Conduct(NOW_S)
+    conduct = Conduct[Topic](NOW_S)
     for _ in range(3):
         conduct.failed(NOW_S)
     assert points(conduct) == {"connection_failures": -15}
@@ -53,7 +53,7 @@ def test_failures_count_until_it_answers_or_they_are_old() -> None:
 
 
 def test_latency_is_a_mean_and_costs_above_what_is_free() -> None:
-    conduct = Conduct(NOW_S)
+    conduct = Conduct[Topic](NOW_S)
     conduct.answered(NOW_S, 0.4)
     assert points(conduct) == {}
     for _ in range(100):
@@ -65,7 +65,7 @@ def test_latency_is_a_mean_and_costs_above_what_is_free() -> None:
 
 
 def test_first_to_bring_is_worth_something_and_not_without_end() -> None:
-    conduct = Conduct(NOW_S)
+    conduct = Conduct[Topic](NOW_S)
     conduct.brought(BLOCKS, NOW_S, first=False)
     assert points(conduct) == {}
     conduct.brought(FRAGMENTS, NOW_S + 1, first=True)
@@ -77,7 +77,7 @@ def test_first_to_bring_is_worth_something_and_not_without_end() -> None:
 
 
 def test_a_chain_far_behind_costs() -> None:
-    conduct = Conduct(NOW_S, tip=Tip(b"t" * 32, 100, NOW_S))
+    conduct = Conduct[Topic](NOW_S, tip=Tip(b"t" * 32, 100, NOW_S))
     assert points(conduct, own_height=110) == {}
     assert points(conduct, own_height=111) == {"chain_behind": -5.0}
     assert points(conduct, own_height=None) == {}
@@ -85,7 +85,7 @@ def test_a_chain_far_behind_costs() -> None:
 
 
 def test_the_score_is_the_sum_worst_first() -> None:
-    conduct = Conduct(NOW_S)
+    conduct = Conduct[Topic](NOW_S)
     conduct.broke(Fault.FLOOD, NOW_S)
     conduct.failed(NOW_S)
     conduct.brought(BLOCKS, NOW_S, first=True)
@@ -93,13 +93,13 @@ def test_the_score_is_the_sum_worst_first() -> None:
     assert parts == (
         Points("flood", -20.0, "1 times, last 0 s ago"),
         Points("connection_failures", -5.0, "1 since it last answered"),
-        Points("contributions", 1.0, "first to bring 1"),
+        Points("contributions", 1.0, "1 in all"),
     )
     assert score(conduct, RULES, now_s=NOW_S) == -24.0
 
 
 def test_what_is_kept_is_bounded() -> None:
-    conduct = Conduct(NOW_S)
+    conduct = Conduct[Topic](NOW_S)
     for number in range(10_000):
         conduct.failed(NOW_S + number)
         conduct.broke(Fault.FLOOD, NOW_S + number)
