@@ -1,0 +1,197 @@
+"""Blocks upon blocks: whether one may follow another, and the state that it leaves. Pure.
+
+link      parent, length and date follow; the slot is one of its epoch
+epoch     where a new one begins: rewards, retirements, the snapshot
+leader    its maker proves that the slot is his
+content   every fragment holds, in order
+nonce     what was drawn for it is hashed into it
+"""
+
+from dataclasses import dataclass
+from itertools import takewhile
+
+from tetrarch.crypto.ristretto import Point
+from tetrarch.errors import PeerFault
+from tetrarch.ledger.blocks import Block, Fragment
+from tetrarch.ledger.checkpoints import (
+    OF_BLOCK_MAX,
+    apply_certificate,
+    begin_checkpoints,
+    decode_certificate,
+    is_certificate,
+    note_ancestor,
+    voters_of,
+)
+from tetrarch.ledger.dates import BlockDate, DateInvalid
+from tetrarch.ledger.epochs import begin_epoch, count_block, nonce_of, put_nonce, snapshot_for
+from tetrarch.ledger.finality import Checkpoint
+from tetrarch.ledger.fragments.signed import apply_fragment, check_signature, decode_fragment
+from tetrarch.ledger.genesis import begin_state, read_genesis
+from tetrarch.ledger.headers import BlockId, Header, PraosProof
+from tetrarch.ledger.leaders import BftLeaders, Leaders, PraosLeaders, verify
+from tetrarch.ledger.parameters import Mode
+from tetrarch.ledger.praos import evolve
+from tetrarch.ledger.settings import Settings, settings_of
+from tetrarch.ledger.tables import Base, Draft, Layer, View, first_layer
+
+
+class BlockRefused(PeerFault):
+    """A block that may not stand where it says."""
+
+    code = "block_refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A block that holds, and what can be seen from it."""
+
+    block0: BlockId
+    id: BlockId
+    header: Header
+    layer: Layer
+
+    @property
+    def settings(self) -> Settings:
+        """As they are after it."""
+        return settings_of(self.layer)
+
+    @property
+    def slot(self) -> int:
+        """Its own, of the chain."""
+        return self.settings.era.slot(self.header.date)
+
+
+def first_place(block0: Block, base: Base) -> Place:
+    """Where a chain begins: its first block is final, and lies in ``base``, which is empty.
+
+    Raises:
+        GenesisInvalid, ParametersInvalid, BytesInvalid: the block is no chain's first.
+    """
+    genesis = read_genesis(block0)
+    draft = first_layer(base).draft()
+    begin_state(draft, genesis)
+    begin_checkpoints(draft, block0.header.id)
+    base.take(draft.changes)
+    return Place(block0.header.id, block0.header.id, block0.header, first_layer(base))
+
+
+def apply_block(parent: Place, block: Block) -> Place:
+    """The block after ``parent``. Cost: that of its leader's proof, and 0.2 ms a fragment.
+
+    Raises:
+        BlockRefused, LeaderRefused, FragmentRefused or another PeerFault: it does not hold, and why.
+    """
+    header = block.header
+    check_link(parent, header)
+    draft = parent.layer.draft()
+    enter_epoch(draft, parent.header.date, header.date)
+    settings = settings_of(draft)
+    if header.content_size_bytes > settings.parameters.content_size_bytes_max:
+        raise BlockRefused(
+            "apply block",
+            content_bytes=header.content_size_bytes,
+            maximum=settings.parameters.content_size_bytes_max,
+        )
+    leaders = leaders_of(draft, header.date.epoch)
+    if leaders is None:
+        raise BlockRefused("apply block", reason="nobody may make blocks in its epoch")
+    point = verify(leaders, header)
+    note_ancestor(draft, parent.header.chain_length, Checkpoint(parent.slot, parent.id))
+    apply_content(draft, block, parent.block0)
+    _count(draft, header, point)
+    return Place(parent.block0, header.id, header, parent.layer.above(draft.changes))
+
+
+def check_link(parent: Place, header: Header) -> None:
+    """Whether a header may follow ``parent``, whoever made it.
+
+    Raises:
+        BlockRefused: it may not.
+    """
+    before = parent.header
+    if header.parent != parent.id:
+        raise BlockRefused("link block", parent=header.parent.hex(), expected=parent.id.hex())
+    if header.chain_length != before.chain_length + 1:
+        expected = before.chain_length + 1
+        raise BlockRefused("link block", chain_length=header.chain_length, expected=expected)
+    if header.date <= before.date:
+        raise BlockRefused("link block", date=str(header.date), after=str(before.date))
+    try:
+        parent.settings.era.slot(header.date)
+    except DateInvalid as error:
+        raise BlockRefused("link block", **error.fields) from None
+
+
+def enter_epoch(draft: Draft, before: BlockDate, date: BlockDate) -> None:
+    """If ``date`` is in another epoch than the block before it, that one begins."""
+    if date.epoch > before.epoch:
+        rewards = settings_of(draft).parameters.rewards
+        begin_epoch(draft, before.epoch, date.epoch, rewards)
+
+
+def leaders_of(view: View, epoch: int) -> Leaders | None:
+    """Who may make an epoch's blocks, as seen from a block of it or of the one before; None: nobody."""
+    settings = settings_of(view)
+    parameters = settings.parameters
+    if parameters.mode is Mode.BFT:
+        if not settings.leaders:
+            return None
+        return BftLeaders(
+            epoch=epoch, era=settings.era, leaders=settings.leaders, compat=parameters.compat
+        )
+    snapshot = snapshot_for(view, epoch)
+    if snapshot is None:
+        return None
+    return PraosLeaders(
+        epoch=epoch,
+        era=settings.era,
+        nonce=snapshot.nonce,
+        coefficient_milli=parameters.coefficient_milli,
+        slots_per_kes_period=parameters.slots_per_kes_period,
+        pools=snapshot.pools,
+    )
+
+
+def apply_content(draft: Draft, block: Block, block0: BlockId) -> None:
+    """All fragments of a block, in their order.
+
+    Raises:
+        PeerFault: one does not hold.
+    """
+    settings, date = settings_of(draft), block.header.date
+    slot = settings.era.slot(date)
+    certificates, paid = split_content(block)
+    if len(certificates) > OF_BLOCK_MAX:
+        raise BlockRefused("apply block", certificates=len(certificates), maximum=OF_BLOCK_MAX)
+    for data in certificates:
+        apply_certificate(
+            draft,
+            decode_certificate(data),
+            block0=block0,
+            slot=slot,
+            length=block.header.chain_length,
+            voters=voters_of(settings),
+        )
+    for data in paid:
+        fragment = decode_fragment(data)
+        check_signature(fragment, block0)
+        apply_fragment(
+            draft,
+            fragment,
+            size_bytes=len(data),
+            date=date,
+            slot=slot,
+            parameters=settings.parameters,
+        )
+
+
+def split_content(block: Block) -> tuple[tuple[Fragment, ...], tuple[Fragment, ...]]:
+    """Certificates, which stand first, and what accounts paid for."""
+    certificates = tuple(takewhile(is_certificate, block.fragments))
+    return certificates, block.fragments[len(certificates) :]
+
+
+def _count(draft: Draft, header: Header, point: Point | None) -> None:
+    if isinstance(header.proof, PraosProof) and point is not None:
+        put_nonce(draft, evolve(nonce_of(draft), point))
+        count_block(draft, header.proof.pool)

@@ -1,0 +1,48 @@
+"""Values of the state as they are at rest: MessagePack, of the types that their tables have. Pure."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from tetrarch.ledger.accounts import ACCOUNTS
+from tetrarch.ledger.checkpoints import ANCESTORS, JUSTIFIED, STANDING
+from tetrarch.ledger.epochs import BLOCKS_MADE, NONCES, SNAPSHOTS
+from tetrarch.ledger.pools import POOLS
+from tetrarch.ledger.settings import SETTINGS
+from tetrarch.ledger.tables import Table
+from tetrarch.ledger.treasury import POTS
+
+TABLES: Final[tuple[Table[Any], ...]] = (
+    SETTINGS,
+    ACCOUNTS,
+    POOLS,
+    POTS,
+    NONCES,
+    BLOCKS_MADE,
+    SNAPSHOTS,
+    STANDING,
+    ANCESTORS,
+    JUSTIFIED,
+)
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_DECODERS: Final[Mapping[str, msgspec.msgpack.Decoder[Any]]] = {
+    table.name: msgspec.msgpack.Decoder(table.kind) for table in TABLES
+}
+
+
+def encode_value(value: object) -> bytes:
+    """As it is kept."""
+    return _ENCODER.encode(value)
+
+
+def decode_value(table: str, data: bytes) -> Any:
+    """As it was.
+
+    Raises:
+        ValueError: no table has that name, or no such value.
+    """
+    decoder = _DECODERS.get(table)
+    if decoder is None:
+        raise ValueError(f"there is no table {table[:40]}")
+    return decoder.decode(data)

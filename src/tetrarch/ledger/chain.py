@@ -1,0 +1,383 @@
+"""The ledger as the overlay's chain: takes blocks and fragments, judges them, keeps what holds, and tells what there is.
+
+    block     read, linked, its slot has begun, applied (in a thread), written, put on the tree
+    fragment  read, its signature verified, put with those that wait
+
+One block is taken at a time. It is on disk before anybody hears of it; a crash in between leaves a block that is applied again.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Protocol, Self, TypeVar
+
+from tetrarch.clock import Clock
+from tetrarch.errors import PeerFault
+from tetrarch.ledger.applying import (
+    BlockRefused,
+    Place,
+    apply_block,
+    check_link,
+    first_place,
+    split_content,
+)
+from tetrarch.ledger.blocks import (
+    CONTENT_SIZE_BYTES_MAX,
+    Block,
+    Fragment,
+    FragmentId,
+    decode_block,
+    fragment_id,
+)
+from tetrarch.ledger.cells import TABLES
+from tetrarch.ledger.checkpoints import standing_of
+from tetrarch.ledger.fragments.signed import SignedFragment, check_signature, decode_fragment
+from tetrarch.ledger.headers import (
+    PRAOS_SIZE_BYTES,
+    BlockId,
+    Header,
+    decode_header,
+    encode_header,
+    read_header,
+)
+from tetrarch.ledger.main_chain import MainChain
+from tetrarch.ledger.mempool import Mempool, NotPooled
+from tetrarch.ledger.store import LedgerDamaged, LedgerStore
+from tetrarch.ledger.tables import Base, Cell
+from tetrarch.ledger.tree import BRANCHING_MAX, Switch, Tree
+from tetrarch.network.overlay.chain import HeaderSummary, Tip, Verdict
+from tetrarch.network.overlay.profile import BLOCKS, Topic
+from tetrarch.network.overlay.spreading import ItemId
+from tetrarch.observability.logs import Log, error_fields
+
+FULL_MEND: Final = "a quorum of the members must vote again; until then nothing more is taken"
+UNDONE_MAX: Final = 8192
+AHEAD_MAX_S: Final = 1.0  # that a block's slot may begin later by our clock
+_T = TypeVar("_T")
+
+
+class Compute(Protocol):
+    """Threads, as far as this goes (``compute``)."""
+
+    async def run(self, function: Callable[[], _T], /) -> _T:
+        """What ``function`` gives."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerPorts:
+    """The world, as a ledger sees it."""
+
+    store: LedgerStore
+    compute: Compute
+    clock: Clock
+    log: Log
+
+
+class LedgerChain:
+    """Implements ``ChainPort``; see the module. ``open`` makes one."""
+
+    def __init__(self, ports: LedgerPorts, tree: Tree, main: MainChain, mempool: Mempool) -> None:
+        """``tree`` and ``main`` have what was stored."""
+        self.tree = tree
+        self.mempool = mempool
+        self._main = main
+        self._ports = ports
+        self._taking = asyncio.Lock()
+        # Of late: whoever is on them would be asked for them again and again.
+        self._undone: dict[BlockId, None] = {}
+        self._on_switch: list[Callable[[Switch], None]] = []
+        self._on_final: list[Callable[[tuple[Place, ...]], None]] = []
+        self._justified_slot = 0  # the highest that any branch knows of
+
+    @classmethod
+    async def open(
+        cls,
+        ports: LedgerPorts,
+        block0: Block,
+        *,
+        mempool: Mempool | None = None,
+        blocks_max: int = BRANCHING_MAX,
+    ) -> Self:
+        """As it was left, or begun with ``block0``.
+
+        Raises:
+            LedgerDamaged: what is stored is no chain, or another's; GenesisInvalid: ``block0`` begins none.
+        """
+        kept = await ports.store.load()
+        if kept is None:
+            base = Base()
+            root = first_place(block0, base)
+            await ports.store.begin(block0, _all_cells(root))
+            kept = await ports.store.load()
+        if kept is None or kept.root.block0 != block0.header.id:
+            raise LedgerDamaged("open ledger", reason="it is of another chain than the first block")
+        finals = await ports.store.finals()
+        if not finals or finals[-1] != kept.root.id:
+            raise LedgerDamaged("open ledger", reason="its final blocks are not all there")
+        tree = Tree(kept.base, kept.root, blocks_max=blocks_max)
+        chain = cls(ports, tree, MainChain(tree, finals), mempool or Mempool())
+        chain._justified_slot = standing_of(kept.root.layer).justified.slot
+        for block in kept.open_blocks:
+            await chain._apply_again(block)
+        return chain
+
+    def on_switch(self, handler: Callable[[Switch], None]) -> None:
+        """Call ``handler`` when another block is the end of the branch that counts."""
+        self._on_switch.append(handler)
+
+    def on_final(self, handler: Callable[[tuple[Place, ...]], None]) -> None:
+        """Call ``handler`` with blocks that are final from now on, oldest first."""
+        self._on_final.append(handler)
+
+    # -- what there is ----------------------------------------------------------------------------
+
+    @property
+    def block0(self) -> ItemId:
+        """The first block."""
+        return ItemId(self._main.block0)
+
+    @property
+    def content_max_bytes(self) -> int:
+        """A header, and the largest content."""
+        return 1 + PRAOS_SIZE_BYTES + CONTENT_SIZE_BYTES_MAX
+
+    def tip(self) -> Tip:
+        """The end of the branch that counts."""
+        tip = self.tree.tip
+        return Tip(ItemId(tip.id), tip.header.chain_length, encode_header(tip.header))
+
+    def item_id(self, topic: Topic, content: bytes) -> ItemId:
+        """See ``ChainPort``."""
+        if topic != BLOCKS:
+            return ItemId(fragment_id(Fragment(content)))
+        try:
+            return ItemId(
+                read_header(content)[0].id
+            )  # whether the rest is its content, ``take`` says
+        except PeerFault as fault:
+            raise ValueError(str(fault)) from None
+
+    def read_header(self, header: bytes) -> HeaderSummary:
+        """See ``ChainPort``."""
+        try:
+            read = decode_header(header)
+        except PeerFault as fault:
+            raise ValueError(str(fault)) from None
+        return HeaderSummary(ItemId(read.id), ItemId(read.parent), read.chain_length)
+
+    def height_of(self, block: ItemId) -> int | None:
+        """How many blocks are before it."""
+        return self._main.length_of(BlockId(block))
+
+    def has(self, topic: Topic, item: ItemId) -> bool:
+        """See ``ChainPort``."""
+        return self.height_of(item) is not None if topic == BLOCKS else item in self.mempool
+
+    async def content(self, topic: Topic, item: ItemId) -> bytes | None:
+        """See ``ChainPort``."""
+        if topic != BLOCKS:
+            return self.mempool.get(FragmentId(item))
+        return await self._ports.store.block(BlockId(item)) if self.has(BLOCKS, item) else None
+
+    def checkpoints(self) -> tuple[ItemId, ...]:
+        """See ``ChainPort``."""
+        return tuple(map(ItemId, self._main.checkpoints()))
+
+    def path(
+        self, checkpoints: Sequence[ItemId], to: ItemId | None, *, count_max: int
+    ) -> tuple[ItemId, ...]:
+        """See ``ChainPort``."""
+        end = None if to is None else BlockId(to)
+        found = self._main.path(list(map(BlockId, checkpoints)), end, count_max=count_max)
+        return tuple(map(ItemId, found))
+
+    def fork_depth(self, tip: ItemId) -> int | None:
+        """See ``ChainPort``."""
+        return self._main.fork_depth(BlockId(tip))
+
+    async def headers(self, items: Sequence[ItemId]) -> AsyncIterator[bytes]:
+        """See ``ChainPort``."""
+        for item in items:
+            place = self.tree.get(BlockId(item))
+            if place is not None:
+                yield encode_header(place.header)
+            elif (data := await self.content(BLOCKS, item)) is not None:
+                yield encode_header(decode_block(data).header)
+
+    async def branches(self, known: Sequence[ItemId]) -> AsyncIterator[ItemId]:
+        """See ``ChainPort``."""
+        for block in tuple(self._main.branches(list(map(BlockId, known)))):
+            yield ItemId(block)
+
+    # -- what comes -------------------------------------------------------------------------------
+
+    async def take(self, topic: Topic, content: bytes) -> Verdict:
+        """See ``ChainPort``."""
+        if topic != BLOCKS:
+            return await self._take_fragment(Fragment(content))
+        async with self._taking:
+            return await self._take_block(content)
+
+    async def _take_block(self, content: bytes) -> Verdict:
+        try:
+            block = decode_block(content)
+        except PeerFault as fault:
+            return self._refused("block_unreadable", fault)
+        header = block.header
+        if self.height_of(ItemId(header.id)) is not None:
+            return Verdict.KNOWN
+        parent = self.tree.get(header.parent)
+        if parent is None:
+            return self._without_parent(header)
+        if (
+            self.tree.is_full
+        ):  # before it is written: else the disk fills, and too much is applied again
+            self._ports.log.warning("block_not_taken", blocks=len(self.tree), mend=FULL_MEND)
+            return Verdict.STALE
+        try:
+            check_link(parent, header)  # its slot is one of its epoch
+            self._check_time(parent, block)
+            place = await self._ports.compute.run(partial(apply_block, parent, block))
+        except PeerFault as fault:
+            return self._refused("block_refused", fault, block=header.id.hex())
+        return await self._keep(block, place)
+
+    def _without_parent(self, header: Header) -> Verdict:
+        """It may stand upon a block that has not come yet; not upon one that is undone for good."""
+        is_undone = header.chain_length <= self.tree.final.header.chain_length
+        if not (is_undone or self._main.is_final(header.parent) or header.parent in self._undone):
+            return Verdict.ORPHAN
+        self._remember_undone(header.id)
+        return Verdict.STALE
+
+    def _remember_undone(self, *blocks: BlockId) -> None:
+        self._undone.update(dict.fromkeys(blocks))
+        while len(self._undone) > UNDONE_MAX:
+            del self._undone[next(iter(self._undone))]
+
+    async def _keep(self, block: Block, place: Place) -> Verdict:
+        await self._ports.store.add(block)
+        await self._switched_if(self.tree.add(place))
+        await self._note_standing(place)
+        return Verdict.NEW
+
+    async def _take_fragment(self, data: Fragment) -> Verdict:
+        if fragment_id(data) in self.mempool:
+            return Verdict.KNOWN
+        try:
+            fragment = decode_fragment(data)
+            await self._ports.compute.run(partial(check_signature, fragment, BlockId(self.block0)))
+        except PeerFault as fault:
+            return self._refused("fragment_refused", fault)
+        return self._pool(data, fragment)
+
+    def _pool(self, data: Fragment, fragment: SignedFragment) -> Verdict:
+        tip = self.tree.tip
+        try:
+            self.mempool.add(
+                data,
+                fragment,
+                view=tip.layer,
+                date=tip.header.date,
+                parameters=tip.settings.parameters,
+            )
+        except NotPooled as fault:  # it may have been of use where it was taken
+            self._ports.log.debug("fragment_not_pooled", **error_fields(fault))
+            return Verdict.STALE
+        return Verdict.NEW
+
+    def _refused(self, event: str, fault: PeerFault, **fields: object) -> Verdict:
+        self._ports.log.debug(event, **error_fields(fault), **fields)
+        return Verdict.INVALID
+
+    def _check_time(self, parent: Place, block: Block) -> None:
+        settings = parent.settings
+        starts_s = settings.frame.starts_s(settings.era.slot(block.header.date))
+        ahead_s = starts_s - self._ports.clock.wall_s()
+        if ahead_s > AHEAD_MAX_S:
+            raise BlockRefused(
+                "take block",
+                date=str(block.header.date),
+                ahead_s=round(ahead_s, 3),
+                reason="its slot has not begun",
+            )
+
+    # -- what is final ----------------------------------------------------------------------------
+
+    async def _note_standing(self, place: Place) -> None:
+        """What a block's certificates make justified and final, whichever branch it is on."""
+        standing = standing_of(place.layer)
+        justified = self.tree.get(standing.justified.block)
+        if justified is not None and standing.justified.slot > self._justified_slot:
+            self._justified_slot = standing.justified.slot
+            await self._switched_if(self.tree.justify(justified.id))
+        final = self.tree.get(standing.final.block)
+        if final is not None and final.id != self.tree.final.id:
+            await self._finalize(final)
+
+    async def _finalize(self, final: Place) -> None:
+        """On disk first. What does not stand upon it is dropped."""
+        finals, dropped = self.tree.plan(final.id)
+        if any(each.id == self.tree.tip.id for each in finals[:-1]) or self.tree.tip.id in dropped:
+            await self._switched_if(self.tree.justify(final.id))
+        await self._ports.store.finalize(finals, dropped)
+        await self._switched_if(self.tree.finalize(final.id)[1])
+        self._remember_undone(*dropped)
+        self._main.made_final(finals)
+        for handler in self._on_final:
+            handler(finals)
+
+    async def _switched_if(self, switch: Switch | None) -> None:
+        if switch is not None:
+            await self._switched(switch)
+
+    # -- what counts ------------------------------------------------------------------------------
+
+    async def _switched(self, switch: Switch) -> None:
+        self._main.switched(switch)
+        await self._settle(switch)
+        for handler in self._on_switch:
+            handler(switch)
+
+    async def _settle(self, switch: Switch) -> None:
+        """What is in a block waits no more; what is in none any more waits again."""
+        tip = self.tree.tip
+        self.mempool.expire(tip.header.date.epoch)
+        payers = set()
+        for place in switch.done:
+            for data in await self._paid(place):
+                payers.add(decode_fragment(data).payer)
+                self.mempool.remove(fragment_id(data))
+        self.mempool.settle(payers, tip.layer)
+        for place in reversed(switch.undone):
+            for data in await self._paid(place):
+                if fragment_id(data) not in self.mempool:
+                    self._pool(data, decode_fragment(data))
+
+    async def _paid(self, place: Place) -> tuple[Fragment, ...]:
+        """What accounts paid for in a block."""
+        if not place.header.content_size_bytes:
+            return ()
+        data = await self._ports.store.block(place.id)
+        return () if data is None else split_content(decode_block(data))[1]
+
+    # -- from disk --------------------------------------------------------------------------------
+
+    async def _apply_again(self, block: Block) -> None:
+        parent = self.tree.get(block.header.parent)
+        if parent is None:
+            return  # what it stood upon did not hold, or is undone
+        try:
+            place = await self._ports.compute.run(partial(apply_block, parent, block))
+        except PeerFault as fault:
+            raise LedgerDamaged(
+                "open ledger", block=block.header.id.hex(), reason=str(fault)
+            ) from None
+        await self._switched_if(self.tree.add(place))
+        await self._note_standing(place)
+
+
+def _all_cells(root: Place) -> dict[Cell, object]:
+    return {(table.name, key): value for table in TABLES for key, value in table.items(root.layer)}

@@ -1,0 +1,1 @@
+"""What a block may change: one file for each kind of fragment, and ``registry`` that names them."""

@@ -1,0 +1,94 @@
+"""Each of these broken rules must fail at least one explicit claim: a survivor is a hole in the tests."""
+
+from pathlib import Path
+
+import pytest
+from tests.mutants import Mutant, assert_killed, assert_unchanged_holds
+
+PACKAGE = "tetrarch.ledger"
+
+MUTANTS = (
+    Mutant("two for one slot", "finality", "if link.target.slot <= self.target_slot:", "if False:"),
+    Mutant(
+        "around an older vote", "finality", "if link.source.slot < self.source_slot:", "if False:"
+    ),
+    Mutant("backwards", "finality", "if link.source.slot >= link.target.slot:", "if False:"),
+    Mutant("final by any link", "finality", "== self.source.slot + 1", "> self.source.slot"),
+    Mutant("half a quorum", "finality", "(total + liars + 2) // 2", "(total + liars) // 2"),
+    Mutant("two thirds", "finality", "2 * total // 3 + 1", "2 * total // 3"),
+    Mutant("no quorum needed", "finality", "if weight < each.needed:", "if False:"),
+    Mutant("strangers vote", "finality", "if any(not any(", "if False and any(not any("),
+    Mutant("any order", "finality", "if voter <= latest:", "if False:"),
+    Mutant("any chain", "finality", ".raw(LABEL).raw(block0)", ".raw(LABEL)"),
+    Mutant(
+        "anybody votes", "ballots", "if not any(vote.voter in", "if False and any(vote.voter in"
+    ),
+    Mutant("any time", "ballots", "if slot > slot_now + SLOTS_AHEAD_MAX:", "if False:"),
+    Mutant("whoever lies counts", "ballots", "if contradicted is not None:", "if False:"),
+    Mutant("certified again", "ballots", "if tally.is_certified or not enough:", "if not enough:"),
+    Mutant("around is no lie", "ballots", "outer.source.slot < inner.source.slot", "False"),
+    Mutant("twice is no lie", "ballots", "inner.target.slot == outer.target.slot", "False"),
+    Mutant("tallies without end", "ballots", "if link.target.slot >= before", "if True"),
+    Mutant("votes without end", "ballots", "if slot >= before", "if True"),
+    Mutant(
+        "equals count",
+        "tree",
+        "<= self.tip.header.chain_length:",
+        "< self.tip.header.chain_length:",
+    ),
+    Mutant("a tree without end", "tree", "return len(self) >= self._blocks_max", "return False"),
+    Mutant(
+        "justified is nothing", "tree", "if self._stands_upon(place, self._justified) else None", ""
+    ),
+    Mutant(
+        "justified for ever",
+        "tree",
+        "if not any(place.id == self._justified for place in upon):",
+        "if False:",
+    ),
+    Mutant(
+        "justified anew",
+        "tree",
+        "if not any(place.id == self._justified for place in upon):",
+        "if True:",
+    ),
+    Mutant("twice in the tree", "tree", "if place.id in self._places:", "if False:"),
+    Mutant("undone in vain", "tree", "while old and new and old[-1] is new[-1]:", "while False:"),
+    Mutant("final and not below", "tree", "self._base.take(place.layer.changes)", "pass"),
+    Mutant("no slot before", "applying", "if header.date <= before.date:", "if False:"),
+    Mutant("any parent", "applying", "if header.parent != parent.id:", "if False:"),
+    Mutant(
+        "any length",
+        "applying",
+        "if header.chain_length != before.chain_length + 1:",
+        "if False:",
+    ),
+    Mutant("false signatures", "applying", "        check_signature(fragment, block0)\n", ""),
+    Mutant("any size", "applying", "if header.content_size_bytes > settings", "if 0 > settings"),
+    Mutant("epochs never begin", "applying", "if date.epoch > before.epoch:", "if False:"),
+    Mutant("the nonce stays", "applying", "put_nonce(draft, evolve", "(draft, evolve"),
+    Mutant("turns begin anew", "leaders", "slot if self.compat else", "slot if True else"),
+    Mutant(
+        "any turn", "leaders", "if header.proof.leader != self.leader(", "if None != None and ("
+    ),
+    Mutant("any draw", "leaders", ">= self.threshold(proof.pool):", ">= 2**64:"),
+    Mutant("any period", "leaders", "if period != expected:", "if False:"),
+    Mutant("any time of a key", "leaders", "if expected is None:", "if False:"),
+    Mutant("another epoch", "leaders", "if header.date.epoch != epoch:", "if False:"),
+    Mutant("half up", "praos", "return ceil((1 - exact) * _ALL)", "return int((1 - exact) * _ALL)"),
+    Mutant("stake of today", "epochs", "_key(max(0, epoch - 1))", "_key(max(0, epoch))"),
+    Mutant("left over is lost", "epochs", "+ due - treasury - paid", "+ 0"),
+    Mutant("retired and drawn", "epochs", "registration.retires > epoch + 1", "True"),
+    Mutant("counts go on", "epochs", "        BLOCKS_MADE.remove(draft, pool)\n", "        pass\n"),
+    Mutant("snapshots without end", "epochs", "snapshot.epoch + SNAPSHOTS_KEPT <= epoch", "False"),
+)
+
+
+@pytest.mark.parametrize("module", sorted({mutant.module for mutant in MUTANTS}))
+def test_claims_hold_for_the_true_rules(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert_unchanged_holds(PACKAGE, Path(__file__).parent, module, monkeypatch)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_mutant_is_killed(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert_killed(PACKAGE, Path(__file__).parent, mutant, monkeypatch)
