@@ -208,6 +208,15 @@ class NodeProcess(Command):
 
         wait_for(f"{self.name} answers", alive)
 
+    def wait_ready(self) -> None:
+        """Until its beacon node, its signer and its peers are there."""
+
+        def ready() -> bool:
+            assert self.running, self.tail()
+            return answers(f"{self.url}/readyz")
+
+        wait_for(f"{self.name} is ready", ready)
+
     def duties(self) -> list[dict[str, Any]]:
         """What the node says of its duties."""
         found: list[dict[str, Any]] = get_json(f"{self.url}/duties")["duties"]

@@ -31,8 +31,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(200)]
 
 KEYS = range(4)
 SYNC_KINDS = ("MESSAGE", "SELECTION_PROOF", "CONTRIBUTION_AND_PROOF")
-KILL_SLOT = 4
-UNTIL_SLOT = 9
+SETTLING_SLOTS = 2  # of programs that are still starting on busy cores
+SLOTS_BEFORE_KILL = 3
+SLOTS_JUDGED = 8
 
 
 class SignerProcess(Command):
@@ -94,7 +95,7 @@ def test_nodes_sign_through_signers(
     tmp_path: Path, tell: Callable[[object], None], fork: str
 ) -> None:
     cluster = create_cluster(tmp_path, KEYS)
-    chain = Devchain(tmp_path, validators=len(KEYS), fork=fork, slot_s=4, start_s=50)
+    chain = Devchain(tmp_path, validators=len(KEYS), fork=fork, slot_s=4, start_s=30)
     (tmp_path / "tls").mkdir()
     certificates(tmp_path / "tls")
     nodes: list[NodeProcess] = []
@@ -114,17 +115,23 @@ def test_nodes_sign_through_signers(
     spare = next(each for each in signers if each.name == "signer3b")
     tails = lambda: "\n".join(each.tail(40) for each in (*nodes, *signers))  # noqa: E731
     with running(chain, *signers, *nodes):
-        chain.wait_slot(KILL_SLOT)
+        for process in nodes:
+            process.wait_ready()
+        first_slot = max(int(chain.slot), 0) + SETTLING_SLOTS
+        judged = range(first_slot, first_slot + SLOTS_JUDGED)
+        kill_slot = first_slot + SLOTS_BEFORE_KILL
+        chain.wait_slot(kill_slot)
         spare.kill()
-        chain.wait_slot(UNTIL_SLOT + 1.9)
+        chain.wait_slot(judged.stop + 1.9)
         report = chain.report()
-        done = [d for d in report["duties"] if 0 < d["slot"] < UNTIL_SLOT]
+        done = [d for d in report["duties"] if d["slot"] in judged]
         missed = [d for d in done if d["status"] in ("missed", "open")]
         assert missed == [], tails()
         assert report["slashable"] == []
         assert {d["type"] for d in done} == {"attester", "proposer"}
         for process in nodes:
-            own_duties = [d for d in process.duties() if KILL_SLOT + 2 <= d["slot"] < UNTIL_SLOT]
+            after_kill = range(kill_slot + 2, judged.stop)
+            own_duties = [d for d in process.duties() if d["slot"] in after_kill]
             unsigned = [
                 d for d in own_duties if d["type"] == "attester" and "signed" not in d["at_ms"]
             ]
