@@ -66,10 +66,12 @@ def register(number: int) -> PoolRegister:
 
 
 def unsigned_block(
-    place: Place, date: BlockDate, fragments: Sequence[SignedFragment] = ()
+    place: Place, date: BlockDate, fragments: Sequence[SignedFragment | Fragment] = ()
 ) -> Block:
     """After ``place``, without a proof."""
-    encoded = tuple(map(encode_fragment, fragments))
+    encoded = tuple(
+        encode_fragment(each) if isinstance(each, SignedFragment) else each for each in fragments
+    )
     content = encode_content(encoded)
     header = Header(
         content_size_bytes=len(content),
@@ -81,7 +83,7 @@ def unsigned_block(
     return Block(header, tuple(map(Fragment, encoded)))
 
 
-def bft_block(place: Place, date: BlockDate, *fragments: SignedFragment) -> Block:
+def bft_block(place: Place, date: BlockDate, *fragments: SignedFragment | Fragment) -> Block:
     """By the leader whose turn it is."""
     block = unsigned_block(place, date, fragments)
     leaders = leaders_of(place.layer, date.epoch)

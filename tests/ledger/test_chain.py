@@ -67,8 +67,11 @@ class Here:
 class Opened:
     """A ledger in a folder, and what it said."""
 
-    def __init__(self, chain: LedgerChain, log: RecordingLog, clock: FixedClock) -> None:
+    def __init__(
+        self, chain: LedgerChain, store: LedgerStore, log: RecordingLog, clock: FixedClock
+    ) -> None:
         self.chain = chain
+        self.store = store
         self.log = log
         self.clock = clock
         self.switches: list[Switch] = []
@@ -96,7 +99,7 @@ async def opened(folder: Path, block0: Block = GENESIS, **how: Any) -> AsyncIter
         ports = LedgerPorts(
             store=LedgerStore(database), compute=Here(), clock=clock, log=cast("Any", log)
         )
-        yield Opened(await LedgerChain.open(ports, block0, **how), log, clock)
+        yield Opened(await LedgerChain.open(ports, block0, **how), ports.store, log, clock)
     finally:
         await database.close()
 

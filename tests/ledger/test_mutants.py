@@ -23,13 +23,18 @@ MUTANTS = (
     Mutant(
         "anybody votes", "ballots", "if not any(vote.voter in", "if False and any(vote.voter in"
     ),
-    Mutant("any time", "ballots", "if slot > slot_now + SLOTS_AHEAD_MAX:", "if False:"),
+    Mutant("any time", "ballots", "<= slot <= slot_now + SLOTS_AHEAD_MAX:", "<= slot:"),
+    Mutant("of long ago", "ballots", "not slot_now - SLOTS_KEPT <= slot <=", "not slot <="),
     Mutant("whoever lies counts", "ballots", "if contradicted is not None:", "if False:"),
-    Mutant("certified again", "ballots", "if tally.is_certified or not enough:", "if not enough:"),
+    Mutant(
+        "certified again",
+        "ballots",
+        "if vote.link in of_slot.certified or not enough:",
+        "if not enough:",
+    ),
     Mutant("around is no lie", "ballots", "outer.source.slot < inner.source.slot", "False"),
     Mutant("twice is no lie", "ballots", "inner.target.slot == outer.target.slot", "False"),
-    Mutant("tallies without end", "ballots", "if link.target.slot >= before", "if True"),
-    Mutant("votes without end", "ballots", "if slot >= before", "if True"),
+    Mutant("votes without end", "ballots", "if slot < slot_now - SLOTS_KEPT]", "if False]"),
     Mutant(
         "equals count",
         "tree",
@@ -38,7 +43,7 @@ MUTANTS = (
     ),
     Mutant("a tree without end", "tree", "return len(self) >= self._blocks_max", "return False"),
     Mutant(
-        "justified is nothing", "tree", "if self._stands_upon(place, self._justified) else None", ""
+        "justified is nothing", "tree", "if self.stands_upon(place, self._justified) else None", ""
     ),
     Mutant(
         "justified for ever",

@@ -19,7 +19,7 @@ from tetrarch.ledger.fragments.transfer import Output, Transfer
 from tetrarch.ledger.genesis import genesis_block
 from tetrarch.ledger.headers import BlockId
 from tetrarch.ledger.store import SCHEMA, Kept, LedgerDamaged, LedgerStore
-from tetrarch.ledger.tables import Base, Cell, first_layer
+from tetrarch.ledger.tables import Base, Cell
 from tetrarch.storage.database import Database
 from tetrarch.storage.errors import StorageCorrupt
 
@@ -133,7 +133,8 @@ def test_values_that_are_gone_are_gone(tmp_path: Path) -> None:
     root, _ = begun()
     ((one, b1),) = chain(root, 1)
     without: dict[Cell, object] = {("accounts", account_id(0)): None}
-    emptied = Place(root.block0, one.id, one.header, first_layer(Base()).above(without))
+    layer = root.layer.above(without)
+    emptied = Place(root.block0, one.id, one.header, layer)
 
     async def remove(store: LedgerStore) -> None:
         await store.begin(

@@ -83,8 +83,7 @@ def apply_block(parent: Place, block: Block) -> Place:
     """
     header = block.header
     check_link(parent, header)
-    draft = parent.layer.draft()
-    enter_epoch(draft, parent.header.date, header.date)
+    draft = draft_upon(parent, header.date)
     settings = settings_of(draft)
     if header.content_size_bytes > settings.parameters.content_size_bytes_max:
         raise BlockRefused(
@@ -96,10 +95,17 @@ def apply_block(parent: Place, block: Block) -> Place:
     if leaders is None:
         raise BlockRefused("apply block", reason="nobody may make blocks in its epoch")
     point = verify(leaders, header)
-    note_ancestor(draft, parent.header.chain_length, Checkpoint(parent.slot, parent.id))
     apply_content(draft, block, parent.block0)
     _count(draft, header, point)
     return Place(parent.block0, header.id, header, parent.layer.above(draft.changes))
+
+
+def draft_upon(parent: Place, date: BlockDate) -> Draft:
+    """The state that a block of ``date`` begins with, before its content."""
+    draft = parent.layer.draft()
+    enter_epoch(draft, parent.header.date, date)
+    note_ancestor(draft, parent.header.chain_length, Checkpoint(parent.slot, parent.id))
+    return draft
 
 
 def check_link(parent: Place, header: Header) -> None:
@@ -164,10 +170,11 @@ def apply_content(draft: Draft, block: Block, block0: BlockId) -> None:
     if len(certificates) > OF_BLOCK_MAX:
         raise BlockRefused("apply block", certificates=len(certificates), maximum=OF_BLOCK_MAX)
     for data in certificates:
+        certificate = decode_certificate(data)
+        certificate.check_signatures(block0)
         apply_certificate(
             draft,
-            decode_certificate(data),
-            block0=block0,
+            certificate,
             slot=slot,
             length=block.header.chain_length,
             voters=voters_of(settings),

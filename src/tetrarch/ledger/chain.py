@@ -1,19 +1,22 @@
 """The ledger as the overlay's chain: takes blocks and fragments, judges them, keeps what holds, and tells what there is.
 
-    block     read, linked, its slot has begun, applied (in a thread), written, put on the tree
-    fragment  read, its signature verified, put with those that wait
+    block        read, linked, its slot has begun, applied (in a thread), written, put on the tree
+    fragment     read, its signature verified, put with those that wait
+    vote         read, its signature verified, put with the others
+    certificate  of votes: written; the branches that count, and what is final, go by it
 
 One block is taken at a time. It is on disk before anybody hears of it; a crash in between leaves a block that is applied again.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol, Self, TypeVar
 
 from tetrarch.clock import Clock
 from tetrarch.errors import PeerFault
+from tetrarch.ledger.answers import Answers
 from tetrarch.ledger.applying import (
     BlockRefused,
     Place,
@@ -22,31 +25,20 @@ from tetrarch.ledger.applying import (
     first_place,
     split_content,
 )
-from tetrarch.ledger.blocks import (
-    CONTENT_SIZE_BYTES_MAX,
-    Block,
-    Fragment,
-    FragmentId,
-    decode_block,
-    fragment_id,
-)
+from tetrarch.ledger.ballots import Contradiction
+from tetrarch.ledger.blocks import Block, Fragment, decode_block, fragment_id
 from tetrarch.ledger.cells import TABLES
 from tetrarch.ledger.checkpoints import standing_of
+from tetrarch.ledger.finality import Certificate, Checkpoint, VoteRefused, decode_vote, is_vote
 from tetrarch.ledger.fragments.signed import SignedFragment, check_signature, decode_fragment
-from tetrarch.ledger.headers import (
-    PRAOS_SIZE_BYTES,
-    BlockId,
-    Header,
-    decode_header,
-    encode_header,
-    read_header,
-)
+from tetrarch.ledger.headers import BlockId, Header
 from tetrarch.ledger.main_chain import MainChain
 from tetrarch.ledger.mempool import Mempool, NotPooled
+from tetrarch.ledger.opinion import Opinion
 from tetrarch.ledger.store import LedgerDamaged, LedgerStore
 from tetrarch.ledger.tables import Base, Cell
 from tetrarch.ledger.tree import BRANCHING_MAX, Switch, Tree
-from tetrarch.network.overlay.chain import HeaderSummary, Tip, Verdict
+from tetrarch.network.overlay.chain import Verdict
 from tetrarch.network.overlay.profile import BLOCKS, Topic
 from tetrarch.network.overlay.spreading import ItemId
 from tetrarch.observability.logs import Log, error_fields
@@ -75,21 +67,19 @@ class LedgerPorts:
     log: Log
 
 
-class LedgerChain:
+class LedgerChain(Answers):
     """Implements ``ChainPort``; see the module. ``open`` makes one."""
 
     def __init__(self, ports: LedgerPorts, tree: Tree, main: MainChain, mempool: Mempool) -> None:
         """``tree`` and ``main`` have what was stored."""
-        self.tree = tree
-        self.mempool = mempool
-        self._main = main
+        super().__init__(ports.store, tree, main, mempool)
+        self.opinion = Opinion(tree)
         self._ports = ports
         self._taking = asyncio.Lock()
         # Of late: whoever is on them would be asked for them again and again.
         self._undone: dict[BlockId, None] = {}
         self._on_switch: list[Callable[[Switch], None]] = []
         self._on_final: list[Callable[[tuple[Place, ...]], None]] = []
-        self._justified_slot = 0  # the highest that any branch knows of
 
     @classmethod
     async def open(
@@ -118,9 +108,11 @@ class LedgerChain:
             raise LedgerDamaged("open ledger", reason="its final blocks are not all there")
         tree = Tree(kept.base, kept.root, blocks_max=blocks_max)
         chain = cls(ports, tree, MainChain(tree, finals), mempool or Mempool())
-        chain._justified_slot = standing_of(kept.root.layer).justified.slot
         for block in kept.open_blocks:
             await chain._apply_again(block)
+        for certificate in kept.certificates:
+            chain.opinion.accept(certificate)  # it held when it was written
+        await chain._go_by(standing_of(kept.root.layer).justified, None)
         return chain
 
     def on_switch(self, handler: Callable[[Switch], None]) -> None:
@@ -131,92 +123,12 @@ class LedgerChain:
         """Call ``handler`` with blocks that are final from now on, oldest first."""
         self._on_final.append(handler)
 
-    # -- what there is ----------------------------------------------------------------------------
-
-    @property
-    def block0(self) -> ItemId:
-        """The first block."""
-        return ItemId(self._main.block0)
-
-    @property
-    def content_max_bytes(self) -> int:
-        """A header, and the largest content."""
-        return 1 + PRAOS_SIZE_BYTES + CONTENT_SIZE_BYTES_MAX
-
-    def tip(self) -> Tip:
-        """The end of the branch that counts."""
-        tip = self.tree.tip
-        return Tip(ItemId(tip.id), tip.header.chain_length, encode_header(tip.header))
-
-    def item_id(self, topic: Topic, content: bytes) -> ItemId:
-        """See ``ChainPort``."""
-        if topic != BLOCKS:
-            return ItemId(fragment_id(Fragment(content)))
-        try:
-            return ItemId(
-                read_header(content)[0].id
-            )  # whether the rest is its content, ``take`` says
-        except PeerFault as fault:
-            raise ValueError(str(fault)) from None
-
-    def read_header(self, header: bytes) -> HeaderSummary:
-        """See ``ChainPort``."""
-        try:
-            read = decode_header(header)
-        except PeerFault as fault:
-            raise ValueError(str(fault)) from None
-        return HeaderSummary(ItemId(read.id), ItemId(read.parent), read.chain_length)
-
-    def height_of(self, block: ItemId) -> int | None:
-        """How many blocks are before it."""
-        return self._main.length_of(BlockId(block))
-
-    def has(self, topic: Topic, item: ItemId) -> bool:
-        """See ``ChainPort``."""
-        return self.height_of(item) is not None if topic == BLOCKS else item in self.mempool
-
-    async def content(self, topic: Topic, item: ItemId) -> bytes | None:
-        """See ``ChainPort``."""
-        if topic != BLOCKS:
-            return self.mempool.get(FragmentId(item))
-        return await self._ports.store.block(BlockId(item)) if self.has(BLOCKS, item) else None
-
-    def checkpoints(self) -> tuple[ItemId, ...]:
-        """See ``ChainPort``."""
-        return tuple(map(ItemId, self._main.checkpoints()))
-
-    def path(
-        self, checkpoints: Sequence[ItemId], to: ItemId | None, *, count_max: int
-    ) -> tuple[ItemId, ...]:
-        """See ``ChainPort``."""
-        end = None if to is None else BlockId(to)
-        found = self._main.path(list(map(BlockId, checkpoints)), end, count_max=count_max)
-        return tuple(map(ItemId, found))
-
-    def fork_depth(self, tip: ItemId) -> int | None:
-        """See ``ChainPort``."""
-        return self._main.fork_depth(BlockId(tip))
-
-    async def headers(self, items: Sequence[ItemId]) -> AsyncIterator[bytes]:
-        """See ``ChainPort``."""
-        for item in items:
-            place = self.tree.get(BlockId(item))
-            if place is not None:
-                yield encode_header(place.header)
-            elif (data := await self.content(BLOCKS, item)) is not None:
-                yield encode_header(decode_block(data).header)
-
-    async def branches(self, known: Sequence[ItemId]) -> AsyncIterator[ItemId]:
-        """See ``ChainPort``."""
-        for block in tuple(self._main.branches(list(map(BlockId, known)))):
-            yield ItemId(block)
-
     # -- what comes -------------------------------------------------------------------------------
 
     async def take(self, topic: Topic, content: bytes) -> Verdict:
         """See ``ChainPort``."""
         if topic != BLOCKS:
-            return await self._take_fragment(Fragment(content))
+            return await (self._take_vote if is_vote(content) else self._take_fragment)(content)
         async with self._taking:
             return await self._take_block(content)
 
@@ -231,9 +143,7 @@ class LedgerChain:
         parent = self.tree.get(header.parent)
         if parent is None:
             return self._without_parent(header)
-        if (
-            self.tree.is_full
-        ):  # before it is written: else the disk fills, and too much is applied again
+        if self.tree.is_full:  # before it is written: else the disk fills, and a start takes long
             self._ports.log.warning("block_not_taken", blocks=len(self.tree), mend=FULL_MEND)
             return Verdict.STALE
         try:
@@ -247,7 +157,7 @@ class LedgerChain:
     def _without_parent(self, header: Header) -> Verdict:
         """It may stand upon a block that has not come yet; not upon one that is undone for good."""
         is_undone = header.chain_length <= self.tree.final.header.chain_length
-        if not (is_undone or self._main.is_final(header.parent) or header.parent in self._undone):
+        if not (is_undone or self.main.is_final(header.parent) or header.parent in self._undone):
             return Verdict.ORPHAN
         self._remember_undone(header.id)
         return Verdict.STALE
@@ -263,7 +173,8 @@ class LedgerChain:
         await self._note_standing(place)
         return Verdict.NEW
 
-    async def _take_fragment(self, data: Fragment) -> Verdict:
+    async def _take_fragment(self, content: bytes) -> Verdict:
+        data = Fragment(content)
         if fragment_id(data) in self.mempool:
             return Verdict.KNOWN
         try:
@@ -272,6 +183,32 @@ class LedgerChain:
         except PeerFault as fault:
             return self._refused("fragment_refused", fault)
         return self._pool(data, fragment)
+
+    async def _take_vote(self, content: bytes) -> Verdict:
+        if fragment_id(Fragment(content)) in self.ballots:
+            return Verdict.KNOWN
+        try:
+            vote = decode_vote(content)
+            await self._ports.compute.run(partial(vote.check, self.tree.final.block0))
+        except PeerFault as fault:
+            return self._refused("vote_refused", fault)
+        frame = self.tree.tip.settings.frame
+        slot_now = frame.slot_at(self._ports.clock.wall_s())
+        try:
+            result = self.ballots.add(vote, slot_now=slot_now or 0, voters=self.opinion.voters)
+        except VoteRefused as fault:  # it may have been of use where, or when, it was signed
+            self._ports.log.debug("vote_not_taken", **error_fields(fault))
+            return Verdict.STALE
+        if isinstance(result, Contradiction):
+            slots = (result.first.link.target.slot, result.second.link.target.slot)
+            self._ports.log.warning(
+                "voter_contradicts_itself", voter=vote.voter.hex(), target_slots=slots
+            )
+            return Verdict.STALE
+        if result is not None:
+            async with self._taking:
+                await self._certify(result)
+        return Verdict.NEW
 
     def _pool(self, data: Fragment, fragment: SignedFragment) -> Verdict:
         tip = self.tree.tip
@@ -308,14 +245,35 @@ class LedgerChain:
 
     async def _note_standing(self, place: Place) -> None:
         """What a block's certificates make justified and final, whichever branch it is on."""
-        standing = standing_of(place.layer)
-        justified = self.tree.get(standing.justified.block)
-        if justified is not None and standing.justified.slot > self._justified_slot:
-            self._justified_slot = standing.justified.slot
-            await self._switched_if(self.tree.justify(justified.id))
-        final = self.tree.get(standing.final.block)
-        if final is not None and final.id != self.tree.final.id:
-            await self._finalize(final)
+        before = self.opinion.justified
+        self.opinion.note(place)
+        await self._go_by(before, standing_of(place.layer).final.block)
+        for certificate in self.opinion.waiting():
+            await self._certify(certificate)
+
+    async def _certify(self, certificate: Certificate) -> None:
+        """A certificate by votes that were verified. It is on disk before anybody votes upon it."""
+        try:
+            if not self.opinion.judge(certificate):
+                return
+        except VoteRefused as fault:
+            self._ports.log.warning("certificate_refused", **error_fields(fault))
+            return
+        await self._ports.store.certify(certificate)
+        before, link = self.opinion.justified, certificate.link
+        self.opinion.accept(certificate)
+        await self._go_by(before, link.source.block if link.makes_final else None)
+        for waiting in self.opinion.waiting():
+            await self._certify(waiting)
+
+    async def _go_by(self, before: Checkpoint, final: BlockId | None) -> None:
+        """What is justified may be another checkpoint than ``before``, and ``final`` may be news."""
+        justified = self.opinion.justified
+        if justified != before and self.tree.get(justified.block) is not None:
+            await self._switched_if(self.tree.justify(justified.block))
+        place = None if final is None else self.tree.get(final)
+        if place is not None and place.id != self.tree.final.id:
+            await self._finalize(place)
 
     async def _finalize(self, final: Place) -> None:
         """On disk first. What does not stand upon it is dropped."""
@@ -325,7 +283,8 @@ class LedgerChain:
         await self._ports.store.finalize(finals, dropped)
         await self._switched_if(self.tree.finalize(final.id)[1])
         self._remember_undone(*dropped)
-        self._main.made_final(finals)
+        self.opinion.forget()
+        self.main.made_final(finals)
         for handler in self._on_final:
             handler(finals)
 
@@ -336,7 +295,7 @@ class LedgerChain:
     # -- what counts ------------------------------------------------------------------------------
 
     async def _switched(self, switch: Switch) -> None:
-        self._main.switched(switch)
+        self.main.switched(switch)
         await self._settle(switch)
         for handler in self._on_switch:
             handler(switch)

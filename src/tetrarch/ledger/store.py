@@ -3,6 +3,7 @@
     blocks   every block that was taken, by id; final ones also by their length
     cells    the state of the last final block
     heads    which block that is
+    votes    certificates that may be in no block yet: members voted upon them, and may not vote below them any more
 
 A block is written before anything is done upon it. Making blocks final is one transaction: their lengths, what they
 change, and the head. So a crash leaves the state of one final block, and blocks upon it that are applied again.
@@ -17,6 +18,8 @@ from tetrarch.errors import OperatorError, TetrarchError
 from tetrarch.ledger.applying import Place
 from tetrarch.ledger.blocks import Block, decode_block, encode_block
 from tetrarch.ledger.cells import decode_value, encode_value
+from tetrarch.ledger.checkpoints import decode_certificate, encode_certificate, standing_of
+from tetrarch.ledger.finality import Certificate
 from tetrarch.ledger.headers import BlockId
 from tetrarch.ledger.tables import Base, Changes, first_layer
 from tetrarch.storage.migrations import Schema
@@ -39,6 +42,8 @@ SCHEMA: Final = Schema(
                 PRIMARY KEY (name, key)) WITHOUT ROWID""",
             """CREATE TABLE ledger_heads (
                 name TEXT NOT NULL PRIMARY KEY, block BLOB NOT NULL) WITHOUT ROWID""",
+            """CREATE TABLE ledger_votes (
+                target INTEGER NOT NULL PRIMARY KEY, content BLOB NOT NULL)""",
         ),
     ),
 )
@@ -66,11 +71,12 @@ class Storage(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """``open_blocks``, of which each has a parent before it, are to be applied again."""
+    """``open_blocks``, of which each has a parent before it, are to be applied again, and ``certificates`` upon them."""
 
     root: Place
     base: Base
     open_blocks: tuple[Block, ...]
+    certificates: tuple[Certificate, ...]  # the oldest first
 
 
 class LedgerStore:
@@ -100,17 +106,29 @@ class LedgerStore:
         """Write a block that holds. It is there when this returns."""
         await self._storage.write(lambda connection: _put_block(connection, block, is_final=False))
 
+    async def certify(self, certificate: Certificate) -> None:
+        """Write a certificate that holds, before anybody votes upon it."""
+        row = (certificate.link.target.slot, encode_certificate(certificate))
+        await self._storage.write(
+            lambda connection: connection.execute(
+                "INSERT OR REPLACE INTO ledger_votes VALUES (?, ?)", row
+            )
+        )
+
     async def finalize(self, finals: Sequence[Place], dropped: Sequence[BlockId]) -> None:
         """Blocks are final, oldest first; others can never be, and are forgotten."""
         changes: dict[tuple[str, bytes], object] = {}
         for place in finals:
             changes.update(place.layer.changes)
+        carried = standing_of(finals[-1].layer).justified.slot
 
         def write(connection: sqlite3.Connection) -> None:
             ids = [(place.id,) for place in finals]
             connection.executemany("UPDATE ledger_blocks SET final = 1 WHERE id = ?", ids)
             gone = [(block,) for block in dropped]
             connection.executemany("DELETE FROM ledger_blocks WHERE id = ? AND NOT final", gone)
+            # Blocks that are final carry them.
+            connection.execute("DELETE FROM ledger_votes WHERE target <= ?", (carried,))
             _finish(connection, finals[-1].id, changes)
 
         await self._storage.write(write)
@@ -172,7 +190,14 @@ def _load(connection: sqlite3.Connection) -> Kept | None:
     root = Place(BlockId(bytes(block0[0])), final.header.id, final.header, first_layer(base))
     query = "SELECT id FROM ledger_blocks WHERE NOT final ORDER BY length, id"
     ids = [BlockId(bytes(row[0])) for row in connection.execute(query)]
-    return Kept(root, base, tuple(_read_block(connection, block) for block in ids))
+    blocks = tuple(_read_block(connection, block) for block in ids)
+    return Kept(root, base, blocks, _load_certificates(connection))
+
+
+def _load_certificates(connection: sqlite3.Connection) -> tuple[Certificate, ...]:
+    with decoding_rows(connection, "ledger_votes"):
+        query = "SELECT content FROM ledger_votes ORDER BY target"
+        return tuple(decode_certificate(bytes(row[0])) for row in connection.execute(query))
 
 
 def _read_block(connection: sqlite3.Connection, block: BlockId) -> Block:

@@ -79,7 +79,7 @@ class Tree:
         self._places[place.id] = place
         if place.header.chain_length <= self.tip.header.chain_length:
             return None
-        return self._switch_to(place) if self._stands_upon(place, self._justified) else None
+        return self._switch_to(place) if self.stands_upon(place, self._justified) else None
 
     def justify(self, block: BlockId) -> Switch | None:
         """A quorum voted for a block that is here: only what stands upon it counts. If another branch does now.
@@ -114,6 +114,10 @@ class Tree:
         self._final = block
         return finals, switch
 
+    def stands_upon(self, place: Place, block: BlockId) -> bool:
+        """Whether ``block`` is here, and ``place`` is it or after it."""
+        return block == self._final or any(each.id == block for each in self._upward(place))
+
     def places(self) -> tuple[Place, ...]:
         """The last final block and all upon it, in the order in which they came."""
         return tuple(self._places.values())
@@ -129,9 +133,6 @@ class Tree:
         while place.id != self._final:
             yield place
             place = self._places[place.header.parent]
-
-    def _stands_upon(self, place: Place, block: BlockId) -> bool:
-        return block == self._final or any(each.id == block for each in self._upward(place))
 
     def _switch_within(self, places: list[Place]) -> Switch | None:
         """The tip is among ``places``, or the longest of them is from now on, the first that came."""
