@@ -7,6 +7,7 @@ from typing import Any, get_args
 import msgspec
 from tests.election.support import certified, configuration, leading, signed, view_of
 from tests.enclave.enclave_world import OLD_CHAIN, Validator, block, vote
+from tests.ledger.makers import header_at
 
 from tetrarch.election.documents import configuration_document
 from tetrarch.election.requests import (
@@ -50,11 +51,26 @@ from tetrarch.enclave.key_messages import (
     Named,
     RemoveShares,
 )
+from tetrarch.enclave.ledger_messages import (
+    AddLeader,
+    AskLeaders,
+    AskSlots,
+    DropLeader,
+    EvolveKey,
+    LedgerCall,
+    OpenLedger,
+    SignHeader,
+    SignLink,
+)
 from tetrarch.enclave.messages import SealedFile, SecretFile, ShareFile
 from tetrarch.enclave.protections import Protection
 from tetrarch.enclave.sealing import Kind
 from tetrarch.enclave.tpm_messages import OpenTpm
 from tetrarch.ethereum.spec.values import Fork
+from tetrarch.ledger.dates import BlockDate
+from tetrarch.ledger.headers import encode_header
+from tetrarch.ledger.keyring import lottery_of
+from tetrarch.ledger.praos import FIRST_NONCE
 
 C = configuration()
 _BITS_OF_EIGHT = b"\xff\x01"  # the last bit ends the list
@@ -121,6 +137,24 @@ def calls(folder: Path, validator: Validator, file: ShareFile) -> tuple[protocol
         TakeHello(b"\x01" + bytes(50), b"s" * 32),
         AttestHello(b"\x01" + bytes(50), b"s" * 32),
         AskElection(bytes(100)),
+        OpenLedger(str(folder), secret, bytes(32)),
+        *_ledger(),
+    )
+
+
+def _ledger() -> tuple[LedgerCall, ...]:
+    lottery = lottery_of(FIRST_NONCE, 1 << 64)
+    header = encode_header(header_at(BlockDate(0, 5)))
+    return (
+        AskLeaders(),
+        AddLeader(),
+        AddLeader(bytes(32)),
+        AskSlots(1, lottery, 0, 20),
+        EvolveKey(1, 2),
+        SignHeader(0, header),
+        SignHeader(1, header, lottery, 3),
+        SignLink(0, bytes(32), 1, bytes(32)),
+        DropLeader(0),
     )
 
 

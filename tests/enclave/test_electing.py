@@ -41,6 +41,7 @@ from tetrarch.election.statements import Signed
 from tetrarch.election.voter import StatementFalse
 from tetrarch.election.witnesses import Kept
 from tetrarch.enclave import electing as module
+from tetrarch.enclave import sealed_state
 from tetrarch.enclave.attesting import Attester, SoftwareAttester
 from tetrarch.enclave.electing import NONCES_MAX, Electing
 from tetrarch.enclave.errors import (
@@ -192,7 +193,7 @@ def test_disk_that_fails_leaves_nothing_promised(
     def refuse(_path: Path, _content: bytes) -> None:
         raise error
 
-    monkeypatch.setattr(module, "write_durably", refuse)
+    monkeypatch.setattr(sealed_state, "write_durably", refuse)
     with pytest.raises(told):
         ask(enclaves[0], C.hash, CastVote(view_of(C, (0, 1, 2))))
     monkeypatch.undo()

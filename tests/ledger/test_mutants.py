@@ -35,6 +35,43 @@ MUTANTS = (
     Mutant("around is no lie", "ballots", "outer.source.slot < inner.source.slot", "False"),
     Mutant("twice is no lie", "ballots", "inner.target.slot == outer.target.slot", "False"),
     Mutant("votes without end", "ballots", "if slot < slot_now - SLOTS_KEPT]", "if False]"),
+    Mutant("a slot twice", "keyring", "if mark is not None and", "if False and"),
+    Mutant(
+        "the same slot", "keyring", ") <= (mark.epoch, mark.slot)", ") < (mark.epoch, mark.slot)"
+    ),
+    Mutant(
+        "no mark",
+        "keyring",
+        "self._put(msgspec.structs.replace(leader, mark=_mark(header)))\n            return",
+        "return",
+    ),
+    Mutant("a pool's no mark", "keyring", "keys=keys, mark=_mark(header)", "keys=keys"),
+    Mutant(
+        "drawn always",
+        "keyring",
+        "if lottery is None or not self.drawn_in",
+        "if lottery is None and not self.drawn_in",
+    ),
+    Mutant("a way back", "keyring", "if kes_period < kes.period:", "if False:"),
+    Mutant(
+        "votes without marks",
+        "keyring",
+        "self._change(source_slot=marks.source_slot, target_slot=marks.target_slot)",
+        "pass",
+    ),
+    Mutant("any chain", "keyring", "elif self._kept.block0 != block0:", "elif False:"),
+    Mutant(
+        "numbers again",
+        "keyring",
+        "next_number=kept.next_number + 1",
+        "next_number=len(kept.leaders) + 1",
+    ),
+    Mutant(
+        "signed before it is stored",
+        "keyring",
+        "        self._store(kept)\n        self._kept = kept",
+        "        self._kept = kept\n        self._store(kept)",
+    ),
     Mutant(
         "equals count",
         "tree",

@@ -10,6 +10,7 @@ from typing import Self, TypeVar
 
 from tetrarch.attestation.claims import BackEnd
 from tetrarch.attestation.policy import Allowed
+from tetrarch.crypto.kes import KesKeySpent
 from tetrarch.election import codec as election_codec
 from tetrarch.election import hello as election_hello
 from tetrarch.election import voter as election_voter
@@ -30,6 +31,13 @@ from tetrarch.enclave.ceremony_messages import (
 from tetrarch.enclave.election_messages import ElectionCall, ElectionOpened, Met, Said
 from tetrarch.enclave.errors import EnclaveGone, EnclaveRefused, EnclaveSlow, FrameInvalid
 from tetrarch.enclave.key_messages import Exported, ExportHistory, KeyCall
+from tetrarch.enclave.ledger_messages import (
+    HeaderSigned,
+    LedgerCall,
+    LedgerOpened,
+    LinkSigned,
+    SlotsDrawn,
+)
 from tetrarch.enclave.messages import SealedFile, ShareFile
 from tetrarch.enclave.ports import EnclaveStatus, SignRequest, SignResult, Slashable
 from tetrarch.enclave.protections import Confinement, Protection
@@ -37,6 +45,8 @@ from tetrarch.enclave.seal_secret import SealSecret
 from tetrarch.enclave.tpm_messages import OpenTpm
 from tetrarch.errors import TetrarchError, invariant
 from tetrarch.ethereum.spec.chain import ChainSpec
+from tetrarch.ledger import keyring as ledger_keyring
+from tetrarch.ledger.finality import VoteForbidden
 from tetrarch.storage import errors as storage_errors
 
 START_TIMEOUT_S = 60.0  # an interpreter on a host that is just starting everything else, too
@@ -67,6 +77,10 @@ A = TypeVar(
     ElectionOpened,
     Said,
     Met,
+    LedgerOpened,
+    SlotsDrawn,
+    HeaderSigned,
+    LinkSigned,
 )
 
 # The enclave's own errors, raised again here as what they are.
@@ -102,6 +116,13 @@ _RAISED_AGAIN: dict[str, type[TetrarchError]] = {
         election_hello.MemberUnattested,
         election_voter.StatementFalse,
         CertificateInvalid,
+        ledger_keyring.SlotTaken,
+        ledger_keyring.NotElected,
+        ledger_keyring.LeaderUnknown,
+        ledger_keyring.OtherChain,
+        ledger_keyring.PeriodOver,
+        KesKeySpent,
+        VoteForbidden,
         storage_errors.FolderNotWritable,
         storage_errors.StorageInUse,
         storage_errors.StorageCorrupt,
@@ -329,8 +350,8 @@ class EnclaveClient:
         """
         return _expect(answer, await self._channel.ask(call, timeout_s=OPEN_TIMEOUT_S))
 
-    async def elect(self, call: ElectionCall, answer: type[A]) -> A:
-        """A call about an election; ``election_client`` knows which answers belong to which.
+    async def ask(self, call: ElectionCall | LedgerCall, answer: type[A]) -> A:
+        """A call about an election or a ledger; ``election_client`` and ``ledger_client`` know which answers belong to which.
 
         Raises:
             TetrarchError: the enclave's own errors.

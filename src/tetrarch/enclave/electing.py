@@ -5,7 +5,6 @@ member, whom the others refuse (``KeyChanged``); a state that is *older* than it
 has its keys, and may not vote before the others told it what it had promised (``election.promises``).
 """
 
-import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Self, TypeAlias
@@ -16,7 +15,6 @@ from tetrarch.attestation.policy import Demand, Policy, appraise
 from tetrarch.attestation.tpm_structures import NAME_SIZE_BYTES
 from tetrarch.attestation.verifier import decode_evidence, encode_evidence, verify
 from tetrarch.crypto.hpke import KEY_SIZE_BYTES, OpeningKey
-from tetrarch.decoding import UNDECODABLE
 from tetrarch.election import voter
 from tetrarch.election.cluster_key import ClusterShare
 from tetrarch.election.configuration import Configuration
@@ -45,14 +43,11 @@ from tetrarch.enclave.host import Host
 from tetrarch.enclave.opening import open_keys
 from tetrarch.enclave.seal_secret import SealSecret
 from tetrarch.enclave.sealed_keys import SealedKeys
-from tetrarch.enclave.sealing import SealingKey, new_key, unseal
+from tetrarch.enclave.sealed_state import SealedState
 from tetrarch.entropy import Entropy
-from tetrarch.errors import ConfigInvalid, InputInvalid, OperatorError
-from tetrarch.storage.durable_file import write_durably
-from tetrarch.storage.errors import StorageFailed, StorageFull
+from tetrarch.errors import ConfigInvalid, OperatorError
 from tetrarch.storage.lock import OwnerLock
 
-STATE_MAX_BYTES = 1 << 20
 NONCES_MAX = 256  # of hellos under way; the oldest is forgotten first
 _STATE_VERSION = 1
 
@@ -138,21 +133,19 @@ class Electing:
         path = files.folder / f"election-{name}.sealed"
         lock = OwnerLock.acquire(files.folder / f"election-{name}.lock")
         try:
-            disk, kept = _read(path, configuration, source, files.secret, host)
-            is_new = kept is None
-            if kept is None:
-                kept = _counted(_born(configuration, source, host.entropy), host)
+            state = _open_state(path, configuration, source, files.secret, host)
+            kept = state.found or _counted(_born(configuration, source, host.entropy), host)
             electing = cls(
                 configuration=configuration,
                 kept=kept,
-                store=disk.store,
+                store=state.store,
                 close=lock.release,
                 host=host,
                 share=opened_share,
                 accepts_cold_start=accepts_cold_start,
             )
-            if is_new:
-                disk.store(kept)
+            if state.found is None:
+                state.store(kept)
             else:
                 electing.begin()
         except BaseException:
@@ -310,45 +303,19 @@ class Electing:
         self._kept = kept
 
 
-class _Disk:
-    """The file, and the key that it is sealed with."""
-
-    def __init__(self, path: Path, key: SealingKey, bound_to: bytes) -> None:
-        self._path = path
-        self._key = key
-        self._bound_to = bound_to
-
-    def store(self, kept: KeptElection) -> None:
-        text = msgspec.msgpack.encode(kept)
-        if len(text) > STATE_MAX_BYTES:
-            raise InputInvalid("seal election", bytes=len(text), maximum=STATE_MAX_BYTES)
-        try:
-            write_durably(self._path, self._key.seal(text, bound_to=self._bound_to))
-        except OSError as error:
-            kind = StorageFull if error.errno in {errno.ENOSPC, errno.EDQUOT} else StorageFailed
-            raise kind("seal election", path=self._path, reason=error.strerror) from None
-
-
-def _read(
+def _open_state(
     path: Path, configuration: Configuration, source: int, secret: SealSecret, host: Host
-) -> tuple[_Disk, KeptElection | None]:
+) -> SealedState[KeptElection]:
     bound_to = configuration.hash + source.to_bytes(2, "big")
-    kind, content, entropy = secret.kind, host.read(secret), host.entropy
-    try:
-        with path.open("rb") as stream:
-            sealed = stream.read(2 * STATE_MAX_BYTES)
-    except FileNotFoundError:
-        return _Disk(path, new_key(kind, content, entropy), bound_to), None
-    except OSError as error:
-        raise SealInvalid("read election", path=path, reason=error.strerror) from None
-    key, text = unseal(sealed, content, kind, bound_to=bound_to, entropy=entropy)
-    try:
-        kept = msgspec.msgpack.decode(text, type=KeptElection)
-    except UNDECODABLE as error:
-        raise SealInvalid("read election", path=path, reason=error) from None
-    if kept.version != _STATE_VERSION or len(kept.pinned) != configuration.count:
+    state = SealedState.open(
+        path, KeptElection, secret=secret, bound_to=bound_to, what="election", host=host
+    )
+    kept = state.found
+    if kept is not None and (
+        kept.version != _STATE_VERSION or len(kept.pinned) != configuration.count
+    ):
         raise SealInvalid("read election", path=path, version=kept.version)
-    return _Disk(path, key, bound_to), kept
+    return state
 
 
 def _open_share(

@@ -68,7 +68,7 @@ class ElectionClient:
             share=files.share,
             sealed=files.sealed,
         )
-        opened = await enclave.elect(call, ElectionOpened)
+        opened = await enclave.ask(call, ElectionOpened)
         place = place_of(configuration.hash, opened.signing_key, opened.boot)
         return cls(
             opened.signing_key,
@@ -83,11 +83,11 @@ class ElectionClient:
 
     async def challenge(self) -> bytes:
         """A nonce for another's hello."""
-        return (await self._enclave.elect(Challenge(), Said)).content
+        return (await self._enclave.ask(Challenge(), Said)).content
 
     async def say_hello(self, *, session: bytes, nonce: bytes) -> Signed[Hello]:
         """Answer another's nonce in ``session``."""
-        said = await self._enclave.elect(SayHello(session, nonce), Said)
+        said = await self._enclave.ask(SayHello(session, nonce), Said)
         return codec.decode_hello(said.content)
 
     async def take_hello(self, hello: Signed[Hello], *, session: bytes) -> Appraisal:
@@ -96,7 +96,7 @@ class ElectionClient:
         Raises:
             HelloInvalid, KeyChanged, MemberUnattested: it is not the member that it says.
         """
-        met = await self._enclave.elect(TakeHello(codec.encode(hello), session), Met)
+        met = await self._enclave.ask(TakeHello(codec.encode(hello), session), Met)
         return Appraisal(met.back_end, met.measurement, met.details, met.refusal)
 
     async def attest_hello(self, hello: Signed[Hello], *, session: bytes) -> Appraisal:
@@ -105,7 +105,7 @@ class ElectionClient:
         Raises:
             HelloInvalid, MemberUnattested: it does not show what it must.
         """
-        met = await self._enclave.elect(AttestHello(codec.encode(hello), session), Met)
+        met = await self._enclave.ask(AttestHello(codec.encode(hello), session), Met)
         return Appraisal(met.back_end, met.measurement, met.details, met.refusal)
 
     async def ask(self, request: Request) -> Answer:
@@ -119,5 +119,5 @@ class ElectionClient:
         sealed, open_answer = seal_request(
             request, sealing_key=self.sealing_key, place=self._place, entropy=self._entropy
         )
-        said = await self._enclave.elect(AskElection(sealed), Said)
+        said = await self._enclave.ask(AskElection(sealed), Said)
         return open_answer(said.content)

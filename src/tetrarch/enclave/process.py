@@ -50,6 +50,18 @@ from tetrarch.enclave.host import Host
 from tetrarch.enclave.key_keeping import keep, note_edition
 from tetrarch.enclave.key_messages import AddShare, ExportHistory, ImportHistory, RemoveShares
 from tetrarch.enclave.keys import BlsKeyRing
+from tetrarch.enclave.ledger_calls import LedgerCalls
+from tetrarch.enclave.ledger_messages import (
+    AddLeader,
+    AskLeaders,
+    AskSlots,
+    DropLeader,
+    EvolveKey,
+    LedgerOpened,
+    OpenLedger,
+    SignHeader,
+    SignLink,
+)
 from tetrarch.enclave.measurement import SECURITY_VERSION, measure
 from tetrarch.enclave.messages import ShareFile
 from tetrarch.enclave.opening import open_keys
@@ -105,6 +117,7 @@ class EnclaveProcess:
             wall_s=clock.wall_s,
         )
         self._election = ElectionCalls(self._host)
+        self._ledger = LedgerCalls(self._host)
         self._chain: ChainSpec | None = None
         self._pruned_epoch = 0
 
@@ -141,6 +154,7 @@ class EnclaveProcess:
     def close(self) -> None:
         """Give up files and threads."""
         self._election.close()
+        self._ledger.close()
         self._tpm.close()
         if self._opened is not None:
             self._opened.close()
@@ -183,6 +197,20 @@ class EnclaveProcess:
                 | RestoreBackup()
             ):
                 return self._hold(body)
+            case (
+                OpenLedger()
+                | AskLeaders()
+                | AddLeader()
+                | DropLeader()
+                | AskSlots()
+                | EvolveKey()
+                | SignHeader()
+                | SignLink()
+            ):
+                led = self._ledger.answer(body)
+                if isinstance(led, LedgerOpened):  # keys were read or made
+                    self._lock_memory()
+                return led
             case _:
                 answer = self._election.answer(body)
                 if isinstance(answer, ElectionOpened):
@@ -190,7 +218,7 @@ class EnclaveProcess:
                 return answer
 
     def _confine(self, call: protocol.Confine) -> protocol.Done:
-        if self._opened is not None or self._election.is_open:
+        if self._is_open:
             raise InputInvalid("lock enclave", reason="it is open already")
         if self._is_locked:
             raise InputInvalid("lock enclave", reason="it is locked already")
@@ -206,6 +234,10 @@ class EnclaveProcess:
         # Memory is locked last: with the keys in it.
         self._demand(tuple(each for each in call.required if each is not Protection.MEMORY_LOCKED))
         return protocol.Done()
+
+    @property
+    def _is_open(self) -> bool:
+        return self._opened is not None or self._election.is_open or self._ledger.is_open
 
     def _open(self, call: protocol.Open) -> protocol.Done:
         if self._opened is not None:
@@ -238,7 +270,7 @@ class EnclaveProcess:
         return protocol.Done()
 
     def _hold(self, call: CeremonyCall) -> CeremonyAnswer:
-        if self._opened is not None or self._election.is_open:
+        if self._is_open:
             raise InputInvalid("hold ceremony", reason="it is open for a node")
         self._lock_memory()
         host = self._host

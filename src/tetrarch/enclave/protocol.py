@@ -16,6 +16,7 @@ from tetrarch.enclave.ceremony_messages import CeremonyAnswer, CeremonyCall
 from tetrarch.enclave.election_messages import ElectionAnswer, ElectionCall
 from tetrarch.enclave.errors import FrameInvalid
 from tetrarch.enclave.key_messages import Exported, KeyCall
+from tetrarch.enclave.ledger_messages import LedgerAnswer, LedgerCall
 from tetrarch.enclave.messages import Message, Path, PubKeyBytes, Root, SealedFile, ShareFile
 from tetrarch.enclave.ports import (
     Approved,
@@ -245,6 +246,7 @@ CallBody: TypeAlias = (
     | KeyCall
     | CeremonyCall
     | ElectionCall
+    | LedgerCall
 )
 
 
@@ -334,6 +336,7 @@ AnswerBody: TypeAlias = (
     | Exported
     | CeremonyAnswer
     | ElectionAnswer
+    | LedgerAnswer
     | Refusal
 )
 

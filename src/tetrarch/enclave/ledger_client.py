@@ -1,0 +1,99 @@
+"""A node's end of its enclave for a ledger: typed calls. Implements ``leadership.ports.Keys``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from tetrarch.enclave.client import EnclaveClient
+from tetrarch.enclave.ledger_messages import (
+    AddLeader,
+    AskLeaders,
+    AskSlots,
+    DropLeader,
+    EvolveKey,
+    HeaderSigned,
+    LedgerOpened,
+    LinkSigned,
+    OpenLedger,
+    SignHeader,
+    SignLink,
+    SlotsDrawn,
+)
+from tetrarch.enclave.seal_secret import SealSecret
+from tetrarch.ledger.finality import Link
+from tetrarch.ledger.headers import BlockId, Header, PoolId, decode_header, encode_header
+from tetrarch.ledger.keyring import LeaderIs, Lottery
+
+
+@dataclass(slots=True)
+class LedgerClient:
+    """The ledger's keys of one enclave; ``open`` them. Closed with their enclave.
+
+    All calls raise ``EnclaveGone`` and ``EnclaveSlow``, and errors of its disk.
+    """
+
+    voter: bytes  # public
+    _enclave: EnclaveClient
+
+    @classmethod
+    async def open(
+        cls, enclave: EnclaveClient, folder: Path, secret: SealSecret, block0: BlockId | None
+    ) -> Self:
+        """Of the chain of ``block0``; None: it is not there yet.
+
+        Raises:
+            OperatorError: of the seal, its secret or the folder.
+            OtherChain: they were used for another chain.
+        """
+        opened = await enclave.ask(OpenLedger(str(folder), secret.file, block0), LedgerOpened)
+        return cls(opened.voter, enclave)
+
+    async def leaders(self) -> tuple[LeaderIs, ...]:
+        """All leaders whose keys are here."""
+        return (await self._enclave.ask(AskLeaders(), LedgerOpened)).leaders
+
+    async def add_leader(self, pool: PoolId | None = None) -> LeaderIs:
+        """Make the keys of one more, of ``pool`` or in turn.
+
+        Raises:
+            LeaderUnknown: there are too many, or it is here already.
+        """
+        return (await self._enclave.ask(AddLeader(pool), LedgerOpened)).leaders[-1]
+
+    async def drop_leader(self, number: int) -> None:
+        """Forget a leader's keys, for good.
+
+        Raises:
+            LeaderUnknown: there is none.
+        """
+        await self._enclave.ask(DropLeader(number), LedgerOpened)
+
+    async def slots(self, number: int, lottery: Lottery, slots: range) -> tuple[int, ...]:
+        """In which of an epoch's ``slots``, at most ``SLICE_MAX``, a pool is drawn."""
+        call = AskSlots(number, lottery, slots.start, len(slots))
+        return (await self._enclave.ask(call, SlotsDrawn)).slots
+
+    async def evolve(self, number: int, kes_period: int) -> None:
+        """Bring a pool's evolving key to a period.
+
+        Raises:
+            PeriodOver, KesKeySpent: it has no such period.
+        """
+        await self._enclave.ask(EvolveKey(number, kes_period), LedgerOpened)
+
+    async def sign_block(
+        self, number: int, header: Header, *, lottery: Lottery | None, kes_period: int
+    ) -> Header:
+        """``header`` with the leader's proof; see ``Keyring.sign_block``."""
+        call = SignHeader(number, encode_header(header), lottery, kes_period)
+        return decode_header((await self._enclave.ask(call, HeaderSigned)).header)
+
+    async def sign_vote(self, link: Link) -> bytes:
+        """The signature of a vote for ``link``.
+
+        Raises:
+            VoteForbidden: it might contradict an older one.
+        """
+        source, target = link.source, link.target
+        call = SignLink(source.slot, source.block, target.slot, target.block)
+        return (await self._enclave.ask(call, LinkSigned)).signature
