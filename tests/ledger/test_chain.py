@@ -215,14 +215,14 @@ def test_while_too_much_is_not_final_nothing_is_written(tmp_path: Path) -> None:
 
 
 def test_a_block_of_the_future_is_refused_until_its_slot_begins(tmp_path: Path) -> None:
-    ((_, block),) = grown(ROOT, 502)
+    ((_, block),) = grown(ROOT, 503)
 
     async def main() -> None:
         async with opened(tmp_path) as node:
             assert await node.take(block) is Verdict.INVALID
             assert "not begun" in node.why("block_refused")
             node.clock.now_s += 1
-            assert await node.take(block) is Verdict.NEW, "a second ahead, as clocks differ"
+            assert await node.take(block) is Verdict.NEW, "two slots ahead, as clocks differ"
 
     run(main())
 
@@ -262,6 +262,9 @@ def test_paths_and_checkpoints_are_of_the_branch_that_counts(tmp_path: Path) -> 
                 await node.take(block)
             chain = node.chain
             assert chain.checkpoints() == ids(*(places[n] for n in (20, 19, 18, 16, 12, 4, 0)))
+            ((aside, block),) = grown(places[7], 30)
+            await node.take(block)
+            assert chain.checkpoints()[:3] == ids(places[20], aside, places[19])
             assert chain.path(ids(places[5]), None, count_max=3) == ids(*places[6:9])
             assert chain.path(ids(places[5]), ItemId(places[7].id), count_max=9) == ids(
                 *places[6:8]
@@ -383,7 +386,7 @@ def certified_block(place: Place, slot: int, *links: Link) -> Block:
 
 
 def checkpoint(place: Place) -> Checkpoint:
-    return Checkpoint(place.slot, place.id)
+    return place.checkpoint
 
 
 class Certified:

@@ -12,9 +12,9 @@ from tetrarch.ledger.blocks import Block, Fragment, content_hash, encode_content
 from tetrarch.ledger.checkpoints import (
     OF_BLOCK_MAX,
     REMEMBERED,
-    checkpoint_at,
     decode_certificate,
     encode_certificate,
+    is_ancestor,
     is_certificate,
     is_justified,
     standing_of,
@@ -63,7 +63,7 @@ def upon(place: Place, slot: int, *contents: Certificate | Fragment) -> Place:
 
 
 def at(place: Place) -> Checkpoint:
-    return Checkpoint(place.slot, place.id)
+    return place.checkpoint
 
 
 def refused(place: Place, slot: int, *contents: Certificate | Fragment, match: str) -> None:
@@ -82,7 +82,7 @@ def test_the_first_block_is_justified_and_final() -> None:
     )
 
 
-def test_a_link_to_the_next_slot_justifies_it_and_makes_its_source_final() -> None:
+def test_a_link_to_the_next_block_justifies_it_and_makes_its_source_final() -> None:
     three = upon(TWO, 3, certified(FIRST, at(ONE)))
     assert standing_of(three.layer).justified == at(ONE)
     assert standing_of(three.layer).final == FIRST
@@ -98,19 +98,17 @@ def test_several_certificates_hold_in_their_order() -> None:
     refused(TWO, 3, *reversed(chain), match="not justified")
 
 
-def test_a_link_over_slots_justifies_and_makes_nothing_final() -> None:
+def test_a_link_over_blocks_justifies_and_makes_nothing_final() -> None:
     three = upon(TWO, 3, certified(FIRST, at(TWO)))
     assert standing_of(three.layer).justified == at(TWO)
     assert standing_of(three.layer).final == FIRST
 
 
-def test_a_slot_without_a_block_has_the_block_before_it() -> None:
+def test_empty_slots_do_not_count() -> None:
     five = upon(ONE, 5)
-    empty = Checkpoint(3, ONE.id)
-    assert checkpoint_at(five.layer, 3, length=1) == empty
-    six = upon(five, 6, certified(FIRST, at(ONE)), certified(at(ONE), Checkpoint(2, ONE.id)))
-    assert standing_of(six.layer).final == at(ONE)
-    assert standing_of(six.layer).justified == Checkpoint(2, ONE.id)
+    seven = upon(five, 7, certified(FIRST, at(ONE)), certified(at(ONE), at(five)))
+    assert standing_of(seven.layer).final == at(ONE)
+    assert standing_of(seven.layer).justified == Checkpoint(2, five.id)
 
 
 def test_an_older_link_may_make_final_what_was_justified_already() -> None:
@@ -133,8 +131,8 @@ def test_an_older_link_may_make_final_what_was_justified_already() -> None:
         (certified(Checkpoint(0, BlockId(bytes(32))), at(ONE)), "not justified"),
         (certified(FIRST, Checkpoint(1, ROOT.id)), "not of this chain"),
         (certified(FIRST, Checkpoint(2, ONE.id)), "not of this chain"),
-        (certified(FIRST, Checkpoint(3, TWO.id)), "before=3"),
-        (certified(FIRST, FIRST), "before=3"),
+        (certified(FIRST, Checkpoint(3, TWO.id)), "below=3"),
+        (certified(FIRST, FIRST), "below=3"),
     ],
 )
 def test_what_does_not_hold_is_refused(certificate: Certificate, match: str) -> None:
@@ -169,20 +167,15 @@ def test_what_is_written_is_read() -> None:
 
 
 def test_what_is_old_is_forgotten_and_the_rest_is_found() -> None:
-    place, slots = ROOT, []
+    place, places = ROOT, [ROOT]
     for length in range(1, REMEMBERED + 10):
-        slots.append(2 * length)
-        place = upon(place, slots[-1])
-    last = upon(place, slots[-1] + 1)
-    length = place.header.chain_length
-    assert checkpoint_at(last.layer, slots[-1], length=length) == at(place)
-    assert checkpoint_at(last.layer, slots[-1] + 50, length=length) == Checkpoint(
-        slots[-1] + 50, place.id
-    )
-    assert checkpoint_at(last.layer, 2, length=length) is None
-    oldest = slots[-REMEMBERED]
-    found = checkpoint_at(last.layer, oldest + 1, length=length)
-    assert found is not None
-    assert found.slot == oldest + 1
-    assert checkpoint_at(last.layer, oldest - 1, length=length) is None
-    assert is_justified(last.layer, FIRST)
+        place = upon(place, 2 * length)
+        places.append(place)
+    height = place.header.chain_length
+    for each in places[:-1]:
+        is_near = each.header.chain_length >= height - REMEMBERED
+        assert is_ancestor(place.layer, at(each), height=height) == is_near
+    assert not is_ancestor(place.layer, at(place), height=height), "it is not its own"
+    other = Checkpoint(height - 1, ROOT.id)
+    assert not is_ancestor(place.layer, other, height=height)
+    assert is_justified(place.layer, FIRST)

@@ -103,6 +103,19 @@ def test_epochs_without_blocks_are_passed_over() -> None:
     assert snapshot.epoch == 10**9 - 1
 
 
+def test_an_epoch_without_blocks_changes_what_is_drawn() -> None:
+    """Else one in which nobody was drawn would come again for ever."""
+    nonces = set()
+    for epoch in (1, 2, 3, 4, 5):
+        draft = delegating((1, A))
+        begin_epoch(draft, 0, epoch, REWARDS)
+        snapshot = snapshot_for(draft, epoch + 1)
+        assert snapshot is not None
+        nonces.add(snapshot.nonce)
+        assert nonce_of(draft) == snapshot.nonce
+    assert len(nonces) == 5
+
+
 def test_a_pool_is_rewarded_by_its_blocks_and_shares_by_stake() -> None:
     draft = delegating((100, A), (50, B), (300, A))
     POOLS.put(draft, A, registration(0, 1, tax=Tax(10, 500_000)))

@@ -29,8 +29,8 @@ from tetrarch.ledger.wire import BytesInvalid, Reader, Writer
 FOUR = Voters({bft_public(number): 1 for number in range(4)})
 
 
-def checkpoint(slot: int, branch: int = 0) -> Checkpoint:
-    return Checkpoint(slot, BlockId(bytes([branch]) * 31 + bytes([slot % 256])))
+def checkpoint(height: int, branch: int = 0) -> Checkpoint:
+    return Checkpoint(height, BlockId(bytes([branch]) * 31 + bytes([height % 256])))
 
 
 def link(source: int, target: int, branch: int = 0) -> Link:
@@ -50,7 +50,7 @@ def vote(number: int, which: Link) -> Vote:
         (link(1, 2), link(2, 3), True),
         (link(1, 2), link(1, 3), True),
         (link(1, 2), link(1, 2), False),  # signed already: the signature is kept elsewhere
-        (link(1, 2), link(1, 2, branch=1), False),  # two for one slot
+        (link(1, 2), link(1, 2, branch=1), False),  # two for one height
         (link(2, 3), link(1, 4), False),  # around the first
         (link(2, 5), link(3, 4), False),  # within the first
         (link(2, 3), link(2, 4, branch=1), True),
@@ -60,7 +60,7 @@ def vote(number: int, which: Link) -> Vote:
 def test_a_vote_never_contradicts_an_older_one(first: Link, second: Link, is_allowed: bool) -> None:
     marks = Marks().after(first)
     if is_allowed:
-        assert marks.after(second) == Marks(second.source.slot, second.target.slot)
+        assert marks.after(second) == Marks(second.source.height, second.target.height)
     else:
         with pytest.raises(VoteForbidden):
             marks.after(second)
@@ -164,21 +164,23 @@ GENESIS = (0, 0)
 
 
 class Branches:
-    """Checkpoints as (slot, branch): a branch leaves its parent's at a slot, and blocks are not looked at."""
+    """Checkpoints as (height, branch): a branch leaves its parent's at a height, and blocks are not looked at."""
 
-    def __init__(self, random: Random, count: int, slots: int) -> None:
-        self.parents: list[tuple[int, int]] = [(0, 0)]  # of each: which branch, and from which slot
+    def __init__(self, random: Random, count: int, heights: int) -> None:
+        self.parents: list[tuple[int, int]] = [
+            (0, 0)
+        ]  # of each: which branch, and from which height
         for branch in range(1, count):
-            self.parents.append((random.randrange(branch), random.randrange(slots)))
+            self.parents.append((random.randrange(branch), random.randrange(heights)))
 
-    def at(self, slot: int, branch: int) -> Checkpoint:
+    def at(self, height: int, branch: int) -> Checkpoint:
         """On that branch, which may be its parent's so early."""
-        while branch and slot <= self.parents[branch][1]:
+        while branch and height <= self.parents[branch][1]:
             branch = self.parents[branch][0]
-        return checkpoint(slot, branch)
+        return checkpoint(height, branch)
 
     def are_one(self, a: tuple[int, int], b: tuple[int, int]) -> bool:
-        """Whether one of both (slot, branch) stands upon the other."""
+        """Whether one of both (height, branch) stands upon the other."""
         first, second = sorted((a, b))
         return self.at(first[0], first[1]) == self.at(first[0], second[1])
 
@@ -198,7 +200,7 @@ def check_that_none_contradict(random: Random) -> None:
     tallies: dict[Link, set[int]] = {}
     justified, finals = {GENESIS}, {GENESIS}
     for _ in range(60):
-        latest = max(mark.target_slot for mark in marks)
+        latest = max(mark.target_height for mark in marks)
         target = (max(1, latest + random.randrange(-1, 3)), random.randrange(2))
         sources = [s for s in justified if s[0] < target[0] and branches.are_one(s, target)]
         if not sources:

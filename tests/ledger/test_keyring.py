@@ -187,8 +187,8 @@ def test_votes_never_contradict_each_other(links: list[tuple[int, int]]) -> None
     for a in signed:
         for b in signed:
             if a is not b:
-                assert a.target.slot != b.target.slot
-                assert not (a.source.slot < b.source.slot and b.target.slot < a.target.slot)
+                assert a.target.height != b.target.height
+                assert not (a.source.height < b.source.height and b.target.height < a.target.height)
 
 
 def test_keys_are_of_one_chain() -> None:

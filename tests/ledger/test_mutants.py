@@ -8,12 +8,17 @@ from tests.mutants import Mutant, assert_killed, assert_unchanged_holds
 PACKAGE = "tetrarch.ledger"
 
 MUTANTS = (
-    Mutant("two for one slot", "finality", "if link.target.slot <= self.target_slot:", "if False:"),
     Mutant(
-        "around an older vote", "finality", "if link.source.slot < self.source_slot:", "if False:"
+        "two for one slot", "finality", "if link.target.height <= self.target_height:", "if False:"
     ),
-    Mutant("backwards", "finality", "if link.source.slot >= link.target.slot:", "if False:"),
-    Mutant("final by any link", "finality", "== self.source.slot + 1", "> self.source.slot"),
+    Mutant(
+        "around an older vote",
+        "finality",
+        "if link.source.height < self.source_height:",
+        "if False:",
+    ),
+    Mutant("backwards", "finality", "if link.source.height >= link.target.height:", "if False:"),
+    Mutant("final by any link", "finality", "== self.source.height + 1", "> self.source.height"),
     Mutant("half a quorum", "finality", "(total + liars + 2) // 2", "(total + liars) // 2"),
     Mutant("two thirds", "finality", "2 * total // 3 + 1", "2 * total // 3"),
     Mutant("no quorum needed", "finality", "if weight < each.needed:", "if False:"),
@@ -23,18 +28,19 @@ MUTANTS = (
     Mutant(
         "anybody votes", "ballots", "if not any(vote.voter in", "if False and any(vote.voter in"
     ),
-    Mutant("any time", "ballots", "<= slot <= slot_now + SLOTS_AHEAD_MAX:", "<= slot:"),
-    Mutant("of long ago", "ballots", "not slot_now - SLOTS_KEPT <= slot <=", "not slot <="),
+    Mutant("any time", "ballots", "<= height <= height_now + HEIGHTS_AHEAD_MAX:", "<= height:"),
+    Mutant("of long ago", "ballots", "not height_now - HEIGHTS_KEPT <= height <=", "not height <="),
+    Mutant("never split", "ballots", "            < each.needed", "            < 0"),
     Mutant("whoever lies counts", "ballots", "if contradicted is not None:", "if False:"),
     Mutant(
         "certified again",
         "ballots",
-        "if vote.link in of_slot.certified or not enough:",
+        "if vote.link in at_height.certified or not enough:",
         "if not enough:",
     ),
-    Mutant("around is no lie", "ballots", "outer.source.slot < inner.source.slot", "False"),
-    Mutant("twice is no lie", "ballots", "inner.target.slot == outer.target.slot", "False"),
-    Mutant("votes without end", "ballots", "if slot < slot_now - SLOTS_KEPT]", "if False]"),
+    Mutant("around is no lie", "ballots", "outer.source.height < inner.source.height", "False"),
+    Mutant("twice is no lie", "ballots", "inner.target.height == outer.target.height", "False"),
+    Mutant("votes without end", "ballots", "if height < height_now - HEIGHTS_KEPT", "if False"),
     Mutant("a slot twice", "keyring", "if mark is not None and", "if False and"),
     Mutant(
         "the same slot", "keyring", ") <= (mark.epoch, mark.slot)", ") < (mark.epoch, mark.slot)"
@@ -56,7 +62,7 @@ MUTANTS = (
     Mutant(
         "votes without marks",
         "keyring",
-        "self._change(source_slot=marks.source_slot, target_slot=marks.target_slot)",
+        "self._change(source_height=marks.source_height, target_height=marks.target_height)",
         "pass",
     ),
     Mutant("any chain", "keyring", "elif self._kept.block0 != block0:", "elif False:"),
@@ -75,8 +81,8 @@ MUTANTS = (
     Mutant(
         "equals count",
         "tree",
-        "<= self.tip.header.chain_length:",
-        "< self.tip.header.chain_length:",
+        "if _rank(place) <= _rank(self.tip):",
+        "if _rank(place) < _rank(self.tip):",
     ),
     Mutant("a tree without end", "tree", "return len(self) >= self._blocks_max", "return False"),
     Mutant(
@@ -119,6 +125,7 @@ MUTANTS = (
     Mutant("another epoch", "leaders", "if header.date.epoch != epoch:", "if False:"),
     Mutant("half up", "praos", "return ceil((1 - exact) * _ALL)", "return int((1 - exact) * _ALL)"),
     Mutant("stake of today", "epochs", "_key(max(0, epoch - 1))", "_key(max(0, epoch))"),
+    Mutant("drawn again for ever", "epochs", "if passed > before + 1:", "if False:"),
     Mutant("left over is lost", "epochs", "+ due - treasury - paid", "+ 0"),
     Mutant("retired and drawn", "epochs", "registration.retires > epoch + 1", "True"),
     Mutant("counts go on", "epochs", "        BLOCKS_MADE.remove(draft, pool)\n", "        pass\n"),

@@ -114,8 +114,8 @@ class LedgerCalls:
         return HeaderSigned(encode_header(header))
 
     def _sign_link(self, keyring: Keyring, call: SignLink) -> LinkSigned:
-        source = Checkpoint(call.source_slot, BlockId(call.source_block))
-        target = Checkpoint(call.target_slot, BlockId(call.target_block))
+        source = Checkpoint(call.source_height, BlockId(call.source_block))
+        target = Checkpoint(call.target_height, BlockId(call.target_block))
         return LinkSigned(keyring.sign_vote(Link(source, target), self._require_chain()))
 
     def _require_chain(self) -> BlockId:

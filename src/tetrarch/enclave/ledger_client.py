@@ -95,5 +95,5 @@ class LedgerClient:
             VoteForbidden: it might contradict an older one.
         """
         source, target = link.source, link.target
-        call = SignLink(source.slot, source.block, target.slot, target.block)
+        call = SignLink(source.height, source.block, target.height, target.block)
         return (await self._enclave.ask(call, LinkSigned)).signature

@@ -11,7 +11,7 @@ from tetrarch.ledger.keyring import LEADERS_MAX, SLICE_MAX, LeaderIs, Lottery
 
 Number: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 Slot: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
-ChainSlot: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
+Height: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
 Period: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=PERIODS)]
 HeaderBytes: TypeAlias = Annotated[bytes, msgspec.Meta(max_length=1 + PRAOS_SIZE_BYTES)]
 
@@ -69,11 +69,11 @@ class SignHeader(Message, frozen=True, tag="sign_header"):
 
 
 class SignLink(Message, frozen=True, tag="sign_link"):
-    """Vote for a link from ``source`` to ``target``: the chain's slot, and the block."""
+    """Vote for a link from ``source`` to ``target``: heights, and blocks."""
 
-    source_slot: ChainSlot
+    source_height: Height
     source_block: Root
-    target_slot: ChainSlot
+    target_height: Height
     target_block: Root
 
 

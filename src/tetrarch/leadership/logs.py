@@ -12,6 +12,7 @@ their blocks with them.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from heapq import heappop, heappush
 from typing import Final
 
 from tetrarch.errors import InputInvalid, invariant
@@ -124,6 +125,7 @@ class Logs:
         self._to_come_max = to_come_max
         self._ended_max = ended_max
         self._to_come: dict[tuple[int, BlockDate], Entry] = {}
+        self._by_time: list[tuple[float, int, BlockDate]] = []  # a heap; some may be gone
         self._ended: dict[tuple[int, BlockDate], Entry] = {}  # in the order in which they did
 
     def add(
@@ -140,6 +142,7 @@ class Logs:
         if len(self._to_come) >= self._to_come_max:
             raise ScheduleFull("add event", date=str(date), maximum=self._to_come_max)
         entry = self._to_come[key] = Entry(leader, date, now_s, scheduled_s)
+        heappush(self._by_time, (scheduled_s, leader, date))
         return Handle(self, entry)
 
     def handle_of(self, block: BlockId) -> Handle | None:
@@ -155,6 +158,27 @@ class Logs:
         for key in gone:
             del self._to_come[key]
         return len(gone)
+
+    def drop_epoch(self, epoch: int) -> int:
+        """Somebody else may make an epoch's blocks: those of it that wait are to come no more. How many there were."""
+        gone = [
+            key
+            for key, entry in self._to_come.items()
+            if entry.date.epoch == epoch and entry.status is Status.PENDING
+        ]
+        for key in gone:
+            del self._to_come[key]
+        return len(gone)
+
+    def next_pending(self) -> Handle | None:
+        """Of the entry that is to be woken next. Cost: the logarithm of how many there are."""
+        while self._by_time:
+            _, leader, date = self._by_time[0]
+            entry = self._to_come.get((leader, date))
+            if entry is not None and entry.status is Status.PENDING:
+                return Handle(self, entry)
+            heappop(self._by_time)
+        return None
 
     def ended(self, entry: Entry) -> None:
         """Said by its handle."""

@@ -39,6 +39,7 @@ class Answers:
         self.main = main
         self.mempool = mempool
         self.ballots = Ballots()
+        self.told: dict[FragmentId, Fragment] = {}  # certificates that were told of late
         self._store = store
 
     @property
@@ -82,14 +83,20 @@ class Answers:
         """See ``ChainPort``."""
         if topic == BLOCKS:
             return self.height_of(item) is not None
-        return item in self.mempool or item in self.ballots
+        fragment = FragmentId(item)
+        return fragment in self.mempool or fragment in self.ballots or fragment in self.told
 
     async def content(self, topic: Topic, item: ItemId) -> bytes | None:
         """See ``ChainPort``."""
         if topic != BLOCKS:
-            vote = self.ballots.get(FragmentId(item))
-            return self.mempool.get(FragmentId(item)) if vote is None else encode_vote(vote)
+            return self._fragment(FragmentId(item))
         return await self._store.block(BlockId(item)) if self.has(BLOCKS, item) else None
+
+    def _fragment(self, item: FragmentId) -> bytes | None:
+        vote = self.ballots.get(item)
+        if vote is not None:
+            return encode_vote(vote)
+        return self.told.get(item) or self.mempool.get(item)
 
     def checkpoints(self) -> tuple[ItemId, ...]:
         """See ``ChainPort``."""

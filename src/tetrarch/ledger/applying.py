@@ -56,6 +56,11 @@ class Place:
         return settings_of(self.layer)
 
     @property
+    def checkpoint(self) -> Checkpoint:
+        """It, as members vote for it."""
+        return Checkpoint(self.header.chain_length, self.id)
+
+    @property
     def slot(self) -> int:
         """Its own, of the chain."""
         return self.settings.era.slot(self.header.date)
@@ -104,7 +109,7 @@ def draft_upon(parent: Place, date: BlockDate) -> Draft:
     """The state that a block of ``date`` begins with, before its content."""
     draft = parent.layer.draft()
     enter_epoch(draft, parent.header.date, date)
-    note_ancestor(draft, parent.header.chain_length, Checkpoint(parent.slot, parent.id))
+    note_ancestor(draft, parent.checkpoint)
     return draft
 
 
@@ -175,8 +180,7 @@ def apply_content(draft: Draft, block: Block, block0: BlockId) -> None:
         apply_certificate(
             draft,
             certificate,
-            slot=slot,
-            length=block.header.chain_length,
+            height=block.header.chain_length,
             voters=voters_of(settings),
         )
     for data in paid:

@@ -1,7 +1,7 @@
 """Votes as they come in, and the certificates that they come to. Pure.
 
-Only votes that could still matter are kept: for targets not far ahead, one of each voter for a target's slot. Whoever votes
-twice for one slot, or around a vote of his own, is named, with both votes: no honest enclave signs such.
+Only votes that could still matter are kept: for targets not far ahead, one of each voter for a height. Whoever votes
+twice for one height, or around a vote of his own, is named, with both votes: no honest enclave signs such.
 """
 
 from dataclasses import dataclass, field
@@ -17,8 +17,8 @@ from tetrarch.ledger.finality import (
     encode_vote,
 )
 
-SLOTS_AHEAD_MAX: Final = 64
-SLOTS_KEPT: Final = 64  # in which who contradicts himself is noticed; members vote anew meanwhile
+HEIGHTS_AHEAD_MAX: Final = 64
+HEIGHTS_KEPT: Final = 64  # in which who contradicts himself is noticed; members vote anew meanwhile
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,8 @@ class Contradiction:
 
 
 @dataclass(slots=True)
-class _Slot:
-    """All that is for one target's slot."""
+class _Height:
+    """All that is for one height."""
 
     votes: dict[bytes, Vote] = field(default_factory=dict)  # by voter
     items: dict[FragmentId, Vote] = field(default_factory=dict)
@@ -40,69 +40,84 @@ class _Slot:
 
 
 class Ballots:
-    """Votes by their target's slot."""
+    """Votes by their target's height."""
 
     def __init__(self) -> None:
-        self._slots: dict[int, _Slot] = {}
+        self._heights: dict[int, _Height] = {}
         self._newest = 0
 
     def __contains__(self, item: object) -> bool:
-        return any(item in each.items for each in self._slots.values())
+        return any(item in each.items for each in self._heights.values())
 
     def get(self, item: FragmentId) -> Vote | None:
         """One that is kept, by the id that it travels under."""
-        found = (each.items.get(item) for each in self._slots.values())
+        found = (each.items.get(item) for each in self._heights.values())
         return next((vote for vote in found if vote is not None), None)
 
     def add(
-        self, vote: Vote, *, slot_now: int, voters: tuple[Voters, ...]
+        self, vote: Vote, *, height_now: int, voters: tuple[Voters, ...]
     ) -> Certificate | Contradiction | None:
         """A vote whose signature is right. A certificate is given once. Cost: 0.05 ms.
 
         ``voters``: more than one where the members change: a quorum of each is needed.
 
         Raises:
-            VoteRefused: its voter may not vote, or its slot is too far ahead, or too long ago.
+            VoteRefused: its voter may not vote, or its target is too far above, or below, ``height_now``.
         """
-        slot = vote.link.target.slot
-        self._forget(slot_now)
+        height = vote.link.target.height
+        self._forget(height_now)
         if not any(vote.voter in each.weights for each in voters):
             raise VoteRefused("take vote", voter=vote.voter.hex(), reason="it may not vote")
-        if slot <= vote.link.source.slot:
-            raise VoteRefused("take vote", reason="its source is not before its target")
-        if not slot_now - SLOTS_KEPT <= slot <= slot_now + SLOTS_AHEAD_MAX:
-            raise VoteRefused("take vote", target=slot, now=slot_now)
+        if height <= vote.link.source.height:
+            raise VoteRefused("take vote", reason="its source is not below its target")
+        if not height_now - HEIGHTS_KEPT <= height <= height_now + HEIGHTS_AHEAD_MAX:
+            raise VoteRefused("take vote", target=height, now=height_now)
         contradicted = self._contradicted(vote)
         if contradicted is not None:
             return Contradiction(contradicted, vote)
-        of_slot = self._slots.setdefault(slot, _Slot())
-        of_slot.votes[vote.voter] = vote
-        of_slot.items[fragment_id(Fragment(encode_vote(vote)))] = vote
-        tally = of_slot.tallies.setdefault(vote.link, {})
+        at_height = self._heights.setdefault(height, _Height())
+        at_height.votes[vote.voter] = vote
+        at_height.items[fragment_id(Fragment(encode_vote(vote)))] = vote
+        tally = at_height.tallies.setdefault(vote.link, {})
         tally[vote.voter] = vote.signature
         enough = all(each.weight(tally) >= each.needed for each in voters)
-        if vote.link in of_slot.certified or not enough:
+        if vote.link in at_height.certified or not enough:
             return None
-        of_slot.certified.add(vote.link)
+        at_height.certified.add(vote.link)
         return Certificate(vote.link, dict(tally))
 
-    def _forget(self, slot_now: int) -> None:
-        """Votes for targets long ago."""
-        if slot_now > self._newest:
-            self._newest = slot_now
-            for slot in [slot for slot in self._slots if slot < slot_now - SLOTS_KEPT]:
-                del self._slots[slot]
+    def is_split(self, height: int, voters: tuple[Voters, ...]) -> bool:
+        """Whether no link to a block of this height can have a quorum any more, if nobody votes twice."""
+        at_height = self._heights.get(height)
+        if at_height is None:
+            return False
+        return any(
+            max(map(each.weight, at_height.tallies.values()), default=0)
+            + sum(each.weights.values())
+            - each.weight(at_height.votes)
+            < each.needed
+            for each in voters
+        )
+
+    def _forget(self, height_now: int) -> None:
+        """Votes for targets far below."""
+        if height_now > self._newest:
+            self._newest = height_now
+            for height in [
+                height for height in self._heights if height < height_now - HEIGHTS_KEPT
+            ]:
+                del self._heights[height]
 
     def _contradicted(self, vote: Vote) -> Vote | None:
-        for of_slot in self._slots.values():
-            other = of_slot.votes.get(vote.voter)
+        for at_height in self._heights.values():
+            other = at_height.votes.get(vote.voter)
             if other is not None and other.link != vote.link and _contradict(other.link, vote.link):
                 return other
         return None
 
 
 def _contradict(a: Link, b: Link) -> bool:
-    inner, outer = sorted((a, b), key=lambda link: link.target.slot)
-    if inner.target.slot == outer.target.slot:
+    inner, outer = sorted((a, b), key=lambda link: link.target.height)
+    if inner.target.height == outer.target.height:
         return True
-    return outer.source.slot < inner.source.slot
+    return outer.source.height < inner.source.height

@@ -3,13 +3,13 @@
     block        read, linked, its slot has begun, applied (in a thread), written, put on the tree
     fragment     read, its signature verified, put with those that wait
     vote         read, its signature verified, put with the others
-    certificate  of votes: written; the branches that count, and what is final, go by it
+    certificate  of votes: written; the branches that count, and what is final, go by it; also told by others
 
 One block is taken at a time. It is on disk before anybody hears of it; a crash in between leaves a block that is applied again.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol, Self, TypeVar
@@ -28,7 +28,7 @@ from tetrarch.ledger.applying import (
 from tetrarch.ledger.ballots import Contradiction
 from tetrarch.ledger.blocks import Block, Fragment, decode_block, fragment_id
 from tetrarch.ledger.cells import TABLES
-from tetrarch.ledger.checkpoints import standing_of
+from tetrarch.ledger.checkpoints import decode_certificate, is_certificate, standing_of
 from tetrarch.ledger.finality import Certificate, Checkpoint, VoteRefused, decode_vote, is_vote
 from tetrarch.ledger.fragments.signed import SignedFragment, check_signature, decode_fragment
 from tetrarch.ledger.headers import BlockId, Header
@@ -45,7 +45,10 @@ from tetrarch.observability.logs import Log, error_fields
 
 FULL_MEND: Final = "a quorum of the members must vote again; until then nothing more is taken"
 UNDONE_MAX: Final = 8192
-AHEAD_MAX_S: Final = 1.0  # that a block's slot may begin later by our clock
+TOLD_MAX: Final = 64
+AHEAD_SLOTS_MAX: Final = (
+    2  # that a block's slot may begin later by our clock: clocks may be off by a slot each
+)
 _T = TypeVar("_T")
 
 
@@ -80,6 +83,8 @@ class LedgerChain(Answers):
         self._undone: dict[BlockId, None] = {}
         self._on_switch: list[Callable[[Switch], None]] = []
         self._on_final: list[Callable[[tuple[Place, ...]], None]] = []
+        self._on_justified: list[Callable[[], None]] = []
+        self._on_behind: list[Callable[[int], None]] = []
 
     @classmethod
     async def open(
@@ -123,12 +128,20 @@ class LedgerChain(Answers):
         """Call ``handler`` with blocks that are final from now on, oldest first."""
         self._on_final.append(handler)
 
+    def on_justified(self, handler: Callable[[], None]) -> None:
+        """Call ``handler`` when a quorum voted for a later checkpoint."""
+        self._on_justified.append(handler)
+
+    def on_behind(self, handler: Callable[[int], None]) -> None:
+        """Call ``handler`` with the height that a voter knows to be justified, when we know of a higher one."""
+        self._on_behind.append(handler)
+
     # -- what comes -------------------------------------------------------------------------------
 
     async def take(self, topic: Topic, content: bytes) -> Verdict:
         """See ``ChainPort``."""
         if topic != BLOCKS:
-            return await (self._take_vote if is_vote(content) else self._take_fragment)(content)
+            return await self._taker_of(content)(content)
         async with self._taking:
             return await self._take_block(content)
 
@@ -173,6 +186,11 @@ class LedgerChain(Answers):
         await self._note_standing(place)
         return Verdict.NEW
 
+    def _taker_of(self, content: bytes) -> Callable[[bytes], Awaitable[Verdict]]:
+        if is_vote(content):
+            return self._take_vote
+        return self._take_certificate if is_certificate(Fragment(content)) else self._take_fragment
+
     async def _take_fragment(self, content: bytes) -> Verdict:
         data = Fragment(content)
         if fragment_id(data) in self.mempool:
@@ -192,22 +210,43 @@ class LedgerChain(Answers):
             await self._ports.compute.run(partial(vote.check, self.tree.final.block0))
         except PeerFault as fault:
             return self._refused("vote_refused", fault)
-        frame = self.tree.tip.settings.frame
-        slot_now = frame.slot_at(self._ports.clock.wall_s())
+        height_now = self.tree.tip.header.chain_length
         try:
-            result = self.ballots.add(vote, slot_now=slot_now or 0, voters=self.opinion.voters)
+            result = self.ballots.add(vote, height_now=height_now, voters=self.opinion.voters)
         except VoteRefused as fault:  # it may have been of use where, or when, it was signed
             self._ports.log.debug("vote_not_taken", **error_fields(fault))
             return Verdict.STALE
         if isinstance(result, Contradiction):
-            slots = (result.first.link.target.slot, result.second.link.target.slot)
+            heights = (result.first.link.target.height, result.second.link.target.height)
             self._ports.log.warning(
-                "voter_contradicts_itself", voter=vote.voter.hex(), target_slots=slots
+                "voter_contradicts_itself", voter=vote.voter.hex(), heights=heights
             )
             return Verdict.STALE
         if result is not None:
             async with self._taking:
                 await self._certify(result)
+        elif vote.link.source.height < self.opinion.justified.height:
+            for handler in self._on_behind:
+                handler(vote.link.source.height)
+        return Verdict.NEW
+
+    async def _take_certificate(self, content: bytes) -> Verdict:
+        """Told by who saw that others do not know it. Each is told on once, known or not."""
+        identity = fragment_id(Fragment(content))
+        if identity in self.told:
+            return Verdict.KNOWN
+        try:
+            certificate = decode_certificate(content)
+            certificate.check_weight(*self.opinion.voters)
+            checking = partial(certificate.check_signatures, self.tree.final.block0)
+            await self._ports.compute.run(checking)
+        except PeerFault as fault:
+            return self._refused("certificate_refused", fault)
+        self.told[identity] = Fragment(content)
+        while len(self.told) > TOLD_MAX:
+            del self.told[next(iter(self.told))]
+        async with self._taking:
+            await self._certify(certificate)
         return Verdict.NEW
 
     def _pool(self, data: Fragment, fragment: SignedFragment) -> Verdict:
@@ -233,7 +272,7 @@ class LedgerChain(Answers):
         settings = parent.settings
         starts_s = settings.frame.starts_s(settings.era.slot(block.header.date))
         ahead_s = starts_s - self._ports.clock.wall_s()
-        if ahead_s > AHEAD_MAX_S:
+        if ahead_s > AHEAD_SLOTS_MAX * settings.frame.slot_duration_s:
             raise BlockRefused(
                 "take block",
                 date=str(block.header.date),
@@ -269,8 +308,11 @@ class LedgerChain(Answers):
     async def _go_by(self, before: Checkpoint, final: BlockId | None) -> None:
         """What is justified may be another checkpoint than ``before``, and ``final`` may be news."""
         justified = self.opinion.justified
-        if justified != before and self.tree.get(justified.block) is not None:
-            await self._switched_if(self.tree.justify(justified.block))
+        if justified != before:
+            if self.tree.get(justified.block) is not None:
+                await self._switched_if(self.tree.justify(justified.block))
+            for handler in self._on_justified:
+                handler()
         place = None if final is None else self.tree.get(final)
         if place is not None and place.id != self.tree.final.id:
             await self._finalize(place)
@@ -280,10 +322,11 @@ class LedgerChain(Answers):
         finals, dropped = self.tree.plan(final.id)
         if any(each.id == self.tree.tip.id for each in finals[:-1]) or self.tree.tip.id in dropped:
             await self._switched_if(self.tree.justify(final.id))
-        await self._ports.store.finalize(finals, dropped)
+        carried = self.opinion.carried_by(final)
+        await self._ports.store.finalize(finals, dropped, carried)
         await self._switched_if(self.tree.finalize(final.id)[1])
         self._remember_undone(*dropped)
-        self.opinion.forget()
+        self.opinion.forget(carried)
         self.main.made_final(finals)
         for handler in self._on_final:
             handler(finals)

@@ -8,7 +8,7 @@ Its source is justified in the chain, its target is of the chain, and its voters
 blocks has the same opinion of what was final when, however late he comes. The first block is justified and final.
 """
 
-from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,12 +23,12 @@ from tetrarch.ledger.finality import (
 )
 from tetrarch.ledger.headers import BlockId
 from tetrarch.ledger.settings import Settings
-from tetrarch.ledger.tables import Draft, Table, View
+from tetrarch.ledger.tables import Changes, Draft, Table, View
 from tetrarch.ledger.wire import Reader, Writer
 
 NUMBER: Final = 192  # of kinds with a payer there are none so high
 OF_BLOCK_MAX: Final = 4
-REMEMBERED: Final = 1024  # blocks among which a target is found, and slots of justified checkpoints
+REMEMBERED: Final = 1024  # blocks among which sources and targets are found
 _ONE: Final = b""
 
 
@@ -42,15 +42,15 @@ class Standing:
 
 STANDING: Final = Table("standing", Standing)
 # Rings: what is older than ``REMEMBERED`` is overwritten.
-ANCESTORS: Final = Table("ancestors", Checkpoint)  # by length: each block at its slot
-JUSTIFIED: Final = Table("justified", Checkpoint)  # by slot
+ANCESTORS: Final = Table("ancestors", bytes)  # blocks by their heights
+JUSTIFIED: Final = Table("justified", Checkpoint)  # by height
 
 
 def begin_checkpoints(draft: Draft, block0: BlockId) -> None:
     """The first block is there."""
     first = Checkpoint(0, block0)
     STANDING.put(draft, _ONE, Standing(first, first))
-    ANCESTORS.put(draft, _place(0), first)
+    ANCESTORS.put(draft, _place(0), block0)
     JUSTIFIED.put(draft, _place(0), first)
 
 
@@ -61,21 +61,27 @@ def standing_of(view: View) -> Standing:
     return standing
 
 
-def note_ancestor(draft: Draft, length: int, block: Checkpoint) -> None:
-    """A block comes after the one that has ``length`` before it."""
-    ANCESTORS.put(draft, _place(length), block)
+def note_ancestor(draft: Draft, parent: Checkpoint) -> None:
+    """A block comes after ``parent``."""
+    ANCESTORS.put(draft, _place(parent.height), parent.block)
 
 
-def checkpoint_at(view: View, slot: int, *, length: int) -> Checkpoint | None:
-    """Of the chain whose last ancestor has ``length`` before it, the newest by ``slot``; None: too old to be known."""
-    lengths = range(max(0, length - REMEMBERED + 1), length + 1)
-    place = bisect_right(lengths, slot, key=lambda each: _ancestor(view, each).slot)
-    return Checkpoint(slot, _ancestor(view, lengths[place - 1]).block) if place else None
+def is_ancestor(view: View, checkpoint: Checkpoint, *, height: int) -> bool:
+    """Whether it is on the branch of a block of ``height``, below it and not too far."""
+    is_near = max(0, height - REMEMBERED) <= checkpoint.height < height
+    return is_near and ANCESTORS.get(view, _place(checkpoint.height)) == checkpoint.block
 
 
 def is_justified(view: View, checkpoint: Checkpoint) -> bool:
     """Whether a quorum voted for it, of late."""
-    return JUSTIFIED.get(view, _place(checkpoint.slot)) == checkpoint
+    return JUSTIFIED.get(view, _place(checkpoint.height)) == checkpoint
+
+
+def justified_in(changes: Changes) -> Iterator[Checkpoint]:
+    """What a block's certificates justified."""
+    for (table, _), found in changes.items():
+        if table == JUSTIFIED.name and isinstance(found, Checkpoint):
+            yield found
 
 
 def encode_certificate(certificate: Certificate) -> Fragment:
@@ -107,41 +113,39 @@ def apply_certificate(
     draft: Draft,
     certificate: Certificate,
     *,
-    slot: int,
-    length: int,
+    height: int,
     voters: Voters,
 ) -> None:
-    """It stands in a block of ``slot`` that has so many before it; its signatures are right.
+    """It stands in a block of ``height``; its signatures are right.
 
     Raises:
         VoteRefused: it does not hold there, or says nothing new.
     """
     source, target = certificate.link.source, certificate.link.target
-    if not source.slot < target.slot < slot:
-        raise VoteRefused("apply certificate", source=source.slot, target=target.slot, before=slot)
+    if not source.height < target.height < height:
+        heights = {"source": source.height, "target": target.height, "below": height}
+        raise VoteRefused("apply certificate", **heights)
     standing = standing_of(draft)
     if source != standing.justified and not is_justified(draft, source):
-        raise VoteRefused("apply certificate", source=source.slot, reason="it is not justified")
-    if checkpoint_at(draft, target.slot, length=length - 1) != target:
-        raise VoteRefused("apply certificate", target=target.slot, reason="it is not of this chain")
-    is_final = certificate.link.makes_final and source.slot > standing.final.slot
+        raise VoteRefused("apply certificate", source=source.height, reason="it is not justified")
+    if not is_ancestor(draft, target, height=height):
+        raise VoteRefused(
+            "apply certificate", target=target.height, reason="it is not of this chain"
+        )
+    is_final = certificate.link.makes_final and source.height > standing.final.height
     if not is_final and is_justified(draft, target):
-        raise VoteRefused("apply certificate", target=target.slot, reason="it is justified already")
+        raise VoteRefused(
+            "apply certificate", target=target.height, reason="it is justified already"
+        )
     certificate.check_weight(voters)
-    JUSTIFIED.put(draft, _place(target.slot), target)
-    justified = max(standing.justified, target, key=lambda each: each.slot)
+    JUSTIFIED.put(draft, _place(target.height), target)
+    justified = max(standing.justified, target, key=lambda each: each.height)
     STANDING.put(draft, _ONE, Standing(justified, source if is_final else standing.final))
 
 
 def voters_of(settings: Settings) -> Voters:
     """Who votes: the members, alike."""
     return Voters(dict.fromkeys(settings.members, 1))
-
-
-def _ancestor(view: View, length: int) -> Checkpoint:
-    found = ANCESTORS.get(view, _place(length))
-    assert found is not None, "all ancestors of late are noted"
-    return found
 
 
 def _place(number: int) -> bytes:

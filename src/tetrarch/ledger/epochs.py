@@ -22,7 +22,7 @@ from tetrarch.ledger.headers import PoolId
 from tetrarch.ledger.leaders import Pool
 from tetrarch.ledger.parameters import RATE_ONE, Rewards
 from tetrarch.ledger.pools import POOLS, Registration
-from tetrarch.ledger.praos import FIRST_NONCE, Nonce
+from tetrarch.ledger.praos import FIRST_NONCE, Nonce, without_blocks
 from tetrarch.ledger.tables import Draft, Table, View
 from tetrarch.ledger.treasury import pots_of, put_pots
 
@@ -77,10 +77,14 @@ def begin_chain(draft: Draft) -> None:
 def begin_epoch(draft: Draft, before: int, epoch: int, rewards: Rewards) -> None:
     """A block of ``epoch`` follows one of epoch ``before``. Cost: some 5 us an account.
 
-    Epochs without any block are passed over: only the last two snapshots could still be asked for.
+    Epochs without any block are passed over: only the last two snapshots could still be asked for. They change the nonce:
+    else an epoch in which nobody was drawn would come again for ever.
     """
     _pay_rewards(draft, before, rewards)
+    nonce = nonce_of(draft)
     for passed in range(max(before + 1, epoch - 1), epoch + 1):
+        if passed > before + 1:
+            put_nonce(draft, without_blocks(nonce, passed - 1))
         _retire_pools(draft, passed)
         _take_snapshot(draft, passed)
     for key, snapshot in list(SNAPSHOTS.items(draft)):

@@ -1,16 +1,16 @@
 """Votes for links between checkpoints, the rule that keeps them from contradicting each other, and certificates. Pure.
 
-A checkpoint is a slot of the chain with the newest block by then, so every slot has one on every branch. A vote is for a
-link: from a justified checkpoint, the source, to a later one upon it, the target. A quorum's votes for one link are a
-certificate: its target is justified, and its source is final if it is the checkpoint just before the target.
+A checkpoint is a block, with its height: how many are before it. A vote is for a link: from a justified checkpoint, the
+source, to a higher one upon it, the target. A quorum's votes for one link are a certificate: its target is justified, and
+its source is final if it is the target's parent.
 
-A voter never votes twice for one target's slot, nor around a vote of its own: with a source before the older vote's source
-and a target after its target. It is kept by two marks that only rise: what is signed has a later target than anything
-before, and no earlier source. Two final blocks on different branches then need voters of more than a third of the weight
+A voter never votes twice for one height, nor around a vote of its own: with a source below the older vote's source and a
+target above its target. It is kept by two marks that only rise: what is signed has a higher target than anything before,
+and no lower source. Two final blocks on different branches then need voters of more than a third of the weight
 that broke the rule (Buterin, Griffith, "Casper the Friendly Finality Gadget", 2017, theorem 1; stricter than its rule).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -40,9 +40,9 @@ class VoteForbidden(InputInvalid):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Checkpoint:
-    """A slot of the chain, and the newest block by then on some branch."""
+    """A block, and how many are before it."""
 
-    slot: int
+    height: int
     block: BlockId
 
 
@@ -56,7 +56,7 @@ class Link:
     @property
     def makes_final(self) -> bool:
         """Whether a quorum's votes for it make its source final."""
-        return self.target.slot == self.source.slot + 1
+        return self.target.height == self.source.height + 1
 
     def to_sign(self, block0: BlockId) -> bytes:
         """What a voter signs: for one chain, and for nothing else."""
@@ -67,10 +67,10 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """Of one voter, kept durably before a vote leaves it: the latest source and target of what it signed."""
+    """Of one voter, kept durably before a vote leaves it: the highest source and target of what it signed."""
 
-    source_slot: int = 0
-    target_slot: int = 0
+    source_height: int = 0
+    target_height: int = 0
 
     def after(self, link: Link) -> "Marks":
         """The marks with a vote for ``link``, which is to be kept before the vote is signed.
@@ -78,13 +78,13 @@ class Marks:
         Raises:
             VoteForbidden: it might contradict an older one.
         """
-        if link.source.slot >= link.target.slot:
-            raise VoteForbidden("vote", reason="its source is not before its target")
-        if link.target.slot <= self.target_slot:
-            raise VoteForbidden("vote", target=link.target.slot, after=self.target_slot)
-        if link.source.slot < self.source_slot:
-            raise VoteForbidden("vote", source=link.source.slot, lowest=self.source_slot)
-        return Marks(link.source.slot, link.target.slot)
+        if link.source.height >= link.target.height:
+            raise VoteForbidden("vote", reason="its source is not below its target")
+        if link.target.height <= self.target_height:
+            raise VoteForbidden("vote", target=link.target.height, after=self.target_height)
+        if link.source.height < self.source_height:
+            raise VoteForbidden("vote", source=link.source.height, lowest=self.source_height)
+        return Marks(link.source.height, link.target.height)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class Voters:
         liars = max(0, total - 1) // 3
         return (total + liars + 2) // 2
 
-    def weight(self, voters: Mapping[bytes, bytes]) -> int:
+    def weight(self, voters: Iterable[bytes]) -> int:
         """Of all who are named and may vote."""
         return sum(self.weights.get(voter, 0) for voter in voters)
 
@@ -160,7 +160,7 @@ class Certificate:
 
 
 def encode_vote(vote: Vote) -> bytes:
-    """177 bytes: 193 u8 | source, target: slot u64, block 32 | voter 32 | signature 64."""
+    """177 bytes: 193 u8 | source, target: height u64, block 32 | voter 32 | signature 64."""
     writer = Writer().u8(VOTE_NUMBER)
     _write_link(writer, vote.link)
     return writer.raw(vote.voter).raw(vote.signature).data
@@ -213,7 +213,7 @@ def read_certificate(reader: Reader) -> Certificate:
 
 def _write_link(writer: Writer, link: Link) -> None:
     for checkpoint in (link.source, link.target):
-        writer.u64(checkpoint.slot).raw(checkpoint.block)
+        writer.u64(checkpoint.height).raw(checkpoint.block)
 
 
 def _read_link(reader: Reader) -> Link:

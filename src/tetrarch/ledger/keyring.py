@@ -114,8 +114,8 @@ class KeptKeys(Kept, frozen=True):
     version: Uint
     voter: Secret
     block0: Id | None = None
-    source_slot: Uint = 0
-    target_slot: Uint = 0
+    source_height: Uint = 0
+    target_height: Uint = 0
     next_number: Uint = 0
     leaders: Annotated[tuple[KeptLeader, ...], msgspec.Meta(max_length=LEADERS_MAX)] = ()
 
@@ -281,8 +281,8 @@ class Keyring:
             OtherChain: the keys sign for another chain.
         """
         self.bind(block0)
-        marks = Marks(self._kept.source_slot, self._kept.target_slot).after(link)
-        self._change(source_slot=marks.source_slot, target_slot=marks.target_slot)
+        marks = Marks(self._kept.source_height, self._kept.target_height).after(link)
+        self._change(source_height=marks.source_height, target_height=marks.target_height)
         return self._voter.sign(link.to_sign(block0))
 
     # -- inside -----------------------------------------------------------------------------------

@@ -1,10 +1,13 @@
 """The branch that counts, from the first block to its end, by length; and how others find where they part from it. Pure."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
 from tetrarch.ledger.applying import Place
 from tetrarch.ledger.headers import BlockId
 from tetrarch.ledger.tree import Switch, Tree
+
+ENDS_MAX: Final = 16  # of branches that others are told of
 
 
 class MainChain:
@@ -51,8 +54,8 @@ class MainChain:
         return length if is_on else None
 
     def checkpoints(self) -> tuple[BlockId, ...]:
-        """Its end, then 1, 2, 4, 8, ... blocks below it, and the first."""
-        step, found = 1, [self._blocks[-1]]
+        """Its end, the ends of other branches, then 1, 2, 4, 8, ... blocks below its own, and the first."""
+        step, found = 1, [self._blocks[-1], *self._tree.ends()[:ENDS_MAX]]
         while self.length - step > 0:
             found.append(self._blocks[self.length - step])
             step *= 2

@@ -67,6 +67,12 @@ def evolve(nonce: Nonce, point: Point) -> Nonce:
     return Nonce(blake2b(nonce + block_nonce, digest_size=NONCE_SIZE_BYTES).digest())
 
 
+def without_blocks(nonce: Nonce, epoch: int) -> Nonce:
+    """What the nonce of the last block becomes by ``epoch``, which has none, nor has any since that block's."""
+    passed = b"tetrarch/epoch" + epoch.to_bytes(4, "big")
+    return Nonce(blake2b(nonce + passed, digest_size=NONCE_SIZE_BYTES).digest())
+
+
 def _power(base: Fraction, exponent: Fraction) -> Fraction | None:
     """``base`` to ``exponent`` where that is rational: only then can digits without end not tell."""
     if exponent.denominator > _ROOT_MAX:

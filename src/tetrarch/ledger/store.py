@@ -18,7 +18,7 @@ from tetrarch.errors import OperatorError, TetrarchError
 from tetrarch.ledger.applying import Place
 from tetrarch.ledger.blocks import Block, decode_block, encode_block
 from tetrarch.ledger.cells import decode_value, encode_value
-from tetrarch.ledger.checkpoints import decode_certificate, encode_certificate, standing_of
+from tetrarch.ledger.checkpoints import decode_certificate, encode_certificate
 from tetrarch.ledger.finality import Certificate
 from tetrarch.ledger.headers import BlockId
 from tetrarch.ledger.tables import Base, Changes, first_layer
@@ -108,27 +108,31 @@ class LedgerStore:
 
     async def certify(self, certificate: Certificate) -> None:
         """Write a certificate that holds, before anybody votes upon it."""
-        row = (certificate.link.target.slot, encode_certificate(certificate))
+        row = (certificate.link.target.height, encode_certificate(certificate))
         await self._storage.write(
             lambda connection: connection.execute(
                 "INSERT OR REPLACE INTO ledger_votes VALUES (?, ?)", row
             )
         )
 
-    async def finalize(self, finals: Sequence[Place], dropped: Sequence[BlockId]) -> None:
-        """Blocks are final, oldest first; others can never be, and are forgotten."""
+    async def finalize(
+        self, finals: Sequence[Place], dropped: Sequence[BlockId], carried: Sequence[int] = ()
+    ) -> None:
+        """Blocks are final, oldest first; others can never be, and are forgotten, as certificates that final blocks carry.
+
+        ``carried``: the heights of their targets.
+        """
         changes: dict[tuple[str, bytes], object] = {}
         for place in finals:
             changes.update(place.layer.changes)
-        carried = standing_of(finals[-1].layer).justified.slot
 
         def write(connection: sqlite3.Connection) -> None:
             ids = [(place.id,) for place in finals]
             connection.executemany("UPDATE ledger_blocks SET final = 1 WHERE id = ?", ids)
             gone = [(block,) for block in dropped]
             connection.executemany("DELETE FROM ledger_blocks WHERE id = ? AND NOT final", gone)
-            # Blocks that are final carry them.
-            connection.execute("DELETE FROM ledger_votes WHERE target <= ?", (carried,))
+            heights = [(height,) for height in carried]
+            connection.executemany("DELETE FROM ledger_votes WHERE target = ?", heights)
             _finish(connection, finals[-1].id, changes)
 
         await self._storage.write(write)

@@ -1,16 +1,19 @@
 """The blocks that are not final, as a tree upon the last that is, and which branch counts. Pure.
 
-Of those that stand upon the highest justified block the longest branch counts; of equally long ones the first that was seen.
+Of those that stand upon the highest justified block the longest branch counts; of equally long ones that whose last maker
+drew lower, which nobody can choose, so that all nodes agree at once; else the first that was seen.
 A block that is final is never undone: what does not stand upon it is dropped, and what stands upon it is looked at from it on.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from typing import Final
 
+from tetrarch.crypto.ristretto import POINT_SIZE_BYTES
 from tetrarch.errors import PeerFault, invariant
 from tetrarch.ledger.applying import Place
-from tetrarch.ledger.headers import BlockId
+from tetrarch.ledger.headers import BlockId, PraosProof
 from tetrarch.ledger.tables import Base, first_layer
 
 BRANCHING_MAX: Final = 4096  # blocks that are not final
@@ -77,7 +80,7 @@ class Tree:
         if self.is_full:
             raise TreeFull("add block", blocks=len(self), maximum=self._blocks_max)
         self._places[place.id] = place
-        if place.header.chain_length <= self.tip.header.chain_length:
+        if _rank(place) <= _rank(self.tip):
             return None
         return self._switch_to(place) if self.stands_upon(place, self._justified) else None
 
@@ -118,6 +121,11 @@ class Tree:
         """Whether ``block`` is here, and ``place`` is it or after it."""
         return block == self._final or any(each.id == block for each in self._upward(place))
 
+    def ends(self) -> list[BlockId]:
+        """Of all branches, the one that came last first."""
+        parents = {place.header.parent for place in self._places.values()}
+        return [block for block in reversed(self._places) if block not in parents]
+
     def places(self) -> tuple[Place, ...]:
         """The last final block and all upon it, in the order in which they came."""
         return tuple(self._places.values())
@@ -138,7 +146,7 @@ class Tree:
         """The tip is among ``places``, or the longest of them is from now on, the first that came."""
         if any(place.id == self._tip for place in places):
             return None
-        return self._switch_to(max(places, key=lambda place: place.header.chain_length))
+        return self._switch_to(max(places, key=_rank))
 
     def _switch_to(self, place: Place) -> Switch:
         old, new = list(self.line()), list(self._upward(place))
@@ -164,3 +172,12 @@ class Tree:
             below = seen[place.header.parent].layer
             seen[place.id] = replace(place, layer=below.above(place.layer.changes))
         return seen
+
+
+def _rank(place: Place) -> tuple[int, int]:
+    """Higher counts. In turn there is one maker for a slot: nothing but the length."""
+    proof = place.header.proof
+    drawn = 0
+    if isinstance(proof, PraosProof):
+        drawn = int.from_bytes(blake2b(proof.vrf_proof[:POINT_SIZE_BYTES], digest_size=8).digest())
+    return place.header.chain_length, -drawn

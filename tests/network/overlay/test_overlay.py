@@ -19,7 +19,14 @@ from tetrarch.network.overlay.addresses import Address
 from tetrarch.network.overlay.connections import accepted
 from tetrarch.network.overlay.doors import DoorLimits
 from tetrarch.network.overlay.memory_chain import INVALID, MemoryChain, make_block
-from tetrarch.network.overlay.messages import Item, Kind, Records, encode_gossip, encode_item
+from tetrarch.network.overlay.messages import (
+    PULLED_MAX,
+    Item,
+    Kind,
+    Records,
+    encode_gossip,
+    encode_item,
+)
 from tetrarch.network.overlay.profile import BLOCKS, FRAGMENTS, NodeId, Topic
 from tetrarch.network.overlay.settings import OverlaySettings, TrustedPeer
 from tetrarch.network.overlay.spreading import SpreadRules
@@ -116,16 +123,19 @@ def test_large_blocks_are_caught_up_with_too(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_a_longer_fork_is_taken_over(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("longer", "shorter"), [(5, 3), (3 * PULLED_MAX, 2 * PULLED_MAX + 7)])
+def test_a_longer_fork_is_taken_over(tmp_path: Path, longer: int, shorter: int) -> None:
+    """Even one of which a whole answer is shorter than ours."""
+
     async def main() -> None:
         nodes = nodes_of(tmp_path, 2)
-        for number in range(5):
+        for number in range(longer):
             await nodes[0].chain.take(BLOCKS, make_block(nodes[0].chain.tip(), 1, b"%d" % number))
-        for number in range(3):
+        for number in range(shorter):
             await nodes[1].chain.take(BLOCKS, make_block(nodes[1].chain.tip(), 2, b"%d" % number))
         async with AsyncExitStack() as stack:
             await started(stack, nodes)
-            await until(lambda: nodes[1].height == 5)
+            await until(lambda: nodes[1].height == longer)
             assert nodes[1].chain.tip() == nodes[0].chain.tip()
 
     asyncio.run(main())

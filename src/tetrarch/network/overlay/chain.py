@@ -79,7 +79,10 @@ class ChainPort(Protocol):
         ...
 
     def checkpoints(self) -> tuple[ItemId, ...]:
-        """Blocks of our chain, tip first and ever farther apart, by which another finds where we part."""
+        """Blocks by which another finds where we part: our tip, the ends of other branches, then our chain's, ever farther apart.
+
+        Without the ends, a branch that is longer than one answer would never come over ours.
+        """
         ...
 
     def path(

@@ -9,6 +9,7 @@ Content that begins with ``INVALID`` is not valid, so that tests can send what n
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import islice
 
 from tetrarch.network.overlay.chain import HeaderSummary, Tip, Verdict
 from tetrarch.network.overlay.messages import CONTENT_MAX_BYTES
@@ -42,6 +43,9 @@ def make_block(parent: Tip, number: int, content: bytes) -> bytes:
     return parent.block + height + number.to_bytes(4, "big") + content
 
 
+ENDS_MAX = 16  # of other branches that others are told of
+
+
 class MemoryChain:
     """Implements ``ChainPort``."""
 
@@ -49,6 +53,7 @@ class MemoryChain:
         genesis = bytes(_PREFIX_SIZE_BYTES) + name
         first = _decode(genesis)
         self._blocks = {first.block: first}
+        self._ends: dict[ItemId, None] = {first.block: None}  # of branches, as they came
         self._fragments: dict[ItemId, bytes] = {}
         self._tip = first
         self._main = [first.block]  # by height
@@ -115,14 +120,16 @@ class MemoryChain:
         if block.height != parent.height + 1 or content[_PREFIX_SIZE_BYTES:].startswith(INVALID):
             return Verdict.INVALID
         self._blocks[block.block] = block
+        self._ends.pop(block.parent, None)
+        self._ends[block.block] = None
         if block.height > self._tip.height:
             self._extend_main(block)
         return Verdict.NEW
 
     def checkpoints(self) -> tuple[ItemId, ...]:
-        """The tip, then 1, 2, 4, 8, ... blocks below it, and the first."""
+        """The tip, the ends of other branches, then 1, 2, 4, 8, ... blocks below the tip, and the first."""
         height, step = self._tip.height, 1
-        found = [self._main[height]]
+        found = [self._main[height], *islice(reversed(self._ends), ENDS_MAX)]
         while height - step > 0:
             found.append(self._main[height - step])
             step *= 2

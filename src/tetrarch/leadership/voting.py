@@ -1,0 +1,120 @@
+"""A member's votes: one for each block of the branch that counts, in their order.
+
+Two that are justified one after the other make the first final. So a block is voted for as soon as it is here and its
+parent is justified; where members' votes for it are split, or two slots have gone by, all the same.
+"""
+
+import asyncio
+import contextlib
+from typing import Final
+
+from tetrarch.errors import TetrarchError
+from tetrarch.leadership.ports import LeadershipPorts
+from tetrarch.ledger.chain import TOLD_MAX, LedgerChain
+from tetrarch.ledger.checkpoints import encode_certificate
+from tetrarch.ledger.finality import Checkpoint, Vote, VoteForbidden, encode_vote
+from tetrarch.ledger.parameters import Mode
+from tetrarch.ledger.tree import Switch
+from tetrarch.observability.logs import error_fields
+
+PATIENCE_SLOTS: Final = 2.0
+RIVALS_SLOTS: Final = 0.25
+LOOK_SLOTS: Final = 0.1  # until it is looked again whether votes can still come to something
+TOLD_AT_ONCE_MAX: Final = 8
+BEHIND_MAX: Final = 8  # blocks below the end of the branch; those further down are left out
+
+
+class Voting:
+    """``run`` it. Who is no member keeps silent, and begins when it becomes one."""
+
+    def __init__(self, ports: LeadershipPorts, chain: LedgerChain) -> None:
+        self._ports = ports
+        self._chain = chain
+        self._latest = 0  # the height that was voted for last
+        self._voted_s = 0.0  # and when, by the loop's clock
+        self._behind: int | None = None  # what some other voter knows to be justified
+        self._told: dict[Checkpoint, None] = {}
+        self._came = asyncio.Event()
+        chain.on_switch(self._switched)
+        chain.on_justified(self._came.set)
+        chain.on_behind(self._note_behind)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            self._came.clear()
+            await self._tell_who_is_behind()
+            height = self._next_height()
+            wait_s = self._wait_s(height)
+            if wait_s is not None and wait_s <= 0:
+                await self._vote(height)
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._came.wait()
+
+    def _next_height(self) -> int:
+        tree, opinion = self._chain.tree, self._chain.opinion
+        tip, final = tree.tip.header.chain_length, tree.final.header.chain_length
+        lowest = max(final, opinion.justified.height) + 1
+        return max(lowest, self._latest + 1, tip - BEHIND_MAX)
+
+    def _wait_s(self, height: int) -> float | None:
+        """Until it is voted for; None: until something comes."""
+        tree, opinion = self._chain.tree, self._chain.opinion
+        is_member = any(self._ports.keys.voter in each.weights for each in opinion.voters)
+        if not is_member or height > tree.tip.header.chain_length:
+            return None
+        if opinion.justified.height >= height - 1 or self._latest != height - 1:
+            return self._rivals_s()
+        if self._chain.ballots.is_split(height - 1, opinion.voters):
+            return self._rivals_s()
+        slot_s = tree.tip.settings.frame.slot_duration_s
+        left_s = self._voted_s + PATIENCE_SLOTS * slot_s - asyncio.get_running_loop().time()
+        return min(left_s, LOOK_SLOTS * slot_s)
+
+    def _rivals_s(self) -> float:
+        """Until others that were drawn for the newest slot were heard of: who votes at once votes for his own."""
+        settings = self._chain.tree.tip.settings
+        if settings.parameters.mode is not Mode.PRAOS:
+            return 0.0
+        frame = settings.frame
+        heard_s = frame.starts_s(self._chain.tree.tip.slot) + RIVALS_SLOTS * frame.slot_duration_s
+        return heard_s - self._ports.clock.wall_s()
+
+    async def _vote(self, height: int) -> None:
+        self._latest = height
+        self._voted_s = asyncio.get_running_loop().time()
+        link = self._chain.opinion.link_for(height)
+        if link is None:
+            return
+        try:
+            signature = await self._ports.keys.sign_vote(link)
+        except VoteForbidden as error:  # it voted before it was restarted, or for another branch
+            self._ports.log.debug("vote_withheld", height=height, **error_fields(error))
+            return
+        except TetrarchError as error:
+            self._ports.log.warning("vote_failed", height=height, **error_fields(error))
+            return
+        vote = Vote(link, self._ports.keys.voter, signature)
+        await self._ports.network.propose_fragment(encode_vote(vote))
+
+    async def _tell_who_is_behind(self) -> None:
+        """Votes from another source would not come together with ours. Each certificate is told once."""
+        if self._behind is None:
+            return
+        height, self._behind = self._behind, None
+        for certificate in self._chain.opinion.above(height)[-TOLD_AT_ONCE_MAX:]:
+            if certificate.link.target not in self._told:
+                self._told[certificate.link.target] = None
+                await self._ports.network.propose_fragment(encode_certificate(certificate))
+        while len(self._told) > TOLD_MAX:
+            del self._told[next(iter(self._told))]
+
+    def _note_behind(self, height: int) -> None:
+        self._behind = height if self._behind is None else min(height, self._behind)
+        self._came.set()
+
+    def _switched(self, switch: Switch) -> None:
+        del switch
+        self._came.set()

@@ -1,0 +1,157 @@
+"""One simulated node of a ledger: chain, leadership and votes as in production; keys, disk, clock and network simulated.
+
+What comes is taken and told on, once; of a block whose parent is not here the sender is asked for what lies between.
+Each slot every node says what its tip is, so that who missed blocks hears of them.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import msgspec
+
+from tetrarch.leadership.leading import Leadership
+from tetrarch.leadership.logs import Logs
+from tetrarch.leadership.ports import Keys, LeadershipPorts
+from tetrarch.leadership.voting import Voting
+from tetrarch.ledger.blocks import Block
+from tetrarch.ledger.chain import LedgerChain, LedgerPorts
+from tetrarch.ledger.store import LedgerStore
+from tetrarch.network.overlay.chain import Verdict
+from tetrarch.network.overlay.profile import BLOCKS, FRAGMENTS
+from tetrarch.network.overlay.spreading import ItemId
+from tetrarch.network.ports import Topic
+from tetrarch.observability.logs import Log
+from tetrarch.sim.loop import SimClock
+from tetrarch.sim.network import SimBus
+from tetrarch.storage.inline import InlineDatabase
+
+PATH_MAX: Final = 50  # blocks in one answer
+_T = TypeVar("_T")
+
+
+class _Ask(msgspec.Struct, frozen=True, tag="ask"):
+    """What have you after one of these?"""
+
+    checkpoints: tuple[bytes, ...]
+
+
+class _Tip(msgspec.Struct, frozen=True, tag="tip"):
+    """My branch ends here."""
+
+    block: bytes
+    height: int
+
+
+class _Item(msgspec.Struct, frozen=True, tag="item"):
+    """A block, a fragment or a vote."""
+
+    is_block: bool
+    content: bytes
+
+
+_DECODER: Final = msgspec.msgpack.Decoder(_Ask | _Tip | _Item)
+
+
+class InlineCompute:
+    """Work in the caller's own task, in no time."""
+
+    async def run(self, function: Callable[[], _T], /) -> _T:
+        """See ``Compute``."""
+        return function()
+
+
+class SimLedgerNode:
+    """One life of a node; ``live`` it. Implements ``leadership.ports.Network``."""
+
+    def __init__(
+        self,
+        bus: SimBus,
+        keys: Keys,
+        database: InlineDatabase,
+        clock: SimClock,
+        log: Log,
+        *,
+        on_invalid: Callable[[int, bytes], None],
+    ) -> None:
+        self.chain: LedgerChain | None = None
+        self.leadership: Leadership | None = None
+        self._bus = bus
+        self._keys = keys
+        self._database = database
+        self._clock = clock
+        self._log = log
+        self._on_invalid = on_invalid
+
+    async def live(
+        self, block0: Block, *, on_open: Callable[[LedgerChain], None], logs: Logs
+    ) -> None:
+        """Until cancelled."""
+        compute = InlineCompute()
+        ports = LedgerPorts(
+            store=LedgerStore(self._database), compute=compute, clock=self._clock, log=self._log
+        )
+        chain = self.chain = await LedgerChain.open(ports, block0)
+        on_open(chain)
+        leading = LeadershipPorts(
+            keys=self._keys, network=self, compute=compute, clock=self._clock, log=self._log
+        )
+        leadership = self.leadership = Leadership(leading, chain, logs=logs)
+        self._bus.subscribe(Topic.REQUESTS, self._received)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._bus.run(), name="bus")
+            tasks.create_task(leadership.run(), name="leadership")
+            tasks.create_task(Voting(leading, chain).run(), name="voting")
+            tasks.create_task(self._say_tip(chain), name="tips")
+
+    async def propose_block(self, content: bytes) -> Verdict:
+        """See ``Network``."""
+        return await self._take(None, _Item(True, content))
+
+    async def propose_fragment(self, content: bytes) -> Verdict:
+        """See ``Network``."""
+        return await self._take(None, _Item(False, content))
+
+    async def _say_tip(self, chain: LedgerChain) -> None:
+        while True:
+            await asyncio.sleep(chain.tree.tip.settings.frame.slot_duration_s)
+            tip = chain.tip()
+            self._tell(_Tip(tip.block, tip.height))
+
+    async def _received(self, peer: int, payload: bytes) -> None:
+        chain = self.chain
+        assert chain is not None
+        message: _Ask | _Tip | _Item = _DECODER.decode(payload)
+        match message:
+            case _Item():
+                await self._take(peer, message)
+            case _Tip(block=block):
+                if chain.height_of(ItemId(block)) is None:
+                    self._ask(peer)
+            case _Ask(checkpoints=checkpoints):
+                known = [ItemId(each) for each in checkpoints]
+                for item in chain.path(known, None, count_max=PATH_MAX):
+                    content = await chain.content(BLOCKS, item)
+                    if content is not None:
+                        self._send(peer, _Item(True, content))
+
+    async def _take(self, peer: int | None, item: _Item) -> Verdict:
+        assert self.chain is not None
+        verdict = await self.chain.take(BLOCKS if item.is_block else FRAGMENTS, item.content)
+        if verdict is Verdict.NEW:
+            self._tell(item)
+        elif verdict is Verdict.ORPHAN and peer is not None:
+            self._ask(peer)
+        elif verdict is Verdict.INVALID:
+            self._on_invalid(-1 if peer is None else peer, item.content)
+        return verdict
+
+    def _ask(self, peer: int) -> None:
+        assert self.chain is not None
+        self._send(peer, _Ask(self.chain.checkpoints()))
+
+    def _tell(self, message: _Item | _Tip) -> None:
+        self._bus.broadcast(Topic.REQUESTS, msgspec.msgpack.encode(message))
+
+    def _send(self, peer: int, message: _Item | _Ask) -> None:
+        self._bus.send(peer, Topic.REQUESTS, msgspec.msgpack.encode(message))

@@ -1,0 +1,370 @@
+"""A ledger among simulated nodes, and what must hold of it whatever happens.
+
+one slot, one signature    no key signs two blocks of one date, nor votes that contradict each other
+one final chain            no two nodes ever call blocks final that are not on one branch
+what is honest is taken    no node calls another's block, fragment or vote invalid
+blocks on time             a slot that was a running leader's has its block, the first of an epoch too
+life                       when all is well again, all end on one branch, and it becomes final
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Final, Self
+
+from tetrarch.leadership.logs import Entry, Logs
+from tetrarch.ledger.accounts import AccountId
+from tetrarch.ledger.applying import Place
+from tetrarch.ledger.blocks import Block
+from tetrarch.ledger.chain import LedgerChain
+from tetrarch.ledger.dates import BlockDate
+from tetrarch.ledger.finality import Link
+from tetrarch.ledger.fragments.pool_register import PoolRegister
+from tetrarch.ledger.genesis import FirstPool, Genesis, Grant, genesis_block
+from tetrarch.ledger.headers import BlockId, Header
+from tetrarch.ledger.keyring import Keyring, PoolPublic, TurnKeys
+from tetrarch.ledger.parameters import Mode, Parameters
+from tetrarch.ledger.pools import pool_id
+from tetrarch.ledger.store import SCHEMA
+from tetrarch.ledger.tree import Switch
+from tetrarch.observability.logs import Log, SilentLog
+from tetrarch.sim.ledger_keys import KeyDisk, SimKeys, copy_of, first_keys, seeded
+from tetrarch.sim.ledger_node import SimLedgerNode
+from tetrarch.sim.loop import EPOCH_S, SimClock, simulate
+from tetrarch.sim.network import Faults, SimNetwork
+from tetrarch.sim.trace import Trace
+from tetrarch.storage.inline import InlineDatabase
+
+START_S: Final = 2.0  # after the world's beginning
+COMMIT_S: Final = 0.002
+MESSAGES_MAX: Final = 50_000_000
+STAKE: Final = 1_000_000
+OPEN_MAX: Final = 8  # blocks that are not final when all is well
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """From one slot to another ``apart`` do not reach the rest."""
+
+    first: int
+    last: int
+    apart: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """A node loses power in a slot and is back some slots later; ``restored``: its keys are those of the last copy."""
+
+    node: int
+    slot: float
+    slots_down: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerProfile:
+    """What a run is like. ``settle_slots``: at its end, in which nothing is wrong."""
+
+    nodes: int = 4
+    slots: int = 120
+    settle_slots: int = 20
+    mode: Mode = Mode.BFT
+    slots_per_epoch: int = 20
+    coefficient_milli: int = 500
+    faults: Faults = field(default_factory=Faults)
+    offsets_s: tuple[float, ...] = ()
+    cuts: tuple[Cut, ...] = ()
+    crashes: tuple[Crash, ...] = ()
+
+    @classmethod
+    def drawn(cls, rng: Random, *, slots: int = 120) -> Self:
+        """Each seed has faults of its own."""
+        nodes = rng.choice([3, 4, 4, 5, 7])
+        last = slots - 20
+        cuts = tuple(
+            Cut(first, min(last, first + rng.randrange(2, 50)), _some(rng, nodes))
+            for first in sorted(rng.sample(range(2, last), rng.randrange(3)))
+        )
+        crashes = tuple(
+            Crash(rng.randrange(nodes), rng.uniform(1, last), rng.randrange(1, 12))
+            for _ in range(rng.randrange(5))
+        )
+        skew_s = rng.choice([0.0, 0.0, 0.3, 1.0])
+        return cls(
+            nodes=nodes,
+            slots=slots,
+            mode=rng.choice([Mode.BFT, Mode.PRAOS]),
+            slots_per_epoch=rng.choice([5, 20, 47]),
+            coefficient_milli=rng.choice([200, 500, 900]),
+            faults=Faults(
+                loss=rng.choice([0.0, 0.0, 0.1]),
+                repeat=rng.choice([0.0, 0.2]),
+                reorder=rng.random() < 0.5,
+                delay_s=rng.choice([(0.001, 0.02), (0.01, 0.4), (0.01, 1.5)]),
+            ),
+            offsets_s=tuple(rng.uniform(-skew_s, skew_s) for _ in range(nodes)),
+            cuts=cuts,
+            crashes=tuple(sorted(crashes, key=lambda each: each.slot)),
+        )
+
+
+@dataclass(slots=True)
+class LedgerOutcome:
+    """What came of a run."""
+
+    profile: LedgerProfile
+    tips: tuple[int, ...] = ()  # lengths
+    finals: tuple[int, ...] = ()
+    reorganisations: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
+    entries: tuple[Entry, ...] = ()
+    votes: int = 0
+    digest: str = ""
+
+
+class Broken(AssertionError):
+    """A rule did not hold."""
+
+
+class Checkers:
+    """Hear of all that is signed and of all that is final."""
+
+    def __init__(self) -> None:
+        self.blocks: dict[tuple[bytes, BlockDate], Header] = {}
+        self.votes: dict[bytes, list[Link]] = {}
+        self.finals: dict[int, BlockId] = {}
+
+    def on_block(self, key: bytes, header: Header) -> None:
+        """A key signed a header."""
+        before = self.blocks.setdefault((key, header.date), header)
+        if before != header:
+            raise Broken(f"two blocks of {header.date} by {key.hex()[:8]}")
+
+    def on_vote(self, voter: bytes, link: Link) -> None:
+        """A vote was signed."""
+        for other in self.votes.setdefault(voter, []):
+            inner, outer = sorted((link, other), key=lambda each: each.target.height)
+            if (
+                inner.target.height == outer.target.height
+                or outer.source.height < inner.source.height
+            ):
+                raise Broken(f"votes {inner} and {outer} contradict each other")
+        self.votes[voter] = [*self.votes[voter][-64:], link]
+
+    def on_final(self, places: Sequence[Place]) -> None:
+        """A node calls blocks final."""
+        for place in places:
+            length = place.header.chain_length
+            if self.finals.setdefault(length, place.id) != place.id:
+                raise Broken(f"two final blocks with {length} before them")
+
+
+class LedgerWorld:
+    """See the module; ``run`` it once, in a simulation."""
+
+    def __init__(self, profile: LedgerProfile, *, seed: int, log: Log | None = None) -> None:
+        self.profile = profile
+        self.checkers = Checkers()
+        self.trace = Trace()
+        self._seed = seed
+        self._log = log or SilentLog()
+        rng = self._rng("keys")
+        self._disks: list[KeyDisk] = []
+        self._nodes: list[SimLedgerNode | None] = [None] * profile.nodes
+        self._databases = [
+            InlineDatabase.open((SCHEMA,), commit_delay_s=COMMIT_S) for _ in range(profile.nodes)
+        ]
+        self.block0 = self._found(rng)
+        self.logs = [Logs(ended_max=profile.slots * 4) for _ in range(profile.nodes)]
+        self._lives: list[asyncio.Task[None] | None] = [None] * profile.nodes
+        self._reorganisations = 0
+        self.network = SimNetwork(
+            node_count=profile.nodes,
+            faults=profile.faults,
+            rng=self._rng("network"),
+            trace=self.trace,
+            messages_max=MESSAGES_MAX,
+        )
+
+    def share_keys(self, one: int, other: int) -> None:
+        """From the beginning ``other`` holds a copy of ``one``'s keys, as after a careless move."""
+        self._disks[other] = KeyDisk(copy_of(self._disks[one].kept))
+
+    async def run(self) -> LedgerOutcome:
+        """All of it, and its end.
+
+        Raises:
+            Broken: a rule did not hold.
+        """
+        profile = self.profile
+        async with asyncio.TaskGroup() as tasks:
+            for node in range(profile.nodes):
+                self._start(node, tasks)
+            happening = [tasks.create_task(self._cut(cut)) for cut in profile.cuts]
+            happening += [tasks.create_task(self._crash(each, tasks)) for each in profile.crashes]
+            await _until(profile.slots - profile.settle_slots)
+            for each in happening:
+                each.cancel()
+            self.network.heal()
+            for node, life in enumerate(self._lives):
+                if life is None:
+                    self._start(node, tasks)
+            await _until(profile.slots + 0.9)
+            outcome = self._outcome()
+            self._check_life()
+            for life in self._lives:
+                if life is not None:
+                    life.cancel()
+        return outcome
+
+    # -- before -----------------------------------------------------------------------------------
+
+    def _rng(self, name: str) -> Random:
+        return Random(f"{self._seed}/{name}")
+
+    def _found(self, rng: Random) -> Block:
+        """Keys, and the first block that names them."""
+        profile = self.profile
+        leaders, members, grants, pools = [], [], [], []
+        for node in range(profile.nodes):
+            account = AccountId(bytes([node + 1]) * 32)
+            pool = pool_id(account, 0)
+            disk = KeyDisk(first_keys(node, pool if profile.mode is Mode.PRAOS else None))
+            keyring = Keyring(disk.kept, disk.store, seeded(rng))
+            members.append(keyring.voter)
+            keys = keyring.leaders[0].keys
+            if isinstance(keys, TurnKeys):
+                leaders.append(keys.leader)
+            if isinstance(keys, PoolPublic):
+                register = PoolRegister(
+                    serial=0, vrf_key=keys.vrf_key, kes_key=keys.kes_key, kes_start_slot=0
+                )
+                pools.append(FirstPool(account, register))
+            granted = pool if profile.mode is Mode.PRAOS else None
+            grants.append(Grant(account, STAKE * (node + 1), granted))
+            self._disks.append(disk)
+        genesis = Genesis(
+            start_unix_s=int(EPOCH_S + START_S),
+            name="simulated",
+            parameters=Parameters(
+                mode=profile.mode,
+                slots_per_epoch=profile.slots_per_epoch,
+                coefficient_milli=profile.coefficient_milli,
+                slots_per_kes_period=max(1, profile.slots_per_epoch // 2),
+            ),
+            leaders=tuple(leaders),
+            members=tuple(members),
+            grants=tuple(grants),
+            pools=tuple(pools),
+        )
+        return genesis_block(genesis)
+
+    # -- life -------------------------------------------------------------------------------------
+
+    def _start(self, number: int, tasks: asyncio.TaskGroup) -> None:
+        offsets = self.profile.offsets_s
+        clock = SimClock(asyncio.get_running_loop(), offset_s=offsets[number] if offsets else 0.0)
+        keys = SimKeys(
+            self._disks[number],
+            self.block0.header.id,
+            self._rng(f"signing/{number}/{asyncio.get_running_loop().time()}"),
+            on_block=self.checkers.on_block,
+            on_vote=self.checkers.on_vote,
+        )
+        node = self._nodes[number] = SimLedgerNode(
+            self.network.bus(number),
+            keys,
+            self._databases[number],
+            clock,
+            self._log,
+            on_invalid=self._invalid,
+        )
+        live = node.live(self.block0, on_open=self._opened, logs=self.logs[number])
+        self._lives[number] = tasks.create_task(live, name=f"node-{number}")
+
+    def _opened(self, chain: LedgerChain) -> None:
+        chain.on_final(self.checkers.on_final)
+        chain.on_switch(self._switched)
+
+    def _switched(self, switch: Switch) -> None:
+        self._reorganisations += bool(switch.undone)
+
+    def _invalid(self, peer: int, content: bytes) -> None:
+        raise Broken(f"what node {peer} sent was called invalid: {content[:60].hex()}")
+
+    async def _cut(self, cut: Cut) -> None:
+        await _until(cut.first)
+        rest = [node for node in range(self.profile.nodes) if node not in cut.apart]
+        for one in cut.apart:
+            for other in rest:
+                self.network.block(one, other)
+                self.network.block(other, one)
+        await _until(cut.last)
+        self.network.heal(self.profile.faults)
+
+    async def _crash(self, crash: Crash, tasks: asyncio.TaskGroup) -> None:
+        await _until(crash.slot)
+        life = self._lives[crash.node]
+        if life is None:
+            return
+        self._lives[crash.node] = None
+        self.network.detach(crash.node)
+        database = self._databases[crash.node]
+        database.crash(after_commit=self._rng(f"crash/{crash}").random() < 0.5)
+        life.cancel()
+        await asyncio.gather(life, return_exceptions=True)
+        self._databases[crash.node] = database.reopen((SCHEMA,))
+        self.logs[crash.node] = Logs(ended_max=self.profile.slots * 4)
+        await _until(crash.slot + crash.slots_down)
+        self._start(crash.node, tasks)
+
+    # -- after ------------------------------------------------------------------------------------
+
+    def _chains(self) -> list[LedgerChain]:
+        return [node.chain for node in self._nodes if node is not None and node.chain is not None]
+
+    def _outcome(self) -> LedgerOutcome:
+        chains = self._chains()
+        entries = tuple(entry for logs in self.logs for entry in logs)
+        return LedgerOutcome(
+            profile=self.profile,
+            tips=tuple(chain.tree.tip.header.chain_length for chain in chains),
+            finals=tuple(chain.tree.final.header.chain_length for chain in chains),
+            reorganisations=self._reorganisations,
+            statuses=Counter(entry.status.value for entry in entries),
+            entries=entries,
+            votes=sum(map(len, self.checkers.votes.values())),
+            digest=self.trace.digest,
+        )
+
+    def _check_life(self) -> None:
+        chains = self._chains()
+        heights = [chain.tree.tip.header.chain_length for chain in chains]
+        finals = [chain.tree.final.header.chain_length for chain in chains]
+        if min(finals) < max(heights) - OPEN_MAX:
+            raise Broken(f"blocks {heights}, final {finals} at the end")
+        if self.profile.mode is Mode.BFT and min(heights) < self.profile.settle_slots:
+            raise Broken(f"blocks {heights} at the end")
+
+
+def _some(rng: Random, nodes: int) -> tuple[int, ...]:
+    return tuple(sorted(rng.sample(range(nodes), rng.randrange(1, nodes))))
+
+
+async def _until(slot: float) -> None:
+    now_s = asyncio.get_running_loop().time()
+    await asyncio.sleep(max(0.0, START_S + slot - now_s))
+
+
+def lived(profile: LedgerProfile, *, seed: int, log: Log | None = None) -> LedgerOutcome:
+    """Run a world.
+
+    Raises:
+        Broken: a rule did not hold.
+    """
+
+    async def scenario() -> LedgerOutcome:
+        return await LedgerWorld(profile, seed=seed, log=log).run()
+
+    return simulate(scenario, seed=seed)

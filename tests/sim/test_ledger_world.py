@@ -1,0 +1,69 @@
+"""A ledger among simulated nodes with faults: what must hold holds, and two equal runs are equal."""
+
+import os
+from random import Random
+
+import pytest
+
+from tetrarch.ledger.parameters import Mode
+from tetrarch.sim.ledger_world import Broken, Crash, Cut, LedgerProfile, LedgerWorld, lived
+from tetrarch.sim.loop import simulate
+from tetrarch.sim.seeds import LEDGER_SEEDS_FAST, batches, seeds
+
+FAST = seeds(os.environ, default=LEDGER_SEEDS_FAST)
+
+
+@pytest.mark.parametrize("some", batches(FAST, size=5), ids=lambda some: f"{some.start}")
+def test_what_must_hold_holds_whatever_happens(some: range) -> None:
+    for seed in some:
+        profile = LedgerProfile.drawn(Random(f"{seed}/profile"), slots=60)
+        lived(profile, seed=seed)
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_all_blocks_are_made_and_final_when_nothing_is_wrong(mode: Mode) -> None:
+    outcome = lived(LedgerProfile(mode=mode, slots=60, slots_per_epoch=20), seed=7)
+    assert len(set(outcome.tips)) == len(set(outcome.finals)) == 1
+    assert outcome.finals[0] >= outcome.tips[0] - 1
+    assert not outcome.statuses["rejected"]
+    made = outcome.statuses["accepted"] + outcome.statuses["orphaned"]
+    if mode is Mode.BFT:
+        assert (outcome.tips[0], made, outcome.statuses["orphaned"]) == (60, 60, 0)
+        dates = {str(entry.date) for entry in outcome.entries}
+        assert {"1.0", "2.0"} <= dates, "the first slot of an epoch is led as any other"
+    else:
+        assert outcome.tips[0] > 20
+
+
+def test_a_partition_longer_than_any_depth_heals() -> None:
+    cut = Cut(5, 100, (0, 1))
+    for mode in Mode:
+        outcome = lived(LedgerProfile(mode=mode, cuts=(cut,), slots=130), seed=3)
+        assert outcome.reorganisations > 0
+        assert min(outcome.finals) >= max(outcome.tips) - 2
+
+
+def test_who_loses_power_is_back_and_signs_nothing_twice() -> None:
+    crashes = tuple(Crash(node, 3.3 + 7 * node, 2) for node in range(4))
+    outcome = lived(LedgerProfile(crashes=crashes, slots=60), seed=5)
+    assert min(outcome.finals) >= max(outcome.tips) - 1
+
+
+def test_equal_seeds_give_equal_runs() -> None:
+    profile = LedgerProfile.drawn(Random("1/profile"), slots=60)
+    digests = {lived(profile, seed=1).digest for _ in range(2)}
+    assert len(digests) == 1
+    assert lived(profile, seed=2).digest not in digests
+
+
+def test_the_checkers_can_fail() -> None:
+    """Two nodes with one copy of the keys and no rule between them sign one slot twice."""
+
+    async def scenario() -> None:
+        world = LedgerWorld(LedgerProfile(slots=40), seed=1)
+        world.share_keys(0, 1)
+        await world.run()
+
+    with pytest.raises(ExceptionGroup) as caught:
+        simulate(scenario, seed=1)
+    assert caught.value.split(Broken)[1] is None
