@@ -129,3 +129,30 @@ def test_of_a_leader_that_is_gone_nothing_is_to_come() -> None:
 
 def test_an_entry_that_was_not_woken_is_not_late() -> None:
     assert added(Logs()).entry.late_s is None
+
+
+def test_the_next_to_wake_is_the_earliest_that_waits() -> None:
+    logs = Logs()
+    for slot in (5, 3, 4):
+        logs.add(1, BlockDate(0, slot), scheduled_s=float(slot), now_s=0.0)
+    seen = []
+    while (handle := logs.next_pending()) is not None:
+        seen.append(handle.entry.date.slot)
+        handle.wake(9.0)
+    assert seen == [3, 4, 5]
+    logs.add(2, BlockDate(1, 0), scheduled_s=20.0, now_s=0.0)
+    logs.drop(2)
+    assert logs.next_pending() is None
+
+
+def test_an_epoch_that_others_lead_is_dropped_but_for_what_was_woken() -> None:
+    logs = Logs()
+    handles = [added(logs, BlockDate(epoch, slot)) for epoch in (1, 2) for slot in (1, 2)]
+    handles[2].wake(100.0)
+    assert logs.drop_epoch(2) == 1
+    assert [entry.date for entry in logs.to_come()] == [
+        BlockDate(1, 1),
+        BlockDate(1, 2),
+        BlockDate(2, 1),
+    ]
+    assert added(logs, BlockDate(2, 2)).entry.status is Status.PENDING, "it may come again"

@@ -16,8 +16,11 @@ from tetrarch.cli import (
     enclave,
     exits,
     fee_recipient,
+    leader,
+    ledger,
     overlay,
     peer,
+    pool,
     run,
     signer,
     sim,
@@ -40,8 +43,11 @@ app.add_typer(fee_recipient.app, name="fee-recipient")
 app.add_typer(duty.app, name="duty")
 app.add_typer(election.app, name="election")
 app.add_typer(enclave.app, name="enclave")
+app.add_typer(leader.app, name="leader")
+app.add_typer(ledger.app, name="ledger")
 app.add_typer(overlay.app, name="overlay")
 app.add_typer(peer.app, name="peer")
+app.add_typer(pool.app, name="pool")
 app.add_typer(sim.app, name="sim")
 app.command(name="run")(run.run)
 app.command(name="signer")(signer.signer)

@@ -10,9 +10,12 @@ known is told as missed.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from tetrarch.errors import TetrarchError
 from tetrarch.leadership.logs import Handle, Logs, MadeBlock
@@ -30,6 +33,7 @@ from tetrarch.observability.logs import error_fields
 from tetrarch.supervision import Supervisor
 
 SLICE_SLOTS: Final = 16  # some 3 ms of the enclave's time: a signature waits no longer
+CLOCK_LOOK_S: Final = 1.0  # the host's clock may be set while we wait
 LATE_MAX_SHARE: Final = 0.5  # of a slot, after which its block is not begun
 
 
@@ -128,7 +132,7 @@ class Leadership:
             else:
                 following = BlockDate(settings.era.date(slot).epoch + 1, 0)
                 ends_s = settings.frame.starts_s(settings.era.slot(following))
-            await asyncio.sleep(max(0.0, ends_s - now_s))
+            await asyncio.sleep(min(CLOCK_LOOK_S, max(0.0, ends_s - now_s)))
 
     def _switched(self, switch: Switch) -> None:
         for place in switch.undone:
@@ -216,11 +220,10 @@ class Leadership:
                 name = f"leadership-block-{handle.entry.date}"
                 tasks.spawn(self._make(handle), name=name)
                 continue
-            try:
+            wait_s = CLOCK_LOOK_S if wait_s is None else min(wait_s, CLOCK_LOOK_S)
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._changed.wait()
-            except TimeoutError:
-                continue
 
     async def _make(self, handle: Handle) -> None:
         entry, clock = handle.entry, self._ports.clock
@@ -235,6 +238,8 @@ class Leadership:
 
         def note(made: MadeBlock) -> None:
             handle.made(made, clock.wall_s())
+            mark = (entry.date.epoch, entry.date.slot)
+            self._leaders[leader.number] = msgspec.structs.replace(leader, mark=mark)
 
         try:
             verdict = await self._maker.make(leader, entry.date, note)

@@ -16,6 +16,7 @@ from typing import Final, Protocol, Self, TypeVar
 
 from tetrarch.clock import Clock
 from tetrarch.errors import PeerFault
+from tetrarch.ledger.accounts import account_of
 from tetrarch.ledger.answers import Answers
 from tetrarch.ledger.applying import (
     BlockRefused,
@@ -30,10 +31,15 @@ from tetrarch.ledger.blocks import Block, Fragment, decode_block, fragment_id
 from tetrarch.ledger.cells import TABLES
 from tetrarch.ledger.checkpoints import decode_certificate, is_certificate, standing_of
 from tetrarch.ledger.finality import Certificate, Checkpoint, VoteRefused, decode_vote, is_vote
-from tetrarch.ledger.fragments.signed import SignedFragment, check_signature, decode_fragment
+from tetrarch.ledger.fragments.signed import (
+    SignedFragment,
+    apply_fragment,
+    check_signature,
+    decode_fragment,
+)
 from tetrarch.ledger.headers import BlockId, Header
 from tetrarch.ledger.main_chain import MainChain
-from tetrarch.ledger.mempool import Mempool, NotPooled
+from tetrarch.ledger.mempool import Mempool, NotPooled, check_waiting
 from tetrarch.ledger.opinion import Opinion
 from tetrarch.ledger.store import LedgerDamaged, LedgerStore
 from tetrarch.ledger.tables import Base, Cell
@@ -248,6 +254,28 @@ class LedgerChain(Answers):
         async with self._taking:
             await self._certify(certificate)
         return Verdict.NEW
+
+    def check_fragment(self, data: Fragment) -> None:
+        """Whether a fragment could wait here now; and if it is its payer's next, whether it could be in the next block.
+
+        Raises:
+            PeerFault: it could not, and why.
+        """
+        fragment = decode_fragment(data)
+        check_signature(fragment, self.tree.final.block0)
+        tip = self.tree.tip
+        date, parameters = tip.header.date, tip.settings.parameters
+        check_waiting(data, fragment, tip.layer, date, parameters)
+        if fragment.counter == account_of(tip.layer, fragment.payer).counter:
+            draft, size_bytes = tip.layer.draft(), len(data)
+            apply_fragment(
+                draft,
+                fragment,
+                size_bytes=size_bytes,
+                date=date,
+                slot=tip.slot,
+                parameters=parameters,
+            )
 
     def _pool(self, data: Fragment, fragment: SignedFragment) -> Verdict:
         tip = self.tree.tip

@@ -91,7 +91,7 @@ class Mempool:
         identity = fragment_id(data)
         if identity in self._by_id:
             raise NotPooled("pool fragment", reason="it waits already")
-        _check(data, fragment, view, date, parameters)
+        check_waiting(data, fragment, view, date, parameters)
         mine = self._by_payer.get(fragment.payer, {})
         if fragment.counter in mine:
             raise NotPooled(
@@ -168,13 +168,18 @@ class Mempool:
             self.remove(least.id)
 
 
-def _check(
+def check_waiting(
     data: Fragment,
     fragment: SignedFragment,
     view: View,
     date: BlockDate,
     parameters: Parameters,
 ) -> None:
+    """Whether a fragment may wait, as the state and the time are.
+
+    Raises:
+        NotPooled: it can be in no block, and why.
+    """
     account = account_of(view, fragment.payer)
     if not account.counter <= fragment.counter < account.counter + AHEAD_MAX:
         highest = account.counter + AHEAD_MAX - 1

@@ -1,0 +1,303 @@
+"""What a node of a ledger tells: where its chain ends, what is final, blocks, accounts, pools, and its own leaders.
+
+The paths and shapes below ``api/v0`` are the reference's, so that what reads them goes on; ours are below ``ledger`` and
+``leadership``. Asking changes nothing.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tetrarch.api.conduct_views import unix_rfc3339
+from tetrarch.clock import Clock
+from tetrarch.errors import InputInvalid
+from tetrarch.leadership.leading import Leadership
+from tetrarch.leadership.logs import Entry, Status
+from tetrarch.ledger.accounts import AccountId, account_of
+from tetrarch.ledger.applying import Place, split_content
+from tetrarch.ledger.blocks import Block, decode_block, fragment_id
+from tetrarch.ledger.chain import LedgerChain
+from tetrarch.ledger.checkpoints import decode_certificate
+from tetrarch.ledger.epochs import snapshot_for
+from tetrarch.ledger.fragments.signed import decode_fragment
+from tetrarch.ledger.headers import ID_SIZE_BYTES, BftProof, BlockId, Header, PraosProof
+from tetrarch.ledger.keyring import LeaderIs, TurnKeys
+from tetrarch.ledger.pools import POOLS
+from tetrarch.ledger.treasury import pots_of
+from tetrarch.network.overlay.profile import BLOCKS
+from tetrarch.network.overlay.spreading import ItemId
+from tetrarch.observability.monitoring import View
+
+BEHIND_SLOTS_MAX: Final = 60  # without a block, before the node says that it is not ready
+RECENT_MAX: Final = 200
+
+
+class LedgerView:
+    """Of one running node."""
+
+    def __init__(
+        self, chain: LedgerChain, leadership: Leadership, clock: Clock, *, voter: bytes
+    ) -> None:
+        self.chain = chain
+        self.leadership = leadership
+        self.clock = clock
+        self.voter = voter
+
+    def views(self) -> dict[str, View]:
+        """By the paths at which the monitoring listener serves them."""
+        return {
+            "ledger/status": lambda _: self._status(),
+            "ledger/block": self._block,
+            "ledger/blocks": self._blocks,
+            "ledger/account": self._account,
+            "ledger/pools": lambda _: self._pools(),
+            "leadership/leaders": lambda _: self._leaders(),
+            "leadership/schedule": lambda _: [
+                _schedule(each) for each in self.leadership.logs.to_come()
+            ],
+            "leadership/logs": lambda _: [_entry(each) for each in self.leadership.logs],
+            "api/v0/leaders": lambda _: [each.number for each in self.leadership.leaders],
+            "api/v0/leaders/logs": lambda _: [_entry(each) for each in self.leadership.logs],
+            "api/v0/tip": lambda _: self.chain.tree.tip.id.hex(),
+            "api/v0/settings": lambda _: self._settings(),
+            "api/v0/stake": lambda _: self._stake(),
+            "api/v0/stake_pools": lambda _: [
+                pool.hex() for pool, _ in POOLS.items(self.chain.tree.tip.layer)
+            ],
+        }
+
+    @property
+    def slot_now(self) -> int | None:
+        """By the clock; None: the chain has not begun."""
+        return self.chain.tree.tip.settings.frame.slot_at(self.clock.wall_s())
+
+    def _status(self) -> dict[str, Any]:
+        tree = self.chain.tree
+        justified, slot = self.chain.opinion.justified, self.slot_now
+        settings = tree.tip.settings
+        pots = pots_of(tree.tip.layer)
+        return {
+            "chain": tree.tip.block0.hex(),
+            "mode": settings.parameters.mode.value,
+            "slot_now": slot,
+            "date_now": None if slot is None else str(settings.era.date(slot)),
+            "tip": _place(tree.tip),
+            "justified": {"height": justified.height, "block": justified.block.hex()},
+            "final": _place(tree.final),
+            "blocks_not_final": len(tree),
+            "mempool": {
+                "fragments": len(self.chain.mempool),
+                "size_bytes": self.chain.mempool.size_bytes,
+            },
+            "pots": {"fees": pots.fees, "rewards": pots.rewards, "treasury": pots.treasury},
+            "voter": self.voter.hex(),
+            "votes": any(self.voter in each.weights for each in self.chain.opinion.voters),
+        }
+
+    async def _block(self, query: Mapping[str, str]) -> dict[str, Any]:
+        block = BlockId(_bytes_of(query, "id"))
+        data = await self.chain.content(BLOCKS, ItemId(block))
+        if data is None:
+            raise InputInvalid("find block", id=block.hex(), reason="it is not here")
+        return {**_header(block, decode_block(data).header), **self._content(decode_block(data))}
+
+    def _blocks(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        """The newest of all branches, the newest first."""
+        count = _number_of(query, "count", default=50, highest=RECENT_MAX)
+        tree = self.chain.tree
+        on_main = {place.id for place in tree.line()}
+        return [
+            {
+                **_place(place),
+                "final": place.id == tree.final.id,
+                "counts": place.id in on_main or place.id == tree.final.id,
+            }
+            for place in sorted(tree.places(), key=lambda each: each.slot, reverse=True)[:count]
+        ]
+
+    def _account(self, query: Mapping[str, str]) -> dict[str, Any]:
+        identity = AccountId(_bytes_of(query, "id"))
+        account = account_of(self.chain.tree.tip.layer, identity)
+        return {
+            "value": account.value,
+            "counter": account.counter,
+            "waiting": len(self.chain.mempool.waiting_of(identity)),
+            "pool": None if account.pool is None else account.pool.hex(),
+        }
+
+    def _content(self, block: Block) -> dict[str, Any]:
+        certificates, paid = split_content(block)
+        decoded = [decode_fragment(each) for each in paid if block.header.proof is not None]
+        return {
+            "certificates": [
+                {
+                    "source": decode_certificate(each).link.source.height,
+                    "target": decode_certificate(each).link.target.height,
+                    "votes": len(decode_certificate(each).signatures),
+                }
+                for each in certificates
+            ],
+            "fragments": [
+                {
+                    "id": fragment_id(data).hex(),
+                    "kind": fragment.body.name,
+                    "payer": fragment.payer.hex(),
+                    "counter": fragment.counter,
+                    "fee": fragment.fee,
+                }
+                for data, fragment in zip(paid, decoded, strict=False)
+            ],
+        }
+
+    def _pools(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "pool": pool.hex(),
+                "operator": each.operator.hex(),
+                "vrf_key": each.vrf_key.hex(),
+                "kes_key": each.kes_key.hex(),
+                "kes_start_slot": each.kes_start_slot,
+                "retires": each.retires,
+            }
+            for pool, each in POOLS.items(self.chain.tree.tip.layer)
+        ]
+
+    def _leaders(self) -> dict[str, Any]:
+        return {
+            "leaders": [leader_view(each) for each in self.leadership.leaders],
+            "schedules": [
+                {
+                    "epoch": each.epoch,
+                    "leader": each.leader,
+                    "slots_known": each.slots_known,
+                    "slots": each.slots,
+                }
+                for each in self.leadership.progress()
+            ],
+        }
+
+    def _settings(self) -> dict[str, Any]:
+        tip = self.chain.tree.tip
+        settings, parameters = tip.settings, tip.settings.parameters
+        slot = self.slot_now
+        begins_s = None if slot is None else settings.frame.starts_s(slot)
+        return {
+            "block0Hash": tip.block0.hex(),
+            "block0Time": unix_rfc3339(settings.frame.start_s),
+            "currSlotStartTime": None if begins_s is None else unix_rfc3339(begins_s),
+            "consensusVersion": parameters.mode.value,
+            "fees": {"constant": parameters.fees.constant, "per_byte": parameters.fees.per_byte},
+            "blockContentMaxSize": parameters.content_size_bytes_max,
+            "slotDuration": parameters.slot_duration_ms / 1000,
+            "slotsPerEpoch": parameters.slots_per_epoch,
+            "txMaxExpiryEpochs": parameters.expiry_epochs_max,
+            "epoch": tip.header.date.epoch,
+        }
+
+    def _stake(self) -> dict[str, Any]:
+        tip = self.chain.tree.tip
+        epoch = tip.header.date.epoch
+        snapshot = snapshot_for(tip.layer, epoch)
+        pools = {} if snapshot is None else snapshot.pools
+        listed = [[pool.hex(), each.stake] for pool, each in pools.items()]
+        return {"epoch": epoch, "stake": {"pools": listed}}
+
+
+def ledger_reasons(view: LedgerView) -> tuple[str, ...]:
+    """Why the node's chain is not as it should be."""
+    slot = view.slot_now
+    tip = view.chain.tree.tip
+    reasons = []
+    if slot is not None and slot - tip.slot > BEHIND_SLOTS_MAX:
+        reasons.append(f"chain_behind: no block for {slot - tip.slot} slots")
+    if view.chain.tree.is_full:
+        reasons.append("not_final: too many blocks are not final")
+    return tuple(reasons)
+
+
+def _place(place: Place) -> dict[str, Any]:
+    return {**_header(place.id, place.header), "slot": place.slot}
+
+
+def _header(block: BlockId, header: Header) -> dict[str, Any]:
+    maker: bytes | None = None
+    if isinstance(header.proof, BftProof):
+        maker = header.proof.leader
+    elif isinstance(header.proof, PraosProof):
+        maker = header.proof.pool
+    return {
+        "block": block.hex(),
+        "height": header.chain_length,
+        "date": str(header.date),
+        "parent": header.parent.hex(),
+        "maker": None if maker is None else maker.hex(),
+        "content_size_bytes": header.content_size_bytes,
+    }
+
+
+def leader_view(leader: LeaderIs) -> dict[str, Any]:
+    """One leader's public keys, and the latest date that it signed for."""
+    latest = None if leader.mark is None else f"{leader.mark[0]}.{leader.mark[1]}"
+    told: dict[str, Any] = {"number": leader.number, "latest_date": latest}
+    if isinstance(leader.keys, TurnKeys):
+        return {**told, "kind": "turn", "key": leader.keys.leader.hex()}
+    return {
+        **told,
+        "kind": "pool",
+        "pool": leader.keys.pool.hex(),
+        "vrf_key": leader.keys.vrf_key.hex(),
+        "kes_key": leader.keys.kes_key.hex(),
+        "kes_period": leader.keys.kes_period,
+    }
+
+
+def _schedule(entry: Entry) -> dict[str, Any]:
+    return {
+        "leader": entry.leader,
+        "date": str(entry.date),
+        "at": unix_rfc3339(entry.scheduled_s),
+        "status": entry.status.value,
+    }
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    """As the reference has it, and what became of the block beside it."""
+    status: Any = "Pending"
+    if entry.made is not None:
+        status = {
+            "Block": {
+                "block": entry.made.block.hex(),
+                "parent": entry.made.parent.hex(),
+                "chain_length": entry.made.chain_length,
+            }
+        }
+    elif entry.status is Status.REJECTED:
+        status = {"Rejected": {"reason": entry.reason}}
+    return {
+        "enclave_leader_id": entry.leader,
+        "created_at_time": unix_rfc3339(entry.created_s),
+        "scheduled_at_time": unix_rfc3339(entry.scheduled_s),
+        "scheduled_at_date": str(entry.date),
+        "wake_at_time": None if entry.woken_s is None else unix_rfc3339(entry.woken_s),
+        "finished_at_time": None if entry.finished_s is None else unix_rfc3339(entry.finished_s),
+        "status": status,
+        "outcome": entry.status.value,
+    }
+
+
+def _bytes_of(query: Mapping[str, str], name: str) -> bytes:
+    text = query.get(name, "")
+    try:
+        value = bytes.fromhex(text)
+    except ValueError:
+        value = b""
+    if len(value) != ID_SIZE_BYTES:
+        digits = 2 * ID_SIZE_BYTES
+        raise InputInvalid("read query", name=name, expected=f"{digits} hexadecimal digits")
+    return value
+
+
+def _number_of(query: Mapping[str, str], name: str, *, default: int, highest: int) -> int:
+    text = query.get(name, str(default))
+    if not (text.isascii() and text.isdecimal() and len(text) < 8 and int(text) <= highest):
+        raise InputInvalid("read query", name=name, highest=highest)
+    return int(text)

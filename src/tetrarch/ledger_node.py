@@ -1,0 +1,153 @@
+"""Puts a node of a ledger together: its keys in an enclave, its chain, the overlay, leadership and votes."""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tetrarch.api.control_token import open_control_token
+from tetrarch.api.ledger_controls import ledger_controls
+from tetrarch.api.ledger_views import LedgerView, ledger_reasons
+from tetrarch.api.overlay_controls import overlay_controls
+from tetrarch.api.overlay_face import overlay_face, overlay_reasons
+from tetrarch.clock import SystemClock
+from tetrarch.compute import ThreadCompute
+from tetrarch.config import OverlayConfig
+from tetrarch.enclave.client import EnclaveClient
+from tetrarch.enclave.ledger_client import LedgerClient
+from tetrarch.enclave.protections import Confinement, Protection
+from tetrarch.enclave.seal_secret import SealSecret, make_key_file
+from tetrarch.enclave.state_key import state_secret
+from tetrarch.entropy import system_entropy
+from tetrarch.leadership.leading import Leadership
+from tetrarch.leadership.ports import LeadershipPorts
+from tetrarch.leadership.voting import Voting
+from tetrarch.ledger.blocks import Block
+from tetrarch.ledger.chain import LedgerChain, LedgerPorts
+from tetrarch.ledger.headers import BlockId
+from tetrarch.ledger.store import SCHEMA as LEDGER_SCHEMA
+from tetrarch.ledger.store import LedgerStore
+from tetrarch.network.overlay.identity import open_identity
+from tetrarch.network.overlay.meters import OverlayMeters
+from tetrarch.network.overlay.node_store import SCHEMA as NODES_SCHEMA
+from tetrarch.network.overlay.overlay import Overlay, World
+from tetrarch.network.overlay.texts import read_settings
+from tetrarch.observability.controls import Controls
+from tetrarch.observability.logs import Log
+from tetrarch.observability.metrics import Metrics
+from tetrarch.observability.monitoring import Monitoring
+from tetrarch.storage.database import Database
+from tetrarch.storage.folders import make_folder
+from tetrarch.supervision import Supervisor
+
+DATABASE_FILE: Final = "ledger.sqlite"
+KEYS_FOLDER: Final = "ledger-keys"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerNode:
+    """``secret``: what seals the keys, else a key file in their folder. ``monitoring_port``: None: nobody is told."""
+
+    folder: Path
+    genesis: Block
+    overlay: OverlayConfig
+    secret: SealSecret | None = None
+    required: tuple[Protection, ...] = ()
+    monitoring_port: int | None = None
+
+
+async def open_keys(
+    stack: AsyncExitStack,
+    folder: Path,
+    secret: SealSecret | None,
+    block0: BlockId | None,
+    *,
+    required: tuple[Protection, ...] = (),
+) -> tuple[LedgerClient, EnclaveClient]:
+    """The keys of a node's folder, in an enclave of their own that ends with ``stack``.
+
+    Raises:
+        OperatorError: of the enclave, the seal, its secret or the folder.
+    """
+    keys_folder = folder / KEYS_FOLDER
+    make_folder(keys_folder)
+    opening = state_secret(keys_folder, secret)
+    if secret is None:
+        make_key_file(opening.path, system_entropy)
+    confinement = Confinement(
+        writable=(keys_folder,),
+        readable=tuple(dict.fromkeys(path.parent for path in opening.paths)),
+        required=required,
+    )
+    enclave = await EnclaveClient.launch(confinement)
+    stack.push_async_callback(enclave.close)
+    return await LedgerClient.open(enclave, keys_folder, opening, block0), enclave
+
+
+async def run_ledger_node(node: LedgerNode, log: Log) -> None:
+    """Until cancelled.
+
+    Raises:
+        ConfigInvalid: a text of it is not what it should be.
+        LedgerDamaged: what is stored is no chain, or another's.
+        OperatorError: of the folder, the enclave or an address.
+    """
+    settings = read_settings(node.overlay)
+    clock, metrics = SystemClock(), Metrics()
+    make_folder(node.folder)
+    async with AsyncExitStack() as stack:
+        database = Database.open(node.folder / DATABASE_FILE, (NODES_SCHEMA, LEDGER_SCHEMA))
+        stack.push_async_callback(database.close)
+        compute = ThreadCompute()
+        stack.callback(compute.close)
+        block0 = node.genesis.header.id
+        keys, enclave = await open_keys(
+            stack, node.folder, node.secret, block0, required=node.required
+        )
+        store = LedgerStore(database)
+        ports = LedgerPorts(store=store, compute=compute, clock=clock, log=log)
+        chain = await LedgerChain.open(ports, node.genesis)
+        overlay = Overlay(
+            settings,
+            open_identity(node.folder, system_entropy),
+            chain,
+            World(
+                clock=clock,
+                entropy=system_entropy,
+                meters=OverlayMeters(metrics),
+                log=log,
+                storage=database,
+            ),
+        )
+        leading = LeadershipPorts(keys=keys, network=overlay, compute=compute, clock=clock, log=log)
+        leadership, voting = Leadership(leading, chain), Voting(leading, chain)
+        async with Supervisor(log) as tasks:
+            if node.monitoring_port is not None:
+                token = open_control_token(node.folder, system_entropy)
+                face = overlay_face(overlay, token=token, log=log)
+                view = LedgerView(chain, leadership, clock, voter=keys.voter)
+                controls = ledger_controls(view, overlay) | overlay_controls(overlay)
+                monitoring = Monitoring(
+                    host="127.0.0.1",
+                    port=node.monitoring_port,
+                    metrics=metrics,
+                    reasons=lambda: (*overlay_reasons(overlay), *ledger_reasons(view)),
+                    views={**face.views, **view.views()},
+                    controls=Controls(controls, token=token, log=log),
+                    pages=face.pages,
+                    log=log,
+                )
+                tasks.spawn(monitoring.run(), name="monitoring")
+            log.info(
+                "ledger_begun",
+                folder=str(node.folder),
+                chain=block0.hex(),
+                height=chain.tip().height,
+                final=chain.tree.final.header.chain_length,
+                voter=keys.voter.hex(),
+                enclave=enclave.process_id,
+            )
+            tasks.spawn(enclave.watch(), name="enclave")
+            tasks.spawn(leadership.run(), name="leadership")
+            tasks.spawn(voting.run(), name="voting")
+            await overlay.run()

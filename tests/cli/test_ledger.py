@@ -1,0 +1,75 @@
+"""``tetrarch ledger``: from keys to a first block to a node that is asked; what is wrong is one clear line."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.ledger.makers import account_id, bft_public
+from typer.testing import CliRunner
+
+from tetrarch.cli.main import app
+from tetrarch.ledger.blocks import decode_block
+from tetrarch.ledger.genesis import read_genesis
+from tetrarch.ledger.pools import pool_id
+
+COMMANDS = ("keys", "genesis", "node", "check", "status", "tip", "block")
+SPEC = f'name = "x"\nstart = 2026-12-01T12:00:00Z\nmembers = ["{bft_public(0).hex()}"]\n'
+
+
+def ran(*arguments: object, exit_code: int = 0) -> str:
+    result = CliRunner().invoke(app, ["ledger", *map(str, arguments)])
+    assert result.exit_code == exit_code, result.output
+    return result.stdout if exit_code == 0 else result.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example_and_the_exit_codes(command: str) -> None:
+    text = ran(command, "--help")
+    assert f"Example: tetrarch ledger {command}" in text
+    assert "Exit codes: 0" in text
+
+
+def test_keys_are_made_once_and_leaders_are_added(tmp_path: Path) -> None:
+    folder = tmp_path / "node"
+    first = json.loads(ran("keys", folder, "--json"))
+    assert first["leaders"] == []
+    turn = json.loads(ran("keys", folder, "--add-leader", "--json"))
+    assert turn["voter"] == first["voter"]
+    both = json.loads(ran("keys", folder, "--add-pool", account_id(0).hex(), "--json"))
+    assert both["leaders"][0] == turn["leaders"][0]
+    assert both["leaders"][1]["pool"] == pool_id(account_id(0), 0).hex()
+    assert both["leaders"][1]["kes_period"] == 0
+    shown = ran("keys", folder)
+    assert first["voter"] in shown
+    assert both["leaders"][1]["vrf_key"] in shown
+    again = ran("keys", folder, "--add-pool", account_id(0).hex(), exit_code=78)
+    assert "its keys are here already" in again
+    assert "64 hexadecimal digits" in ran("keys", folder, "--add-pool", "ab", exit_code=78)
+
+
+def test_a_first_block_is_made_of_text(tmp_path: Path) -> None:
+    spec, out = tmp_path / "genesis.toml", tmp_path / "block0"
+    spec.write_text(SPEC)
+    told = json.loads(ran("genesis", spec, "--out", out, "--json"))
+    block = decode_block(out.read_bytes())
+    assert told["chain"] == block.header.id.hex()
+    assert read_genesis(block).name == "x"
+    assert told["chain"] in ran("genesis", spec, "--out", out)
+    spec.write_text(SPEC + "leaderz = []")
+    assert "leaderz" in ran("genesis", spec, "--out", out, exit_code=78)
+    spec.write_bytes(b"\xff")
+    ran("genesis", spec, "--out", out, exit_code=78)
+    ran("genesis", tmp_path / "none", "--out", out, exit_code=66)
+
+
+def test_a_node_does_not_start_with_what_is_no_first_block(tmp_path: Path) -> None:
+    block0 = tmp_path / "block0"
+    block0.write_bytes(b"something")
+    how = ("--listen", "127.0.0.1:0", "--genesis", block0)
+    assert str(block0) in ran("node", tmp_path / "node", *how, exit_code=78)
+    assert not (tmp_path / "node").exists()
+
+
+@pytest.mark.parametrize("command", [("status",), ("tip",), ("block", "ab" * 32)])
+def test_nobody_answers(command: tuple[str, ...]) -> None:
+    assert "node_away" in ran(*command, "--url", "http://127.0.0.1:1", exit_code=69)

@@ -1,0 +1,170 @@
+"""Goal: a federation's chain by real nodes, enclaves and sockets: a block each slot, final at once, whatever a node goes through.
+
+Method: four nodes as processes with slots of a second; transfers are under way; one is killed and comes back, one comes late.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.integration.processes import (
+    Command,
+    answers,
+    get_json,
+    run_tetrarch,
+    running,
+    wait_for,
+)
+from tests.ports import free_ports
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(200)]
+
+NODES = 4
+SLOTS_PER_EPOCH = 15
+
+
+class LedgerProcess(Command):
+    """``tetrarch ledger node``."""
+
+    def __init__(self, name: str, folder: Path, *, trusted: int | None = None) -> None:
+        self.port, self.monitoring_port = free_ports(2)
+        self.folder = folder / name
+        self.url = f"http://127.0.0.1:{self.monitoring_port}"
+        arguments = ["ledger", "node", self.folder, "--genesis", folder / "block0"]
+        arguments += ["--listen", f"127.0.0.1:{self.port}", "--private-addresses"]
+        arguments += ["--round-s", "1", "--monitoring-port", self.monitoring_port]
+        if trusted is not None:
+            arguments += ["--trusted", f"127.0.0.1:{trusted}"]
+        super().__init__(name, arguments, folder)
+
+    def wait_alive(self) -> None:
+        wait_for(f"{self.name} answers", lambda: answers(f"{self.url}/livez"))
+
+    def status(self) -> dict[str, Any]:
+        return get_json(f"{self.url}/ledger/status")
+
+    def final_height(self) -> int:
+        height: int = self.status()["final"]["height"]
+        return height
+
+    def logs(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = get_json(f"{self.url}/leadership/logs")  # type: ignore[assignment]
+        return found
+
+    def block(self, block: str) -> dict[str, Any]:
+        return get_json(f"{self.url}/ledger/block?id={block}")
+
+
+def account(key_file: Path) -> str:
+    ended = run_tetrarch("ledger", "account", key_file)
+    assert ended.exit_code == 0, ended.stderr
+    return ended.stdout.strip()
+
+
+def pay(node: LedgerProcess, key_file: Path, to: str, value: int, *, exit_code: int = 0) -> str:
+    how = ("--key-file", key_file, "--folder", node.folder, "--url", node.url)
+    ended = run_tetrarch("ledger", "send", to, value, *how)
+    assert ended.exit_code == exit_code, ended.stderr
+    return ended.stderr
+
+
+def founded(folder: Path, *, start_in_s: float) -> float:
+    """Keys of all, and the first block; when the chain begins."""
+    keys = []
+    for number in range(NODES):
+        ended = run_tetrarch("ledger", "keys", folder / f"node{number}", "--add-leader", "--json")
+        assert ended.exit_code == 0, ended.stderr
+        keys.append(json.loads(ended.stdout))
+    start_s = int(time.time() + start_in_s) + 1
+    start = datetime.fromtimestamp(start_s, UTC).isoformat().replace("+00:00", "Z")
+    text = "\n".join(
+        (
+            'name = "processes"',
+            f"start = {start}",
+            f"leaders = {json.dumps([each['leaders'][0]['key'] for each in keys])}",
+            f"members = {json.dumps([each['voter'] for each in keys])}",
+            "[parameters]",
+            f"slots_per_epoch = {SLOTS_PER_EPOCH}",
+            "fees = { constant = 2, per_byte = 0 }",
+            "[[grants]]",
+            f'account = "{account(folder / "alice")}"',
+            "value = 1000",
+        )
+    )
+    (folder / "genesis.toml").write_text(text)
+    ended = run_tetrarch(
+        "ledger", "genesis", folder / "genesis.toml", "--out", folder / "block0", "--json"
+    )
+    assert ended.exit_code == 0, ended.stderr
+    return float(start_s)
+
+
+def ancestors(node: LedgerProcess, count: int) -> list[dict[str, Any]]:
+    """Final blocks, the newest first."""
+    found = [node.block(node.status()["final"]["block"])]
+    while len(found) < count and found[-1]["height"]:
+        found.append(node.block(found[-1]["parent"]))
+    return found
+
+
+def test_a_chain_goes_on_whatever_its_nodes_go_through(
+    tmp_path: Path, tell: Callable[[object], None]
+) -> None:
+    start_s = founded(tmp_path, start_in_s=20)
+    first = LedgerProcess("node0", tmp_path)
+    nodes = [first, *(LedgerProcess(f"node{n}", tmp_path, trusted=first.port) for n in (1, 2, 3))]
+    late = LedgerProcess("late", tmp_path, trusted=first.port)
+
+    def sleep_until(slot: float) -> None:
+        time.sleep(max(0.0, start_s + slot - time.time()))
+
+    with running(*nodes):
+        for node in nodes:
+            node.wait_alive()
+        assert time.time() < start_s, "it began too early for this machine"
+        sleep_until(10)
+        bob = account(tmp_path / "bob")
+        for node in (first, nodes[1], first):
+            pay(node, tmp_path / "alice", bob, 100)
+        refused = pay(first, tmp_path / "bob", bob, 1, exit_code=65)
+        assert "control_refused" in refused
+        sleep_until(20.6)
+        for node in nodes:
+            told = node.status()
+            assert told["tip"]["height"] >= 19, node.tail()
+            assert told["final"]["height"] >= told["tip"]["height"] - 2, node.tail()
+        made = ancestors(first, 20)
+        dates = [each["date"] for each in made]
+        assert "1.0" in dates, "the first slot of an epoch is led as any other"
+        assert len({each["maker"] for each in made[:-1]}) == NODES
+        nodes[2].kill()
+        sleep_until(29.6)
+        alone = first.status()
+        assert alone["final"]["height"] >= alone["tip"]["height"] - 2, "three of four are enough"
+        nodes[2].start()
+        with running(late):
+            sleep_until(44.6)
+            everybody = [*nodes, late]
+            heights = [node.final_height() for node in everybody]
+            assert min(heights) >= max(heights) - 3, [node.tail() for node in everybody]
+            block = late.block(late.status()["final"]["block"])
+            for node in nodes:
+                assert node.block(block["block"]) == block, "one chain"
+            assert late.status()["votes"] is False
+            ended = [entry for entry in nodes[2].logs() if entry["outcome"] != "pending"]
+            assert {entry["outcome"] for entry in ended} <= {"accepted", "rejected"}
+            paid = get_json(f"{late.url}/ledger/account?id={bob}")
+            assert (paid["value"], paid["waiting"]) == (300, 0)
+            made = ancestors(first, 60)
+            by_date = {each["date"] for each in made}
+            assert len(by_date) == len(made), "no slot has two blocks"
+            tell(
+                f"{max(heights)} final blocks in 44 slots, with one of four nodes away for some 10; "
+                f"slots that are final behind the newest: {first.status()['blocks_not_final']}"
+            )
+        for node in everybody:
+            assert "Traceback" not in node.text, node.tail(60)
