@@ -7,6 +7,7 @@ from typing import Final
 
 from tetrarch.api.control_token import open_control_token
 from tetrarch.api.ledger_controls import ledger_controls
+from tetrarch.api.ledger_instruments import watch_ledger
 from tetrarch.api.ledger_views import LedgerView, ledger_reasons
 from tetrarch.api.overlay_controls import overlay_controls
 from tetrarch.api.overlay_face import overlay_face, overlay_reasons
@@ -121,6 +122,7 @@ async def run_ledger_node(node: LedgerNode, log: Log) -> None:
         )
         leading = LeadershipPorts(keys=keys, network=overlay, compute=compute, clock=clock, log=log)
         leadership, voting = Leadership(leading, chain), Voting(leading, chain)
+        watch_ledger(metrics, chain, leadership)
         async with Supervisor(log) as tasks:
             if node.monitoring_port is not None:
                 token = open_control_token(node.folder, system_entropy)

@@ -11,14 +11,14 @@ known is told as missed.
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
 from tetrarch.errors import TetrarchError
-from tetrarch.leadership.logs import Handle, Logs, MadeBlock
+from tetrarch.leadership.logs import Handle, Logs, MadeBlock, Status
 from tetrarch.leadership.making import Maker, right_of
 from tetrarch.leadership.plans import NewLeadership, Plans
 from tetrarch.leadership.ports import LeadershipPorts
@@ -64,12 +64,22 @@ class Leadership:
         self._schedulings: dict[tuple[int, int], asyncio.Task[None]] = {}
         self._changed = asyncio.Event()  # a wake-up may be due earlier
         self._tasks: Supervisor | None = None
+        self._on_woken: list[Callable[[float], None]] = []
+        self._on_ended: list[Callable[[Status], None]] = []
         chain.on_switch(self._switched)
 
     @property
     def leaders(self) -> tuple[LeaderIs, ...]:
         """Of this node."""
         return tuple(self._leaders.values())
+
+    def on_woken(self, handler: Callable[[float], None]) -> None:
+        """Call ``handler`` with how late the making of a block begins, in seconds since its slot did."""
+        self._on_woken.append(handler)
+
+    def on_ended(self, handler: Callable[[Status], None]) -> None:
+        """Call ``handler`` when a block was made, or rejected."""
+        self._on_ended.append(handler)
 
     def progress(self) -> list[Progress]:
         """Of all schedules of epochs that are not over."""
@@ -217,6 +227,8 @@ class Leadership:
             wait_s = None if handle is None else handle.entry.scheduled_s - now_s
             if handle is not None and wait_s is not None and wait_s <= 0:
                 handle.wake(now_s)
+                for handler in self._on_woken:
+                    handler(handle.entry.late_s or 0.0)
                 name = f"leadership-block-{handle.entry.date}"
                 tasks.spawn(self._make(handle), name=name)
                 continue
@@ -226,6 +238,11 @@ class Leadership:
                     await self._changed.wait()
 
     async def _make(self, handle: Handle) -> None:
+        await self._make_block(handle)
+        for handler in self._on_ended:
+            handler(Status.REJECTED if handle.entry.made is None else Status.MADE)
+
+    async def _make_block(self, handle: Handle) -> None:
         entry, clock = handle.entry, self._ports.clock
         leader = self._leaders.get(entry.leader)
         slot_s = self._chain.tree.tip.settings.frame.slot_duration_s

@@ -106,6 +106,27 @@ METRICS: tuple[MetricDeclaration, ...] = (
     MetricDeclaration("overlay_sent_bytes_total", _C, "Bytes of frames sent."),
     MetricDeclaration("overlay_received_bytes_total", _C, "Bytes of frames received."),
     MetricDeclaration("overlay_ping_rtt_seconds", _H, "Round trip times of pings."),
+    MetricDeclaration("ledger_height", _G, "Blocks before the end of the branch that counts."),
+    MetricDeclaration(
+        "ledger_justified_height", _G, "The same of the highest that a quorum voted for."
+    ),
+    MetricDeclaration("ledger_final_height", _G, "The same of the last final block."),
+    MetricDeclaration("ledger_open_blocks", _G, "Blocks of all branches that are not final."),
+    MetricDeclaration("ledger_mempool_fragments", _G, "Fragments that wait for a block."),
+    MetricDeclaration("ledger_mempool_bytes", _G, "Bytes of fragments that wait for a block."),
+    MetricDeclaration(
+        "ledger_reorganisations_total", _C, "How often blocks that counted did so no more."
+    ),
+    MetricDeclaration(
+        "leadership_wake_late_seconds",
+        _H,
+        "How long after its slot's beginning the making of a block began.",
+        (),
+        (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1),
+    ),
+    MetricDeclaration(
+        "leadership_slots_total", _C, "Slots in which the node was to make a block.", ("outcome",)
+    ),
     MetricDeclaration("mesh_sent_messages_total", _C, "Messages sent.", ("peer", "topic")),
     MetricDeclaration("mesh_received_messages_total", _C, "Messages received.", ("peer", "topic")),
     MetricDeclaration("mesh_sent_frames_total", _C, "Frames sent, pings included.", ("peer",)),
