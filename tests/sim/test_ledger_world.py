@@ -49,6 +49,15 @@ def test_who_loses_power_is_back_and_signs_nothing_twice() -> None:
     assert min(outcome.finals) >= max(outcome.tips) - 1
 
 
+def test_keys_evolve_whether_their_pool_is_drawn_or_not() -> None:
+    profile = LedgerProfile(
+        mode=Mode.PRAOS, coefficient_milli=30, slots=65, slots_per_epoch=20, settle_slots=30
+    )
+    outcome = lived(profile, seed=4)
+    assert max(outcome.tips) < 12
+    assert outcome.kes_periods == (6,) * 4, "periods have ten slots"
+
+
 def test_equal_seeds_give_equal_runs() -> None:
     profile = LedgerProfile.drawn(Random("1/profile"), slots=60)
     digests = {lived(profile, seed=1).digest for _ in range(2)}

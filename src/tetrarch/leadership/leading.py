@@ -25,8 +25,8 @@ from tetrarch.leadership.ports import LeadershipPorts
 from tetrarch.ledger.chain import LedgerChain
 from tetrarch.ledger.dates import BlockDate
 from tetrarch.ledger.headers import PoolId
-from tetrarch.ledger.keyring import LeaderIs
-from tetrarch.ledger.leaders import BftLeaders
+from tetrarch.ledger.keyring import LeaderIs, PoolPublic
+from tetrarch.ledger.leaders import BftLeaders, PraosLeaders
 from tetrarch.ledger.tree import Switch
 from tetrarch.network.overlay.chain import Verdict
 from tetrarch.observability.logs import error_fields
@@ -34,6 +34,7 @@ from tetrarch.supervision import Supervisor
 
 SLICE_SLOTS: Final = 16  # some 3 ms of the enclave's time: a signature waits no longer
 CLOCK_LOOK_S: Final = 1.0  # the host's clock may be set while we wait
+EVOLVE_BEFORE_S: Final = 0.5
 LATE_MAX_SHARE: Final = 0.5  # of a slot, after which its block is not begun
 
 
@@ -130,10 +131,44 @@ class Leadership:
         for leader in self._leaders.values():
             self._schedule(leadership, leader)
 
+    async def _evolve_keys(self) -> None:
+        """Forget what signed in periods that are over, whether the pool was drawn in this one or not.
+
+        Not just before a block is to be made: it takes up to a fifth of a second.
+        """
+        now_s = self._ports.clock.wall_s()
+        pending = self.logs.next_pending()
+        if pending is not None and pending.entry.scheduled_s - now_s < EVOLVE_BEFORE_S:
+            return
+        for leader in tuple(self._leaders.values()):
+            period = self._period_now(leader, now_s)
+            if isinstance(leader.keys, PoolPublic) and (period or 0) > leader.keys.kes_period:
+                try:
+                    await self._ports.keys.evolve(leader.number, period or 0)
+                except TetrarchError as error:
+                    fields = {"leader": leader.number, **error_fields(error)}
+                    self._ports.log.warning("key_not_evolved", **fields)
+                    continue
+                keys = msgspec.structs.replace(leader.keys, kes_period=period)
+                self._leaders[leader.number] = msgspec.structs.replace(leader, keys=keys)
+
+    def _period_now(self, leader: LeaderIs, now_s: float) -> int | None:
+        for leadership in self._current.values():
+            slot = leadership.frame.slot_at(now_s)
+            leaders = leadership.leaders
+            if slot is None or not isinstance(leaders, PraosLeaders):
+                continue
+            within = slot - leadership.slot_of(0)
+            right = right_of(leader, leaders, within) if 0 <= within < leadership.slots else None
+            if right is not None:
+                return right.kes_period
+        return None
+
     async def _watch_epochs(self) -> None:
         """The end of each epoch, by the clock."""
         while True:
             self.look()
+            await self._evolve_keys()
             settings = self._chain.tree.tip.settings
             now_s = self._ports.clock.wall_s()
             slot = settings.frame.slot_at(now_s)

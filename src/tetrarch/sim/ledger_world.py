@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final, Self
 
+from tetrarch.crypto.kes import kes_period
 from tetrarch.leadership.logs import Entry, Logs
 from tetrarch.ledger.accounts import AccountId
 from tetrarch.ledger.applying import Place
@@ -24,7 +25,7 @@ from tetrarch.ledger.finality import Link
 from tetrarch.ledger.fragments.pool_register import PoolRegister
 from tetrarch.ledger.genesis import FirstPool, Genesis, Grant, genesis_block
 from tetrarch.ledger.headers import BlockId, Header
-from tetrarch.ledger.keyring import Keyring, PoolPublic, TurnKeys
+from tetrarch.ledger.keyring import KeptPool, Keyring, PoolPublic, TurnKeys
 from tetrarch.ledger.parameters import Mode, Parameters
 from tetrarch.ledger.pools import pool_id
 from tetrarch.ledger.store import SCHEMA
@@ -120,6 +121,7 @@ class LedgerOutcome:
     statuses: Counter[str] = field(default_factory=Counter)
     entries: tuple[Entry, ...] = ()
     votes: int = 0
+    kes_periods: tuple[int, ...] = ()  # of the pools' keys, by node
     digest: str = ""
 
 
@@ -335,6 +337,12 @@ class LedgerWorld:
             statuses=Counter(entry.status.value for entry in entries),
             entries=entries,
             votes=sum(map(len, self.checkers.votes.values())),
+            kes_periods=tuple(
+                kes_period(leader.keys.kes)
+                for disk in self._disks
+                for leader in disk.kept.leaders
+                if isinstance(leader.keys, KeptPool)
+            ),
             digest=self.trace.digest,
         )
 
