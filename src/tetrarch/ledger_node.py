@@ -128,7 +128,7 @@ async def run_ledger_node(node: LedgerNode, log: Log) -> None:
                 token = open_control_token(node.folder, system_entropy)
                 face = overlay_face(overlay, token=token, log=log)
                 view = LedgerView(chain, leadership, clock, voter=keys.voter)
-                controls = ledger_controls(view, overlay) | overlay_controls(overlay)
+                controls = ledger_controls(view, overlay, keys) | overlay_controls(overlay)
                 monitoring = Monitoring(
                     host="127.0.0.1",
                     port=node.monitoring_port,

@@ -1,5 +1,6 @@
 """What an operator may do to a running node of a ledger."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -7,21 +8,23 @@ from typing import Any
 import msgspec
 import pytest
 from tests.leadership.leading_world import World, leading, run
-from tests.ledger.makers import account_id, signed_fragment
+from tests.ledger.makers import account_id, bft_public, signed_fragment
 
 from tetrarch.api.ledger_controls import ledger_controls
 from tetrarch.api.ledger_views import LedgerView
 from tetrarch.decoding import UNDECODABLE
 from tetrarch.errors import InputInvalid
+from tetrarch.leadership.voting import Voting
 from tetrarch.ledger.accounts import account_of
 from tetrarch.ledger.fragments.signed import encode_fragment
 from tetrarch.ledger.fragments.transfer import Output, Transfer
+from tetrarch.ledger.membership import membership_of
 
 
 async def done(world: World, path: str, **asked: Any) -> Any:
     """As a body that comes over the wire."""
     view = LedgerView(world.chain, world.leadership, world.clock, voter=bytes(32))
-    control = ledger_controls(view, world)[path]
+    control = ledger_controls(view, world, world.leadership._ports.keys)[path]
     told = await control.act(msgspec.json.decode(json.dumps(asked), type=control.asked))
     return json.loads(msgspec.json.encode(told))
 
@@ -102,5 +105,31 @@ def test_bodies_that_are_none_are_told(path: str, asked: dict[str, Any]) -> None
     async def work(world: World) -> None:
         with pytest.raises(UNDECODABLE):
             await done(world, path, **asked)
+
+    scenario(work)
+
+
+def test_members_change_by_the_signatures_that_their_nodes_give() -> None:
+    other = bft_public(5).hex()
+
+    async def work(world: World) -> None:
+        voting = asyncio.create_task(Voting(world.leadership._ports, world.chain).run())
+        await world.until(3.5)
+        told = await done(world, "ledger/sign-members", members=[other])
+        assert told["sequence"] == 1
+        signatures = {told["voter"]: told["signature"]}
+        with pytest.raises(InputInvalid, match="needed=1"):
+            await done(world, "ledger/change-members", members=[other], signatures={})
+        with pytest.raises(InputInvalid, match="verify change"):
+            await done(
+                world, "ledger/change-members", members=[told["voter"]], signatures=signatures
+            )
+        await done(world, "ledger/change-members", members=[other], signatures=signatures)
+        await world.until(6.5)
+        assert membership_of(world.tip.layer).members == (bft_public(5),)
+        final = world.chain.tree.final.header.chain_length
+        await world.until(9.5)
+        assert world.chain.tree.final.header.chain_length == final, "the new member does not vote"
+        voting.cancel()
 
     scenario(work)

@@ -12,7 +12,19 @@ from tetrarch.ledger.blocks import decode_block
 from tetrarch.ledger.genesis import read_genesis
 from tetrarch.ledger.pools import pool_id
 
-COMMANDS = ("keys", "genesis", "node", "check", "status", "tip", "block")
+COMMANDS = (
+    "keys",
+    "genesis",
+    "node",
+    "check",
+    "account",
+    "send",
+    "sign-members",
+    "change-members",
+    "status",
+    "tip",
+    "block",
+)
 SPEC = f'name = "x"\nstart = 2026-12-01T12:00:00Z\nmembers = ["{bft_public(0).hex()}"]\n'
 
 
@@ -68,6 +80,25 @@ def test_a_node_does_not_start_with_what_is_no_first_block(tmp_path: Path) -> No
     how = ("--listen", "127.0.0.1:0", "--genesis", block0)
     assert str(block0) in ran("node", tmp_path / "node", *how, exit_code=78)
     assert not (tmp_path / "node").exists()
+
+
+def test_an_account_is_made_once_and_its_file_is_nobody_elses(tmp_path: Path) -> None:
+    key_file = tmp_path / "alice"
+    made = ran("account", key_file).strip()
+    assert ran("account", key_file).strip() == made
+    assert key_file.stat().st_mode & 0o077 == 0
+    assert made not in key_file.read_text()
+    key_file.write_text("nothing")
+    assert "it holds no key" in ran("account", key_file, exit_code=66)
+
+
+def test_who_sends_needs_a_key_a_token_and_a_node(tmp_path: Path) -> None:
+    ran("account", tmp_path / "alice")
+    to, how = "ab" * 32, ("--key-file", tmp_path / "alice", "--folder", tmp_path)
+    assert "64 hexadecimal" in ran("send", "ab", 1, *how, exit_code=78)
+    assert "control_token_unusable" in ran("send", to, 1, *how, exit_code=66)
+    (tmp_path / "control-token").write_text("ab" * 32 + "\n")
+    assert "node_away" in ran("send", to, 1, *how, "--url", "http://127.0.0.1:1", exit_code=69)
 
 
 @pytest.mark.parametrize("command", [("status",), ("tip",), ("block", "ab" * 32)])

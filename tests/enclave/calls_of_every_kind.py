@@ -59,6 +59,7 @@ from tetrarch.enclave.ledger_messages import (
     EvolveKey,
     LedgerCall,
     OpenLedger,
+    SignChange,
     SignHeader,
     SignLink,
 )
@@ -154,6 +155,7 @@ def _ledger() -> tuple[LedgerCall, ...]:
         SignHeader(0, header),
         SignHeader(1, header, lottery, 3),
         SignLink(0, bytes(32), 1, bytes(32)),
+        SignChange(1, (bytes(32),)),
         DropLeader(0),
     )
 

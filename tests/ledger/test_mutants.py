@@ -79,6 +79,42 @@ MUTANTS = (
         "        self._kept = kept\n        self._store(kept)",
     ),
     Mutant(
+        "at once",
+        "membership",
+        "if membership.pending and final_height >= membership.pending_height:",
+        "if membership.pending:",
+    ),
+    Mutant(
+        "no gap is bridged",
+        "membership",
+        "return (previous,) if height < membership.since else (members, previous)",
+        "return (members,)",
+    ),
+    Mutant("old ones are enough", "membership", "else (members, previous)", "else (previous,)"),
+    Mutant(
+        "both for ever",
+        "membership",
+        "elif membership.previous and final_height >= membership.since:",
+        "elif False:",
+    ),
+    Mutant(
+        "both for no time",
+        "membership",
+        "elif membership.previous and final_height >= membership.since:",
+        "elif membership.previous:",
+    ),
+    Mutant("anybody changes", "membership", "if weight < voters.needed or not", "if not"),
+    Mutant(
+        "strangers sign",
+        "membership",
+        "or not voters.weights.keys() >= change.signatures.keys()",
+        "",
+    ),
+    Mutant("again", "membership", "if change.sequence != membership.sequence + 1:", "if False:"),
+    Mutant(
+        "two at a time", "membership", "if membership.pending or membership.previous:", "if False:"
+    ),
+    Mutant(
         "equals count",
         "tree",
         "if _rank(place) <= _rank(self.tip):",

@@ -1,20 +1,25 @@
 """What may be done to a running node of a ledger: give it a fragment, add and remove leaders."""
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 
 from tetrarch.api.ledger_views import LedgerView, leader_view
 from tetrarch.errors import InputInvalid, PeerFault
-from tetrarch.leadership.ports import Network
+from tetrarch.leadership.ports import Keys, Network
 from tetrarch.ledger.blocks import Fragment, fragment_id
 from tetrarch.ledger.headers import PoolId
 from tetrarch.ledger.keyring import LEADERS_MAX
+from tetrarch.ledger.membership import Change, encode_change, membership_of
 from tetrarch.network.overlay.chain import Verdict
 from tetrarch.observability.controls import Control
 
 Hex: TypeAlias = Annotated[str, msgspec.Meta(max_length=3_800, pattern="^([0-9a-fA-F]{2})*$")]
 Id: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F]{64}$")]
+
+
+Signature: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F]{128}$")]
+MEMBERS_MAX: Final = 16  # that a request has room for
 
 
 class Propose(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,19 +40,24 @@ class RemoveLeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     number: Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 
 
-def ledger_controls(view: LedgerView, network: Network) -> dict[str, Control[Any]]:
+class SignMembers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``members``: who shall make blocks final from now on."""
+
+    members: Annotated[tuple[Id, ...], msgspec.Meta(min_length=1, max_length=MEMBERS_MAX)]
+
+
+class ChangeMembers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``signatures``: of a quorum of the present members, by their keys, as ``ledger/sign-members`` gave them."""
+
+    members: Annotated[tuple[Id, ...], msgspec.Meta(min_length=1, max_length=MEMBERS_MAX)]
+    signatures: Annotated[dict[Id, Signature], msgspec.Meta(max_length=MEMBERS_MAX)]
+
+
+def ledger_controls(view: LedgerView, network: Network, keys: Keys) -> dict[str, Control[Any]]:
     """By the paths at which the monitoring listener serves them."""
 
     async def propose(asked: Propose) -> object:
-        data = Fragment(bytes.fromhex(asked.fragment))
-        try:
-            view.chain.check_fragment(data)
-        except PeerFault as fault:
-            raise InputInvalid("propose fragment", reason=fault) from None
-        verdict = await network.propose_fragment(data)
-        if verdict not in {Verdict.NEW, Verdict.KNOWN}:
-            raise InputInvalid("propose fragment", reason=f"it was called {verdict.value}")
-        return {"fragment": fragment_id(data).hex(), "new": verdict is Verdict.NEW}
+        return await _propose(view, network, Fragment(bytes.fromhex(asked.fragment)))
 
     async def add(asked: AddLeader) -> object:
         if len(view.leadership.leaders) >= LEADERS_MAX:
@@ -59,8 +69,40 @@ def ledger_controls(view: LedgerView, network: Network) -> dict[str, Control[Any
         await view.leadership.drop_leader(asked.number)
         return {"number": asked.number, "removed": True}
 
+    def change_to(members: tuple[str, ...], signatures: dict[bytes, bytes]) -> Change:
+        """The next one, as this node knows the chain."""
+        sequence = membership_of(view.chain.tree.tip.layer).sequence + 1
+        return Change(sequence, tuple(map(bytes.fromhex, members)), signatures)
+
+    async def sign_members(asked: SignMembers) -> object:
+        change = change_to(asked.members, {})
+        signature = await keys.sign_change(change)
+        return {
+            "sequence": change.sequence,
+            "voter": keys.voter.hex(),
+            "signature": signature.hex(),
+        }
+
+    async def change_members(asked: ChangeMembers) -> object:
+        pairs = asked.signatures.items()
+        signatures = {bytes.fromhex(voter): bytes.fromhex(each) for voter, each in pairs}
+        return await _propose(view, network, encode_change(change_to(asked.members, signatures)))
+
     return {
+        "ledger/sign-members": Control(SignMembers, sign_members),
+        "ledger/change-members": Control(ChangeMembers, change_members),
         "ledger/fragments": Control(Propose, propose),
         "leadership/add": Control(AddLeader, add),
         "leadership/remove": Control(RemoveLeader, remove),
     }
+
+
+async def _propose(view: LedgerView, network: Network, data: Fragment) -> object:
+    try:
+        view.chain.check_fragment(data)
+    except PeerFault as fault:
+        raise InputInvalid("propose fragment", reason=fault) from None
+    verdict = await network.propose_fragment(data)
+    if verdict not in {Verdict.NEW, Verdict.KNOWN}:
+        raise InputInvalid("propose fragment", reason=f"it was called {verdict.value}")
+    return {"fragment": fragment_id(data).hex(), "new": verdict is Verdict.NEW}

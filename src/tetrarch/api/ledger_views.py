@@ -21,6 +21,7 @@ from tetrarch.ledger.epochs import snapshot_for
 from tetrarch.ledger.fragments.signed import decode_fragment
 from tetrarch.ledger.headers import ID_SIZE_BYTES, BftProof, BlockId, Header, PraosProof
 from tetrarch.ledger.keyring import LeaderIs, TurnKeys
+from tetrarch.ledger.membership import decode_change, membership_of
 from tetrarch.ledger.pools import POOLS
 from tetrarch.ledger.treasury import pots_of
 from tetrarch.network.overlay.profile import BLOCKS
@@ -89,6 +90,7 @@ class LedgerView:
                 "size_bytes": self.chain.mempool.size_bytes,
             },
             "pots": {"fees": pots.fees, "rewards": pots.rewards, "treasury": pots.treasury},
+            "members": [each.hex() for each in membership_of(tree.tip.layer).members],
             "voter": self.voter.hex(),
             "votes": any(self.voter in each.weights for each in self.chain.opinion.voters),
         }
@@ -125,7 +127,7 @@ class LedgerView:
         }
 
     def _content(self, block: Block) -> dict[str, Any]:
-        certificates, paid = split_content(block)
+        certificates, changes, paid = split_content(block)
         decoded = [decode_fragment(each) for each in paid if block.header.proof is not None]
         return {
             "certificates": [
@@ -135,6 +137,9 @@ class LedgerView:
                     "votes": len(decode_certificate(each).signatures),
                 }
                 for each in certificates
+            ],
+            "changes_of_members": [
+                [member.hex() for member in decode_change(each).members] for each in changes
             ],
             "fragments": [
                 {

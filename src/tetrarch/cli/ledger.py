@@ -371,6 +371,73 @@ def send(
     typer.echo(json.dumps(sent.to_json()) if as_json else f"fragment {sent.fragment}")
 
 
+MemberArguments: TypeAlias = Annotated[
+    list[str], typer.Argument(metavar="MEMBER...", help="All of them: keys that vote.")
+]
+
+
+@app.command(name="sign-members")
+@run_command
+def sign_members(
+    members: MemberArguments,
+    folder: Annotated[Path, typer.Option(help="The node's folder, for its control token.")],
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Agree, as a member, to who shall make blocks final from now on; prints VOTER:SIGNATURE for `change-members`.
+
+    Example: tetrarch ledger sign-members ab12... cd34... --folder node0
+
+    Exit codes: 0, 65 it cannot be, and why, 66 no token, 69 nobody answers, 77 not its token, 78 no keys.
+    """
+    asked = {"members": _members(members)}
+    told = _order("/ledger/sign-members", asked, url, folder)
+    typer.echo(json.dumps(told) if as_json else f"{told['voter']}:{told['signature']}")
+
+
+@app.command(name="change-members")
+@run_command
+def change_members(
+    members: MemberArguments,
+    signature: Annotated[
+        list[str], typer.Option(metavar="VOTER:SIGNATURE", help="Of a present member. Repeat.")
+    ],
+    folder: Annotated[Path, typer.Option(help="The node's folder, for its control token.")],
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Change who makes blocks final, by the signatures of a quorum of those who do, over the same members in the same order.
+
+    Example: tetrarch ledger change-members ab12... cd34... --signature ef56...:0123... --folder node0
+
+    Exit codes: 0 it waits for a block, 65 it cannot hold, and why, 66 no token, 69 nobody answers, 77 not its token,
+    78 no keys.
+    """
+    signatures = {}
+    for each in signature:
+        voter, separator, given = each.partition(":")
+        if not separator:
+            raise ConfigInvalid("read option", option="--signature", expected="VOTER:SIGNATURE")
+        signatures[voter] = given
+    asked = {"members": _members(members), "signatures": signatures}
+    told = _order("/ledger/change-members", asked, url, folder)
+    typer.echo(json.dumps(told) if as_json else f"fragment {told['fragment']}")
+
+
+def _members(texts: list[str]) -> list[str]:
+    from tetrarch.cli.fragments import key_option  # noqa: PLC0415
+
+    return [key_option("MEMBER", each).hex() for each in texts]
+
+
+def _order(path: str, asked: object, url: str, folder: Path) -> dict[str, Any]:
+    from tetrarch.api.control_token import TOKEN_FILE, read_control_token  # noqa: PLC0415
+    from tetrarch.cli.node_questions import order_node  # noqa: PLC0415
+
+    token = read_control_token(folder / TOKEN_FILE)
+    return order_node(url, path, asked, token=token, kind=dict[str, Any])
+
+
 def _read_block0(path: Path) -> Any:
     from tetrarch.errors import PeerFault  # noqa: PLC0415
     from tetrarch.ledger.blocks import FRAGMENT_SIZE_BYTES_MAX, decode_block  # noqa: PLC0415

@@ -17,6 +17,7 @@ from tetrarch.enclave.ledger_messages import (
     LedgerOpened,
     LinkSigned,
     OpenLedger,
+    SignChange,
     SignHeader,
     SignLink,
     SlotsDrawn,
@@ -27,6 +28,7 @@ from tetrarch.errors import InputInvalid
 from tetrarch.ledger.finality import Checkpoint, Link
 from tetrarch.ledger.headers import BlockId, PoolId, decode_header, encode_header
 from tetrarch.ledger.keyring import VERSION, KeptKeys, Keyring, born
+from tetrarch.ledger.membership import Change
 from tetrarch.storage.lock import OwnerLock
 
 FILE = "ledger-keys.sealed"
@@ -80,6 +82,9 @@ class LedgerCalls:
                 return self._sign_header(keyring, call)
             case SignLink():
                 return self._sign_link(keyring, call)
+            case SignChange(sequence=sequence, members=members):
+                change = Change(sequence, members)
+                return LinkSigned(keyring.sign_change(change, self._require_chain()))
 
     def close(self) -> None:
         """Let another process have the keys."""

@@ -15,6 +15,7 @@ from tetrarch.enclave.ledger_messages import (
     LedgerOpened,
     LinkSigned,
     OpenLedger,
+    SignChange,
     SignHeader,
     SignLink,
     SlotsDrawn,
@@ -23,6 +24,7 @@ from tetrarch.enclave.seal_secret import SealSecret
 from tetrarch.ledger.finality import Link
 from tetrarch.ledger.headers import BlockId, Header, PoolId, decode_header, encode_header
 from tetrarch.ledger.keyring import LeaderIs, Lottery
+from tetrarch.ledger.membership import Change
 
 
 @dataclass(slots=True)
@@ -96,4 +98,9 @@ class LedgerClient:
         """
         source, target = link.source, link.target
         call = SignLink(source.height, source.block, target.height, target.block)
+        return (await self._enclave.ask(call, LinkSigned)).signature
+
+    async def sign_change(self, change: Change) -> bytes:
+        """The signature of a change of members, for which an operator asks."""
+        call = SignChange(change.sequence, change.members)
         return (await self._enclave.ask(call, LinkSigned)).signature

@@ -6,6 +6,7 @@ import msgspec
 
 from tetrarch.crypto.kes import PERIODS
 from tetrarch.enclave.messages import Message, Path, Root, SecretFile
+from tetrarch.ledger.finality import VOTERS_MAX
 from tetrarch.ledger.headers import PRAOS_SIZE_BYTES, SIGNATURE_SIZE_BYTES
 from tetrarch.ledger.keyring import LEADERS_MAX, SLICE_MAX, LeaderIs, Lottery
 
@@ -77,6 +78,13 @@ class SignLink(Message, frozen=True, tag="sign_link"):
     target_block: Root
 
 
+class SignChange(Message, frozen=True, tag="sign_change"):
+    """Agree to other members of the chain; ``sequence``: of the change."""
+
+    sequence: Slot
+    members: Annotated[tuple[Root, ...], msgspec.Meta(max_length=VOTERS_MAX)]
+
+
 class LedgerOpened(Message, frozen=True, tag="ledger_opened"):
     """``voter``: the public key that votes."""
 
@@ -97,7 +105,7 @@ class HeaderSigned(Message, frozen=True, tag="header_signed"):
 
 
 class LinkSigned(Message, frozen=True, tag="link_signed"):
-    """Of the vote."""
+    """Of the vote, or the change."""
 
     signature: Annotated[
         bytes, msgspec.Meta(min_length=SIGNATURE_SIZE_BYTES, max_length=SIGNATURE_SIZE_BYTES)
@@ -105,6 +113,14 @@ class LinkSigned(Message, frozen=True, tag="link_signed"):
 
 
 LedgerCall: TypeAlias = (
-    OpenLedger | AddLeader | DropLeader | AskLeaders | AskSlots | EvolveKey | SignHeader | SignLink
+    OpenLedger
+    | AddLeader
+    | DropLeader
+    | AskLeaders
+    | AskSlots
+    | EvolveKey
+    | SignHeader
+    | SignLink
+    | SignChange
 )
 LedgerAnswer: TypeAlias = LedgerOpened | SlotsDrawn | HeaderSigned | LinkSigned

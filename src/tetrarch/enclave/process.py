@@ -59,6 +59,7 @@ from tetrarch.enclave.ledger_messages import (
     EvolveKey,
     LedgerOpened,
     OpenLedger,
+    SignChange,
     SignHeader,
     SignLink,
 )
@@ -206,6 +207,7 @@ class EnclaveProcess:
                 | EvolveKey()
                 | SignHeader()
                 | SignLink()
+                | SignChange()
             ):
                 led = self._ledger.answer(body)
                 if isinstance(led, LedgerOpened):  # keys were read or made

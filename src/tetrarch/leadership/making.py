@@ -32,6 +32,7 @@ from tetrarch.ledger.dates import BlockDate
 from tetrarch.ledger.headers import Header, PoolId
 from tetrarch.ledger.keyring import LeaderIs, Lottery, PoolPublic, TurnKeys, lottery_of
 from tetrarch.ledger.leaders import BftLeaders, Leaders, PraosLeaders
+from tetrarch.ledger.membership import encode_change
 from tetrarch.ledger.settings import settings_of
 from tetrarch.network.overlay.chain import Verdict
 
@@ -120,13 +121,16 @@ class Maker:
         self, parent: Place, date: BlockDate, soft_deadline_s: float
     ) -> tuple[Fragment, ...]:
         """In a thread, so that votes and messages do not wait for it."""
-        certificates = tuple(map(encode_certificate, self._chain.opinion.for_block(parent, date)))
+        certified = self._chain.opinion.for_block(parent, date)
+        change = self._chain.change_for(parent)
+        first = tuple(map(encode_certificate, certified))
+        first += () if change is None else (encode_change(change),)
         waiting = tuple(islice(self._chain.mempool.ready(parent.layer), CANDIDATES_MAX))
         if not waiting:
-            return certificates
+            return first
         draft = draft_upon(parent, date)
         room = settings_of(draft).parameters.content_size_bytes_max
-        room -= sum(LENGTH_SIZE_BYTES + len(each) for each in certificates)
+        room -= sum(LENGTH_SIZE_BYTES + len(each) for each in first)
         selecting = partial(
             select,
             draft,
@@ -135,4 +139,4 @@ class Maker:
             size_bytes=room,
             is_over=lambda: self._ports.clock.wall_s() >= soft_deadline_s,
         )
-        return (*certificates, *await self._ports.compute.run(selecting))
+        return (*first, *await self._ports.compute.run(selecting))

@@ -8,6 +8,7 @@ from tetrarch.ledger.chain import Compute
 from tetrarch.ledger.finality import Link
 from tetrarch.ledger.headers import Header, PoolId
 from tetrarch.ledger.keyring import LeaderIs, Lottery
+from tetrarch.ledger.membership import Change
 from tetrarch.network.overlay.chain import Verdict
 from tetrarch.observability.logs import Log
 
@@ -48,6 +49,10 @@ class Keys(Protocol):
 
     async def sign_vote(self, link: Link) -> bytes:
         """The signature of a vote that contradicts no older one."""
+        ...
+
+    async def sign_change(self, change: Change) -> bytes:
+        """The signature of a change of members, for which an operator asks."""
         ...
 
 

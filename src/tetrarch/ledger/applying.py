@@ -20,7 +20,7 @@ from tetrarch.ledger.checkpoints import (
     decode_certificate,
     is_certificate,
     note_ancestor,
-    voters_of,
+    standing_of,
 )
 from tetrarch.ledger.dates import BlockDate, DateInvalid
 from tetrarch.ledger.epochs import begin_epoch, count_block, nonce_of, put_nonce, snapshot_for
@@ -29,6 +29,12 @@ from tetrarch.ledger.fragments.signed import apply_fragment, check_signature, de
 from tetrarch.ledger.genesis import begin_state, read_genesis
 from tetrarch.ledger.headers import BlockId, Header, PraosProof
 from tetrarch.ledger.leaders import BftLeaders, Leaders, PraosLeaders, verify
+from tetrarch.ledger.membership import (
+    apply_change,
+    decode_change,
+    is_change,
+    settle_membership,
+)
 from tetrarch.ledger.parameters import Mode
 from tetrarch.ledger.praos import evolve
 from tetrarch.ledger.settings import Settings, settings_of
@@ -101,6 +107,8 @@ def apply_block(parent: Place, block: Block) -> Place:
         raise BlockRefused("apply block", reason="nobody may make blocks in its epoch")
     point = verify(leaders, header)
     apply_content(draft, block, parent.block0)
+    final_height = standing_of(draft).final.height
+    settle_membership(draft, height=header.chain_length, final_height=final_height)
     _count(draft, header, point)
     return Place(parent.block0, header.id, header, parent.layer.above(draft.changes))
 
@@ -171,9 +179,11 @@ def apply_content(draft: Draft, block: Block, block0: BlockId) -> None:
     """
     settings, date = settings_of(draft), block.header.date
     slot = settings.era.slot(date)
-    certificates, paid = split_content(block)
+    certificates, changes, paid = split_content(block)
     if len(certificates) > OF_BLOCK_MAX:
         raise BlockRefused("apply block", certificates=len(certificates), maximum=OF_BLOCK_MAX)
+    if len(changes) > 1:
+        raise BlockRefused("apply block", changes_of_members=len(changes), maximum=1)
     for data in certificates:
         certificate = decode_certificate(data)
         certificate.check_signatures(block0)
@@ -181,8 +191,11 @@ def apply_content(draft: Draft, block: Block, block0: BlockId) -> None:
             draft,
             certificate,
             height=block.header.chain_length,
-            voters=voters_of(settings),
         )
+    for data in changes:
+        change = decode_change(data)
+        change.check_signatures(block0)
+        apply_change(draft, change, height=block.header.chain_length)
     for data in paid:
         fragment = decode_fragment(data)
         check_signature(fragment, block0)
@@ -196,10 +209,14 @@ def apply_content(draft: Draft, block: Block, block0: BlockId) -> None:
         )
 
 
-def split_content(block: Block) -> tuple[tuple[Fragment, ...], tuple[Fragment, ...]]:
-    """Certificates, which stand first, and what accounts paid for."""
+def split_content(
+    block: Block,
+) -> tuple[tuple[Fragment, ...], tuple[Fragment, ...], tuple[Fragment, ...]]:
+    """Certificates, which stand first, changes of members, and what accounts paid for."""
     certificates = tuple(takewhile(is_certificate, block.fragments))
-    return certificates, block.fragments[len(certificates) :]
+    rest = block.fragments[len(certificates) :]
+    changes = tuple(takewhile(is_change, rest))
+    return certificates, changes, rest[len(changes) :]
 
 
 def _count(draft: Draft, header: Header, point: Point | None) -> None:

@@ -8,6 +8,7 @@ import msgspec
 from tetrarch.ledger.accounts import ACCOUNTS
 from tetrarch.ledger.checkpoints import ANCESTORS, JUSTIFIED, STANDING
 from tetrarch.ledger.epochs import BLOCKS_MADE, NONCES, SNAPSHOTS
+from tetrarch.ledger.membership import MEMBERSHIP
 from tetrarch.ledger.pools import POOLS
 from tetrarch.ledger.settings import SETTINGS
 from tetrarch.ledger.tables import Table
@@ -15,6 +16,7 @@ from tetrarch.ledger.treasury import POTS
 
 TABLES: Final[tuple[Table[Any], ...]] = (
     SETTINGS,
+    MEMBERSHIP,
     ACCOUNTS,
     POOLS,
     POTS,

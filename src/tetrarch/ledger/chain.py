@@ -9,6 +9,7 @@ One block is taken at a time. It is on disk before anybody hears of it; a crash 
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -39,6 +40,13 @@ from tetrarch.ledger.fragments.signed import (
 )
 from tetrarch.ledger.headers import BlockId, Header
 from tetrarch.ledger.main_chain import MainChain
+from tetrarch.ledger.membership import (
+    Change,
+    ChangeRefused,
+    apply_change,
+    decode_change,
+    is_change,
+)
 from tetrarch.ledger.mempool import Mempool, NotPooled, check_waiting
 from tetrarch.ledger.opinion import Opinion
 from tetrarch.ledger.store import LedgerDamaged, LedgerStore
@@ -87,6 +95,7 @@ class LedgerChain(Answers):
         self._taking = asyncio.Lock()
         # Of late: whoever is on them would be asked for them again and again.
         self._undone: dict[BlockId, None] = {}
+        self._change: Change | None = None  # that waits for a block
         self._on_switch: list[Callable[[Switch], None]] = []
         self._on_final: list[Callable[[tuple[Place, ...]], None]] = []
         self._on_justified: list[Callable[[], None]] = []
@@ -195,6 +204,8 @@ class LedgerChain(Answers):
     def _taker_of(self, content: bytes) -> Callable[[bytes], Awaitable[Verdict]]:
         if is_vote(content):
             return self._take_vote
+        if is_change(Fragment(content)):
+            return self._take_change
         return self._take_certificate if is_certificate(Fragment(content)) else self._take_fragment
 
     async def _take_fragment(self, content: bytes) -> Verdict:
@@ -248,12 +259,45 @@ class LedgerChain(Answers):
             await self._ports.compute.run(checking)
         except PeerFault as fault:
             return self._refused("certificate_refused", fault)
-        self.told[identity] = Fragment(content)
-        while len(self.told) > TOLD_MAX:
-            del self.told[next(iter(self.told))]
+        self._remember_told(Fragment(content))
         async with self._taking:
             await self._certify(certificate)
         return Verdict.NEW
+
+    async def _take_change(self, content: bytes) -> Verdict:
+        """Other members: it waits for a block. The next change takes its place."""
+        identity = fragment_id(Fragment(content))
+        if identity in self.told:
+            return Verdict.KNOWN
+        try:
+            change = decode_change(content)
+            checking = partial(change.check_signatures, self.tree.final.block0)
+            await self._ports.compute.run(checking)
+            self._try_change(change, self.tree.tip)
+        except ChangeRefused as fault:  # it may have been of use where it was taken
+            self._ports.log.debug("change_not_taken", **error_fields(fault))
+            return Verdict.STALE
+        except PeerFault as fault:
+            return self._refused("change_refused", fault)
+        self._remember_told(Fragment(content))
+        self._change = change
+        return Verdict.NEW
+
+    def change_for(self, parent: Place) -> Change | None:
+        """The change of members that waits, if it holds in a block upon ``parent``."""
+        if self._change is not None:
+            with contextlib.suppress(ChangeRefused):
+                self._try_change(self._change, parent)
+                return self._change
+        return None
+
+    def _try_change(self, change: Change, parent: Place) -> None:
+        apply_change(parent.layer.draft(), change, height=parent.header.chain_length + 1)
+
+    def _remember_told(self, content: Fragment) -> None:
+        self.told[fragment_id(content)] = content
+        while len(self.told) > TOLD_MAX:
+            del self.told[next(iter(self.told))]
 
     def check_fragment(self, data: Fragment) -> None:
         """Whether a fragment could wait here now; and if it is its payer's next, whether it could be in the next block.
@@ -261,6 +305,11 @@ class LedgerChain(Answers):
         Raises:
             PeerFault: it could not, and why.
         """
+        if is_change(data):
+            change = decode_change(data)
+            change.check_signatures(self.tree.final.block0)
+            self._try_change(change, self.tree.tip)
+            return
         fragment = decode_fragment(data)
         check_signature(fragment, self.tree.final.block0)
         tip = self.tree.tip
@@ -391,7 +440,7 @@ class LedgerChain(Answers):
         if not place.header.content_size_bytes:
             return ()
         data = await self._ports.store.block(place.id)
-        return () if data is None else split_content(decode_block(data))[1]
+        return () if data is None else split_content(decode_block(data))[2]
 
     # -- from disk --------------------------------------------------------------------------------
 

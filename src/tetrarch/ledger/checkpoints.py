@@ -17,12 +17,11 @@ from tetrarch.ledger.finality import (
     Certificate,
     Checkpoint,
     VoteRefused,
-    Voters,
     read_certificate,
     write_certificate,
 )
 from tetrarch.ledger.headers import BlockId
-from tetrarch.ledger.settings import Settings
+from tetrarch.ledger.membership import voters_at
 from tetrarch.ledger.tables import Changes, Draft, Table, View
 from tetrarch.ledger.wire import Reader, Writer
 
@@ -114,7 +113,6 @@ def apply_certificate(
     certificate: Certificate,
     *,
     height: int,
-    voters: Voters,
 ) -> None:
     """It stands in a block of ``height``; its signatures are right.
 
@@ -137,15 +135,10 @@ def apply_certificate(
         raise VoteRefused(
             "apply certificate", target=target.height, reason="it is justified already"
         )
-    certificate.check_weight(voters)
+    certificate.check_weight(*voters_at(draft, target.height))
     JUSTIFIED.put(draft, _place(target.height), target)
     justified = max(standing.justified, target, key=lambda each: each.height)
     STANDING.put(draft, _ONE, Standing(justified, source if is_final else standing.final))
-
-
-def voters_of(settings: Settings) -> Voters:
-    """Who votes: the members, alike."""
-    return Voters(dict.fromkeys(settings.members, 1))
 
 
 def _place(number: int) -> bytes:

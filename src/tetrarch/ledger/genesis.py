@@ -33,6 +33,7 @@ from tetrarch.ledger.headers import (
     PoolId,
 )
 from tetrarch.ledger.leaders import LEADERS_MAX
+from tetrarch.ledger.membership import begin_membership
 from tetrarch.ledger.parameters import Parameters, read_parameters, write_parameters
 from tetrarch.ledger.pools import POOLS, Registration, pool_id
 from tetrarch.ledger.settings import Settings, put_settings
@@ -156,9 +157,9 @@ def begin_state(draft: Draft, genesis: Genesis) -> None:
             era=genesis.era,
             frame=genesis.frame,
             leaders=genesis.leaders,
-            members=genesis.members,
         ),
     )
+    begin_membership(draft, genesis.members)
     put_pots(draft, Pots(rewards=genesis.rewards_pot))
     for first in genesis.pools:
         register, pool = first.register, pool_id(first.operator, first.register.serial)

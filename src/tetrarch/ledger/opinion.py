@@ -17,11 +17,10 @@ from tetrarch.ledger.checkpoints import (
     is_justified,
     justified_in,
     standing_of,
-    voters_of,
 )
 from tetrarch.ledger.dates import BlockDate
 from tetrarch.ledger.finality import Certificate, Checkpoint, Link, VoteRefused, Voters
-from tetrarch.ledger.settings import settings_of
+from tetrarch.ledger.membership import voters_at
 from tetrarch.ledger.tree import Tree
 
 WAITING_MAX: Final = 256
@@ -40,7 +39,8 @@ class Opinion:
     @property
     def voters(self) -> tuple[Voters, ...]:
         """Who may vote now."""
-        return (voters_of(self._tree.tip.settings),)
+        tip = self._tree.tip
+        return voters_at(tip.layer, tip.header.chain_length)
 
     def note(self, place: Place) -> None:
         """A block holds: what its certificates made justified, whichever branch it is on."""
@@ -72,7 +72,7 @@ class Opinion:
         )
         if not is_link:
             raise VoteRefused("take certificate", target=target.height, reason="it is no link")
-        certificate.check_weight(voters_of(place.settings))
+        certificate.check_weight(*voters_at(place.layer, target.height))
         return True
 
     def accept(self, certificate: Certificate) -> None:
@@ -123,13 +123,12 @@ class Opinion:
     def for_block(self, parent: Place, date: BlockDate) -> tuple[Certificate, ...]:
         """What a block upon ``parent`` is to carry: what is news there, the oldest first, as many as it has room for."""
         draft = draft_upon(parent, date)
-        voters = voters_of(settings_of(draft))
         height = parent.header.chain_length + 1
         found: list[Certificate] = []
         for target in sorted(self._accepted):
             certificate = self._accepted[target]
             try:
-                apply_certificate(draft, certificate, height=height, voters=voters)
+                apply_certificate(draft, certificate, height=height)
             except PeerFault:
                 continue  # of another branch, or not news there
             found.append(certificate)

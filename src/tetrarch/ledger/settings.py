@@ -1,4 +1,4 @@
-"""What holds for a chain at a block: parameters, time, who leads in turn, who makes blocks final. Pure."""
+"""What holds for a chain at a block: parameters, time, who leads in turn. Pure."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -19,7 +19,6 @@ class Settings:
     era: Era
     frame: TimeFrame
     leaders: tuple[bytes, ...]
-    members: tuple[bytes, ...]
 
 
 SETTINGS: Final = Table("settings", Settings)

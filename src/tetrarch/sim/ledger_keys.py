@@ -12,6 +12,7 @@ import msgspec
 from tetrarch.ledger.finality import Link
 from tetrarch.ledger.headers import BlockId, Header, PoolId
 from tetrarch.ledger.keyring import KeptKeys, Keyring, LeaderIs, Lottery, TurnKeys, born
+from tetrarch.ledger.membership import Change
 
 SIGNING_S: Final = 0.003
 SLOT_S: Final = 0.0002  # of a schedule
@@ -124,6 +125,11 @@ class SimKeys:
         self._on_vote(self.voter, link)
         await asyncio.sleep(SIGNING_S)
         return signature
+
+    async def sign_change(self, change: Change) -> bytes:
+        """See ``Keys``."""
+        assert self._block0 is not None
+        return self._keyring.sign_change(change, self._block0)
 
 
 def _public(leaders: tuple[LeaderIs, ...], number: int) -> bytes:
