@@ -20,9 +20,13 @@ from tetrarch.ethereum.spec.values import Fork
 
 EXIT_MISSED = 1
 
+app = typer.Typer(help="The main job, shown on this machine.", rich_markup_mode=None)
 
+
+@app.callback(invoke_without_command=True)
 @run_command
 def demo(
+    context: typer.Context,
     slots: Annotated[int, typer.Option(min=2, max=100_000, help="Slots to run.")] = 24,
     slot_seconds: Annotated[float, typer.Option(min=1.0, max=60.0, help="Length of a slot.")] = 4.0,
     validators: Annotated[int, typer.Option(min=1, max=1_000, help="Validators.")] = 16,
@@ -52,6 +56,8 @@ def demo(
     Exit codes: 0 nothing missed that should not have been, 1 something was, 78 bad options,
     70 a process died.
     """
+    if context.invoked_subcommand is not None:
+        return
     if fork not in set(Fork):
         raise ConfigInvalid("read options", option="--fork", got=fork)
     events = [
@@ -82,5 +88,38 @@ def demo(
         typer.echo(json.dumps(summary.to_json()))
     else:
         console.print(draw_summary(summary))
+    if not summary.succeeded:
+        raise typer.Exit(EXIT_MISSED)
+
+
+@app.command()
+@run_command
+def ledger(
+    slots: Annotated[int, typer.Option(min=40, max=100_000, help="Slots of a second.")] = 50,
+    folder: Annotated[
+        Path | None, typer.Option(help="Keep the nodes' folders and logs here.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object at the end, nothing else.")
+    ] = False,
+) -> None:
+    """Run a chain by four nodes and their enclaves: payments, a node that is killed and comes back, epochs.
+
+    Example: tetrarch demo ledger --json
+
+    Exit codes: 0 all of it held, 1 something did not, 70 a process died.
+    """
+    from tetrarch.demo.ledger import LedgerDemo  # noqa: PLC0415 - keeps `tetrarch demo` fast
+
+    with tempfile.TemporaryDirectory(prefix="tetrarch-demo-") as temporary:
+        place = folder or Path(temporary)
+        tell = (lambda _line: None) if as_json else typer.echo
+        demo_run = LedgerDemo(place, slots=slots, clock=SystemClock(), tell=tell)
+        summary = asyncio.run(demo_run.run())
+    if as_json:
+        typer.echo(json.dumps(summary.to_json()))
+    else:
+        for name, value in summary.to_json().items():
+            typer.echo(f"{name:<22}{value}")
     if not summary.succeeded:
         raise typer.Exit(EXIT_MISSED)
