@@ -6,13 +6,12 @@ from pathlib import Path
 from tests.ledger.chain_maker import START_S, bft_block
 from tests.ledger.makers import bft_key, bft_public
 from tests.ledger.test_chain import ROOT, Opened, grown, opened, run
-from tests.ledger.test_checkpoints import certified
 
 from tetrarch.ledger.applying import apply_block
 from tetrarch.ledger.blocks import Fragment, fragment_id
 from tetrarch.ledger.checkpoints import encode_certificate, standing_of
 from tetrarch.ledger.dates import BlockDate
-from tetrarch.ledger.finality import Checkpoint, Link, Marks, Vote, encode_vote
+from tetrarch.ledger.finality import Certificate, Checkpoint, Link, Marks, Vote, encode_vote
 from tetrarch.network.overlay.chain import Verdict
 from tetrarch.network.overlay.profile import FRAGMENTS
 from tetrarch.network.overlay.spreading import ItemId
@@ -28,6 +27,12 @@ def folder(path: Path) -> Path:
 def signed(number: int, link: Link) -> bytes:
     signature = bft_key(number).sign(link.to_sign(ROOT.id))
     return encode_vote(Vote(link, bft_public(number), signature))
+
+
+def certificate(link: Link, *numbers: int) -> Fragment:
+    content = link.to_sign(ROOT.id)
+    signatures = {bft_public(number): bft_key(number).sign(content) for number in numbers}
+    return encode_certificate(Certificate(link, signatures))
 
 
 async def say(ledger: Opened, link: Link | None, *numbers: int) -> list[Verdict]:
@@ -180,8 +185,13 @@ def test_false_votes_are_their_senders_fault_and_others_are_not(tmp_path: Path) 
             other = Link(FIRST, Checkpoint(1, ROOT.id))
             assert await say(ledger, other, 0) == [Verdict.STALE]
             assert ledger.log.find("voter_contradicts_itself")
-            loose = encode_certificate(certified(FIRST, Checkpoint(1, place.id)))
-            assert await take(FRAGMENTS, loose) is Verdict.INVALID
+            loose = certificate(link, 0, 1, 2)
+            assert await take(FRAGMENTS, loose) is Verdict.NEW, "whoever missed the votes is told"
+            assert await take(FRAGMENTS, loose) is Verdict.KNOWN
+            few = certificate(link, 0, 1)
+            assert await take(FRAGMENTS, few) is Verdict.STALE, "the members may be others there"
+            false = loose[:-1] + bytes([loose[-1] ^ 1])
+            assert await take(FRAGMENTS, Fragment(false)) is Verdict.INVALID
 
     run(main())
 

@@ -125,6 +125,7 @@ class Logs:
         self._to_come_max = to_come_max
         self._ended_max = ended_max
         self._to_come: dict[tuple[int, BlockDate], Entry] = {}
+        self._by_block: dict[BlockId, Entry] = {}  # of those that ended
         self._by_time: list[tuple[float, int, BlockDate]] = []  # a heap; some may be gone
         self._ended: dict[tuple[int, BlockDate], Entry] = {}  # in the order in which they did
 
@@ -147,10 +148,8 @@ class Logs:
 
     def handle_of(self, block: BlockId) -> Handle | None:
         """Of the entry whose block it is, if it is one of ours and of late."""
-        for entry in reversed(self._ended.values()):
-            if entry.made is not None and entry.made.block == block:
-                return Handle(self, entry)
-        return None
+        entry = self._by_block.get(block)
+        return None if entry is None else Handle(self, entry)
 
     def drop(self, leader: int) -> int:
         """A leader is gone: nothing is to come of it. How much was."""
@@ -185,8 +184,12 @@ class Logs:
         key = (entry.leader, entry.date)
         self._to_come.pop(key, None)
         self._ended[key] = entry
+        if entry.made is not None:
+            self._by_block[entry.made.block] = entry
         while len(self._ended) > self._ended_max:
-            del self._ended[next(iter(self._ended))]
+            gone = self._ended.pop(next(iter(self._ended)))
+            if gone.made is not None:
+                self._by_block.pop(gone.made.block, None)
 
     def to_come(self) -> list[Entry]:
         """The schedule, by date."""

@@ -254,7 +254,14 @@ class LedgerChain(Answers):
             return Verdict.KNOWN
         try:
             certificate = decode_certificate(content)
+        except PeerFault as fault:
+            return self._refused("certificate_refused", fault)
+        try:  # before its signatures: so it costs no more than as many as may vote
             certificate.check_weight(*self.opinion.voters)
+        except VoteRefused as fault:  # it may be a quorum's where the members are others
+            self._ports.log.debug("certificate_not_taken", **error_fields(fault))
+            return Verdict.STALE
+        try:
             checking = partial(certificate.check_signatures, self.tree.final.block0)
             await self._ports.compute.run(checking)
         except PeerFault as fault:
