@@ -1,7 +1,8 @@
 """Mutants: the source of one pure module with one piece of text replaced."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -64,37 +65,63 @@ def fails(claim: Callable[[], None]) -> bool:
     return False
 
 
-def load(package: str, folder: Path, mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def within(name: str, packages: Sequence[str]) -> bool:
+    """Whether the module ``name`` is one of ``packages`` or in them."""
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+@contextmanager
+def imported_anew(*packages: str) -> Iterator[None]:
+    """Modules of ``packages`` that are imported within are not those from before, which come back.
+
+    So whatever else of the package a claim goes through sees the mutant too, and the mutant stays
+    in nobody's names afterwards, in whichever order tests run.
+    """
+    before = {name: module for name, module in sys.modules.items() if within(name, packages)}
+    for name in before:
+        del sys.modules[name]
+    try:
+        yield
+    finally:
+        for name in [name for name in sys.modules if within(name, packages)]:
+            del sys.modules[name]
+        for name, module in before.items():
+            sys.modules[name] = module
+            parent, _, own = name.rpartition(".")
+            if parent in sys.modules:
+                setattr(sys.modules[parent], own, module)
+
+
+@contextmanager
+def loaded(package: str, folder: Path, mutant: Mutant) -> Iterator[ModuleType]:
     """The tests of the mutant's module, which lie in ``folder``, loaded anew over its source."""
-    module = mutant.module
-    true = import_module(f"{package}.{module}")
-    source = mutated_source(package, mutant)  # while the true module is the imported one
-    broken = ModuleType(true.__name__)
-    monkeypatch.setitem(sys.modules, broken.__name__, broken)
-    monkeypatch.setattr(import_module(package), module, broken)
-    exec(compile(source, f"<mutant of {module}>", "exec"), vars(broken))
-    path = folder / f"test_{module}.py"
-    tests = ModuleType(f"mutant_test_{module}")
-    monkeypatch.setitem(sys.modules, tests.__name__, tests)  # dataclasses and hypothesis look there
-    vars(tests)["__file__"] = str(path)
-    exec(compile(path.read_text(), str(path), "exec"), vars(tests))
-    return tests
+    source = mutated_source(package, mutant)
+    path = folder / f"test_{mutant.module}.py"
+    of_tests = "tests." + ".".join(package.split(".")[1:])
+    with imported_anew(package, of_tests):
+        broken = ModuleType(f"{package}.{mutant.module}")
+        parent = import_module(package)
+        sys.modules[broken.__name__] = broken
+        exec(compile(source, f"<mutant of {mutant.module}>", "exec"), vars(broken))
+        setattr(parent, mutant.module, broken)
+        tests = ModuleType(f"{of_tests}.mutant_of_{mutant.module}")
+        sys.modules[tests.__name__] = tests  # dataclasses and hypothesis look there
+        vars(tests)["__file__"] = str(path)
+        exec(compile(path.read_text(), str(path), "exec"), vars(tests))
+        yield tests
 
 
-def assert_unchanged_holds(
-    package: str, folder: Path, module: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def assert_unchanged_holds(package: str, folder: Path, module: str) -> None:
     """The way of loading breaks no claim by itself: all hold for the true source."""
     first_line = source_of(f"{package}.{module}").partition("\n")[0]
     same = Mutant("none", module, first_line, first_line)
-    all_claims = list(claims(load(package, folder, same, monkeypatch)))
-    assert all_claims
-    assert not any(fails(claim) for claim in all_claims)
+    with loaded(package, folder, same) as tests:
+        all_claims = list(claims(tests))
+        assert all_claims
+        assert not any(fails(claim) for claim in all_claims)
 
 
-def assert_killed(
-    package: str, folder: Path, mutant: Mutant, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def assert_killed(package: str, folder: Path, mutant: Mutant) -> None:
     """An explicit claim of the module's own tests fails for the mutant."""
-    tests = load(package, folder, mutant, monkeypatch)
-    assert any(fails(claim) for claim in claims(tests)), "no explicit claim fails"
+    with loaded(package, folder, mutant) as tests:
+        assert any(fails(claim) for claim in claims(tests)), "no explicit claim fails"

@@ -493,10 +493,10 @@ MUTANTS = (
 
 
 @pytest.mark.parametrize("module", sorted({mutant.module for mutant in MUTANTS}))
-def test_claims_hold_for_the_true_rules(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert_unchanged_holds(PACKAGE, Path(__file__).parent, module, monkeypatch)
+def test_claims_hold_for_the_true_rules(module: str) -> None:
+    assert_unchanged_holds(PACKAGE, Path(__file__).parent, module)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_mutant_is_killed(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert_killed(PACKAGE, Path(__file__).parent, mutant, monkeypatch)
+def test_mutant_is_killed(mutant: Mutant) -> None:
+    assert_killed(PACKAGE, Path(__file__).parent, mutant)

@@ -29,10 +29,10 @@ MUTANTS = tuple(
 )  # fmt: skip
 
 
-def test_claims_hold_for_the_true_seal(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert_unchanged_holds(PACKAGE, Path(__file__).parent, "sealing", monkeypatch)
+def test_claims_hold_for_the_true_seal() -> None:
+    assert_unchanged_holds(PACKAGE, Path(__file__).parent, "sealing")
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_mutant_is_killed(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert_killed(PACKAGE, Path(__file__).parent, mutant, monkeypatch)
+def test_mutant_is_killed(mutant: Mutant) -> None:
+    assert_killed(PACKAGE, Path(__file__).parent, mutant)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from tests.ledger.chain_maker import praos_genesis, unsigned_block
 from tests.ledger.makers import account_id, header_at
 
 from tetrarch.crypto.kes import PERIODS, KesKeySpent, kes_period
-from tetrarch.entropy import system_entropy
+from tetrarch.entropy import Entropy, system_entropy
 from tetrarch.ledger.applying import apply_block, first_place, leaders_of
 from tetrarch.ledger.dates import BlockDate, Era
 from tetrarch.ledger.finality import Checkpoint, Link, Vote, VoteForbidden
@@ -46,8 +47,9 @@ ERA = Era(slots_per_epoch=100)
 class Disk:
     """What was stored last, and how often."""
 
-    def __init__(self) -> None:
-        self.kept = born(system_entropy)
+    def __init__(self, entropy: Entropy = system_entropy) -> None:
+        self.entropy = entropy
+        self.kept = born(entropy)
         self.count = 0
         self.refuses = False
 
@@ -58,7 +60,7 @@ class Disk:
         self.count += 1
 
     def keys(self) -> Keyring:
-        return Keyring(self.kept, self.store, system_entropy)
+        return Keyring(self.kept, self.store, self.entropy)
 
 
 def test_a_leader_in_turn_signs_a_slot_once_whatever_happens_to_its_process() -> None:
@@ -106,7 +108,7 @@ def test_nothing_is_signed_that_is_not_stored_before(sign: Callable[[Keyring], o
 
 def test_a_pools_keys_make_the_blocks_of_its_slots() -> None:
     """From registration to a block that holds: publics, schedule, proof and period fit together."""
-    disk = Disk()
+    disk = Disk(Random(3).randbytes)  # which slots are drawn depends on the keys
     keys = disk.keys()
     pool = pool_id(account_id(0), 0)
     leader = keys.add_pool(pool)
