@@ -3,29 +3,19 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Any
 
 import msgspec
-import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tetrarch.api.control_token import TOKEN_FILE, read_control_token
-from tetrarch.cli.node_questions import DEFAULT_URL, ask_node, order_node
-from tetrarch.errors import ConfigInvalid, OperatorError
+from tetrarch.cli.ledger_options import KEY_SIZE_BYTES
+from tetrarch.cli.node_questions import ask_node, order_node
+from tetrarch.errors import OperatorError
 from tetrarch.ledger.accounts import AccountId
 from tetrarch.ledger.fragments.kind import Body
 from tetrarch.ledger.fragments.signed import SignedFragment, encode_fragment
 from tetrarch.ledger.headers import BlockId
-
-KEY_SIZE_BYTES: Final = 32
-
-KeyFile: TypeAlias = Annotated[
-    Path, typer.Option("--key-file", help="Of the account that pays; `tetrarch ledger account`.")
-]
-Url: TypeAlias = Annotated[str, typer.Option(help="The node's monitoring listener.")]
-Folder: TypeAlias = Annotated[Path, typer.Option(help="The node's folder, for its control token.")]
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-DEFAULT: Final = DEFAULT_URL
 
 
 class AccountKeyUnusable(OperatorError):
@@ -96,7 +86,7 @@ def send(body: Body, key: Ed25519PrivateKey, *, url: str, folder: Path) -> Sent:
         ControlTokenUnusable, ControlDenied: the node's folder has no token, or another's.
         ControlRefused: it cannot hold, and why.
     """
-    token = read_control_token(folder / TOKEN_FILE)
+    token = read_control_token(folder / TOKEN_FILE)  # before the node is asked for anything
     account = account_of(key)
     settings = ask_node(url, "/api/v0/settings", {}, _Settings)
     held = ask_node(url, "/ledger/account", {"id": account.hex()}, _Account)
@@ -113,25 +103,9 @@ def send(body: Body, key: Ed25519PrivateKey, *, url: str, folder: Path) -> Sent:
     block0 = BlockId(bytes.fromhex(settings.block0_hash))
     signature = key.sign(fragment.to_sign(block0))
     data = fragment.unsigned + signature
-    told = order_node(
-        url, "/ledger/fragments", {"fragment": data.hex()}, token=token, kind=dict[str, Any]
-    )
+    asked = {"fragment": data.hex()}
+    told = order_node(url, "/ledger/fragments", asked, token=token, kind=dict[str, Any])
     return Sent(str(told.get("fragment", "")), fragment.fee, fragment.counter)
-
-
-def key_option(option: str, text: str) -> bytes:
-    """32 bytes of an option's text.
-
-    Raises:
-        ConfigInvalid: it has not 64 hexadecimal digits.
-    """
-    try:
-        key = bytes.fromhex(text)
-    except ValueError:
-        key = b""
-    if len(key) != KEY_SIZE_BYTES:
-        raise ConfigInvalid("read option", option=option, expected="64 hexadecimal digits")
-    return key
 
 
 def _priced(make: Callable[[int], SignedFragment], fees: _Fees) -> SignedFragment:

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from tetrarch.cli.errors import run_command
-from tetrarch.cli.fragments import DEFAULT, AsJson, Folder, Url, key_option
-from tetrarch.cli.node_questions import ask_node, order_node
+from tetrarch.cli.ledger_options import AsJson, Folder, Url, key_option, order
+from tetrarch.cli.node_questions import DEFAULT_URL, ask_node
 
 app = typer.Typer(
     help="Whose blocks a running node makes, when, and what became of them.",
@@ -24,7 +24,7 @@ def group() -> None:
 
 @app.command(name="list")
 @run_command
-def list_leaders(url: Url = DEFAULT, as_json: AsJson = False) -> None:
+def list_leaders(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """The node's leaders, and how far their schedules are known.
 
     Example: tetrarch leader list
@@ -46,7 +46,7 @@ def list_leaders(url: Url = DEFAULT, as_json: AsJson = False) -> None:
 
 @app.command()
 @run_command
-def schedule(url: Url = DEFAULT, as_json: AsJson = False) -> None:
+def schedule(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """The slots to come in which the node's leaders make blocks.
 
     Example: tetrarch leader schedule --json
@@ -63,7 +63,7 @@ def schedule(url: Url = DEFAULT, as_json: AsJson = False) -> None:
 
 @app.command()
 @run_command
-def logs(url: Url = DEFAULT, as_json: AsJson = False) -> None:
+def logs(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """What became of each slot in which the node was to make a block.
 
     Example: tetrarch leader logs
@@ -94,7 +94,7 @@ def add(
         str | None,
         typer.Option(metavar="ID", help="A stake pool's id. Default: a leader in turn."),
     ] = None,
-    url: Url = DEFAULT,
+    url: Url = DEFAULT_URL,
     folder: Folder = Path(),
     as_json: AsJson = False,
 ) -> None:
@@ -105,7 +105,7 @@ def add(
     Exit codes: 0, 65 it cannot be, and why, 66 no token, 69 nobody answers, 77 not its token, 78 no id.
     """
     asked = {} if pool is None else {"pool": key_option("--pool", pool).hex()}
-    told = _order("/leadership/add", asked, url, folder)
+    told = order("/leadership/add", asked, url=url, folder=folder)
     what = told.get("key") or told.get("pool")
     typer.echo(json.dumps(told) if as_json else f"leader {told['number']}, {told['kind']}: {what}")
 
@@ -114,7 +114,7 @@ def add(
 @run_command
 def remove(
     number: Annotated[int, typer.Argument(help="As `tetrarch leader list` has it.")],
-    url: Url = DEFAULT,
+    url: Url = DEFAULT_URL,
     folder: Folder = Path(),
     as_json: AsJson = False,
 ) -> None:
@@ -124,12 +124,5 @@ def remove(
 
     Exit codes: 0, 65 there is no such leader, 66 no token, 69 nobody answers, 77 not its token.
     """
-    told = _order("/leadership/remove", {"number": number}, url, folder)
+    told = order("/leadership/remove", {"number": number}, url=url, folder=folder)
     typer.echo(json.dumps(told) if as_json else f"leader {number} is gone")
-
-
-def _order(path: str, asked: object, url: str, folder: Path) -> dict[str, Any]:
-    from tetrarch.api.control_token import TOKEN_FILE, read_control_token  # noqa: PLC0415
-
-    token = read_control_token(folder / TOKEN_FILE)
-    return order_node(url, path, asked, token=token, kind=dict[str, Any])

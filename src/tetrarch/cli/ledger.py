@@ -11,6 +11,15 @@ import typer
 
 from tetrarch.cli.errors import run_command
 from tetrarch.cli.files import read_bounded
+from tetrarch.cli.ledger_options import (
+    KEY_SIZE_BYTES,
+    AsJson,
+    Folder,
+    KeyFile,
+    Url,
+    key_option,
+    order,
+)
 from tetrarch.cli.node_questions import DEFAULT_URL, ask_node
 from tetrarch.errors import ConfigInvalid, InputInvalid
 
@@ -21,8 +30,6 @@ app = typer.Typer(
 )
 
 NodeFolder: TypeAlias = Annotated[Path, typer.Argument(help="The node's folder.")]
-Url: TypeAlias = Annotated[str, typer.Option(help="The node's monitoring listener.")]
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 PassphraseFile: TypeAlias = Annotated[
     Path | None,
     typer.Option(help="Seals the keys. Default: a key file, made in their folder."),
@@ -58,7 +65,6 @@ def keys(
     Exit codes: 0, 65 damaged keys, 66 no passphrase file, 73 the folder is in use or cannot be written.
     """
     from tetrarch.api.ledger_views import leader_view  # noqa: PLC0415 - keeps `--help` fast
-    from tetrarch.cli.fragments import key_option  # noqa: PLC0415
     from tetrarch.ledger.accounts import AccountId  # noqa: PLC0415
     from tetrarch.ledger.keyring import LeaderUnknown  # noqa: PLC0415
     from tetrarch.ledger.pools import pool_id  # noqa: PLC0415
@@ -330,7 +336,7 @@ def account(
 
     Exit codes: 0, 66 the file holds no key, 73 it cannot be written.
     """
-    from tetrarch.cli.fragments import KEY_SIZE_BYTES, account_of, read_account_key  # noqa: PLC0415
+    from tetrarch.cli.fragments import account_of, read_account_key  # noqa: PLC0415
     from tetrarch.entropy import system_entropy  # noqa: PLC0415
     from tetrarch.storage.durable_file import write_durably  # noqa: PLC0415
     from tetrarch.storage.errors import cannot_create  # noqa: PLC0415
@@ -349,8 +355,8 @@ def account(
 def send(
     to: Annotated[str, typer.Argument(metavar="ACCOUNT", help="64 hexadecimal digits.")],
     value: Annotated[int, typer.Argument(min=1, max=2**63 - 1, help="In the smallest unit.")],
-    key_file: Annotated[Path, typer.Option(help="Of the account that pays.")],
-    folder: Annotated[Path, typer.Option(help="The node's folder, for its control token.")],
+    key_file: KeyFile,
+    folder: Folder,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
@@ -361,7 +367,7 @@ def send(
     Exit codes: 0 it waits for a block, 65 it cannot hold, and why, 66 no key or token, 69 nobody answers, 77 not its token,
     78 no account.
     """
-    from tetrarch.cli.fragments import key_option, read_account_key  # noqa: PLC0415
+    from tetrarch.cli.fragments import read_account_key  # noqa: PLC0415
     from tetrarch.cli.fragments import send as send_fragment  # noqa: PLC0415
     from tetrarch.ledger.accounts import AccountId  # noqa: PLC0415
     from tetrarch.ledger.fragments.transfer import Output, Transfer  # noqa: PLC0415
@@ -380,7 +386,7 @@ MemberArguments: TypeAlias = Annotated[
 @run_command
 def sign_members(
     members: MemberArguments,
-    folder: Annotated[Path, typer.Option(help="The node's folder, for its control token.")],
+    folder: Folder,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
@@ -391,7 +397,7 @@ def sign_members(
     Exit codes: 0, 65 it cannot be, and why, 66 no token, 69 nobody answers, 77 not its token, 78 no keys.
     """
     asked = {"members": _members(members)}
-    told = _order("/ledger/sign-members", asked, url, folder)
+    told = order("/ledger/sign-members", asked, url=url, folder=folder)
     typer.echo(json.dumps(told) if as_json else f"{told['voter']}:{told['signature']}")
 
 
@@ -402,7 +408,7 @@ def change_members(
     signature: Annotated[
         list[str], typer.Option(metavar="VOTER:SIGNATURE", help="Of a present member. Repeat.")
     ],
-    folder: Annotated[Path, typer.Option(help="The node's folder, for its control token.")],
+    folder: Folder,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
@@ -420,22 +426,12 @@ def change_members(
             raise ConfigInvalid("read option", option="--signature", expected="VOTER:SIGNATURE")
         signatures[voter] = given
     asked = {"members": _members(members), "signatures": signatures}
-    told = _order("/ledger/change-members", asked, url, folder)
+    told = order("/ledger/change-members", asked, url=url, folder=folder)
     typer.echo(json.dumps(told) if as_json else f"fragment {told['fragment']}")
 
 
 def _members(texts: list[str]) -> list[str]:
-    from tetrarch.cli.fragments import key_option  # noqa: PLC0415
-
     return [key_option("MEMBER", each).hex() for each in texts]
-
-
-def _order(path: str, asked: object, url: str, folder: Path) -> dict[str, Any]:
-    from tetrarch.api.control_token import TOKEN_FILE, read_control_token  # noqa: PLC0415
-    from tetrarch.cli.node_questions import order_node  # noqa: PLC0415
-
-    token = read_control_token(folder / TOKEN_FILE)
-    return order_node(url, path, asked, token=token, kind=dict[str, Any])
 
 
 def _read_block0(path: Path) -> Any:

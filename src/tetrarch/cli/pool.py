@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from tetrarch.cli.errors import run_command
-from tetrarch.cli.fragments import DEFAULT, AsJson, Folder, KeyFile, Url, key_option
+from tetrarch.cli.ledger_options import AsJson, Folder, KeyFile, Url, key_option
+from tetrarch.cli.node_questions import DEFAULT_URL
 from tetrarch.errors import ConfigInvalid
 
 app = typer.Typer(
@@ -40,7 +41,7 @@ def register(
     tax_ratio_millionth: Annotated[
         int, typer.Option(min=0, max=1_000_000, help="Of the rest.")
     ] = 0,
-    url: Url = DEFAULT,
+    url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
     """Register a pool that the account operates; it is drawn two epochs later, if it has stake.
@@ -73,7 +74,7 @@ def delegate(
     pool: Annotated[str, typer.Argument(metavar="POOL", help="64 hexadecimal digits, or `none`.")],
     key_file: KeyFile,
     folder: Folder,
-    url: Url = DEFAULT,
+    url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
     """Have an account's value count for a pool, or for none.
@@ -98,7 +99,7 @@ def retire(
     key_file: KeyFile,
     folder: Folder,
     epoch: Annotated[int, typer.Option(min=1, help="It is gone when this epoch begins.")],
-    url: Url = DEFAULT,
+    url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
     """Retire a pool that the account operates or owns; who delegates to it does so to none then.
