@@ -93,12 +93,15 @@ def imported_anew(*packages: str) -> Iterator[None]:
 
 
 @contextmanager
-def loaded(package: str, folder: Path, mutant: Mutant) -> Iterator[ModuleType]:
-    """The tests of the mutant's module, which lie in ``folder``, loaded anew over its source."""
+def loaded(package: str, folder: Path, mutant: Mutant, anew: str) -> Iterator[ModuleType]:
+    """The tests of the mutant's module, which lie in ``folder``, loaded anew over its source.
+
+    ``anew``: the package that is imported anew around it; it is its own, or one that has it.
+    """
     source = mutated_source(package, mutant)
     path = folder / f"test_{mutant.module}.py"
-    of_tests = "tests." + ".".join(package.split(".")[1:])
-    with imported_anew(package, of_tests):
+    of_tests = package.replace("tetrarch", "tests", 1)
+    with imported_anew(anew, anew.replace("tetrarch", "tests", 1)):
         broken = ModuleType(f"{package}.{mutant.module}")
         parent = import_module(package)
         sys.modules[broken.__name__] = broken
@@ -111,17 +114,19 @@ def loaded(package: str, folder: Path, mutant: Mutant) -> Iterator[ModuleType]:
         yield tests
 
 
-def assert_unchanged_holds(package: str, folder: Path, module: str) -> None:
+def assert_unchanged_holds(
+    package: str, folder: Path, module: str, *, anew: str | None = None
+) -> None:
     """The way of loading breaks no claim by itself: all hold for the true source."""
     first_line = source_of(f"{package}.{module}").partition("\n")[0]
     same = Mutant("none", module, first_line, first_line)
-    with loaded(package, folder, same) as tests:
+    with loaded(package, folder, same, anew or package) as tests:
         all_claims = list(claims(tests))
         assert all_claims
         assert not any(fails(claim) for claim in all_claims)
 
 
-def assert_killed(package: str, folder: Path, mutant: Mutant) -> None:
+def assert_killed(package: str, folder: Path, mutant: Mutant, *, anew: str | None = None) -> None:
     """An explicit claim of the module's own tests fails for the mutant."""
-    with loaded(package, folder, mutant) as tests:
+    with loaded(package, folder, mutant, anew or package) as tests:
         assert any(fails(claim) for claim in claims(tests)), "no explicit claim fails"

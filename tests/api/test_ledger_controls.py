@@ -10,6 +10,7 @@ import pytest
 from tests.leadership.leading_world import World, leading, run
 from tests.ledger.makers import account_id, bft_public, signed_fragment
 
+from tetrarch.api.ledger_agreements import parameters_view
 from tetrarch.api.ledger_controls import ledger_controls
 from tetrarch.api.ledger_views import LedgerView
 from tetrarch.decoding import UNDECODABLE
@@ -18,7 +19,8 @@ from tetrarch.leadership.voting import Voting
 from tetrarch.ledger.accounts import account_of
 from tetrarch.ledger.fragments.signed import encode_fragment
 from tetrarch.ledger.fragments.transfer import Output, Transfer
-from tetrarch.ledger.membership import membership_of
+from tetrarch.ledger.membership import alike, membership_of
+from tetrarch.ledger.parameter_votes import agreed_of
 
 
 async def done(world: World, path: str, **asked: Any) -> Any:
@@ -109,6 +111,34 @@ def test_bodies_that_are_none_are_told(path: str, asked: dict[str, Any]) -> None
     scenario(work)
 
 
+def test_a_member_votes_for_parameters_again_and_again() -> None:
+    """It is the only one, so its vote decides; the second comes after the first, which waits still."""
+
+    async def work(world: World) -> None:
+        await world.until(2.5)
+        first = {"mode": "bft", "fees.constant": "4"}
+        await done(world, "ledger/vote-parameters", epoch=2, changes=first)
+        await done(world, "ledger/vote-parameters", epoch=3, changes={"expiry_epochs_max": "9"})
+        for changes, match in (
+            ({"slots_per_epoch": "9"}, "fixed=slots_per_epoch"),
+            ({"fees.constant": "x"}, "int"),
+            ({"mode": "other"}, "other"),
+            ({"fees": "1"}, "no such"),
+            ({"fees.constant.x": "1"}, "no such"),
+            ({"content_size_bytes_max": "1"}, "lowest=1024"),
+        ):
+            with pytest.raises(InputInvalid, match=match):
+                await done(world, "ledger/vote-parameters", epoch=4, changes=changes)
+        await world.until(4.5)
+        assert [epoch for epoch, _ in agreed_of(world.tip.layer)] == [2, 3]
+        told = parameters_view(world.tip)
+        assert told["now"]["fees.constant"] == 0
+        assert told["coming"][0]["parameters"]["fees.constant"] == 4
+        assert told["votes"] == []
+
+    scenario(work)
+
+
 def test_members_change_by_the_signatures_that_their_nodes_give() -> None:
     other = bft_public(5).hex()
 
@@ -126,7 +156,7 @@ def test_members_change_by_the_signatures_that_their_nodes_give() -> None:
             )
         await done(world, "ledger/change-members", members=[other], signatures=signatures)
         await world.until(6.5)
-        assert membership_of(world.tip.layer).members == (bft_public(5),)
+        assert membership_of(world.tip.layer).members == alike([bft_public(5)])
         final = world.chain.tree.final.header.chain_length
         await world.until(9.5)
         assert world.chain.tree.final.header.chain_length == final, "the new member does not vote"

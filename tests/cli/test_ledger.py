@@ -21,6 +21,8 @@ COMMANDS = (
     "send",
     "sign-members",
     "change-members",
+    "vote-parameters",
+    "parameters",
     "status",
     "tip",
     "block",

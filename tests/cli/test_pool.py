@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.cli.ledger_asked import Asked, asked
-from tests.ledger.makers import pool_keys
+from tests.ledger.makers import bft_public, pool_keys
 from typer.testing import CliRunner
 
 from tetrarch.cli.fragments import account_of, read_account_key
@@ -49,8 +49,8 @@ def test_each_fragment_follows_the_one_before(tmp_path: Path) -> None:
     async def main() -> None:
         async with asked(tmp_path, alice) as node:
             vrf, kes = KEYS.vrf.public_key.hex(), KEYS.kes_public.hex()
-            keys = ("--vrf-key", vrf, "--kes-key", kes, "--tax-fixed", 5)
-            told = await node.told("pool", "register", *keys, *how)
+            keys = ("--vrf-key", vrf, "--kes-key", kes, "--vote-key", bft_public(1).hex())
+            told = await node.told("pool", "register", *keys, "--tax-fixed", 5, *how)
             assert (told["pool"], told["counter"], told["fee"]) == (pool.hex(), 0, 3)
             await node.ask("pool", "delegate", pool.hex(), *how)
             await node.ask("pool", "retire", pool.hex(), "--epoch", 5, *how)
@@ -61,6 +61,7 @@ def test_each_fragment_follows_the_one_before(tmp_path: Path) -> None:
                 serial=0,
                 vrf_key=KEYS.vrf.public_key,
                 kes_key=KEYS.kes_public,
+                vote_key=bft_public(1),
                 kes_start_slot=0,
                 tax=Tax(5, 0),
             )

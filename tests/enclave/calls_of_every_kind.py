@@ -7,7 +7,7 @@ from typing import Any, get_args
 import msgspec
 from tests.election.support import certified, configuration, leading, signed, view_of
 from tests.enclave.enclave_world import OLD_CHAIN, Validator, block, vote
-from tests.ledger.makers import header_at
+from tests.ledger.makers import header_at, signed_fragment
 
 from tetrarch.election.documents import configuration_document
 from tetrarch.election.requests import (
@@ -60,6 +60,7 @@ from tetrarch.enclave.ledger_messages import (
     LedgerCall,
     OpenLedger,
     SignChange,
+    SignFragment,
     SignHeader,
     SignLink,
 )
@@ -69,8 +70,10 @@ from tetrarch.enclave.sealing import Kind
 from tetrarch.enclave.tpm_messages import OpenTpm
 from tetrarch.ethereum.spec.values import Fork
 from tetrarch.ledger.dates import BlockDate
+from tetrarch.ledger.fragments.parameter_vote import ParameterVote
 from tetrarch.ledger.headers import encode_header
 from tetrarch.ledger.keyring import lottery_of
+from tetrarch.ledger.parameters import Parameters
 from tetrarch.ledger.praos import FIRST_NONCE
 
 C = configuration()
@@ -156,6 +159,7 @@ def _ledger() -> tuple[LedgerCall, ...]:
         SignHeader(1, header, lottery, 3),
         SignLink(0, bytes(32), 1, bytes(32)),
         SignChange(1, (bytes(32),)),
+        SignFragment(signed_fragment(0, ParameterVote(2, Parameters())).unsigned),
         DropLeader(0),
     )
 

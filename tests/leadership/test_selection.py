@@ -10,6 +10,7 @@ from tetrarch.ledger.accounts import account_of
 from tetrarch.ledger.applying import draft_upon, first_place
 from tetrarch.ledger.blocks import LENGTH_SIZE_BYTES, Fragment, FragmentId
 from tetrarch.ledger.dates import BlockDate
+from tetrarch.ledger.fragments.kind import where_upon
 from tetrarch.ledger.fragments.signed import encode_fragment
 from tetrarch.ledger.fragments.transfer import Output, Transfer
 from tetrarch.ledger.genesis import genesis_block
@@ -29,7 +30,8 @@ def waiting(number: int, value: int, *, counter: int = 0, outputs: int = 1) -> W
 
 def selected(some: list[Waiting], draft: Draft | None = None, **how: object) -> list[Waiting]:
     draft = draft or draft_upon(ROOT, DATE)
-    given = {"date": DATE, "size_bytes": 10_000, "is_over": lambda: False, **how}
+    where = where_upon(draft, DATE, height=1, block0=ROOT.id)
+    given = {"where": where, "size_bytes": 10_000, "is_over": lambda: False, **how}
     found = select(draft, some, **given)  # type: ignore[arg-type]
     return [each for each in some if each.data in found]
 

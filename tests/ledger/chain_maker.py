@@ -61,7 +61,11 @@ def praos_genesis(*stakes: int, **changes: Any) -> Genesis:
 def register(number: int) -> PoolRegister:
     keys = pool_keys(number)
     return PoolRegister(
-        serial=0, vrf_key=keys.vrf.public_key, kes_key=keys.kes_public, kes_start_slot=0
+        serial=0,
+        vrf_key=keys.vrf.public_key,
+        kes_key=keys.kes_public,
+        vote_key=bft_public(number),
+        kes_start_slot=0,
     )
 
 
@@ -104,14 +108,18 @@ def praos_leaders(place: Place, epoch: int) -> PraosLeaders:
     return leaders
 
 
-def praos_block(place: Place, date: BlockDate, number: int, *fragments: SignedFragment) -> Block:
+def praos_block(
+    place: Place, date: BlockDate, number: int, *fragments: SignedFragment | Fragment
+) -> Block:
     """By the pool of account ``number``, drawn or not."""
     block = unsigned_block(place, date, fragments)
     header = keys_as(number).signed(block.header, praos_leaders(place, date.epoch))
     return replace(block, header=header)
 
 
-def next_praos(place: Place, *, pools: int) -> tuple[Place, int]:
+def next_praos(
+    place: Place, *, pools: int, fragments: Sequence[SignedFragment | Fragment] = ()
+) -> tuple[Place, int]:
     """The next block that somebody was drawn for, and whose it is."""
     era = place.settings.era
     slot = era.slot(place.header.date) + 1
@@ -121,5 +129,5 @@ def next_praos(place: Place, *, pools: int) -> tuple[Place, int]:
         for number in range(pools):
             keys = keys_as(number)
             if keys.is_drawn(leaders, date.slot):
-                return apply_block(place, praos_block(place, date, number)), number
+                return apply_block(place, praos_block(place, date, number, *fragments)), number
         slot += 1

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.ledger.makers import account_id, draft_of, pool_keys
+from tests.ledger.makers import account_id, bft_public, draft_of, pool_keys
 
 from tetrarch.ledger.accounts import ACCOUNTS, account_of, add_value
 from tetrarch.ledger.epochs import (
@@ -17,7 +17,9 @@ from tetrarch.ledger.epochs import (
     nonce_of,
     put_nonce,
     snapshot_for,
+    stake_voters,
 )
+from tetrarch.ledger.finality import VOTERS_MAX
 from tetrarch.ledger.headers import PoolId
 from tetrarch.ledger.parameters import Rewards
 from tetrarch.ledger.pools import POOLS, Registration, Tax, pool_id
@@ -36,6 +38,7 @@ def registration(operator: int, *owners: int, tax: Tax | None = None) -> Registr
         owners=tuple(map(account_id, owners)),
         vrf_key=keys.vrf.public_key,
         kes_key=keys.kes_public,
+        vote_key=bft_public(operator),
         kes_start_slot=0,
         tax=tax or Tax(),
     )
@@ -51,6 +54,31 @@ def delegating(*accounts: tuple[int, object]) -> Draft:
         ACCOUNTS.put(draft, account_id(number), replace(account, pool=pool))  # type: ignore[arg-type]
     begin_chain(draft)
     return draft
+
+
+def test_pools_vote_by_stake_the_largest_first() -> None:
+    draft = delegating((60, A), (40, B), (5, None))
+    POOLS.put(draft, pool_id(account_id(2), 0), registration(2))
+    begin_chain(draft)
+    snapshot = snapshot_for(draft, 0)
+    assert snapshot is not None
+    voters = stake_voters(snapshot)
+    assert (dict(voters.weights), voters.by_stake) == ({bft_public(0): 60, bft_public(1): 40}, True)
+    POOLS.put(draft, B, replace(registration(1), vote_key=bft_public(0)))
+    begin_chain(draft)
+    snapshot = snapshot_for(draft, 0)
+    assert snapshot is not None
+    assert dict(stake_voters(snapshot).weights) == {bft_public(0): 100}, "one node's pools"
+    many = {PoolId(n.to_bytes(32, "big")): n for n in range(1, VOTERS_MAX + 3)}
+    large = replace(
+        snapshot,
+        pools={pool: replace(snapshot.pools[A], stake=n) for pool, n in many.items()},
+        registrations={
+            pool: replace(registration(0), vote_key=n.to_bytes(32, "big"))
+            for pool, n in many.items()
+        },
+    )
+    assert sorted(stake_voters(large).weights.values()) == list(range(3, VOTERS_MAX + 3))
 
 
 def value(draft: Draft, number: int) -> int:

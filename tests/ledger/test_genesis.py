@@ -13,6 +13,7 @@ from tetrarch.errors import TetrarchError
 from tetrarch.ledger.accounts import VALUE_MAX, Account, account_of
 from tetrarch.ledger.blocks import Block, Fragment, content_hash, encode_content
 from tetrarch.ledger.epochs import snapshot_for
+from tetrarch.ledger.finality import Voters
 from tetrarch.ledger.fragments.pool_register import PoolRegister
 from tetrarch.ledger.genesis import (
     FirstPool,
@@ -24,6 +25,7 @@ from tetrarch.ledger.genesis import (
     read_genesis,
 )
 from tetrarch.ledger.headers import PoolId
+from tetrarch.ledger.membership import voters_at
 from tetrarch.ledger.parameters import Fees, Mode, Parameters, Rewards
 from tetrarch.ledger.pools import POOLS, Tax
 from tetrarch.ledger.settings import settings_of
@@ -35,7 +37,6 @@ FULL = praos_genesis(
     40,
     name="a chain",
     leaders=(bft_public(0), bft_public(1)),
-    members=(bft_public(2),),
     parameters=Parameters(
         mode=Mode.PRAOS,
         slot_duration_ms=2000,
@@ -71,6 +72,15 @@ def test_the_state_is_what_it_says() -> None:
     snapshot = snapshot_for(draft, 0)
     assert snapshot is not None
     assert snapshot.pools[own_pool(1)].stake == 40
+    assert voters_at(draft, 1) == (Voters({bft_public(0): 60, bft_public(1): 40}, by_stake=True),)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"members": (bft_public(2),)}, {"grants": ()}], ids=["members", "no stake"]
+)
+def test_by_stake_pools_make_blocks_final_and_nobody_else(changes: dict[str, Any]) -> None:
+    with pytest.raises(GenesisInvalid, match="in mode praos"):
+        begin_state(first_layer(Base()).draft(), replace(FULL, **changes))
 
 
 @pytest.mark.parametrize(
@@ -109,7 +119,12 @@ def test_more_grants_than_there_is_room_for_are_refused() -> None:
             FirstPool(
                 account_id(0),
                 PoolRegister(
-                    serial=serial, vrf_key=bytes(32), kes_key=bytes(32), kes_start_slot=0, tax=Tax()
+                    serial=serial,
+                    vrf_key=bytes(32),
+                    kes_key=bytes(32),
+                    vote_key=bytes(32),
+                    kes_start_slot=0,
+                    tax=Tax(),
                 ),
             )
             for serial in range(9000)

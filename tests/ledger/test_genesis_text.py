@@ -6,8 +6,8 @@ from tests.ledger.makers import account_id, bft_public, pool_keys
 from tetrarch.errors import ConfigInvalid
 from tetrarch.ledger.fragments.pool_register import PoolRegister
 from tetrarch.ledger.genesis import FirstPool, Genesis, Grant, genesis_block, read_genesis
-from tetrarch.ledger.genesis_text import read_genesis_text
-from tetrarch.ledger.parameters import Fees, Mode, Parameters, Rewards
+from tetrarch.ledger.genesis_text import changed_parameters, read_genesis_text
+from tetrarch.ledger.parameters import Fees, Mode, Parameters, ParametersInvalid, Rewards
 from tetrarch.ledger.pools import Tax, pool_id
 
 A, B = account_id(0), account_id(1)
@@ -35,9 +35,25 @@ operator = "{A.hex()}"
 serial = 3
 vrf_key = "{pool_keys(0).vrf.public_key.hex()}"
 kes_key = "{pool_keys(0).kes_public.hex()}"
+vote_key = "{bft_public(0).hex()}"
 owners = ["{B.hex()}"]
 tax = {{ fixed = 1, ratio_millionth = 2, limit = 3 }}
 """
+
+
+def test_parameters_are_changed_by_name() -> None:
+    changed = changed_parameters(
+        Parameters(), {"mode": "praos", "coefficient_milli": "7", "rewards.rate_millionth": "5"}
+    )
+    assert changed == Parameters(
+        mode=Mode.PRAOS, coefficient_milli=7, rewards=Rewards(rate_millionth=5)
+    )
+    for name in ("fees", "other", "fees.constant.x", "fees.other", "mode.value"):
+        with pytest.raises(ParametersInvalid, match="no such"):
+            changed_parameters(Parameters(), {name: "1"})
+    for name, value in (("mode", "x"), ("fees.constant", "-1"), ("coefficient_milli", "0")):
+        with pytest.raises(ParametersInvalid):
+            changed_parameters(Parameters(), {name: value})
 
 
 def test_all_of_it_is_read_and_a_chain_begins_with_it() -> None:
@@ -46,6 +62,7 @@ def test_all_of_it_is_read_and_a_chain_begins_with_it() -> None:
         serial=3,
         vrf_key=pool_keys(0).vrf.public_key,
         kes_key=pool_keys(0).kes_public,
+        vote_key=bft_public(0),
         kes_start_slot=0,
         owners=(B,),
         tax=Tax(1, 2, 3),

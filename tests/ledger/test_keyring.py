@@ -12,10 +12,14 @@ from tests.ledger.makers import account_id, header_at
 
 from tetrarch.crypto.kes import PERIODS, KesKeySpent, kes_period
 from tetrarch.entropy import Entropy, system_entropy
+from tetrarch.ledger.accounts import AccountId
 from tetrarch.ledger.applying import apply_block, first_place, leaders_of
 from tetrarch.ledger.dates import BlockDate, Era
 from tetrarch.ledger.finality import Checkpoint, Link, Vote, VoteForbidden
+from tetrarch.ledger.fragments.parameter_vote import ParameterVote
 from tetrarch.ledger.fragments.pool_register import PoolRegister
+from tetrarch.ledger.fragments.signed import SignedFragment, check_signature
+from tetrarch.ledger.fragments.transfer import Output, Transfer
 from tetrarch.ledger.genesis import FirstPool, Grant, genesis_block
 from tetrarch.ledger.headers import BlockId, PoolId
 from tetrarch.ledger.keyring import (
@@ -25,6 +29,7 @@ from tetrarch.ledger.keyring import (
     Keyring,
     LeaderUnknown,
     NotElected,
+    NotOurs,
     OtherChain,
     PeriodOver,
     PoolPublic,
@@ -34,6 +39,7 @@ from tetrarch.ledger.keyring import (
     lottery_of,
 )
 from tetrarch.ledger.leaders import BftLeaders, PraosLeaders
+from tetrarch.ledger.parameters import Parameters
 from tetrarch.ledger.pools import pool_id
 from tetrarch.ledger.praos import FIRST_NONCE
 from tetrarch.ledger.tables import Base
@@ -114,7 +120,11 @@ def test_a_pools_keys_make_the_blocks_of_its_slots() -> None:
     leader = keys.add_pool(pool)
     assert isinstance(leader.keys, PoolPublic)
     register = PoolRegister(
-        serial=0, vrf_key=leader.keys.vrf_key, kes_key=leader.keys.kes_key, kes_start_slot=0
+        serial=0,
+        vrf_key=leader.keys.vrf_key,
+        kes_key=leader.keys.kes_key,
+        vote_key=keys.voter,
+        kes_start_slot=0,
     )
     genesis = replace(
         praos_genesis(),
@@ -150,6 +160,26 @@ def test_a_slot_that_is_not_drawn_is_not_used_up() -> None:
     keys.sign_block(number, header_at(BlockDate(0, 1)), lottery=ALWAYS)
     with pytest.raises(SlotTaken):
         disk.keys().sign_block(number, header_at(BlockDate(0, 1)), lottery=ALWAYS)
+
+
+def test_the_key_that_votes_says_what_voters_say_and_spends_nothing() -> None:
+    disk = Disk()
+    keys = disk.keys()
+    vote = SignedFragment(
+        payer=AccountId(keys.voter),
+        counter=0,
+        last_epoch=1,
+        fee=0,
+        body=ParameterVote(2, Parameters()),
+    )
+    signature = keys.sign_fragment(vote, BLOCK0)
+    check_signature(replace(vote, signature=signature), BLOCK0)
+    spends = Transfer((Output(account_id(1), 1),))
+    for bad in (replace(vote, body=spends), replace(vote, payer=account_id(0))):
+        with pytest.raises(NotOurs):
+            keys.sign_fragment(bad, BLOCK0)
+    with pytest.raises(OtherChain):
+        disk.keys().sign_fragment(vote, BlockId(bytes(32)))
 
 
 def test_an_evolving_key_has_no_way_back() -> None:

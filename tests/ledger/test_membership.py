@@ -13,19 +13,27 @@ from tetrarch.ledger.applying import Place, apply_block, first_place
 from tetrarch.ledger.blocks import Fragment
 from tetrarch.ledger.checkpoints import encode_certificate, standing_of
 from tetrarch.ledger.dates import BlockDate
-from tetrarch.ledger.finality import Certificate, Link
+from tetrarch.ledger.finality import Certificate, Link, Voters
 from tetrarch.ledger.genesis import genesis_block
 from tetrarch.ledger.headers import BlockId
 from tetrarch.ledger.membership import (
+    MEMBERSHIP,
     Change,
     ChangeRefused,
+    Membership,
+    alike,
+    apply_change,
     decode_change,
     encode_change,
+    follow_stake,
     is_change,
+    is_voter,
     membership_of,
+    settle_membership,
     voters_at,
 )
-from tetrarch.ledger.parameters import Parameters
+from tetrarch.ledger.parameters import Mode, Parameters
+from tetrarch.ledger.settings import put_settings, settings_of
 from tetrarch.ledger.tables import Base
 from tetrarch.ledger.wire import BytesInvalid
 
@@ -74,7 +82,7 @@ def members_at(place: Place) -> list[set[bytes]]:
 
 def test_step_by_step_from_the_old_members_to_the_new() -> None:
     one = upon(ROOT, change())
-    assert membership_of(one.layer).pending == NEW
+    assert membership_of(one.layer).pending == alike(NEW)
     assert members_at(one) == [set(OLD)], "it is only pending"
     two = upon(one, linked(ROOT, one, 0, 1, 2))
     three = upon(two, linked(one, two, 0, 1, 2))
@@ -147,7 +155,50 @@ def test_one_change_at_a_time_and_none_twice() -> None:
     with pytest.raises(ChangeRefused, match="needed=4"):
         upon(five, other)
     back = change(OLD, 2, 3, 4, 5, sequence=2)
-    assert membership_of(upon(five, back).layer).pending == OLD
+    assert membership_of(upon(five, back).layer).pending == alike(OLD)
+
+
+def by_stake(*stakes: int) -> Voters:
+    return Voters({bft_public(number): stake for number, stake in enumerate(stakes)}, by_stake=True)
+
+
+def test_stake_is_followed_in_the_same_steps() -> None:
+    draft = ROOT.layer.draft()
+    follow_stake(draft, Voters({}, by_stake=True), height=5)
+    assert not membership_of(draft).is_changing, "nobody has any"
+    follow_stake(draft, by_stake(7, 3), height=5)
+    follow_stake(draft, by_stake(3, 7), height=6)
+    assert membership_of(draft).pending == by_stake(7, 3), "one change at a time"
+    assert [set(each.weights) for each in voters_at(draft, 6)] == [set(OLD)]
+    settle_membership(draft, height=7, final_height=4)
+    assert [set(each.weights) for each in voters_at(draft, 7)] == [set(OLD)]
+    settle_membership(draft, height=8, final_height=5)
+    assert voters_at(draft, 8) == (by_stake(7, 3), alike(OLD))
+    follow_stake(draft, by_stake(3, 7), height=9)
+    assert voters_at(draft, 9) == (by_stake(7, 3), alike(OLD)), "it is under way"
+    settle_membership(draft, height=10, final_height=8)
+    assert voters_at(draft, 10) == (by_stake(7, 3),)
+    before = membership_of(draft)
+    follow_stake(draft, by_stake(7, 3), height=11)
+    assert membership_of(draft) == before, "it is as it was"
+
+
+def test_who_may_vote() -> None:
+    draft = ROOT.layer.draft()
+    assert is_voter(draft, bft_public(0))
+    assert not is_voter(draft, bft_public(4))
+    MEMBERSHIP.put(draft, b"", Membership(members=alike(NEW), previous=alike(OLD), since=3))
+    assert is_voter(draft, bft_public(0))
+    assert is_voter(draft, bft_public(4))
+
+
+def test_by_stake_members_sign_no_changes() -> None:
+    draft = ROOT.layer.draft()
+    settings = settings_of(draft)
+    parameters = replace(settings.parameters, mode=Mode.PRAOS)
+    put_settings(draft, replace(settings, parameters=parameters))
+    with pytest.raises(ChangeRefused, match="stake"):
+        apply_change(draft, change(), height=1)
 
 
 def test_what_is_written_is_read() -> None:

@@ -3,11 +3,12 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.ledger.makers import account_id, draft_of, signed_fragment
+from tests.ledger.makers import BLOCK0, account_id, draft_of, signed_fragment
 
 from tetrarch.ledger.accounts import ACCOUNTS, Account
 from tetrarch.ledger.blocks import fragment_id
 from tetrarch.ledger.dates import BlockDate
+from tetrarch.ledger.fragments.kind import Where
 from tetrarch.ledger.fragments.signed import SignedFragment, encode_fragment
 from tetrarch.ledger.fragments.transfer import Output, Transfer
 from tetrarch.ledger.mempool import AHEAD_MAX, Mempool, MempoolLimits, NotPooled, Waiting
@@ -23,15 +24,13 @@ def paid(number: int, counter: int = 0, *, fee: int = 2, last_epoch: int = 1) ->
     return signed_fragment(number, TEN, counter=counter, fee=fee, last_epoch=last_epoch)
 
 
+def where(epoch: int = 0, parameters: Parameters = PARAMETERS) -> Where:
+    return Where(date=BlockDate(epoch, 0), slot=0, height=1, block0=BLOCK0, parameters=parameters)
+
+
 def add(pool: Mempool, *fragments: SignedFragment, view=VIEW, epoch: int = 0) -> list[Waiting]:
     return [
-        pool.add(
-            encode_fragment(fragment),
-            fragment,
-            view=view,
-            date=BlockDate(epoch, 0),
-            parameters=PARAMETERS,
-        )
+        pool.add(encode_fragment(fragment), fragment, view=view, where=where(epoch))
         for fragment in fragments
     ]
 
@@ -105,8 +104,8 @@ def test_what_is_too_large_does_not_wait() -> None:
     small = Parameters(fees=Fees(constant=2), fragment_size_bytes_max=256)
     large = signed_fragment(0, Transfer((Output(account_id(9), 1),) * 6), fee=2)
     with pytest.raises(NotPooled, match="maximum=256"):
-        pool.add(encode_fragment(large), large, view=VIEW, date=BlockDate(0, 0), parameters=small)
-    pool.add(encode_fragment(fragment), fragment, view=VIEW, date=BlockDate(0, 0), parameters=small)
+        pool.add(encode_fragment(large), large, view=VIEW, where=where(parameters=small))
+    pool.add(encode_fragment(fragment), fragment, view=VIEW, where=where(parameters=small))
 
 
 def test_blocks_take_what_was_used() -> None:

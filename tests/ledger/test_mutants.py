@@ -65,6 +65,8 @@ MUTANTS = (
         "self._change(source_height=marks.source_height, target_height=marks.target_height)",
         "pass",
     ),
+    Mutant("spends", "keyring", "or not fragment.body.free_for_voters", ""),
+    Mutant("for others", "keyring", "fragment.payer != self.voter or", ""),
     Mutant("any chain", "keyring", "elif self._kept.block0 != block0:", "elif False:"),
     Mutant(
         "numbers again",
@@ -81,8 +83,8 @@ MUTANTS = (
     Mutant(
         "at once",
         "membership",
-        "if membership.pending and final_height >= membership.pending_height:",
-        "if membership.pending:",
+        "if membership.pending is not None and final_height >= membership.pending_height:",
+        "if membership.pending is not None:",
     ),
     Mutant(
         "no gap is bridged",
@@ -94,14 +96,14 @@ MUTANTS = (
     Mutant(
         "both for ever",
         "membership",
-        "elif membership.previous and final_height >= membership.since:",
+        "elif membership.previous is not None and final_height >= membership.since:",
         "elif False:",
     ),
     Mutant(
         "both for no time",
         "membership",
-        "elif membership.previous and final_height >= membership.since:",
-        "elif membership.previous:",
+        "elif membership.previous is not None and final_height >= membership.since:",
+        "elif membership.previous is not None:",
     ),
     Mutant("anybody changes", "membership", "if weight < voters.needed or not", "if not"),
     Mutant(
@@ -111,9 +113,35 @@ MUTANTS = (
         "",
     ),
     Mutant("again", "membership", "if change.sequence != membership.sequence + 1:", "if False:"),
+    Mutant("two at a time", "membership", "if membership.is_changing:", "if False:"),
+    Mutant("stake is no change", "membership", "voters != membership.members", "False"),
     Mutant(
-        "two at a time", "membership", "if membership.pending or membership.previous:", "if False:"
+        "stake changes changes",
+        "membership",
+        "if not membership.is_changing and voters",
+        "if voters",
     ),
+    Mutant("members beside stake", "membership", "is Mode.PRAOS:", "is None:"),
+    Mutant("strangers count", "tallies", "if not is_voter(draft, voter):", "if False:"),
+    Mutant(
+        "the first choice stays",
+        "tallies",
+        "choices[voter] = choice",
+        "choices.setdefault(voter, choice)",
+    ),
+    Mutant("any choice counts", "tallies", "if chosen == choice]", "]"),
+    Mutant("votes without end", "tallies", "if len(kept) > OPEN_MAX:", "if False:"),
+    Mutant("withdrawn for all", "tallies", "if each != voter}", "if False}"),
+    Mutant("one of both", "tallies", "if all(each.weight(agreed)", "if any(each.weight(agreed)"),
+    Mutant("open for ever", "tallies", "OPEN_VOTES.remove(draft, voter)", "pass"),
+    Mutant("stake alike", "epochs", "stakes.get(registration.vote_key, 0) + stake", "1"),
+    Mutant(
+        "without stake",
+        "epochs",
+        "        if stake:\n            stakes",
+        "        if True:\n            stakes",
+    ),
+    Mutant("the smallest", "epochs", "(-stakes[key], key)", "(stakes[key], key)"),
     Mutant(
         "equals count",
         "tree",
@@ -149,7 +177,7 @@ MUTANTS = (
     ),
     Mutant("false signatures", "applying", "        check_signature(fragment, block0)\n", ""),
     Mutant("any size", "applying", "if header.content_size_bytes > settings", "if 0 > settings"),
-    Mutant("epochs never begin", "applying", "if date.epoch > before.epoch:", "if False:"),
+    Mutant("epochs never begin", "applying", "if date.epoch <= before:", "if True:"),
     Mutant("the nonce stays", "applying", "put_nonce(draft, evolve", "(draft, evolve"),
     Mutant("turns begin anew", "leaders", "slot if self.compat else", "slot if True else"),
     Mutant(

@@ -35,6 +35,15 @@ def test_all_blocks_are_made_and_final_when_nothing_is_wrong(mode: Mode) -> None
         assert outcome.tips[0] > 20
 
 
+def test_a_chain_passes_from_turns_to_stake() -> None:
+    """By its members' votes; pools then make the blocks, and make them final."""
+    outcome = lived(LedgerProfile(slots=130, slots_per_epoch=20, passes_at=2), seed=1)
+    assert set(outcome.modes) == {Mode.PRAOS}
+    assert min(outcome.members_since) > 40, "other voters, and others again as stake changes"
+    assert min(outcome.finals) >= max(outcome.tips) - 2
+    assert {entry.date.epoch for entry in outcome.entries if entry.made} >= {0, 1, 2, 3, 4, 5}
+
+
 def test_a_partition_longer_than_any_depth_heals() -> None:
     cut = Cut(5, 100, (0, 1))
     for mode in Mode:

@@ -1,5 +1,6 @@
 """What may be done to a running node of a ledger: give it a fragment, add and remove leaders."""
 
+from dataclasses import replace
 from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
@@ -7,10 +8,16 @@ import msgspec
 from tetrarch.api.ledger_views import LedgerView, leader_view
 from tetrarch.errors import InputInvalid, PeerFault
 from tetrarch.leadership.ports import Keys, Network
+from tetrarch.ledger.accounts import AccountId, account_of
 from tetrarch.ledger.blocks import Fragment, fragment_id
+from tetrarch.ledger.fragments.kind import Body
+from tetrarch.ledger.fragments.parameter_vote import ParameterVote
+from tetrarch.ledger.fragments.signed import SignedFragment, encode_fragment
+from tetrarch.ledger.genesis_text import changed_parameters
 from tetrarch.ledger.headers import PoolId
 from tetrarch.ledger.keyring import LEADERS_MAX
 from tetrarch.ledger.membership import Change, encode_change, membership_of
+from tetrarch.ledger.parameter_votes import parameters_for
 from tetrarch.network.overlay.chain import Verdict
 from tetrarch.observability.controls import Control
 
@@ -19,6 +26,8 @@ Id: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F]{64}$")]
 
 
 Signature: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F]{128}$")]
+ParameterName: TypeAlias = Annotated[str, msgspec.Meta(max_length=60)]
+ParameterValue: TypeAlias = Annotated[str, msgspec.Meta(max_length=60)]
 MEMBERS_MAX: Final = 16  # that a request has room for
 
 
@@ -51,6 +60,13 @@ class ChangeMembers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     members: Annotated[tuple[Id, ...], msgspec.Meta(min_length=1, max_length=MEMBERS_MAX)]
     signatures: Annotated[dict[Id, Signature], msgspec.Meta(max_length=MEMBERS_MAX)]
+
+
+class VoteParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``changes``: by name, or GROUP.NAME, as text; from ``epoch`` on."""
+
+    epoch: Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
+    changes: Annotated[dict[ParameterName, ParameterValue], msgspec.Meta(min_length=1)]
 
 
 def ledger_controls(view: LedgerView, network: Network, keys: Keys) -> dict[str, Control[Any]]:
@@ -88,13 +104,37 @@ def ledger_controls(view: LedgerView, network: Network, keys: Keys) -> dict[str,
         signatures = {bytes.fromhex(voter): bytes.fromhex(each) for voter, each in pairs}
         return await _propose(view, network, encode_change(change_to(asked.members, signatures)))
 
+    async def vote_parameters(asked: VoteParameters) -> object:
+        now = parameters_for(view.chain.tree.tip.layer, asked.epoch)
+        vote = ParameterVote(asked.epoch, changed_parameters(now, asked.changes))
+        return await _say(view, network, keys, vote)
+
     return {
+        "ledger/vote-parameters": Control(VoteParameters, vote_parameters),
         "ledger/sign-members": Control(SignMembers, sign_members),
         "ledger/change-members": Control(ChangeMembers, change_members),
         "ledger/fragments": Control(Propose, propose),
         "leadership/add": Control(AddLeader, add),
         "leadership/remove": Control(RemoveLeader, remove),
     }
+
+
+async def _say(view: LedgerView, network: Network, keys: Keys, body: Body) -> object:
+    """As the voter that this node is: after all that it said before, in the chain or waiting for it."""
+    tip, voter = view.chain.tree.tip, AccountId(keys.voter)
+    waiting = view.chain.mempool.waiting_of(voter)
+    counter = account_of(tip.layer, voter).counter
+    while counter in waiting:
+        counter += 1
+    fragment = SignedFragment(
+        payer=voter,
+        counter=counter,
+        last_epoch=tip.header.date.epoch + tip.settings.parameters.expiry_epochs_max,
+        fee=0,
+        body=body,
+    )
+    signed = replace(fragment, signature=await keys.sign_fragment(fragment))
+    return await _propose(view, network, encode_fragment(signed))
 
 
 async def _propose(view: LedgerView, network: Network, data: Fragment) -> object:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tetrarch.api.conduct_views import unix_rfc3339
+from tetrarch.api.ledger_agreements import networks_view, parameters_view
 from tetrarch.clock import Clock
 from tetrarch.errors import InputInvalid
 from tetrarch.leadership.leading import Leadership
@@ -51,6 +52,8 @@ class LedgerView:
             "ledger/blocks": self._blocks,
             "ledger/account": self._account,
             "ledger/pools": lambda _: self._pools(),
+            "ledger/parameters": lambda _: parameters_view(self.chain.tree.tip),
+            "ledger/networks": lambda _: networks_view(self.chain.tree.tip),
             "leadership/leaders": lambda _: self._leaders(),
             "leadership/schedule": lambda _: [
                 _schedule(each) for each in self.leadership.logs.to_come()
@@ -90,7 +93,7 @@ class LedgerView:
                 "size_bytes": self.chain.mempool.size_bytes,
             },
             "pots": {"fees": pots.fees, "rewards": pots.rewards, "treasury": pots.treasury},
-            "members": [each.hex() for each in membership_of(tree.tip.layer).members],
+            "members": [each.hex() for each in membership_of(tree.tip.layer).members.weights],
             "voter": self.voter.hex(),
             "votes": any(self.voter in each.weights for each in self.chain.opinion.voters),
         }

@@ -18,8 +18,8 @@ from tetrarch.cli.ledger_options import (
     KeyFile,
     Url,
     key_option,
-    order,
 )
+from tetrarch.cli.ledger_votes import votes
 from tetrarch.cli.node_questions import DEFAULT_URL, ask_node
 from tetrarch.errors import ConfigInvalid, InputInvalid
 
@@ -34,6 +34,9 @@ PassphraseFile: TypeAlias = Annotated[
     Path | None,
     typer.Option(help="Seals the keys. Default: a key file, made in their folder."),
 ]
+
+
+app.add_typer(votes)
 
 
 @app.callback()
@@ -375,63 +378,6 @@ def send(
     body = Transfer((Output(AccountId(key_option("ACCOUNT", to)), value),))
     sent = send_fragment(body, read_account_key(key_file), url=url, folder=folder)
     typer.echo(json.dumps(sent.to_json()) if as_json else f"fragment {sent.fragment}")
-
-
-MemberArguments: TypeAlias = Annotated[
-    list[str], typer.Argument(metavar="MEMBER...", help="All of them: keys that vote.")
-]
-
-
-@app.command(name="sign-members")
-@run_command
-def sign_members(
-    members: MemberArguments,
-    folder: Folder,
-    url: Url = DEFAULT_URL,
-    as_json: AsJson = False,
-) -> None:
-    """Agree, as a member, to who shall make blocks final from now on; prints VOTER:SIGNATURE for `change-members`.
-
-    Example: tetrarch ledger sign-members ab12... cd34... --folder node0
-
-    Exit codes: 0, 65 it cannot be, and why, 66 no token, 69 nobody answers, 77 not its token, 78 no keys.
-    """
-    asked = {"members": _members(members)}
-    told = order("/ledger/sign-members", asked, url=url, folder=folder)
-    typer.echo(json.dumps(told) if as_json else f"{told['voter']}:{told['signature']}")
-
-
-@app.command(name="change-members")
-@run_command
-def change_members(
-    members: MemberArguments,
-    signature: Annotated[
-        list[str], typer.Option(metavar="VOTER:SIGNATURE", help="Of a present member. Repeat.")
-    ],
-    folder: Folder,
-    url: Url = DEFAULT_URL,
-    as_json: AsJson = False,
-) -> None:
-    """Change who makes blocks final, by the signatures of a quorum of those who do, over the same members in the same order.
-
-    Example: tetrarch ledger change-members ab12... cd34... --signature ef56...:0123... --folder node0
-
-    Exit codes: 0 it waits for a block, 65 it cannot hold, and why, 66 no token, 69 nobody answers, 77 not its token,
-    78 no keys.
-    """
-    signatures = {}
-    for each in signature:
-        voter, separator, given = each.partition(":")
-        if not separator:
-            raise ConfigInvalid("read option", option="--signature", expected="VOTER:SIGNATURE")
-        signatures[voter] = given
-    asked = {"members": _members(members), "signatures": signatures}
-    told = order("/ledger/change-members", asked, url=url, folder=folder)
-    typer.echo(json.dumps(told) if as_json else f"fragment {told['fragment']}")
-
-
-def _members(texts: list[str]) -> list[str]:
-    return [key_option("MEMBER", each).hex() for each in texts]
 
 
 def _read_block0(path: Path) -> Any:

@@ -31,6 +31,9 @@ def register(
     folder: Folder,
     vrf_key: Annotated[str, typer.Option(help="As `tetrarch ledger keys --add-pool` prints it.")],
     kes_key: Annotated[str, typer.Option(help="As `tetrarch ledger keys --add-pool` prints it.")],
+    vote_key: Annotated[
+        str, typer.Option(help="Of the pool's node, as `tetrarch ledger keys` prints it.")
+    ],
     kes_start_slot: Annotated[
         int, typer.Option(min=0, help="The chain's slot from which on its evolving key is in use.")
     ] = 0,
@@ -46,7 +49,7 @@ def register(
 ) -> None:
     """Register a pool that the account operates; it is drawn two epochs later, if it has stake.
 
-    Example: tetrarch pool register --key-file operator --folder node0 --vrf-key ab... --kes-key cd...
+    Example: tetrarch pool register --key-file operator --folder node0 --vrf-key ab... --kes-key cd... --vote-key ef...
 
     Exit codes: 0, 65 it cannot hold, and why, 66 no key or token, 69 nobody answers, 77 not its token, 78 no such keys.
     """
@@ -59,6 +62,7 @@ def register(
         serial=serial,
         vrf_key=key_option("--vrf-key", vrf_key),
         kes_key=key_option("--kes-key", kes_key),
+        vote_key=key_option("--vote-key", vote_key),
         kes_start_slot=kes_start_slot,
         tax=Tax(tax_fixed, tax_ratio_millionth),
     )

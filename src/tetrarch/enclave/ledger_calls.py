@@ -18,6 +18,7 @@ from tetrarch.enclave.ledger_messages import (
     LinkSigned,
     OpenLedger,
     SignChange,
+    SignFragment,
     SignHeader,
     SignLink,
     SlotsDrawn,
@@ -26,7 +27,14 @@ from tetrarch.enclave.seal_secret import SealSecret
 from tetrarch.enclave.sealed_state import SealedState
 from tetrarch.errors import InputInvalid
 from tetrarch.ledger.finality import Checkpoint, Link
-from tetrarch.ledger.headers import BlockId, PoolId, decode_header, encode_header
+from tetrarch.ledger.fragments.signed import decode_fragment
+from tetrarch.ledger.headers import (
+    SIGNATURE_SIZE_BYTES,
+    BlockId,
+    PoolId,
+    decode_header,
+    encode_header,
+)
 from tetrarch.ledger.keyring import VERSION, KeptKeys, Keyring, born
 from tetrarch.ledger.membership import Change
 from tetrarch.storage.lock import OwnerLock
@@ -50,7 +58,7 @@ class LedgerCalls:
         """Whether ``OpenLedger`` was answered."""
         return self._keyring is not None
 
-    def answer(self, call: LedgerCall) -> LedgerAnswer:  # noqa: PLR0911 - one for each call
+    def answer(self, call: LedgerCall) -> LedgerAnswer:
         """Do what ``call`` asks.
 
         Raises:
@@ -64,27 +72,15 @@ class LedgerCalls:
         match call:
             case AskLeaders():
                 return _opened(keyring)
-            case AddLeader(pool=pool):
-                if pool is None:
-                    keyring.add_turn()
-                else:
-                    keyring.add_pool(PoolId(pool))
-                return _opened(keyring)
-            case DropLeader(number=number):
-                keyring.drop(number)
+            case AddLeader() | DropLeader() | EvolveKey():
+                _change(keyring, call)
                 return _opened(keyring)
             case AskSlots(number=number, lottery=lottery, first=first, count=count):
                 return SlotsDrawn(keyring.drawn_in(number, lottery, range(first, first + count)))
-            case EvolveKey(number=number, kes_period=kes_period):
-                keyring.evolve(number, kes_period)
-                return _opened(keyring)
             case SignHeader():
                 return self._sign_header(keyring, call)
-            case SignLink():
-                return self._sign_link(keyring, call)
-            case SignChange(sequence=sequence, members=members):
-                change = Change(sequence, members)
-                return LinkSigned(keyring.sign_change(change, self._require_chain()))
+            case SignLink() | SignChange() | SignFragment():
+                return LinkSigned(_sign_as_voter(keyring, call, self._require_chain()))
 
     def close(self) -> None:
         """Let another process have the keys."""
@@ -118,15 +114,38 @@ class LedgerCalls:
         )
         return HeaderSigned(encode_header(header))
 
-    def _sign_link(self, keyring: Keyring, call: SignLink) -> LinkSigned:
-        source = Checkpoint(call.source_height, BlockId(call.source_block))
-        target = Checkpoint(call.target_height, BlockId(call.target_block))
-        return LinkSigned(keyring.sign_vote(Link(source, target), self._require_chain()))
-
     def _require_chain(self) -> BlockId:
         if self._block0 is None:
             raise InputInvalid("sign for ledger", reason="its keys are open for no chain")
         return self._block0
+
+
+def _change(keyring: Keyring, call: AddLeader | DropLeader | EvolveKey) -> None:
+    match call:
+        case AddLeader(pool=pool):
+            if pool is None:
+                keyring.add_turn()
+            else:
+                keyring.add_pool(PoolId(pool))
+        case DropLeader(number=number):
+            keyring.drop(number)
+        case EvolveKey(number=number, kes_period=kes_period):
+            keyring.evolve(number, kes_period)
+
+
+def _sign_as_voter(
+    keyring: Keyring, call: SignLink | SignChange | SignFragment, block0: BlockId
+) -> bytes:
+    match call:
+        case SignLink():
+            source = Checkpoint(call.source_height, BlockId(call.source_block))
+            target = Checkpoint(call.target_height, BlockId(call.target_block))
+            return keyring.sign_vote(Link(source, target), block0)
+        case SignChange(sequence=sequence, members=members):
+            return keyring.sign_change(Change(sequence, members), block0)
+        case SignFragment(fragment=unsigned):
+            fragment = decode_fragment(unsigned + bytes(SIGNATURE_SIZE_BYTES))
+            return keyring.sign_fragment(fragment, block0)
 
 
 def _read_keys(path: Path, secret: SealSecret, host: Host) -> Keyring:

@@ -16,12 +16,14 @@ from tetrarch.enclave.ledger_messages import (
     LinkSigned,
     OpenLedger,
     SignChange,
+    SignFragment,
     SignHeader,
     SignLink,
     SlotsDrawn,
 )
 from tetrarch.enclave.seal_secret import SealSecret
 from tetrarch.ledger.finality import Link
+from tetrarch.ledger.fragments.signed import SignedFragment
 from tetrarch.ledger.headers import BlockId, Header, PoolId, decode_header, encode_header
 from tetrarch.ledger.keyring import LeaderIs, Lottery
 from tetrarch.ledger.membership import Change
@@ -103,4 +105,13 @@ class LedgerClient:
     async def sign_change(self, change: Change) -> bytes:
         """The signature of a change of members, for which an operator asks."""
         call = SignChange(change.sequence, change.members)
+        return (await self._enclave.ask(call, LinkSigned)).signature
+
+    async def sign_fragment(self, fragment: SignedFragment) -> bytes:
+        """The signature of what only voters say.
+
+        Raises:
+            NotOurs: it is something else.
+        """
+        call = SignFragment(fragment.unsigned)
         return (await self._enclave.ask(call, LinkSigned)).signature

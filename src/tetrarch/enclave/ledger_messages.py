@@ -6,6 +6,7 @@ import msgspec
 
 from tetrarch.crypto.kes import PERIODS
 from tetrarch.enclave.messages import Message, Path, Root, SecretFile
+from tetrarch.ledger.blocks import FRAGMENT_SIZE_BYTES_MAX
 from tetrarch.ledger.finality import VOTERS_MAX
 from tetrarch.ledger.headers import PRAOS_SIZE_BYTES, SIGNATURE_SIZE_BYTES
 from tetrarch.ledger.keyring import LEADERS_MAX, SLICE_MAX, LeaderIs, Lottery
@@ -85,6 +86,12 @@ class SignChange(Message, frozen=True, tag="sign_change"):
     members: Annotated[tuple[Root, ...], msgspec.Meta(max_length=VOTERS_MAX)]
 
 
+class SignFragment(Message, frozen=True, tag="sign_fragment"):
+    """Say something as a voter; ``fragment``: all of it but the signature."""
+
+    fragment: Annotated[bytes, msgspec.Meta(max_length=FRAGMENT_SIZE_BYTES_MAX)]
+
+
 class LedgerOpened(Message, frozen=True, tag="ledger_opened"):
     """``voter``: the public key that votes."""
 
@@ -105,7 +112,7 @@ class HeaderSigned(Message, frozen=True, tag="header_signed"):
 
 
 class LinkSigned(Message, frozen=True, tag="link_signed"):
-    """Of the vote, or the change."""
+    """Of the vote, the change, or the fragment."""
 
     signature: Annotated[
         bytes, msgspec.Meta(min_length=SIGNATURE_SIZE_BYTES, max_length=SIGNATURE_SIZE_BYTES)
@@ -122,5 +129,6 @@ LedgerCall: TypeAlias = (
     | SignHeader
     | SignLink
     | SignChange
+    | SignFragment
 )
 LedgerAnswer: TypeAlias = LedgerOpened | SlotsDrawn | HeaderSigned | LinkSigned

@@ -60,6 +60,7 @@ from tetrarch.enclave.ledger_messages import (
     LedgerOpened,
     OpenLedger,
     SignChange,
+    SignFragment,
     SignHeader,
     SignLink,
 )
@@ -208,6 +209,7 @@ class EnclaveProcess:
                 | SignHeader()
                 | SignLink()
                 | SignChange()
+                | SignFragment()
             ):
                 led = self._ledger.answer(body)
                 if isinstance(led, LedgerOpened):  # keys were read or made

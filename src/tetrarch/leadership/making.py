@@ -29,11 +29,11 @@ from tetrarch.ledger.blocks import (
 from tetrarch.ledger.chain import LedgerChain
 from tetrarch.ledger.checkpoints import encode_certificate
 from tetrarch.ledger.dates import BlockDate
+from tetrarch.ledger.fragments.kind import where_upon
 from tetrarch.ledger.headers import Header, PoolId
 from tetrarch.ledger.keyring import LeaderIs, Lottery, PoolPublic, TurnKeys, lottery_of
 from tetrarch.ledger.leaders import BftLeaders, Leaders, PraosLeaders
 from tetrarch.ledger.membership import encode_change
-from tetrarch.ledger.settings import settings_of
 from tetrarch.network.overlay.chain import Verdict
 
 SOFT_SHARE: Final = 0.3  # of a slot, for fragments
@@ -129,13 +129,15 @@ class Maker:
         if not waiting:
             return first
         draft = draft_upon(parent, date)
-        room = settings_of(draft).parameters.content_size_bytes_max
+        height = parent.header.chain_length + 1
+        where = where_upon(draft, date, height=height, block0=parent.block0)
+        room = where.parameters.content_size_bytes_max
         room -= sum(LENGTH_SIZE_BYTES + len(each) for each in first)
         selecting = partial(
             select,
             draft,
             waiting,
-            date=date,
+            where=where,
             size_bytes=room,
             is_over=lambda: self._ports.clock.wall_s() >= soft_deadline_s,
         )

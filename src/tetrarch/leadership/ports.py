@@ -6,6 +6,7 @@ from typing import Protocol
 from tetrarch.clock import Clock
 from tetrarch.ledger.chain import Compute
 from tetrarch.ledger.finality import Link
+from tetrarch.ledger.fragments.signed import SignedFragment
 from tetrarch.ledger.headers import Header, PoolId
 from tetrarch.ledger.keyring import LeaderIs, Lottery
 from tetrarch.ledger.membership import Change
@@ -53,6 +54,10 @@ class Keys(Protocol):
 
     async def sign_change(self, change: Change) -> bytes:
         """The signature of a change of members, for which an operator asks."""
+        ...
+
+    async def sign_fragment(self, fragment: SignedFragment) -> bytes:
+        """The signature of what only voters say."""
         ...
 
 

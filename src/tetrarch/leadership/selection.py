@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterable
 
 from tetrarch.errors import PeerFault
 from tetrarch.ledger.blocks import LENGTH_SIZE_BYTES, Fragment
-from tetrarch.ledger.dates import BlockDate
+from tetrarch.ledger.fragments.kind import Where
 from tetrarch.ledger.fragments.signed import apply_fragment
 from tetrarch.ledger.mempool import Waiting
-from tetrarch.ledger.settings import settings_of
 from tetrarch.ledger.tables import Draft
 
 
@@ -15,7 +14,7 @@ def select(
     draft: Draft,
     waiting: Iterable[Waiting],
     *,
-    date: BlockDate,
+    where: Where,
     size_bytes: int,
     is_over: Callable[[], bool],
 ) -> tuple[Fragment, ...]:
@@ -23,8 +22,6 @@ def select(
 
     ``size_bytes``: what the block has room for. ``is_over``: the soft deadline; what was selected by then is the block.
     """
-    settings = settings_of(draft)
-    slot = settings.era.slot(date)
     found: list[Fragment] = []
     for each in waiting:
         if is_over():
@@ -33,14 +30,7 @@ def select(
         if needed > size_bytes:
             continue
         try:
-            apply_fragment(
-                draft,
-                each.fragment,
-                size_bytes=len(each.data),
-                date=date,
-                slot=slot,
-                parameters=settings.parameters,
-            )
+            apply_fragment(draft, each.fragment, size_bytes=len(each.data), where=where)
         except PeerFault:
             continue  # it may hold upon another block
         found.append(each.data)

@@ -23,8 +23,16 @@ from tetrarch.ledger.checkpoints import (
     standing_of,
 )
 from tetrarch.ledger.dates import BlockDate, DateInvalid
-from tetrarch.ledger.epochs import begin_epoch, count_block, nonce_of, put_nonce, snapshot_for
+from tetrarch.ledger.epochs import (
+    begin_epoch,
+    count_block,
+    nonce_of,
+    put_nonce,
+    snapshot_for,
+    stake_voters,
+)
 from tetrarch.ledger.finality import Checkpoint
+from tetrarch.ledger.fragments.kind import where_upon
 from tetrarch.ledger.fragments.signed import apply_fragment, check_signature, decode_fragment
 from tetrarch.ledger.genesis import begin_state, read_genesis
 from tetrarch.ledger.headers import BlockId, Header, PraosProof
@@ -32,11 +40,13 @@ from tetrarch.ledger.leaders import BftLeaders, Leaders, PraosLeaders, verify
 from tetrarch.ledger.membership import (
     apply_change,
     decode_change,
+    follow_stake,
     is_change,
     settle_membership,
 )
+from tetrarch.ledger.parameter_votes import begin_parameters, parameters_for
 from tetrarch.ledger.parameters import Mode
-from tetrarch.ledger.praos import evolve
+from tetrarch.ledger.praos import evolve, stir
 from tetrarch.ledger.settings import Settings, settings_of
 from tetrarch.ledger.tables import Base, Draft, Layer, View, first_layer
 
@@ -116,7 +126,7 @@ def apply_block(parent: Place, block: Block) -> Place:
 def draft_upon(parent: Place, date: BlockDate) -> Draft:
     """The state that a block of ``date`` begins with, before its content."""
     draft = parent.layer.draft()
-    enter_epoch(draft, parent.header.date, date)
+    enter_epoch(draft, parent.header, date)
     note_ancestor(draft, parent.checkpoint)
     return draft
 
@@ -141,17 +151,23 @@ def check_link(parent: Place, header: Header) -> None:
         raise BlockRefused("link block", **error.fields) from None
 
 
-def enter_epoch(draft: Draft, before: BlockDate, date: BlockDate) -> None:
+def enter_epoch(draft: Draft, parent: Header, date: BlockDate) -> None:
     """If ``date`` is in another epoch than the block before it, that one begins."""
-    if date.epoch > before.epoch:
-        rewards = settings_of(draft).parameters.rewards
-        begin_epoch(draft, before.epoch, date.epoch, rewards)
+    before = parent.date.epoch
+    if date.epoch <= before:
+        return
+    begin_epoch(draft, before, date.epoch, settings_of(draft).parameters.rewards)
+    begin_parameters(draft, date.epoch)
+    if settings_of(draft).parameters.mode is Mode.PRAOS:
+        snapshot = snapshot_for(draft, date.epoch)
+        if snapshot is not None:
+            follow_stake(draft, stake_voters(snapshot), height=parent.chain_length + 1)
 
 
 def leaders_of(view: View, epoch: int) -> Leaders | None:
     """Who may make an epoch's blocks, as seen from a block of it or of the one before; None: nobody."""
     settings = settings_of(view)
-    parameters = settings.parameters
+    parameters = parameters_for(view, epoch)
     if parameters.mode is Mode.BFT:
         if not settings.leaders:
             return None
@@ -177,8 +193,8 @@ def apply_content(draft: Draft, block: Block, block0: BlockId) -> None:
     Raises:
         PeerFault: one does not hold.
     """
-    settings, date = settings_of(draft), block.header.date
-    slot = settings.era.slot(date)
+    height = block.header.chain_length
+    where = where_upon(draft, block.header.date, height=height, block0=block0)
     certificates, changes, paid = split_content(block)
     if len(certificates) > OF_BLOCK_MAX:
         raise BlockRefused("apply block", certificates=len(certificates), maximum=OF_BLOCK_MAX)
@@ -187,26 +203,15 @@ def apply_content(draft: Draft, block: Block, block0: BlockId) -> None:
     for data in certificates:
         certificate = decode_certificate(data)
         certificate.check_signatures(block0)
-        apply_certificate(
-            draft,
-            certificate,
-            height=block.header.chain_length,
-        )
+        apply_certificate(draft, certificate, height=height)
     for data in changes:
         change = decode_change(data)
         change.check_signatures(block0)
-        apply_change(draft, change, height=block.header.chain_length)
+        apply_change(draft, change, height=height)
     for data in paid:
         fragment = decode_fragment(data)
         check_signature(fragment, block0)
-        apply_fragment(
-            draft,
-            fragment,
-            size_bytes=len(data),
-            date=date,
-            slot=slot,
-            parameters=settings.parameters,
-        )
+        apply_fragment(draft, fragment, size_bytes=len(data), where=where)
 
 
 def split_content(
@@ -223,3 +228,5 @@ def _count(draft: Draft, header: Header, point: Point | None) -> None:
     if isinstance(header.proof, PraosProof) and point is not None:
         put_nonce(draft, evolve(nonce_of(draft), point))
         count_block(draft, header.proof.pool)
+    else:  # by stake the first epoch must go by what nobody knew when keys were chosen
+        put_nonce(draft, stir(nonce_of(draft), header.id))

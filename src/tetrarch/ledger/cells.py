@@ -7,11 +7,14 @@ import msgspec
 
 from tetrarch.ledger.accounts import ACCOUNTS
 from tetrarch.ledger.checkpoints import ANCESTORS, JUSTIFIED, STANDING
+from tetrarch.ledger.custody import BURNS, COINS, CUSTODY_KEYS, NETWORKS, PLANS, SUPPLY
 from tetrarch.ledger.epochs import BLOCKS_MADE, NONCES, SNAPSHOTS
 from tetrarch.ledger.membership import MEMBERSHIP
+from tetrarch.ledger.parameter_votes import AGREED
 from tetrarch.ledger.pools import POOLS
 from tetrarch.ledger.settings import SETTINGS
 from tetrarch.ledger.tables import Table
+from tetrarch.ledger.tallies import OPEN_VOTES, TALLIES
 from tetrarch.ledger.treasury import POTS
 
 TABLES: Final[tuple[Table[Any], ...]] = (
@@ -26,6 +29,15 @@ TABLES: Final[tuple[Table[Any], ...]] = (
     STANDING,
     ANCESTORS,
     JUSTIFIED,
+    AGREED,
+    TALLIES,
+    OPEN_VOTES,
+    NETWORKS,
+    CUSTODY_KEYS,
+    COINS,
+    SUPPLY,
+    BURNS,
+    PLANS,
 )
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODERS: Final[Mapping[str, msgspec.msgpack.Decoder[Any]]] = {

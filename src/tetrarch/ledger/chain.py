@@ -32,6 +32,7 @@ from tetrarch.ledger.blocks import Block, Fragment, decode_block, fragment_id
 from tetrarch.ledger.cells import TABLES
 from tetrarch.ledger.checkpoints import decode_certificate, is_certificate, standing_of
 from tetrarch.ledger.finality import Certificate, Checkpoint, VoteRefused, decode_vote, is_vote
+from tetrarch.ledger.fragments.kind import Where, where_upon
 from tetrarch.ledger.fragments.signed import (
     SignedFragment,
     apply_fragment,
@@ -307,7 +308,7 @@ class LedgerChain(Answers):
             del self.told[next(iter(self.told))]
 
     def check_fragment(self, data: Fragment) -> None:
-        """Whether a fragment could wait here now; and if it is its payer's next, whether it could be in the next block.
+        """Whether a fragment could wait here now, and be in the next block after those of its payer that wait.
 
         Raises:
             PeerFault: it could not, and why.
@@ -320,33 +321,32 @@ class LedgerChain(Answers):
         fragment = decode_fragment(data)
         check_signature(fragment, self.tree.final.block0)
         tip = self.tree.tip
-        date, parameters = tip.header.date, tip.settings.parameters
-        check_waiting(data, fragment, tip.layer, date, parameters)
-        if fragment.counter == account_of(tip.layer, fragment.payer).counter:
-            draft, size_bytes = tip.layer.draft(), len(data)
-            apply_fragment(
-                draft,
-                fragment,
-                size_bytes=size_bytes,
-                date=date,
-                slot=tip.slot,
-                parameters=parameters,
-            )
+        where = self._where_waiting()
+        check_waiting(data, fragment, tip.layer, where)
+        draft, waiting = tip.layer.draft(), self.mempool.waiting_of(fragment.payer)
+        for counter in range(account_of(draft, fragment.payer).counter, fragment.counter):
+            earlier = waiting.get(counter)
+            if earlier is None:
+                return  # nobody can say yet
+            with contextlib.suppress(PeerFault):
+                size_bytes = len(earlier.data)
+                apply_fragment(draft, earlier.fragment, size_bytes=size_bytes, where=where)
+        apply_fragment(draft, fragment, size_bytes=len(data), where=where)
 
     def _pool(self, data: Fragment, fragment: SignedFragment) -> Verdict:
         tip = self.tree.tip
         try:
-            self.mempool.add(
-                data,
-                fragment,
-                view=tip.layer,
-                date=tip.header.date,
-                parameters=tip.settings.parameters,
-            )
+            self.mempool.add(data, fragment, view=tip.layer, where=self._where_waiting())
         except NotPooled as fault:  # it may have been of use where it was taken
             self._ports.log.debug("fragment_not_pooled", **error_fields(fault))
             return Verdict.STALE
         return Verdict.NEW
+
+    def _where_waiting(self) -> Where:
+        """A block after the end of the branch; of its date, as the next one's is not known."""
+        tip = self.tree.tip
+        height = tip.header.chain_length + 1
+        return where_upon(tip.layer, tip.header.date, height=height, block0=tip.block0)
 
     def _refused(self, event: str, fault: PeerFault, **fields: object) -> Verdict:
         self._ports.log.debug(event, **error_fields(fault), **fields)

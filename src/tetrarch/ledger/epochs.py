@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from tetrarch.ledger.accounts import ACCOUNTS, AccountId, add_value
+from tetrarch.ledger.finality import VOTERS_MAX, Voters
 from tetrarch.ledger.headers import PoolId
 from tetrarch.ledger.leaders import Pool
 from tetrarch.ledger.parameters import RATE_ONE, Rewards
@@ -72,6 +73,17 @@ def snapshot_for(view: View, epoch: int) -> Snapshot | None:
 def begin_chain(draft: Draft) -> None:
     """The first block is there: its state is the first snapshot."""
     _take_snapshot(draft, 0)
+
+
+def stake_voters(snapshot: Snapshot) -> Voters:
+    """Who makes blocks final in the epoch that goes by it: pools' keys for votes, by stake; of very many the largest."""
+    stakes: dict[bytes, int] = {}
+    for pool, registration in snapshot.registrations.items():
+        stake = snapshot.pools[pool].stake
+        if stake:
+            stakes[registration.vote_key] = stakes.get(registration.vote_key, 0) + stake
+    largest = sorted(stakes, key=lambda key: (-stakes[key], key))[:VOTERS_MAX]
+    return Voters({key: stakes[key] for key in sorted(largest)}, by_stake=True)
 
 
 def begin_epoch(draft: Draft, before: int, epoch: int, rewards: Rewards) -> None:

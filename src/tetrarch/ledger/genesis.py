@@ -23,7 +23,8 @@ from tetrarch.ledger.blocks import (
     encode_content,
 )
 from tetrarch.ledger.dates import BlockDate, Era, TimeFrame
-from tetrarch.ledger.epochs import begin_chain
+from tetrarch.ledger.epochs import begin_chain, snapshot_for, stake_voters
+from tetrarch.ledger.finality import Voters
 from tetrarch.ledger.fragments.pool_register import PoolRegister
 from tetrarch.ledger.headers import (
     ID_SIZE_BYTES,
@@ -33,8 +34,8 @@ from tetrarch.ledger.headers import (
     PoolId,
 )
 from tetrarch.ledger.leaders import LEADERS_MAX
-from tetrarch.ledger.membership import begin_membership
-from tetrarch.ledger.parameters import Parameters, read_parameters, write_parameters
+from tetrarch.ledger.membership import alike, begin_membership
+from tetrarch.ledger.parameters import Mode, Parameters, read_parameters, write_parameters
 from tetrarch.ledger.pools import POOLS, Registration, pool_id
 from tetrarch.ledger.settings import Settings, put_settings
 from tetrarch.ledger.tables import Draft
@@ -74,7 +75,7 @@ class FirstPool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Genesis:
-    """``leaders`` make blocks in turn in mode BFT; ``members`` make blocks final."""
+    """``leaders`` make blocks in turn in mode BFT; ``members`` make blocks final (in mode Praos: pools)."""
 
     start_unix_s: int
     name: str
@@ -148,7 +149,7 @@ def begin_state(draft: Draft, genesis: Genesis) -> None:
     """The state that the chain begins with.
 
     Raises:
-        GenesisInvalid: a pool is registered twice, or one that is not is delegated to.
+        GenesisInvalid: a pool is registered twice, or one that is not is delegated to; nobody makes blocks final.
     """
     put_settings(
         draft,
@@ -159,7 +160,6 @@ def begin_state(draft: Draft, genesis: Genesis) -> None:
             leaders=genesis.leaders,
         ),
     )
-    begin_membership(draft, genesis.members)
     put_pots(draft, Pots(rewards=genesis.rewards_pot))
     for first in genesis.pools:
         register, pool = first.register, pool_id(first.operator, first.register.serial)
@@ -170,6 +170,7 @@ def begin_state(draft: Draft, genesis: Genesis) -> None:
             owners=register.owners,
             vrf_key=register.vrf_key,
             kes_key=register.kes_key,
+            vote_key=register.vote_key,
             kes_start_slot=register.kes_start_slot,
             tax=register.tax,
         )
@@ -179,6 +180,18 @@ def begin_state(draft: Draft, genesis: Genesis) -> None:
             raise GenesisInvalid("begin chain", pool=grant.pool.hex(), reason="there is no such")
         ACCOUNTS.put(draft, grant.account, Account(value=grant.value, pool=grant.pool))
     begin_chain(draft)
+    begin_membership(draft, _first_voters(draft, genesis))
+
+
+def _first_voters(draft: Draft, genesis: Genesis) -> Voters:
+    if genesis.parameters.mode is Mode.BFT:
+        return alike(genesis.members)
+    snapshot = snapshot_for(draft, 0)
+    voters = Voters({}) if snapshot is None else stake_voters(snapshot)
+    if genesis.members or not voters.weights:
+        reason = "in mode praos pools vote, which have stake from the beginning, and no members"
+        raise GenesisInvalid("begin chain", reason=reason)
+    return voters
 
 
 def _encode(genesis: Genesis) -> bytes:

@@ -3,7 +3,7 @@
 name = "federation"                  # shown, and part of the chain's id
 start = 2026-12-01T12:00:00Z         # of its first slot
 leaders = ["HEX", ...]               # who make blocks in turn, in mode "bft"
-members = ["HEX", ...]               # who make blocks final
+members = ["HEX", ...]               # who make blocks final, in mode "bft"
 rewards_pot = 0
 [parameters]                         # all have defaults
 mode = "bft"                         # or "praos"
@@ -16,9 +16,12 @@ pool = "HEX"                         # to whom it delegates, if to anybody
 operator = "HEX"
 vrf_key = "HEX"
 kes_key = "HEX"
+vote_key = "HEX"                     # its node's, by which its stake makes blocks final
 """
 
 import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Final, TypeAlias
 
@@ -31,7 +34,7 @@ from tetrarch.ledger.fragments.pool_register import PoolRegister
 from tetrarch.ledger.genesis import COUNT_MAX, FirstPool, Genesis, Grant
 from tetrarch.ledger.headers import PoolId
 from tetrarch.ledger.leaders import LEADERS_MAX
-from tetrarch.ledger.parameters import Fees, Mode, Parameters, Rewards
+from tetrarch.ledger.parameters import Fees, Mode, Parameters, ParametersInvalid, Rewards
 from tetrarch.ledger.pools import OWNERS_MAX, RATIO_ONE, Tax
 
 TEXT_SIZE_BYTES_MAX: Final = 4 << 20
@@ -101,6 +104,7 @@ class PoolText(_Text, frozen=True, kw_only=True):
     operator: Key
     vrf_key: Key
     kes_key: Key
+    vote_key: Key
     serial: Number = 0
     kes_start_slot: Number = 0
     owners: Annotated[tuple[Key, ...], msgspec.Meta(max_length=OWNERS_MAX)] = ()
@@ -137,6 +141,28 @@ def read_genesis_text(text: str) -> Genesis:
         raise ConfigInvalid("read genesis", reason=error) from None
 
 
+def changed_parameters(parameters: Parameters, changes: Mapping[str, object]) -> Parameters:
+    """``parameters`` with some of them as text says: by name, or GROUP.NAME for those in groups.
+
+    Raises:
+        ParametersInvalid: there is no such parameter, or it cannot be that.
+    """
+    fields = asdict(parameters) | {"mode": parameters.mode.value}
+    for name, value in changes.items():
+        *groups, own = name.split(".")
+        place = fields
+        for group in groups:
+            found = place.get(group)
+            place = found if isinstance(found, dict) else {}
+        if own not in place or isinstance(place[own], dict):
+            raise ParametersInvalid("change parameters", name=name[:60], reason="there is no such")
+        place[own] = value
+    try:
+        return _parameters(msgspec.convert(fields, type=ParametersText, strict=False))
+    except UNDECODABLE as error:
+        raise ParametersInvalid("change parameters", reason=error) from None
+
+
 def _genesis(read: GenesisText) -> Genesis:
     start = read.start if read.start.tzinfo is not None else read.start.replace(tzinfo=UTC)
     return Genesis(
@@ -168,6 +194,7 @@ def _pool(read: PoolText) -> FirstPool:
         serial=read.serial,
         vrf_key=bytes.fromhex(read.vrf_key),
         kes_key=bytes.fromhex(read.kes_key),
+        vote_key=bytes.fromhex(read.vote_key),
         kes_start_slot=read.kes_start_slot,
         owners=tuple(AccountId(bytes.fromhex(each)) for each in read.owners),
         tax=Tax(**msgspec.structs.asdict(read.tax)),

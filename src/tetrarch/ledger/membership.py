@@ -11,9 +11,11 @@ A change is a fragment without a payer, after the certificates of its block:
 A branch that has not seen the change goes by the old members alone, so two branches always share a set of which each needs a
 quorum, until a block is final that all others must stand upon (Buterin, Griffith, "Casper the Friendly Finality Gadget", 2017,
 section 4.1, where both sets vote for a whole dynasty).
+
+In mode Praos the members are pools that have stake, and each epoch whose stake is another is a change, without signatures.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -24,6 +26,8 @@ from tetrarch.errors import PeerFault
 from tetrarch.ledger.blocks import Fragment
 from tetrarch.ledger.finality import VOTERS_MAX, Voters
 from tetrarch.ledger.headers import KEY_SIZE_BYTES, SIGNATURE_SIZE_BYTES, BlockId
+from tetrarch.ledger.parameters import Mode
+from tetrarch.ledger.settings import settings_of
 from tetrarch.ledger.tables import Draft, Table, View
 from tetrarch.ledger.wire import Reader, Writer
 
@@ -42,15 +46,20 @@ class ChangeRefused(PeerFault):
 class Membership:
     """``previous`` are asked, too, as long as there are any; ``since``: the height of the block at which ``members`` began.
 
-    ``sequence`` counts changes. ``pending`` is agreed on, in the block of ``pending_height``.
+    ``sequence`` counts changes that members signed. ``pending`` is agreed on, in the block of ``pending_height``.
     """
 
-    members: tuple[bytes, ...]
-    previous: tuple[bytes, ...] = ()
+    members: Voters
+    previous: Voters | None = None
     since: int = 0
     sequence: int = 0
-    pending: tuple[bytes, ...] = ()
+    pending: Voters | None = None
     pending_height: int = 0
+
+    @property
+    def is_changing(self) -> bool:
+        """Nothing else may change before it is done."""
+        return self.pending is not None or self.previous is not None
 
 
 MEMBERSHIP: Final = Table("membership", Membership)
@@ -84,8 +93,13 @@ class Change:
                 raise ChangeRefused("verify change", voter=voter.hex()) from None
 
 
-def begin_membership(draft: Draft, members: tuple[bytes, ...]) -> None:
-    """The first block names them."""
+def alike(members: Iterable[bytes]) -> Voters:
+    """Members count alike."""
+    return Voters(dict.fromkeys(members, 1))
+
+
+def begin_membership(draft: Draft, members: Voters) -> None:
+    """As the first block has them."""
     MEMBERSHIP.put(draft, _ONE, Membership(members=members))
 
 
@@ -99,11 +113,29 @@ def membership_of(view: View) -> Membership:
 def voters_at(view: View, height: int) -> tuple[Voters, ...]:
     """A quorum of each is needed for a certificate whose target has that height."""
     membership = membership_of(view)
-    members = Voters(dict.fromkeys(membership.members, 1))
-    if not membership.previous:
+    members, previous = membership.members, membership.previous
+    if previous is None:
         return (members,)
-    previous = Voters(dict.fromkeys(membership.previous, 1))
     return (previous,) if height < membership.since else (members, previous)
+
+
+def is_voter(view: View, key: bytes) -> bool:
+    """Whether it may vote, on this branch, now."""
+    membership = membership_of(view)
+    return any(
+        each is not None and key in each.weights
+        for each in (membership.members, membership.previous)
+    )
+
+
+def follow_stake(draft: Draft, voters: Voters, *, height: int) -> None:
+    """An epoch in which pools vote by their stake begins, with a block of ``height``.
+
+    It is a change like any other, in the same steps. Where one is under way, or nobody has stake, the next epoch may bring it.
+    """
+    membership = membership_of(draft)
+    if not membership.is_changing and voters.weights and voters != membership.members:
+        MEMBERSHIP.put(draft, _ONE, replace(membership, pending=voters, pending_height=height))
 
 
 def apply_change(draft: Draft, change: Change, *, height: int) -> None:
@@ -113,29 +145,30 @@ def apply_change(draft: Draft, change: Change, *, height: int) -> None:
         ChangeRefused: it does not hold there.
     """
     membership = membership_of(draft)
-    if membership.pending or membership.previous:
+    if settings_of(draft).parameters.mode is Mode.PRAOS:
+        raise ChangeRefused("change members", reason="pools vote by their stake")
+    if membership.is_changing:
         raise ChangeRefused("change members", reason="the change before it is under way")
     if change.sequence != membership.sequence + 1:
         expected = membership.sequence + 1
         raise ChangeRefused("change members", sequence=change.sequence, expected=expected)
     if not 0 < len(change.members) <= VOTERS_MAX or len(set(change.members)) != len(change.members):
         raise ChangeRefused("change members", reason="there are none, too many, or one twice")
-    if set(change.members) == set(membership.members):
+    members = alike(change.members)
+    if members == membership.members:
         raise ChangeRefused("change members", reason="they are the members")
     (voters,) = voters_at(draft, height)
     weight = voters.weight(change.signatures)
     if weight < voters.needed or not voters.weights.keys() >= change.signatures.keys():
         raise ChangeRefused("change members", weight=weight, needed=voters.needed)
-    changed = replace(
-        membership, sequence=change.sequence, pending=change.members, pending_height=height
-    )
+    changed = replace(membership, sequence=change.sequence, pending=members, pending_height=height)
     MEMBERSHIP.put(draft, _ONE, changed)
 
 
 def settle_membership(draft: Draft, *, height: int, final_height: int) -> None:
     """A block of ``height`` is applied, after which the chain knows blocks to be final up to ``final_height``."""
     membership = membership_of(draft)
-    if membership.pending and final_height >= membership.pending_height:
+    if membership.pending is not None and final_height >= membership.pending_height:
         begun = Membership(
             members=membership.pending,
             previous=membership.members,
@@ -143,8 +176,8 @@ def settle_membership(draft: Draft, *, height: int, final_height: int) -> None:
             sequence=membership.sequence,
         )
         MEMBERSHIP.put(draft, _ONE, begun)
-    elif membership.previous and final_height >= membership.since:
-        MEMBERSHIP.put(draft, _ONE, replace(membership, previous=()))
+    elif membership.previous is not None and final_height >= membership.since:
+        MEMBERSHIP.put(draft, _ONE, replace(membership, previous=None))
 
 
 def encode_change(change: Change) -> Fragment:

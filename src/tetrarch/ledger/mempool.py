@@ -11,9 +11,8 @@ from typing import Final
 from tetrarch.errors import PeerFault
 from tetrarch.ledger.accounts import AccountId, account_of
 from tetrarch.ledger.blocks import Fragment, FragmentId, fragment_id
-from tetrarch.ledger.dates import BlockDate
-from tetrarch.ledger.fragments.signed import SignedFragment
-from tetrarch.ledger.parameters import Parameters
+from tetrarch.ledger.fragments.kind import FragmentRefused, Where
+from tetrarch.ledger.fragments.signed import SignedFragment, check_bounds
 from tetrarch.ledger.tables import View
 
 AHEAD_MAX: Final = 64  # of a payer's next counter, and so fragments of one payer
@@ -80,8 +79,7 @@ class Mempool:
         fragment: SignedFragment,
         *,
         view: View,
-        date: BlockDate,
-        parameters: Parameters,
+        where: Where,
     ) -> Waiting:
         """Let a fragment wait, as the state and the time are.
 
@@ -91,7 +89,7 @@ class Mempool:
         identity = fragment_id(data)
         if identity in self._by_id:
             raise NotPooled("pool fragment", reason="it waits already")
-        check_waiting(data, fragment, view, date, parameters)
+        check_waiting(data, fragment, view, where)
         mine = self._by_payer.get(fragment.payer, {})
         if fragment.counter in mine:
             raise NotPooled(
@@ -172,14 +170,17 @@ def check_waiting(
     data: Fragment,
     fragment: SignedFragment,
     view: View,
-    date: BlockDate,
-    parameters: Parameters,
+    where: Where,
 ) -> None:
     """Whether a fragment may wait, as the state and the time are.
 
     Raises:
         NotPooled: it can be in no block, and why.
     """
+    try:
+        check_bounds(view, fragment, size_bytes=len(data), where=where)
+    except FragmentRefused as error:
+        raise NotPooled("pool fragment", **error.fields) from None
     account = account_of(view, fragment.payer)
     if not account.counter <= fragment.counter < account.counter + AHEAD_MAX:
         highest = account.counter + AHEAD_MAX - 1
@@ -188,14 +189,3 @@ def check_waiting(
         )
     if account.value < fragment.fee:
         raise NotPooled("pool fragment", fee=fragment.fee, holds=account.value)
-    if len(data) > parameters.fragment_size_bytes_max:
-        maximum = parameters.fragment_size_bytes_max
-        raise NotPooled("pool fragment", size_bytes=len(data), maximum=maximum)
-    needed = parameters.fees.of(len(data))
-    if fragment.fee < needed:
-        raise NotPooled("pool fragment", fee=fragment.fee, needed=needed)
-    latest = date.epoch + parameters.expiry_epochs_max
-    if not date.epoch <= fragment.last_epoch <= latest:
-        raise NotPooled(
-            "pool fragment", last_epoch=fragment.last_epoch, lowest=date.epoch, highest=latest
-        )

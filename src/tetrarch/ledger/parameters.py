@@ -1,6 +1,6 @@
 """What the members of a chain agreed on: set in its first block, changed by their vote. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Final
 
@@ -81,6 +81,17 @@ class Parameters:
             raise ParametersInvalid(
                 "set parameter", name="fragment_size_bytes_max", reason="no block has room for it"
             )
+
+
+def parameters_text(parameters: Parameters) -> dict[str, object]:
+    """By name, or GROUP.NAME."""
+    found: dict[str, object] = {}
+    for name, value in asdict(parameters).items():
+        if isinstance(value, dict):
+            found |= {f"{name}.{own}": each for own, each in value.items()}
+        else:
+            found[name] = value.value if isinstance(value, Mode) else value
+    return found
 
 
 _MODES: Final = tuple(Mode)  # by the number that each has on the wire

@@ -39,6 +39,7 @@ class Registration:
     owners: tuple[AccountId, ...]  # beside the operator; they share in the tax, and may retire it
     vrf_key: bytes
     kes_key: bytes
+    vote_key: bytes  # Ed25519; of its node, by which its stake makes blocks final
     kes_start_slot: int
     tax: Tax
     retires: int | None = None

@@ -67,6 +67,11 @@ def evolve(nonce: Nonce, point: Point) -> Nonce:
     return Nonce(blake2b(nonce + block_nonce, digest_size=NONCE_SIZE_BYTES).digest())
 
 
+def stir(nonce: Nonce, block: bytes) -> Nonce:
+    """The nonce after a block, of that id, for which nothing was drawn."""
+    return Nonce(blake2b(nonce + b"tetrarch/block" + block, digest_size=NONCE_SIZE_BYTES).digest())
+
+
 def without_blocks(nonce: Nonce, epoch: int) -> Nonce:
     """What the nonce of the last block becomes by ``epoch``, which has none, nor has any since that block's."""
     passed = b"tetrarch/epoch" + epoch.to_bytes(4, "big")

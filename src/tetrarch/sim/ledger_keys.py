@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from tetrarch.ledger.finality import Link
+from tetrarch.ledger.fragments.signed import SignedFragment
 from tetrarch.ledger.headers import BlockId, Header, PoolId
 from tetrarch.ledger.keyring import KeptKeys, Keyring, LeaderIs, Lottery, TurnKeys, born
 from tetrarch.ledger.membership import Change
@@ -49,15 +50,14 @@ def _born(node: int, pool: PoolId | None) -> bytes:
     rng = Random(f"keys/{node}")
     disk = KeyDisk(born(seeded(rng)))
     keyring = Keyring(disk.kept, disk.store, seeded(rng))
-    if pool is None:
-        keyring.add_turn()
-    else:
+    keyring.add_turn()
+    if pool is not None:
         keyring.add_pool(pool)
     return msgspec.msgpack.encode(disk.kept)
 
 
 def first_keys(node: int, pool: PoolId | None) -> KeptKeys:
-    """Of a node with one leader, in turn or of ``pool``, that were never used. Each call gives others' own to wipe."""
+    """Of a node with a leader in turn, and one of ``pool``, that were never used. Each call gives others' own to wipe."""
     return msgspec.msgpack.decode(_born(node, pool), type=KeptKeys)
 
 
@@ -130,6 +130,11 @@ class SimKeys:
         """See ``Keys``."""
         assert self._block0 is not None
         return self._keyring.sign_change(change, self._block0)
+
+    async def sign_fragment(self, fragment: SignedFragment) -> bytes:
+        """See ``Keys``."""
+        assert self._block0 is not None
+        return self._keyring.sign_fragment(fragment, self._block0)
 
 
 def _public(leaders: tuple[LeaderIs, ...], number: int) -> bytes:

@@ -10,24 +10,28 @@ life                       when all is well again, all end on one branch, and it
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final, Self
 
 from tetrarch.crypto.kes import kes_period
 from tetrarch.leadership.logs import Entry, Logs
-from tetrarch.ledger.accounts import AccountId
+from tetrarch.ledger.accounts import AccountId, account_of
 from tetrarch.ledger.applying import Place
 from tetrarch.ledger.blocks import Block
 from tetrarch.ledger.chain import LedgerChain
 from tetrarch.ledger.dates import BlockDate
 from tetrarch.ledger.finality import Link
+from tetrarch.ledger.fragments.parameter_vote import ParameterVote
 from tetrarch.ledger.fragments.pool_register import PoolRegister
+from tetrarch.ledger.fragments.signed import SignedFragment, encode_fragment
 from tetrarch.ledger.genesis import FirstPool, Genesis, Grant, genesis_block
 from tetrarch.ledger.headers import BlockId, Header
-from tetrarch.ledger.keyring import KeptPool, Keyring, PoolPublic, TurnKeys
-from tetrarch.ledger.parameters import Mode, Parameters
+from tetrarch.ledger.keyring import KeptPool, Keyring, TurnKeys
+from tetrarch.ledger.membership import membership_of
+from tetrarch.ledger.parameters import Mode, Parameters, Rewards
 from tetrarch.ledger.pools import pool_id
+from tetrarch.ledger.settings import settings_of
 from tetrarch.ledger.store import SCHEMA
 from tetrarch.ledger.tree import Switch
 from tetrarch.observability.logs import Log, SilentLog
@@ -77,6 +81,7 @@ class LedgerProfile:
     offsets_s: tuple[float, ...] = ()
     cuts: tuple[Cut, ...] = ()
     crashes: tuple[Crash, ...] = ()
+    passes_at: int | None = None  # the epoch that goes by stake, though the chain began in turns
 
     @classmethod
     def drawn(cls, rng: Random, *, slots: int = 120) -> Self:
@@ -92,12 +97,18 @@ class LedgerProfile:
             for _ in range(rng.randrange(5))
         )
         skew_s = rng.choice([0.0, 0.0, 0.3, 1.0])
+        mode = rng.choice([Mode.BFT, Mode.PRAOS])
+        coefficient_milli = rng.choice([200, 500, 900])
+        # Where few slots have blocks it takes longer until some were made upon each other.
+        longer = 30 if coefficient_milli == 200 else 0
         return cls(
             nodes=nodes,
-            slots=slots,
-            mode=rng.choice([Mode.BFT, Mode.PRAOS]),
+            slots=slots + longer,
+            settle_slots=20 + longer,
+            mode=mode,
+            passes_at=rng.choice([None, 2, 4]) if mode is Mode.BFT else None,
             slots_per_epoch=rng.choice([5, 20, 47]),
-            coefficient_milli=rng.choice([200, 500, 900]),
+            coefficient_milli=coefficient_milli,
             faults=Faults(
                 loss=rng.choice([0.0, 0.0, 0.1]),
                 repeat=rng.choice([0.0, 0.2]),
@@ -121,6 +132,8 @@ class LedgerOutcome:
     statuses: Counter[str] = field(default_factory=Counter)
     entries: tuple[Entry, ...] = ()
     votes: int = 0
+    modes: tuple[Mode, ...] = ()
+    members_since: tuple[int, ...] = ()  # the height at which those began who vote
     kes_periods: tuple[int, ...] = ()  # of the pools' keys, by node
     digest: str = ""
 
@@ -232,19 +245,22 @@ class LedgerWorld:
         for node in range(profile.nodes):
             account = AccountId(bytes([node + 1]) * 32)
             pool = pool_id(account, 0)
-            disk = KeyDisk(first_keys(node, pool if profile.mode is Mode.PRAOS else None))
+            disk = KeyDisk(first_keys(node, pool))
             keyring = Keyring(disk.kept, disk.store, seeded(rng))
             members.append(keyring.voter)
-            keys = keyring.leaders[0].keys
-            if isinstance(keys, TurnKeys):
-                leaders.append(keys.leader)
-            if isinstance(keys, PoolPublic):
+            for keys in (leader.keys for leader in keyring.leaders):
+                if isinstance(keys, TurnKeys):
+                    leaders.append(keys.leader)
+                    continue
                 register = PoolRegister(
-                    serial=0, vrf_key=keys.vrf_key, kes_key=keys.kes_key, kes_start_slot=0
+                    serial=0,
+                    vrf_key=keys.vrf_key,
+                    kes_key=keys.kes_key,
+                    vote_key=keyring.voter,
+                    kes_start_slot=0,
                 )
                 pools.append(FirstPool(account, register))
-            granted = pool if profile.mode is Mode.PRAOS else None
-            grants.append(Grant(account, STAKE * (node + 1), granted))
+            grants.append(Grant(account, STAKE * (node + 1), pool))
             self._disks.append(disk)
         genesis = Genesis(
             start_unix_s=int(EPOCH_S + START_S),
@@ -254,9 +270,11 @@ class LedgerWorld:
                 slots_per_epoch=profile.slots_per_epoch,
                 coefficient_milli=profile.coefficient_milli,
                 slots_per_kes_period=max(1, profile.slots_per_epoch // 2),
+                rewards=Rewards(rate_millionth=200_000),  # so that who makes blocks final changes
             ),
+            rewards_pot=50 * STAKE,
             leaders=tuple(leaders),
-            members=tuple(members),
+            members=tuple(members) if profile.mode is Mode.BFT else (),
             grants=tuple(grants),
             pools=tuple(pools),
         )
@@ -284,6 +302,26 @@ class LedgerWorld:
         )
         live = node.live(self.block0, on_open=self._opened, logs=self.logs[number])
         self._lives[number] = tasks.create_task(live, name=f"node-{number}")
+        if self.profile.passes_at is not None:
+            tasks.create_task(self._vote(node, keys, self.profile.passes_at), name="vote")
+
+    async def _vote(self, node: SimLedgerNode, keys: SimKeys, epoch: int) -> None:
+        """As its operator does once it runs: for leaders by stake, unless it is too late."""
+        await asyncio.sleep(1)
+        chain = node.chain
+        if chain is None:
+            return
+        layer, date = chain.tree.tip.layer, chain.tree.tip.header.date
+        parameters = replace(settings_of(layer).parameters, mode=Mode.PRAOS)
+        fragment = SignedFragment(
+            payer=AccountId(keys.voter),
+            counter=account_of(layer, AccountId(keys.voter)).counter,
+            last_epoch=date.epoch + 2,
+            fee=0,
+            body=ParameterVote(epoch, parameters),
+        )
+        signed = replace(fragment, signature=await keys.sign_fragment(fragment))
+        await node.propose_fragment(encode_fragment(signed))
 
     def _opened(self, chain: LedgerChain) -> None:
         chain.on_final(self.checkers.on_final)
@@ -337,6 +375,8 @@ class LedgerWorld:
             statuses=Counter(entry.status.value for entry in entries),
             entries=entries,
             votes=sum(map(len, self.checkers.votes.values())),
+            modes=tuple(chain.tree.tip.settings.parameters.mode for chain in chains),
+            members_since=tuple(membership_of(chain.tree.tip.layer).since for chain in chains),
             kes_periods=tuple(
                 kes_period(leader.keys.kes)
                 for disk in self._disks
@@ -352,7 +392,8 @@ class LedgerWorld:
         finals = [chain.tree.final.header.chain_length for chain in chains]
         if min(finals) < max(heights) - OPEN_MAX:
             raise Broken(f"blocks {heights}, final {finals} at the end")
-        if self.profile.mode is Mode.BFT and min(heights) < self.profile.settle_slots:
+        is_in_turn = self.profile.mode is Mode.BFT and self.profile.passes_at is None
+        if is_in_turn and min(heights) < self.profile.settle_slots:
             raise Broken(f"blocks {heights} at the end")
 
 

@@ -6,7 +6,7 @@ from typing import TypeVar
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.ledger.makers import account_id, draft_of, pool_keys
+from tests.ledger.makers import BLOCK0, account_id, bft_public, draft_of, pool_keys
 
 from tetrarch.ledger.accounts import account_of
 from tetrarch.ledger.dates import BlockDate
@@ -25,6 +25,7 @@ REGISTER = PoolRegister(
     serial=7,
     vrf_key=KEYS.vrf.public_key,
     kes_key=KEYS.kes_public,
+    vote_key=bft_public(0),
     kes_start_slot=40,
     owners=(account_id(1),),
     tax=Tax(5, 20_000, 100),
@@ -35,7 +36,12 @@ B = TypeVar("B", bound=Body)
 
 def context(payer: int, epoch: int = 3) -> Context:
     return Context(
-        date=BlockDate(epoch, 0), slot=0, parameters=Parameters(), payer=account_id(payer)
+        date=BlockDate(epoch, 0),
+        slot=0,
+        height=1,
+        block0=BLOCK0,
+        parameters=Parameters(),
+        payer=account_id(payer),
     )
 
 

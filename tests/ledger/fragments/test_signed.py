@@ -5,12 +5,13 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.ledger.makers import BLOCK0, account_id, draft_of, signed_fragment
+from tests.ledger.makers import BLOCK0, account_id, bft_public, draft_of, signed_fragment
 
 from tetrarch.errors import PeerFault
 from tetrarch.ledger.accounts import ACCOUNTS, Account, account_of
-from tetrarch.ledger.dates import BlockDate
-from tetrarch.ledger.fragments.kind import FragmentRefused
+from tetrarch.ledger.dates import BlockDate, Era, TimeFrame
+from tetrarch.ledger.fragments.kind import FragmentRefused, Where
+from tetrarch.ledger.fragments.parameter_vote import ParameterVote
 from tetrarch.ledger.fragments.registry import KINDS
 from tetrarch.ledger.fragments.signed import (
     SignedFragment,
@@ -21,7 +22,9 @@ from tetrarch.ledger.fragments.signed import (
 )
 from tetrarch.ledger.fragments.transfer import Output, Transfer
 from tetrarch.ledger.headers import BlockId
+from tetrarch.ledger.membership import alike, begin_membership
 from tetrarch.ledger.parameters import Fees, Parameters
+from tetrarch.ledger.settings import Settings, put_settings
 from tetrarch.ledger.tables import Draft
 from tetrarch.ledger.treasury import pots_of
 from tetrarch.ledger.wire import U32_MAX, BytesInvalid
@@ -41,14 +44,8 @@ def apply(
 ) -> None:
     if size_bytes is None:
         size_bytes = len(encode_fragment(fragment))
-    apply_fragment(
-        draft,
-        fragment,
-        size_bytes=size_bytes,
-        date=BlockDate(epoch, 5),
-        slot=5,
-        parameters=parameters,
-    )
+    where = Where(date=BlockDate(epoch, 5), slot=5, height=6, block0=BLOCK0, parameters=parameters)
+    apply_fragment(draft, fragment, size_bytes=size_bytes, where=where)
 
 
 def refused(draft: Draft, fragment: SignedFragment, match: str, **how: int) -> None:
@@ -168,3 +165,21 @@ def test_a_payer_signs_only_so_many() -> None:
     draft = draft_of(100)
     ACCOUNTS.put(draft, account_id(0), Account(value=100, counter=U32_MAX))
     refused(draft, signed_fragment(0, TEN, counter=U32_MAX, fee=3), "as many as there can be")
+
+
+def test_voters_vote_for_nothing_and_pay_for_all_else() -> None:
+    draft = draft_of(100, 100)
+    begin_membership(draft, alike([account_id(0)]))
+    vote = ParameterVote(2, replace(PARAMETERS, expiry_epochs_max=9))
+    put_settings(
+        draft,
+        Settings(
+            parameters=PARAMETERS,
+            era=Era(slots_per_epoch=10),
+            frame=TimeFrame(start_s=0, slot_duration_s=1),
+            leaders=(bft_public(0),),
+        ),
+    )
+    refused(draft, signed_fragment(1, vote), "needed=")
+    refused(draft, signed_fragment(0, TEN), "needed=")
+    apply(draft, signed_fragment(0, vote))

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.ledger.makers import account_id, draft_of
+from tests.ledger.makers import BLOCK0, account_id, draft_of
 
 from tetrarch.errors import PeerFault
 from tetrarch.ledger.accounts import ACCOUNTS, VALUE_MAX, ValueInvalid, account_of
@@ -13,7 +13,14 @@ from tetrarch.ledger.fragments.transfer import OUTPUTS_MAX, Output, Transfer
 from tetrarch.ledger.parameters import Parameters
 from tetrarch.ledger.wire import BytesInvalid, Reader, Writer
 
-CONTEXT = Context(date=BlockDate(0, 1), slot=1, parameters=Parameters(), payer=account_id(0))
+CONTEXT = Context(
+    date=BlockDate(0, 1),
+    slot=1,
+    height=1,
+    block0=BLOCK0,
+    parameters=Parameters(),
+    payer=account_id(0),
+)
 
 
 def read(data: bytes) -> Transfer:

@@ -22,6 +22,7 @@ class Delegate:
 
     number: ClassVar[int] = 4
     name: ClassVar[str] = "delegate"
+    free_for_voters: ClassVar[bool] = False
 
     pool: PoolId | None
 

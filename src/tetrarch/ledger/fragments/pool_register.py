@@ -1,6 +1,6 @@
 """Registers a stake pool of who pays, or changes it. Pure.
 
-    serial u32 | random function's key 32 | evolving key 32 | first slot of its first period u64
+    serial u32 | random function's key 32 | evolving key 32 | its votes' key 32 | first slot of its first period u64
     | owners u8, so often: account 32 | tax fixed u64 | tax ratio u32, in millionths | tax limit u64, 0: none
 
 Keys that change count with the next snapshot of stake, as stake does. A pool that was retired is so no more.
@@ -32,17 +32,20 @@ class PoolRegister:
 
     number: ClassVar[int] = 2
     name: ClassVar[str] = "pool_register"
+    free_for_voters: ClassVar[bool] = False
 
     serial: int
     vrf_key: bytes
     kes_key: bytes
+    vote_key: bytes
     kes_start_slot: int
     owners: tuple[AccountId, ...] = ()
     tax: Tax = NO_TAX
 
     def write(self, writer: Writer) -> None:
         """See ``Body``."""
-        writer.u32(self.serial).raw(self.vrf_key).raw(self.kes_key).u64(self.kes_start_slot)
+        writer.u32(self.serial).raw(self.vrf_key).raw(self.kes_key)
+        writer.raw(self.vote_key).u64(self.kes_start_slot)
         writer.u8(len(self.owners))
         for owner in self.owners:
             writer.raw(owner)
@@ -55,6 +58,7 @@ class PoolRegister:
             serial=reader.u32(),
             vrf_key=reader.raw(KEY_SIZE_BYTES),
             kes_key=reader.raw(KEY_SIZE_BYTES),
+            vote_key=reader.raw(KEY_SIZE_BYTES),
             kes_start_slot=reader.u64(),
             owners=tuple(
                 AccountId(reader.raw(KEY_SIZE_BYTES)) for _ in range(reader.u8(highest=OWNERS_MAX))
@@ -75,6 +79,7 @@ class PoolRegister:
             owners=self.owners,
             vrf_key=self.vrf_key,
             kes_key=self.kes_key,
+            vote_key=self.vote_key,
             kes_start_slot=self.kes_start_slot,
             tax=self.tax,
         )

@@ -22,6 +22,7 @@ class PoolRetire:
 
     number: ClassVar[int] = 3
     name: ClassVar[str] = "pool_retire"
+    free_for_voters: ClassVar[bool] = False
 
     pool: PoolId
     epoch: int

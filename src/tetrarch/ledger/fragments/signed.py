@@ -15,12 +15,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from tetrarch.ledger.accounts import ACCOUNTS, AccountId, account_of, take_value
 from tetrarch.ledger.blocks import Fragment
-from tetrarch.ledger.dates import BlockDate
-from tetrarch.ledger.fragments.kind import Body, Context, FragmentRefused
+from tetrarch.ledger.fragments.kind import Body, Context, FragmentRefused, Where
 from tetrarch.ledger.fragments.registry import KINDS
 from tetrarch.ledger.headers import KEY_SIZE_BYTES, SIGNATURE_SIZE_BYTES, BlockId
-from tetrarch.ledger.parameters import Parameters
-from tetrarch.ledger.tables import Draft
+from tetrarch.ledger.membership import is_voter
+from tetrarch.ledger.tables import Draft, View
 from tetrarch.ledger.treasury import add_fee
 from tetrarch.ledger.wire import U32_MAX, Reader, Writer
 
@@ -98,16 +97,14 @@ def apply_fragment(
     fragment: SignedFragment,
     *,
     size_bytes: int,
-    date: BlockDate,
-    slot: int,
-    parameters: Parameters,
+    where: Where,
 ) -> None:
     """Change the state as a fragment says whose signature is right: all of it, or nothing.
 
     Raises:
         PeerFault: it does not hold there, and why.
     """
-    _check_place(fragment, size_bytes, date, parameters)
+    check_bounds(draft, fragment, size_bytes=size_bytes, where=where)
     account = account_of(draft, fragment.payer)
     if fragment.counter != account.counter:
         raise FragmentRefused("apply fragment", counter=fragment.counter, expected=account.counter)
@@ -116,24 +113,38 @@ def apply_fragment(
     trial = draft.trial()
     take_value(trial, fragment.payer, fragment.fee)
     add_fee(trial, fragment.fee)
-    context = Context(date=date, slot=slot, parameters=parameters, payer=fragment.payer)
-    fragment.body.apply(trial, context)
+    fragment.body.apply(trial, _context(where, fragment.payer))
     payer = account_of(trial, fragment.payer)
     ACCOUNTS.put(trial, fragment.payer, replace(payer, counter=payer.counter + 1))
     draft.take(trial)
 
 
-def _check_place(
-    fragment: SignedFragment, size_bytes: int, date: BlockDate, parameters: Parameters
-) -> None:
+def check_bounds(view: View, fragment: SignedFragment, *, size_bytes: int, where: Where) -> None:
+    """What a fragment must be wherever it comes to: not too large, of the time, and paid for.
+
+    Raises:
+        FragmentRefused: it is not, and why.
+    """
+    parameters = where.parameters
     if size_bytes > parameters.fragment_size_bytes_max:
         maximum = parameters.fragment_size_bytes_max
         raise FragmentRefused("apply fragment", size_bytes=size_bytes, maximum=maximum)
-    latest = date.epoch + parameters.expiry_epochs_max
-    if not date.epoch <= fragment.last_epoch <= latest:
-        raise FragmentRefused(
-            "apply fragment", last_epoch=fragment.last_epoch, lowest=date.epoch, highest=latest
-        )
-    fee = parameters.fees.of(size_bytes)
+    lowest, highest = where.date.epoch, where.date.epoch + parameters.expiry_epochs_max
+    if not lowest <= fragment.last_epoch <= highest:
+        bounds = {"last_epoch": fragment.last_epoch, "lowest": lowest, "highest": highest}
+        raise FragmentRefused("apply fragment", **bounds)
+    is_free = fragment.body.free_for_voters and is_voter(view, fragment.payer)
+    fee = 0 if is_free else parameters.fees.of(size_bytes)
     if fragment.fee < fee:
         raise FragmentRefused("apply fragment", fee=fragment.fee, needed=fee)
+
+
+def _context(where: Where, payer: AccountId) -> Context:
+    return Context(
+        date=where.date,
+        slot=where.slot,
+        height=where.height,
+        block0=where.block0,
+        parameters=where.parameters,
+        payer=payer,
+    )

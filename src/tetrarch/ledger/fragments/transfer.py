@@ -29,6 +29,7 @@ class Transfer:
 
     number: ClassVar[int] = 1
     name: ClassVar[str] = "transfer"
+    free_for_voters: ClassVar[bool] = False
 
     outputs: tuple[Output, ...]
 
