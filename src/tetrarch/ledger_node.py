@@ -22,6 +22,7 @@ from tetrarch.enclave.state_key import state_secret
 from tetrarch.entropy import system_entropy
 from tetrarch.leadership.leading import Leadership
 from tetrarch.leadership.ports import LeadershipPorts
+from tetrarch.leadership.reserving import Reserving
 from tetrarch.leadership.voting import Voting
 from tetrarch.ledger.blocks import Block
 from tetrarch.ledger.chain import LedgerChain, LedgerPorts
@@ -64,6 +65,7 @@ async def open_keys(
     block0: BlockId | None,
     *,
     required: tuple[Protection, ...] = (),
+    is_shared: bool = False,
 ) -> tuple[LedgerClient, EnclaveClient]:
     """The keys of a node's folder, in an enclave of their own that ends with ``stack``.
 
@@ -82,7 +84,8 @@ async def open_keys(
     )
     enclave = await EnclaveClient.launch(confinement)
     stack.push_async_callback(enclave.close)
-    return await LedgerClient.open(enclave, keys_folder, opening, block0), enclave
+    keys = await LedgerClient.open(enclave, keys_folder, opening, block0, is_shared=is_shared)
+    return keys, enclave
 
 
 async def run_ledger_node(node: LedgerNode, log: Log) -> None:
@@ -122,6 +125,7 @@ async def run_ledger_node(node: LedgerNode, log: Log) -> None:
         )
         leading = LeadershipPorts(keys=keys, network=overlay, compute=compute, clock=clock, log=log)
         leadership, voting = Leadership(leading, chain), Voting(leading, chain)
+        reserving = Reserving(leading, chain)
         watch_ledger(metrics, chain, leadership)
         async with Supervisor(log) as tasks:
             if node.monitoring_port is not None:
@@ -152,4 +156,5 @@ async def run_ledger_node(node: LedgerNode, log: Log) -> None:
             tasks.spawn(enclave.watch(), name="enclave")
             tasks.spawn(leadership.run(), name="leadership")
             tasks.spawn(voting.run(), name="voting")
+            tasks.spawn(reserving.run(), name="reserving")
             await overlay.run()

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import msgspec
 from tests.election.support import certified, configuration, leading, signed, view_of
 from tests.enclave.enclave_world import OLD_CHAIN, Validator, block, vote
-from tests.ledger.makers import header_at, signed_fragment
+from tests.ledger.makers import bft_key, bft_public, header_at, signed_fragment
 
 from tetrarch.election.documents import configuration_document
 from tetrarch.election.requests import (
@@ -55,23 +55,28 @@ from tetrarch.enclave.ledger_messages import (
     AddLeader,
     AskLeaders,
     AskSlots,
+    AskSpan,
     DropLeader,
     EvolveKey,
+    GrantSpan,
+    HoldSpan,
     LedgerCall,
     OpenLedger,
     SignChange,
     SignFragment,
     SignHeader,
     SignLink,
+    VotersAre,
 )
 from tetrarch.enclave.messages import SealedFile, SecretFile, ShareFile
 from tetrarch.enclave.protections import Protection
 from tetrarch.enclave.sealing import Kind
 from tetrarch.enclave.tpm_messages import OpenTpm
 from tetrarch.ethereum.spec.values import Fork
+from tetrarch.ledger import reservations
 from tetrarch.ledger.dates import BlockDate
 from tetrarch.ledger.fragments.parameter_vote import ParameterVote
-from tetrarch.ledger.headers import encode_header
+from tetrarch.ledger.headers import BlockId, encode_header
 from tetrarch.ledger.keyring import lottery_of
 from tetrarch.ledger.parameters import Parameters
 from tetrarch.ledger.praos import FIRST_NONCE
@@ -160,7 +165,21 @@ def _ledger() -> tuple[LedgerCall, ...]:
         SignLink(0, bytes(32), 1, bytes(32)),
         SignChange(1, (bytes(32),)),
         SignFragment(signed_fragment(0, ParameterVote(2, Parameters())).unsigned),
+        *_spans(),
         DropLeader(0),
+    )
+
+
+def _spans() -> tuple[LedgerCall, ...]:
+    kind = reservations.Kind.SLOTS
+    span = reservations.Span(holder=bft_public(0), life=bytes(32), kind=kind, first=5, until=9)
+    signed = bft_key(0).sign(reservations.request_to_sign(span, BlockId(bytes(32))))
+    request = reservations.encode_request(reservations.Request(span, signed))
+    receipt = reservations.Receipt(span, bft_public(1), bytes(64))
+    return (
+        AskSpan(0, 5, 9),
+        GrantSpan(request),
+        HoldSpan((reservations.encode_receipt(receipt),), (VotersAre({bft_public(1): 1}, False),)),
     )
 
 

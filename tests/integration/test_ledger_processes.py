@@ -1,9 +1,11 @@
 """Goal: a federation's chain by real nodes, enclaves and sockets: a block each slot, final at once, whatever a node goes through.
 
-Method: four nodes as processes with slots of two seconds; transfers are under way; one is killed and comes back, one comes late.
+Method: four nodes as processes with slots of two seconds; transfers are under way; one is killed and comes back, one comes
+late; of one's keys a copy stands by, and goes on for it when it is killed for good.
 """
 
 import json
+import shutil
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -77,7 +79,8 @@ def founded(folder: Path, *, start_in_s: float) -> float:
     """Keys of all, and the first block; when the chain begins."""
     keys = []
     for number in range(NODES):
-        ended = run_tetrarch("ledger", "keys", folder / f"node{number}", "--add-leader", "--json")
+        how = ["--add-leader", "--json", *(["--shared"] if number == NODES - 1 else [])]
+        ended = run_tetrarch("ledger", "keys", folder / f"node{number}", *how)
         assert ended.exit_code == 0, ended.stderr
         keys.append(json.loads(ended.stdout))
     start_s = int(time.time() + start_in_s) + 1
@@ -113,6 +116,11 @@ def ancestors(node: LedgerProcess, count: int) -> list[dict[str, Any]]:
     return found
 
 
+def dates(node: LedgerProcess) -> list[str]:
+    """Of blocks that it made, and all have."""
+    return [e["scheduled_at_date"] for e in node.logs() if e["outcome"] == "accepted"]
+
+
 def test_a_chain_goes_on_whatever_its_nodes_go_through(
     tmp_path: Path, tell: Callable[[object], None]
 ) -> None:
@@ -120,12 +128,14 @@ def test_a_chain_goes_on_whatever_its_nodes_go_through(
     first = LedgerProcess("node0", tmp_path)
     nodes = [first, *(LedgerProcess(f"node{n}", tmp_path, trusted=first.port) for n in (1, 2, 3))]
     late = LedgerProcess("late", tmp_path, trusted=first.port)
+    standby = LedgerProcess("standby", tmp_path, trusted=first.port)
+    shutil.copytree(nodes[3].folder / "ledger-keys", standby.folder / "ledger-keys")
 
     def sleep_until(slot: float) -> None:
         time.sleep(max(0.0, start_s + SLOT_S * slot - time.time()))
 
-    with running(*nodes):
-        for node in nodes:
+    with running(*nodes, standby):
+        for node in (*nodes, standby):
             node.wait_alive()
         sleep_until(5)
         bob = account(tmp_path / "bob")
@@ -145,14 +155,19 @@ def test_a_chain_goes_on_whatever_its_nodes_go_through(
         alone = first.status()
         assert alone["final"]["height"] >= alone["tip"]["height"] - 2, "three of four are enough"
         nodes[2].start()
+        holds, waits = sorted((nodes[3], standby), key=lambda each: not dates(each))
+        assert not dates(waits)
+        holds.kill()
         with running(late):
-            sleep_until(30.6)
-            everybody = [*nodes, late]
+            sleep_until(36.6)
+            everybody = [*nodes[:3], waits, late]
             heights = [node.final_height() for node in everybody]
             assert min(heights) >= max(heights) - 3, [node.tail() for node in everybody]
             block = late.block(late.status()["final"]["block"])
-            for node in nodes:
+            for node in everybody:
                 assert node.block(block["block"]) == block, "one chain"
+            went_on = dates(waits)
+            assert went_on, [entry for entry in waits.logs() if entry["outcome"] != "pending"]
             assert late.status()["votes"] is False
             ended = [entry for entry in nodes[2].logs() if entry["outcome"] != "pending"]
             assert {entry["outcome"] for entry in ended} <= {"accepted", "rejected"}
@@ -162,7 +177,8 @@ def test_a_chain_goes_on_whatever_its_nodes_go_through(
             by_date = {each["date"] for each in made}
             assert len(by_date) == len(made), "no slot has two blocks"
             tell(
-                f"{max(heights)} final blocks in 30 slots, with one of four nodes away for some 5; "
+                f"{max(heights)} final blocks in 36 slots, with one of four nodes away for some 5, and "
+                f"another replaced by a copy from {went_on[0]} on, killed in 1.8; "
                 f"slots that are final behind the newest: {first.status()['blocks_not_final']}"
             )
         for node in everybody:

@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.ledger.chain_maker import praos_genesis, unsigned_block
 from tests.ledger.makers import account_id, header_at
+from tests.ledger.test_lives import FOUR
 
 from tetrarch.crypto.kes import PERIODS, KesKeySpent, kes_period
 from tetrarch.entropy import Entropy, system_entropy
 from tetrarch.ledger.accounts import AccountId
 from tetrarch.ledger.applying import apply_block, first_place, leaders_of
 from tetrarch.ledger.dates import BlockDate, Era
-from tetrarch.ledger.finality import Checkpoint, Link, Vote, VoteForbidden
+from tetrarch.ledger.finality import Checkpoint, Link, Vote, VoteForbidden, Voters
 from tetrarch.ledger.fragments.parameter_vote import ParameterVote
 from tetrarch.ledger.fragments.pool_register import PoolRegister
 from tetrarch.ledger.fragments.signed import SignedFragment, check_signature
@@ -39,9 +40,11 @@ from tetrarch.ledger.keyring import (
     lottery_of,
 )
 from tetrarch.ledger.leaders import BftLeaders, PraosLeaders
+from tetrarch.ledger.lives import NotReserved, SpanTaken
 from tetrarch.ledger.parameters import Parameters
 from tetrarch.ledger.pools import pool_id
 from tetrarch.ledger.praos import FIRST_NONCE
+from tetrarch.ledger.reservations import Kind, Request, ReservationRefused
 from tetrarch.ledger.tables import Base
 
 BLOCK0 = BlockId(bytes(range(32)))
@@ -180,6 +183,59 @@ def test_the_key_that_votes_says_what_voters_say_and_spends_nothing() -> None:
             keys.sign_fragment(bad, BLOCK0)
     with pytest.raises(OtherChain):
         disk.keys().sign_fragment(vote, BlockId(bytes(32)))
+
+
+def reserve(keys: Keyring, kind: Kind, first: int, until: int, *granters: Keyring) -> None:
+    request = keys.ask_span(kind, first, until, BLOCK0)
+    receipts = [each.grant(request, BLOCK0) for each in granters]
+    keys.hold(receipts, (Voters(dict.fromkeys((each.voter for each in granters), 1)),), BLOCK0)
+
+
+def test_keys_that_may_have_copies_sign_what_is_reserved_for_their_life() -> None:
+    disk, member = Disk(), Disk().keys()
+    keys = disk.keys()
+    keys.add_turn()
+    keys.share()
+    link = Link(Checkpoint(0, BLOCK0), Checkpoint(1, BLOCK0))
+    with pytest.raises(NotReserved, match=r"number=0\.1"):
+        keys.sign_block(0, header_at(BlockDate(0, 1)))
+    with pytest.raises(NotReserved, match="heights"):
+        keys.sign_vote(link, BLOCK0)
+    reserve(keys, Kind.SLOTS, 1, 3, member)
+    keys.sign_block(0, header_at(BlockDate(0, 1)))
+    with pytest.raises(NotReserved):
+        keys.sign_vote(link, BLOCK0)
+    reserve(keys, Kind.HEIGHTS, 1, 3, member)
+    keys.sign_vote(link, BLOCK0)
+    copy = disk.keys()
+    assert copy.is_shared
+    with pytest.raises(NotReserved):
+        copy.sign_block(0, header_at(BlockDate(0, 2)))
+    with pytest.raises(SpanTaken, match="free_from=3"):
+        reserve(copy, Kind.SLOTS, 2, 5, member)
+    with pytest.raises(NotReserved, match="needed=3"):
+        copy.hold([copy.grant(copy.ask_span(Kind.SLOTS, 2, 5, BLOCK0), BLOCK0)], (FOUR,), BLOCK0)
+    reserve(copy, Kind.SLOTS, 3, 5, member)
+    copy.sign_block(0, header_at(BlockDate(0, 3)))
+    keys.sign_block(0, header_at(BlockDate(0, 2)))
+
+
+def test_what_was_granted_is_durable_before_it_is_said() -> None:
+    disk, keys = Disk(), Disk().keys()
+    other = Disk().keys()
+    request = keys.ask_span(Kind.SLOTS, 1, 9, BLOCK0)
+    disk.keys().grant(request, BLOCK0)
+    copy = replace(request.span, life=bytes(32))
+    signed = Request(copy, other.ask_span(Kind.SLOTS, 1, 9, BLOCK0).signature)
+    with pytest.raises(ReservationRefused):
+        disk.keys().grant(signed, BLOCK0)
+    again = Keyring(disk.kept, disk.store, system_entropy)
+    assert again.grant(request, BLOCK0).span == request.span
+    disk.refuses = True
+    with pytest.raises(OSError, match="full"):
+        disk.keys().grant(keys.ask_span(Kind.SLOTS, 9, 12, BLOCK0), BLOCK0)
+    disk.refuses = False
+    assert [(each.kind, each.until) for each in disk.kept.grants] == [(0, 9)]
 
 
 def test_an_evolving_key_has_no_way_back() -> None:

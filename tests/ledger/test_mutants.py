@@ -41,6 +41,62 @@ MUTANTS = (
     Mutant("around is no lie", "ballots", "outer.source.height < inner.source.height", "False"),
     Mutant("twice is no lie", "ballots", "inner.target.height == outer.target.height", "False"),
     Mutant("votes without end", "ballots", "if height < height_now - HEIGHTS_KEPT", "if False"),
+    Mutant("two lives at once", "lives", "if span.first < free_from:", "if False:"),
+    Mutant(
+        "back before its beginning",
+        "lives",
+        "before.until if is_next else before.first",
+        "before.until if is_next else 0",
+    ),
+    Mutant("given back", "lives", "max(span.until, before.until)", "span.until"),
+    Mutant(
+        "of any kind",
+        "lives",
+        "if (each.holder, each.kind) == (span.holder, span.kind.value)",
+        "if each.holder == span.holder",
+    ),
+    Mutant(
+        "of anybody's",
+        "lives",
+        "if (each.holder, each.kind) == (span.holder, span.kind.value)",
+        "if each.kind == span.kind.value",
+    ),
+    Mutant("of several spans", "lives", "if len(spans) != 1:", "if not spans:"),
+    Mutant(
+        "another's receipts",
+        "lives",
+        "if (span.holder, span.life) != (self._holder, self._life):",
+        "if False:",
+    ),
+    Mutant("unsigned", "lives", "            each.check(block0)", "            pass"),
+    Mutant("too few", "lives", "if group.weight(granters) < group.needed:", "if False:"),
+    Mutant(
+        "signed without", "lives", "if not any(number in span for span in spans):", "if not spans:"
+    ),
+    Mutant("forgotten at once", "lives", "(*self._spans.get(span.kind, ()), span)", "(span,)"),
+    Mutant("strangers ask", "span_desk", "if not _may(span.holder, voters) or", "if"),
+    Mutant("strangers grant", "span_desk", "or not _may(receipt.granter, voters)", ""),
+    Mutant("asked without end", "span_desk", "if count > REQUESTS_OF_SLOT_MAX:", "if False:"),
+    Mutant("kept without end", "span_desk", "list(kept.items())[1 - SPANS_KEPT :]", "kept.items()"),
+    Mutant(
+        "copies make blocks",
+        "keyring",
+        "            self._held.require(Kind.SLOTS, date_number(header.date))",
+        "            pass",
+    ),
+    Mutant(
+        "copies vote",
+        "keyring",
+        "            self._held.require(Kind.HEIGHTS, link.target.height)",
+        "            pass",
+    ),
+    Mutant(
+        "granted and forgotten",
+        "keyring",
+        "        self._change(grants=granted(self._kept.grants, request.span))\n",
+        "        granted(self._kept.grants, request.span)\n",
+    ),
+    Mutant("granted to anybody", "keyring", "        request.check(block0)\n", ""),
     Mutant("a slot twice", "keyring", "if mark is not None and", "if False and"),
     Mutant(
         "the same slot", "keyring", ") <= (mark.epoch, mark.slot)", ") < (mark.epoch, mark.slot)"

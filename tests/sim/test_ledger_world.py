@@ -74,6 +74,17 @@ def test_equal_seeds_give_equal_runs() -> None:
     assert lived(profile, seed=2).digest not in digests
 
 
+def test_two_copies_of_one_node_sign_nothing_twice_and_one_goes_on_for_the_other() -> None:
+    """Copies run at once; the one that signs loses power, and the other takes over."""
+    crash = Crash(0, 40.5, 100)
+    for seed in range(4):
+        profile = LedgerProfile(twins=True, slots=100, crashes=(crash,))
+        outcome = lived(profile, seed=seed)
+        reasons = {entry.reason for entry in outcome.entries if entry.reason}
+        assert any("ledger_not_reserved" in reason for reason in reasons)
+        assert min(outcome.finals) >= max(outcome.tips) - 2
+
+
 def test_the_checkers_can_fail() -> None:
     """Two nodes with one copy of the keys and no rule between them sign one slot twice."""
 

@@ -58,10 +58,18 @@ def keys(
     pool_serial: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, help="Of several pools of one account.")
     ] = 0,
+    shared: Annotated[
+        bool,
+        typer.Option(
+            "--shared", help="From now on, and for good: copies of this folder may run, on standby."
+        ),
+    ] = False,
     passphrase_file: PassphraseFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the public keys of a node that does not run: its vote's, and its leaders'. Made at the first time.
+
+    With --shared, a quorum of the members reserves for one running copy at a time what it may sign.
 
     Example: tetrarch ledger keys node0 --add-leader --json
 
@@ -79,13 +87,14 @@ def keys(
     async def main() -> dict[str, Any]:
         make_folder(folder)
         async with AsyncExitStack() as stack:
-            held, _ = await open_keys(stack, folder, _secret(passphrase_file), None)
+            secret = _secret(passphrase_file)
+            held, _ = await open_keys(stack, folder, secret, None, is_shared=shared)
             if add_leader:
                 await held.add_leader()
             if account is not None:
                 await held.add_leader(pool_id(account, pool_serial))
             leaders = [leader_view(each) for each in await held.leaders()]
-            return {"voter": held.voter.hex(), "leaders": leaders}
+            return {"voter": held.voter.hex(), "shared": held.is_shared, "leaders": leaders}
 
     try:
         told = asyncio.run(main())
@@ -94,7 +103,8 @@ def keys(
     if as_json:
         typer.echo(json.dumps(told))
         return
-    typer.echo(f"votes with {told['voter']}")
+    copies = "; copies may run" if told["shared"] else ""
+    typer.echo(f"votes with {told['voter']}{copies}")
     for leader in told["leaders"]:
         what = (
             leader.get("key") or f"{leader['pool']} vrf {leader['vrf_key']} kes {leader['kes_key']}"

@@ -37,6 +37,7 @@ from tetrarch.enclave.ledger_messages import (
     LedgerOpened,
     LinkSigned,
     SlotsDrawn,
+    SpanAnswered,
 )
 from tetrarch.enclave.messages import SealedFile, ShareFile
 from tetrarch.enclave.ports import EnclaveStatus, SignRequest, SignResult, Slashable
@@ -81,6 +82,7 @@ A = TypeVar(
     SlotsDrawn,
     HeaderSigned,
     LinkSigned,
+    SpanAnswered,
 )
 
 # The enclave's own errors, raised again here as what they are.

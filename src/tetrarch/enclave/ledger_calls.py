@@ -9,9 +9,12 @@ from tetrarch.enclave.ledger_messages import (
     AddLeader,
     AskLeaders,
     AskSlots,
+    AskSpan,
     DropLeader,
     EvolveKey,
+    GrantSpan,
     HeaderSigned,
+    HoldSpan,
     LedgerAnswer,
     LedgerCall,
     LedgerOpened,
@@ -22,11 +25,12 @@ from tetrarch.enclave.ledger_messages import (
     SignHeader,
     SignLink,
     SlotsDrawn,
+    SpanAnswered,
 )
 from tetrarch.enclave.seal_secret import SealSecret
 from tetrarch.enclave.sealed_state import SealedState
 from tetrarch.errors import InputInvalid
-from tetrarch.ledger.finality import Checkpoint, Link
+from tetrarch.ledger.finality import Checkpoint, Link, Voters
 from tetrarch.ledger.fragments.signed import decode_fragment
 from tetrarch.ledger.headers import (
     SIGNATURE_SIZE_BYTES,
@@ -37,6 +41,13 @@ from tetrarch.ledger.headers import (
 )
 from tetrarch.ledger.keyring import VERSION, KeptKeys, Keyring, born
 from tetrarch.ledger.membership import Change
+from tetrarch.ledger.reservations import (
+    Kind,
+    decode_receipt,
+    decode_request,
+    encode_receipt,
+    encode_request,
+)
 from tetrarch.storage.lock import OwnerLock
 
 FILE = "ledger-keys.sealed"
@@ -58,7 +69,7 @@ class LedgerCalls:
         """Whether ``OpenLedger`` was answered."""
         return self._keyring is not None
 
-    def answer(self, call: LedgerCall) -> LedgerAnswer:
+    def answer(self, call: LedgerCall) -> LedgerAnswer:  # noqa: PLR0911 - one for each kind
         """Do what ``call`` asks.
 
         Raises:
@@ -81,6 +92,8 @@ class LedgerCalls:
                 return self._sign_header(keyring, call)
             case SignLink() | SignChange() | SignFragment():
                 return LinkSigned(_sign_as_voter(keyring, call, self._require_chain()))
+            case AskSpan() | GrantSpan() | HoldSpan():
+                return _reserve(keyring, call, self._require_chain())
 
     def close(self) -> None:
         """Let another process have the keys."""
@@ -98,6 +111,8 @@ class LedgerCalls:
             if call.block0 is not None:
                 self._block0 = BlockId(call.block0)
                 keyring.bind(self._block0)
+            if call.is_shared:
+                keyring.share()
         except BaseException:
             lock.release()
             raise
@@ -148,6 +163,22 @@ def _sign_as_voter(
             return keyring.sign_fragment(fragment, block0)
 
 
+def _reserve(
+    keyring: Keyring, call: AskSpan | GrantSpan | HoldSpan, block0: BlockId
+) -> LedgerAnswer:
+    match call:
+        case AskSpan(kind=kind, first=first, until=until):
+            request = keyring.ask_span(Kind(kind), first, until, block0)
+            return SpanAnswered(encode_request(request))
+        case GrantSpan(request=data):
+            return SpanAnswered(encode_receipt(keyring.grant(decode_request(data), block0)))
+        case HoldSpan(receipts=encoded, voters=told):
+            receipts = tuple(map(decode_receipt, encoded))
+            voters = tuple(Voters(each.weights, by_stake=each.by_stake) for each in told)
+            keyring.hold(receipts, voters, block0)
+            return _opened(keyring)
+
+
 def _read_keys(path: Path, secret: SealSecret, host: Host) -> Keyring:
     """As they were left, or born."""
     state = SealedState.open(
@@ -162,4 +193,4 @@ def _read_keys(path: Path, secret: SealSecret, host: Host) -> Keyring:
 
 
 def _opened(keyring: Keyring) -> LedgerOpened:
-    return LedgerOpened(keyring.voter, keyring.leaders)
+    return LedgerOpened(keyring.voter, keyring.is_shared, keyring.leaders)

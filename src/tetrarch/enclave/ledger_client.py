@@ -1,5 +1,6 @@
 """A node's end of its enclave for a ledger: typed calls. Implements ``leadership.ports.Keys``."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -9,9 +10,12 @@ from tetrarch.enclave.ledger_messages import (
     AddLeader,
     AskLeaders,
     AskSlots,
+    AskSpan,
     DropLeader,
     EvolveKey,
+    GrantSpan,
     HeaderSigned,
+    HoldSpan,
     LedgerOpened,
     LinkSigned,
     OpenLedger,
@@ -20,13 +24,24 @@ from tetrarch.enclave.ledger_messages import (
     SignHeader,
     SignLink,
     SlotsDrawn,
+    SpanAnswered,
+    VotersAre,
 )
 from tetrarch.enclave.seal_secret import SealSecret
-from tetrarch.ledger.finality import Link
+from tetrarch.ledger.finality import Link, Voters
 from tetrarch.ledger.fragments.signed import SignedFragment
 from tetrarch.ledger.headers import BlockId, Header, PoolId, decode_header, encode_header
 from tetrarch.ledger.keyring import LeaderIs, Lottery
 from tetrarch.ledger.membership import Change
+from tetrarch.ledger.reservations import (
+    Kind,
+    Receipt,
+    Request,
+    decode_receipt,
+    decode_request,
+    encode_receipt,
+    encode_request,
+)
 
 
 @dataclass(slots=True)
@@ -37,20 +52,28 @@ class LedgerClient:
     """
 
     voter: bytes  # public
+    is_shared: bool  # there may be copies of the keys
     _enclave: EnclaveClient
 
     @classmethod
     async def open(
-        cls, enclave: EnclaveClient, folder: Path, secret: SealSecret, block0: BlockId | None
+        cls,
+        enclave: EnclaveClient,
+        folder: Path,
+        secret: SealSecret,
+        block0: BlockId | None,
+        *,
+        is_shared: bool = False,
     ) -> Self:
-        """Of the chain of ``block0``; None: it is not there yet.
+        """Of the chain of ``block0``; None: it is not there yet. ``is_shared``: there may be copies, from now on.
 
         Raises:
             OperatorError: of the seal, its secret or the folder.
             OtherChain: they were used for another chain.
         """
-        opened = await enclave.ask(OpenLedger(str(folder), secret.file, block0), LedgerOpened)
-        return cls(opened.voter, enclave)
+        call = OpenLedger(str(folder), secret.file, block0, is_shared)
+        opened = await enclave.ask(call, LedgerOpened)
+        return cls(opened.voter, opened.is_shared, enclave)
 
     async def leaders(self) -> tuple[LeaderIs, ...]:
         """All leaders whose keys are here."""
@@ -106,6 +129,30 @@ class LedgerClient:
         """The signature of a change of members, for which an operator asks."""
         call = SignChange(change.sequence, change.members)
         return (await self._enclave.ask(call, LinkSigned)).signature
+
+    async def ask_span(self, kind: Kind, first: int, until: int) -> Request:
+        """A request for this life of the keys to hold a span."""
+        answer = await self._enclave.ask(AskSpan(kind.value, first, until), SpanAnswered)
+        return decode_request(answer.content)
+
+    async def grant(self, request: Request) -> Receipt:
+        """Keep a span for its holder.
+
+        Raises:
+            SpanTaken: another life of its keys has some of it.
+        """
+        answer = await self._enclave.ask(GrantSpan(encode_request(request)), SpanAnswered)
+        return decode_receipt(answer.content)
+
+    async def hold(self, receipts: Sequence[Receipt], voters: tuple[Voters, ...]) -> None:
+        """Sign in the span that ``receipts`` are of.
+
+        Raises:
+            NotReserved: they are too few, or another life's.
+        """
+        told = tuple(VotersAre(dict(each.weights), each.by_stake) for each in voters)
+        call = HoldSpan(tuple(map(encode_receipt, receipts)), told)
+        await self._enclave.ask(call, LedgerOpened)
 
     async def sign_fragment(self, fragment: SignedFragment) -> bytes:
         """The signature of what only voters say.

@@ -10,11 +10,13 @@ from tetrarch.ledger.blocks import FRAGMENT_SIZE_BYTES_MAX
 from tetrarch.ledger.finality import VOTERS_MAX
 from tetrarch.ledger.headers import PRAOS_SIZE_BYTES, SIGNATURE_SIZE_BYTES
 from tetrarch.ledger.keyring import LEADERS_MAX, SLICE_MAX, LeaderIs, Lottery
+from tetrarch.ledger.reservations import SPAN_SIZE_BYTES_MAX, Kind
 
 Number: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 Slot: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
 Height: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
 Period: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=PERIODS)]
+SpanBytes: TypeAlias = Annotated[bytes, msgspec.Meta(max_length=SPAN_SIZE_BYTES_MAX)]
 HeaderBytes: TypeAlias = Annotated[bytes, msgspec.Meta(max_length=1 + PRAOS_SIZE_BYTES)]
 
 
@@ -27,6 +29,7 @@ class OpenLedger(Message, frozen=True, tag="open_ledger"):
     folder: Path
     secret: SecretFile
     block0: Root | None = None
+    is_shared: bool = False  # from now on, and for good, there may be copies of the keys
 
 
 class AddLeader(Message, frozen=True, tag="add_leader"):
@@ -92,10 +95,45 @@ class SignFragment(Message, frozen=True, tag="sign_fragment"):
     fragment: Annotated[bytes, msgspec.Meta(max_length=FRAGMENT_SIZE_BYTES_MAX)]
 
 
+class AskSpan(Message, frozen=True, tag="ask_span"):
+    """Ask for a span to be reserved for this life; ``kind`` as it is on the wire."""
+
+    kind: Annotated[int, msgspec.Meta(ge=0, lt=len(Kind))]
+    first: Height
+    until: Height
+
+
+class GrantSpan(Message, frozen=True, tag="grant_span"):
+    """Keep a span for who asked; ``request`` as it travels."""
+
+    request: SpanBytes
+
+
+class VotersAre(Message, frozen=True, tag="voters_are"):
+    """Who may vote, with what weight."""
+
+    weights: Annotated[dict[Root, Number], msgspec.Meta(max_length=VOTERS_MAX)]
+    by_stake: bool
+
+
+class HoldSpan(Message, frozen=True, tag="hold_span"):
+    """A quorum of each of ``voters`` keeps a span for this life; ``receipts`` as they travel."""
+
+    receipts: Annotated[tuple[SpanBytes, ...], msgspec.Meta(max_length=VOTERS_MAX)]
+    voters: Annotated[tuple[VotersAre, ...], msgspec.Meta(min_length=1, max_length=2)]
+
+
+class SpanAnswered(Message, frozen=True, tag="span_answered"):
+    """The request, or the receipt, as it travels."""
+
+    content: SpanBytes
+
+
 class LedgerOpened(Message, frozen=True, tag="ledger_opened"):
-    """``voter``: the public key that votes."""
+    """``voter``: the public key that votes. ``is_shared``: there may be copies."""
 
     voter: Root
+    is_shared: bool
     leaders: Annotated[tuple[LeaderIs, ...], msgspec.Meta(max_length=LEADERS_MAX)]
 
 
@@ -130,5 +168,8 @@ LedgerCall: TypeAlias = (
     | SignLink
     | SignChange
     | SignFragment
+    | AskSpan
+    | GrantSpan
+    | HoldSpan
 )
-LedgerAnswer: TypeAlias = LedgerOpened | SlotsDrawn | HeaderSigned | LinkSigned
+LedgerAnswer: TypeAlias = LedgerOpened | SlotsDrawn | HeaderSigned | LinkSigned | SpanAnswered

@@ -55,8 +55,11 @@ from tetrarch.enclave.ledger_messages import (
     AddLeader,
     AskLeaders,
     AskSlots,
+    AskSpan,
     DropLeader,
     EvolveKey,
+    GrantSpan,
+    HoldSpan,
     LedgerOpened,
     OpenLedger,
     SignChange,
@@ -210,6 +213,9 @@ class EnclaveProcess:
                 | SignLink()
                 | SignChange()
                 | SignFragment()
+                | AskSpan()
+                | GrantSpan()
+                | HoldSpan()
             ):
                 led = self._ledger.answer(body)
                 if isinstance(led, LedgerOpened):  # keys were read or made

@@ -1,15 +1,17 @@
 """What the leadership needs of the world: the keys that sign, and a network that hears of blocks and votes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from tetrarch.clock import Clock
 from tetrarch.ledger.chain import Compute
-from tetrarch.ledger.finality import Link
+from tetrarch.ledger.finality import Link, Voters
 from tetrarch.ledger.fragments.signed import SignedFragment
 from tetrarch.ledger.headers import Header, PoolId
 from tetrarch.ledger.keyring import LeaderIs, Lottery
 from tetrarch.ledger.membership import Change
+from tetrarch.ledger.reservations import Kind, Receipt, Request
 from tetrarch.network.overlay.chain import Verdict
 from tetrarch.observability.logs import Log
 
@@ -20,6 +22,23 @@ class Keys(Protocol):
     @property
     def voter(self) -> bytes:
         """The public key that votes."""
+        ...
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether there may be copies of the keys: what they sign is reserved before."""
+        ...
+
+    async def ask_span(self, kind: Kind, first: int, until: int) -> Request:
+        """A request for a span."""
+        ...
+
+    async def grant(self, request: Request) -> Receipt:
+        """Keep another voter's span for it."""
+        ...
+
+    async def hold(self, receipts: Sequence[Receipt], voters: tuple[Voters, ...]) -> None:
+        """Sign in a span that a quorum keeps."""
         ...
 
     async def leaders(self) -> tuple[LeaderIs, ...]:

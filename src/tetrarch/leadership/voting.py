@@ -1,7 +1,7 @@
 """A member's votes: one for each block of the branch that counts, in their order.
 
 Two that are justified one after the other make the first final. So a block is voted for as soon as it is here and its
-parent is justified; where members' votes for it are split, or two slots have gone by, all the same.
+parent is justified; where members' votes for it are split, or two slots have gone by since its own, all the same.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from tetrarch.leadership.ports import LeadershipPorts
 from tetrarch.ledger.chain import TOLD_MAX, LedgerChain
 from tetrarch.ledger.checkpoints import encode_certificate
 from tetrarch.ledger.finality import Checkpoint, Vote, VoteForbidden, encode_vote
+from tetrarch.ledger.lives import NotReserved
 from tetrarch.ledger.parameters import Mode
 from tetrarch.ledger.tree import Switch
 from tetrarch.observability.logs import error_fields
@@ -31,7 +32,6 @@ class Voting:
         self._ports = ports
         self._chain = chain
         self._latest = 0  # the height that was voted for last
-        self._voted_s = 0.0  # and when, by the loop's clock
         self._behind: int | None = None  # what some other voter knows to be justified
         self._told: dict[Checkpoint, None] = {}
         self._came = asyncio.Event()
@@ -69,9 +69,12 @@ class Voting:
             return self._rivals_s()
         if self._chain.ballots.is_split(height - 1, opinion.voters):
             return self._rivals_s()
-        slot_s = tree.tip.settings.frame.slot_duration_s
-        left_s = self._voted_s + PATIENCE_SLOTS * slot_s - asyncio.get_running_loop().time()
-        return min(left_s, LOOK_SLOTS * slot_s)
+        # By the block's own time: who is behind is not kept so by waiting at each height.
+        frame = tree.tip.settings.frame
+        place = next(each for each in tree.line() if each.header.chain_length <= height)
+        ready_s = frame.starts_s(place.slot) + PATIENCE_SLOTS * frame.slot_duration_s
+        left_s = ready_s - self._ports.clock.wall_s()
+        return min(left_s, LOOK_SLOTS * frame.slot_duration_s)
 
     def _rivals_s(self) -> float:
         """Until others that were drawn for the newest slot were heard of: who votes at once votes for his own."""
@@ -84,13 +87,13 @@ class Voting:
 
     async def _vote(self, height: int) -> None:
         self._latest = height
-        self._voted_s = asyncio.get_running_loop().time()
         link = self._chain.opinion.link_for(height)
         if link is None:
             return
         try:
             signature = await self._ports.keys.sign_vote(link)
-        except VoteForbidden as error:  # it voted before it was restarted, or for another branch
+        except (VoteForbidden, NotReserved) as error:
+            # It voted before it was restarted, or for another branch; or a copy may.
             self._ports.log.debug("vote_withheld", height=height, **error_fields(error))
             return
         except TetrarchError as error:

@@ -3,6 +3,7 @@
     block        read, linked, its slot has begun, applied (in a thread), written, put on the tree
     fragment     read, its signature verified, put with those that wait
     vote         read, its signature verified, put with the others
+    span         asked for by a holder of keys that may have copies, or granted to it: verified, told to who deals with it
     certificate  of votes: written; the branches that count, and what is final, go by it; also told by others
 
 One block is taken at a time. It is on disk before anybody hears of it; a crash in between leaves a block that is applied again.
@@ -50,6 +51,15 @@ from tetrarch.ledger.membership import (
 )
 from tetrarch.ledger.mempool import Mempool, NotPooled, check_waiting
 from tetrarch.ledger.opinion import Opinion
+from tetrarch.ledger.reservations import (
+    Request,
+    Span,
+    decode_receipt,
+    decode_request,
+    is_receipt,
+    is_request,
+)
+from tetrarch.ledger.span_desk import SpanDesk
 from tetrarch.ledger.store import LedgerDamaged, LedgerStore
 from tetrarch.ledger.tables import Base, Cell
 from tetrarch.ledger.tree import BRANCHING_MAX, Switch, Tree
@@ -60,7 +70,7 @@ from tetrarch.observability.logs import Log, error_fields
 
 FULL_MEND: Final = "a quorum of the members must vote again; until then nothing more is taken"
 UNDONE_MAX: Final = 8192
-TOLD_MAX: Final = 64
+TOLD_MAX: Final = 256
 AHEAD_SLOTS_MAX: Final = (
     2  # that a block's slot may begin later by our clock: clocks may be off by a slot each
 )
@@ -101,6 +111,9 @@ class LedgerChain(Answers):
         self._on_final: list[Callable[[tuple[Place, ...]], None]] = []
         self._on_justified: list[Callable[[], None]] = []
         self._on_behind: list[Callable[[int], None]] = []
+        self.desk = SpanDesk()
+        self._on_span_asked: list[Callable[[Request], None]] = []
+        self._on_span_granted: list[Callable[[Span], None]] = []
 
     @classmethod
     async def open(
@@ -151,6 +164,14 @@ class LedgerChain(Answers):
     def on_behind(self, handler: Callable[[int], None]) -> None:
         """Call ``handler`` with the height that a voter knows to be justified, when we know of a higher one."""
         self._on_behind.append(handler)
+
+    def on_span_asked(self, handler: Callable[[Request], None]) -> None:
+        """Call ``handler`` with what a voter asks to be reserved for it."""
+        self._on_span_asked.append(handler)
+
+    def on_span_granted(self, handler: Callable[[Span], None]) -> None:
+        """Call ``handler`` with a span that a voter keeps for its holder; ``desk`` has the receipts."""
+        self._on_span_granted.append(handler)
 
     # -- what comes -------------------------------------------------------------------------------
 
@@ -207,6 +228,10 @@ class LedgerChain(Answers):
             return self._take_vote
         if is_change(Fragment(content)):
             return self._take_change
+        if is_request(content):
+            return self._take_request
+        if is_receipt(content):
+            return self._take_receipt
         return self._take_certificate if is_certificate(Fragment(content)) else self._take_fragment
 
     async def _take_fragment(self, content: bytes) -> Verdict:
@@ -289,6 +314,39 @@ class LedgerChain(Answers):
             return self._refused("change_refused", fault)
         self._remember_told(Fragment(content))
         self._change = change
+        return Verdict.NEW
+
+    async def _take_request(self, content: bytes) -> Verdict:
+        identity = fragment_id(Fragment(content))
+        if identity in self.told:
+            return Verdict.KNOWN
+        try:
+            request = decode_request(content)
+            await self._ports.compute.run(partial(request.check, self.tree.final.block0))
+        except PeerFault as fault:
+            return self._refused("request_refused", fault)
+        slot = self.tree.tip.settings.frame.slot_at(self._ports.clock.wall_s()) or 0
+        if not self.desk.add_request(request, slot=slot, voters=self.opinion.voters):
+            return Verdict.STALE
+        self._remember_told(Fragment(content))
+        for handler in self._on_span_asked:
+            handler(request)
+        return Verdict.NEW
+
+    async def _take_receipt(self, content: bytes) -> Verdict:
+        identity = fragment_id(Fragment(content))
+        if identity in self.told:
+            return Verdict.KNOWN
+        try:
+            receipt = decode_receipt(content)
+            await self._ports.compute.run(partial(receipt.check, self.tree.final.block0))
+        except PeerFault as fault:
+            return self._refused("receipt_refused", fault)
+        if not self.desk.add_receipt(receipt, voters=self.opinion.voters):
+            return Verdict.STALE
+        self._remember_told(Fragment(content))
+        for handler in self._on_span_granted:
+            handler(receipt.span)
         return Verdict.NEW
 
     def change_for(self, parent: Place) -> Change | None:

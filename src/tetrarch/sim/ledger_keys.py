@@ -1,7 +1,7 @@
 """A simulated node's ledger keys: the enclave's rules, on a disk that loses power."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from random import Random
@@ -9,11 +9,12 @@ from typing import Final
 
 import msgspec
 
-from tetrarch.ledger.finality import Link
+from tetrarch.ledger.finality import Link, Voters
 from tetrarch.ledger.fragments.signed import SignedFragment
 from tetrarch.ledger.headers import BlockId, Header, PoolId
 from tetrarch.ledger.keyring import KeptKeys, Keyring, LeaderIs, Lottery, TurnKeys, born
 from tetrarch.ledger.membership import Change
+from tetrarch.ledger.reservations import Kind, Receipt, Request
 
 SIGNING_S: Final = 0.003
 SLOT_S: Final = 0.0002  # of a schedule
@@ -85,6 +86,7 @@ class SimKeys:
         if block0 is not None:
             self._keyring.bind(block0)
         self.voter = self._keyring.voter
+        self.is_shared = self._keyring.is_shared
 
     async def leaders(self) -> tuple[LeaderIs, ...]:
         """See ``Keys``."""
@@ -130,6 +132,23 @@ class SimKeys:
         """See ``Keys``."""
         assert self._block0 is not None
         return self._keyring.sign_change(change, self._block0)
+
+    async def ask_span(self, kind: Kind, first: int, until: int) -> Request:
+        """See ``Keys``."""
+        assert self._block0 is not None
+        return self._keyring.ask_span(kind, first, until, self._block0)
+
+    async def grant(self, request: Request) -> Receipt:
+        """See ``Keys``."""
+        await asyncio.sleep(SIGNING_S)
+        assert self._block0 is not None
+        return self._keyring.grant(request, self._block0)
+
+    async def hold(self, receipts: Sequence[Receipt], voters: tuple[Voters, ...]) -> None:
+        """See ``Keys``."""
+        await asyncio.sleep(SIGNING_S)
+        assert self._block0 is not None
+        self._keyring.hold(receipts, voters, self._block0)
 
     async def sign_fragment(self, fragment: SignedFragment) -> bytes:
         """See ``Keys``."""

@@ -13,6 +13,7 @@ import msgspec
 from tetrarch.leadership.leading import Leadership
 from tetrarch.leadership.logs import Logs
 from tetrarch.leadership.ports import Keys, LeadershipPorts
+from tetrarch.leadership.reserving import Reserving
 from tetrarch.leadership.voting import Voting
 from tetrarch.ledger.blocks import Block
 from tetrarch.ledger.chain import LedgerChain, LedgerPorts
@@ -102,6 +103,7 @@ class SimLedgerNode:
             tasks.create_task(self._bus.run(), name="bus")
             tasks.create_task(leadership.run(), name="leadership")
             tasks.create_task(Voting(leading, chain).run(), name="voting")
+            tasks.create_task(Reserving(leading, chain).run(), name="reserving")
             tasks.create_task(self._say_tip(chain), name="tips")
 
     async def propose_block(self, content: bytes) -> Verdict:

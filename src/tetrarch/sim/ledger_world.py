@@ -81,6 +81,7 @@ class LedgerProfile:
     offsets_s: tuple[float, ...] = ()
     cuts: tuple[Cut, ...] = ()
     crashes: tuple[Crash, ...] = ()
+    twins: bool = False  # nodes 0 and 1 hold copies of one node's keys
     passes_at: int | None = None  # the epoch that goes by stake, though the chain began in turns
 
     @classmethod
@@ -107,6 +108,7 @@ class LedgerProfile:
             settle_slots=20 + longer,
             mode=mode,
             passes_at=rng.choice([None, 2, 4]) if mode is Mode.BFT else None,
+            twins=nodes > 3 and rng.random() < 0.3,
             slots_per_epoch=rng.choice([5, 20, 47]),
             coefficient_milli=coefficient_milli,
             faults=Faults(
@@ -191,6 +193,10 @@ class LedgerWorld:
             InlineDatabase.open((SCHEMA,), commit_delay_s=COMMIT_S) for _ in range(profile.nodes)
         ]
         self.block0 = self._found(rng)
+        if profile.twins:
+            for node in (0, 2 % profile.nodes):  # with and without a copy
+                Keyring(self._disks[node].kept, self._disks[node].store, seeded(rng)).share()
+            self.share_keys(0, 1)
         self.logs = [Logs(ended_max=profile.slots * 4) for _ in range(profile.nodes)]
         self._lives: list[asyncio.Task[None] | None] = [None] * profile.nodes
         self._reorganisations = 0
