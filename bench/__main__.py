@@ -24,6 +24,8 @@ NAMES = (
     "hostile",
     "overlay",
     "overlay_hostile",
+    "ledger",
+    "ledger_nodes",
 )
 RESULTS = Path(__file__).parent / "results"
 

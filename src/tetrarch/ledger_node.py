@@ -7,6 +7,7 @@ from typing import Final
 
 from tetrarch.api.control_token import open_control_token
 from tetrarch.api.ledger_controls import ledger_controls
+from tetrarch.api.ledger_events import LedgerEvents
 from tetrarch.api.ledger_instruments import watch_ledger
 from tetrarch.api.ledger_views import LedgerView, ledger_reasons
 from tetrarch.api.overlay_controls import overlay_controls
@@ -126,7 +127,8 @@ async def run_ledger_node(node: LedgerNode, log: Log) -> None:
         leading = LeadershipPorts(keys=keys, network=overlay, compute=compute, clock=clock, log=log)
         leadership, voting = Leadership(leading, chain), Voting(leading, chain)
         reserving = Reserving(leading, chain)
-        watch_ledger(metrics, chain, leadership)
+        watch_ledger(metrics, chain, leadership, clock)
+        events = LedgerEvents(chain, clock)
         async with Supervisor(log) as tasks:
             if node.monitoring_port is not None:
                 token = open_control_token(node.folder, system_entropy)
@@ -139,6 +141,7 @@ async def run_ledger_node(node: LedgerNode, log: Log) -> None:
                     metrics=metrics,
                     reasons=lambda: (*overlay_reasons(overlay), *ledger_reasons(view)),
                     views={**face.views, **view.views()},
+                    streams=events.streams(),
                     controls=Controls(controls, token=token, log=log),
                     pages=face.pages,
                     log=log,

@@ -34,5 +34,5 @@ def test_heights_blocks_and_punctuality() -> None:
 
 def watched(world: World) -> Metrics:
     metrics = Metrics()
-    watch_ledger(metrics, world.chain, world.leadership)
+    watch_ledger(metrics, world.chain, world.leadership, world.clock)
     return metrics

@@ -23,6 +23,7 @@ COMMANDS = (
     "change-members",
     "vote-parameters",
     "parameters",
+    "watch",
     "status",
     "tip",
     "block",
@@ -103,6 +104,8 @@ def test_who_sends_needs_a_key_a_token_and_a_node(tmp_path: Path) -> None:
     assert "node_away" in ran("send", to, 1, *how, "--url", "http://127.0.0.1:1", exit_code=69)
 
 
-@pytest.mark.parametrize("command", [("status",), ("tip",), ("block", "ab" * 32)])
+@pytest.mark.parametrize(
+    "command", [("status",), ("tip",), ("watch",), ("parameters",), ("block", "ab" * 32)]
+)
 def test_nobody_answers(command: tuple[str, ...]) -> None:
     assert "node_away" in ran(*command, "--url", "http://127.0.0.1:1", exit_code=69)

@@ -5,8 +5,9 @@ import json
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
+import msgspec
 import typer
 
 from tetrarch.cli.errors import run_command
@@ -28,6 +29,29 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+
+EVENT_SIZE_BYTES_MAX: Final = 4096
+
+
+class _Event(msgspec.Struct):
+    """Of ``ledger watch``."""
+
+    event: str
+    height: int | None = None
+    block: str = ""
+    date: str = ""
+    after_slot_s: float = 0.0
+
+    @property
+    def line(self) -> str:
+        """For a person."""
+        if self.height is None:
+            return self.event
+        return (
+            f"{self.event:<6} {self.height:>7}  {self.date:>8}  {self.block}"
+            f"  {self.after_slot_s:.3f} s after its slot began"
+        )
+
 
 NodeFolder: TypeAlias = Annotated[Path, typer.Argument(help="The node's folder.")]
 PassphraseFile: TypeAlias = Annotated[
@@ -388,6 +412,33 @@ def send(
     body = Transfer((Output(AccountId(key_option("ACCOUNT", to)), value),))
     sent = send_fragment(body, read_account_key(key_file), url=url, folder=folder)
     typer.echo(json.dumps(sent.to_json()) if as_json else f"fragment {sent.fragment}")
+
+
+@app.command()
+@run_command
+def watch(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Print blocks that come to count, or do so no more, and those that are final, until stopped.
+
+    Example: tetrarch ledger watch --url http://127.0.0.1:4200
+
+    Exit codes: 0 stopped, 65 what answers is no such node, 69 no node answers, or it ended.
+    """
+    from tetrarch.cli.node_questions import NodeAnswerInvalid, follow_node  # noqa: PLC0415
+    from tetrarch.decoding import UNDECODABLE  # noqa: PLC0415
+
+    async def main() -> None:
+        async for event in follow_node(url, "/ledger/events", size_max=EVENT_SIZE_BYTES_MAX):
+            try:
+                told = msgspec.json.decode(event, type=_Event)
+            except UNDECODABLE as error:
+                raise NodeAnswerInvalid("watch ledger", url=url, reason=error) from None
+            typer.echo(event.decode() if as_json else told.line)
+            sys.stdout.flush()
+
+    try:
+        asyncio.run(main())
+    except KeyboardInterrupt:
+        return
 
 
 def _read_block0(path: Path) -> Any:

@@ -111,6 +111,12 @@ METRICS: tuple[MetricDeclaration, ...] = (
         "ledger_justified_height", _G, "The same of the highest that a quorum voted for."
     ),
     MetricDeclaration("ledger_final_height", _G, "The same of the last final block."),
+    MetricDeclaration(
+        "ledger_block_seconds", _H, "From a slot's beginning until its block came to count here."
+    ),
+    MetricDeclaration(
+        "ledger_final_seconds", _H, "From a slot's beginning until its block was final here."
+    ),
     MetricDeclaration("ledger_open_blocks", _G, "Blocks of all branches that are not final."),
     MetricDeclaration("ledger_mempool_fragments", _G, "Fragments that wait for a block."),
     MetricDeclaration("ledger_mempool_bytes", _G, "Bytes of fragments that wait for a block."),

@@ -1,0 +1,251 @@
+"""The ledger in one process, and its keys in an enclave: schedules, headers, blocks, a chain from its beginning.
+
+Beside each the physical limit: the bare operations of the curve or the disk that it cannot do without.
+"""
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any, cast
+
+from tests.ledger.chain_maker import (
+    bft_block,
+    bft_genesis,
+    keys_as,
+    praos_genesis,
+    praos_leaders,
+    unsigned_block,
+)
+from tests.ledger.makers import account_id, bft_key, bft_public, signed_fragment
+
+from tetrarch.clock import SystemClock
+from tetrarch.compute import ThreadCompute
+from tetrarch.leadership.leading import SLICE_SLOTS
+from tetrarch.ledger.applying import Place, apply_block, first_place
+from tetrarch.ledger.blocks import Block, encode_block
+from tetrarch.ledger.chain import LedgerChain, LedgerPorts
+from tetrarch.ledger.checkpoints import encode_certificate
+from tetrarch.ledger.dates import BlockDate
+from tetrarch.ledger.finality import Certificate, Checkpoint, Link
+from tetrarch.ledger.fragments.transfer import Output, Transfer
+from tetrarch.ledger.genesis import Grant, genesis_block
+from tetrarch.ledger.headers import BlockId, PoolId
+from tetrarch.ledger.keyring import lottery_of
+from tetrarch.ledger.parameters import Parameters
+from tetrarch.ledger.praos import FIRST_NONCE, vrf_input
+from tetrarch.ledger.store import SCHEMA, LedgerStore
+from tetrarch.ledger.tables import Base
+from tetrarch.ledger_node import open_keys
+from tetrarch.network.overlay.chain import Verdict
+from tetrarch.network.overlay.profile import BLOCKS
+from tetrarch.observability.logs import SilentLog
+from tetrarch.storage.database import Database
+
+EPOCH_SLOTS = 43_200
+HEADERS = 300
+TRANSFERS = 1000
+CHAIN = 100_000
+REPORT_EVERY = 10_000
+
+
+def run() -> dict[str, Any]:
+    """All of it."""
+    found = asyncio.run(_keys()) | _headers() | _transfers()
+    return found | asyncio.run(_chain())
+
+
+def _timed(work: Callable[[], object], repeats: int) -> float:
+    """Median seconds."""
+    times = []
+    for _ in range(repeats):
+        begun = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - begun)
+    return median(times)
+
+
+# -- an enclave -----------------------------------------------------------------------------------
+
+
+async def _keys() -> dict[str, Any]:
+    """A pool's epoch, slice by slice; and votes signed meanwhile."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with AsyncExitStack() as stack:
+            keys, _ = await open_keys(stack, Path(folder), None, BlockId(bytes(32)))
+            leader = await keys.add_leader(PoolId(bytes(32)))
+            lottery = lottery_of(FIRST_NONCE, 1 << 62)
+            height = 0
+
+            async def vote() -> float:
+                nonlocal height
+                height += 1
+                link = Link(
+                    Checkpoint(height - 1, BlockId(bytes(32))),
+                    Checkpoint(height, BlockId(bytes(32))),
+                )
+                begun = time.perf_counter()
+                await keys.sign_vote(link)
+                return time.perf_counter() - begun
+
+            calm = [await vote() for _ in range(200)]
+
+            async def schedule() -> float:
+                begun = time.perf_counter()
+                for first in range(0, EPOCH_SLOTS, SLICE_SLOTS):
+                    await keys.slots(leader.number, lottery, range(first, first + SLICE_SLOTS))
+                return time.perf_counter() - begun
+
+            alone_s = await schedule()
+            task = asyncio.create_task(schedule())
+            busy = []
+            while not task.done():
+                busy.append(await vote())
+                await asyncio.sleep(0.01)
+    vrf = keys_as(0).vrf
+    begun = time.perf_counter()
+    for slot in range(EPOCH_SLOTS):
+        vrf.evaluate(vrf_input(FIRST_NONCE, slot))
+    limit_s = time.perf_counter() - begun
+    calm_p50, busy_p50 = median(calm), median(busy)
+    calm_p99, busy_p99 = (quantiles(each, n=100)[98] for each in (calm, busy))
+    print(
+        f"schedule of {EPOCH_SLOTS} slots: {alone_s:.1f} s in one enclave, slices of {SLICE_SLOTS}"
+        f"   (the pool's random function alone: {limit_s:.1f} s)"
+    )
+    print(
+        f"a vote, recorded and signed: p50 {1e3 * calm_p50:.2f}, p99 {1e3 * calm_p99:.2f} ms;"
+        f" while it schedules {1e3 * busy_p50:.2f}, {1e3 * busy_p99:.2f} ms"
+    )
+    return {
+        "schedule_s": alone_s,
+        "schedule_limit_s": limit_s,
+        "vote_s": {"calm": [calm_p50, calm_p99], "scheduling": [busy_p50, busy_p99]},
+    }
+
+
+# -- headers and blocks ---------------------------------------------------------------------------
+
+
+def _headers() -> dict[str, Any]:
+    place = first_place(genesis_block(praos_genesis(1000)), Base())
+    leaders = praos_leaders(place, 0)
+    slot = keys_as(0).slots_drawn(leaders)[1]
+    block = unsigned_block(place, BlockDate(0, slot))
+    header = keys_as(0).signed(block.header, leaders)
+    verify_s = _timed(lambda: leaders.verify(header), HEADERS)
+    key = bft_key(0)
+    signed = key.sign(b"x" * 600)
+    public = key.public_key()
+    ed25519_s = _timed(lambda: public.verify(signed, b"x" * 600), HEADERS)
+    print(
+        f"a Praos header verified: {1 / verify_s:.0f} a second"
+        f"   (one Ed25519 signature: {1 / ed25519_s:.0f})"
+    )
+    return {"headers_per_s": 1 / verify_s, "ed25519_per_s": 1 / ed25519_s}
+
+
+def _transfers() -> dict[str, Any]:
+    """Blocks of 1,000 transfers by as many accounts."""
+    genesis = bft_genesis(
+        parameters=Parameters(slots_per_epoch=1000, content_size_bytes_max=1 << 20),
+        grants=tuple(Grant(account_id(number), 1000) for number in range(TRANSFERS)),
+    )
+    root = first_place(genesis_block(genesis), Base())
+    fragments = [
+        signed_fragment(
+            number, Transfer((Output(account_id(number + 1), 1),)), block0=root.id, last_epoch=1
+        )
+        for number in range(TRANSFERS)
+    ]
+    block = bft_block(root, BlockDate(0, 1), *fragments)
+    apply_s = _timed(lambda: apply_block(root, block), 7)
+    key = bft_key(0)
+    signature, public = key.sign(b"x" * 200), key.public_key()
+
+    def limit() -> None:
+        for _ in range(TRANSFERS):
+            public.verify(signature, b"x" * 200)
+
+    limit_s = _timed(limit, 5)
+    print(
+        f"a block of {TRANSFERS} transfers applied: {1e3 * apply_s:.0f} ms, {TRANSFERS / apply_s:.0f}"
+        f" transfers a second   (their signatures alone: {1e3 * limit_s:.0f} ms)"
+    )
+    return {"block_of_1000_s": apply_s, "signatures_of_1000_s": limit_s}
+
+
+# -- a chain from its beginning -------------------------------------------------------------------
+
+
+def _finals(root: Place) -> Callable[[], bytes]:
+    """Each call makes the next block, with a certificate by three of four that makes the block before its parent final."""
+    places = [root]
+
+    def following() -> bytes:
+        place = places[-1]
+        fragments = []
+        if len(places) > 1:
+            link = Link(places[-2].checkpoint, place.checkpoint)
+            signed = link.to_sign(root.id)
+            certificate = Certificate(
+                link, {bft_public(each): bft_key(each).sign(signed) for each in range(3)}
+            )
+            fragments.append(encode_certificate(certificate))
+        era = place.settings.era
+        date = era.date(era.slot(place.header.date) + 1)
+        block: Block = bft_block(place, date, *fragments)
+        places[:] = [place, apply_block(place, block)]
+        return encode_block(block)
+
+    return following
+
+
+async def _chain() -> dict[str, Any]:
+    """Blocks as they come from a peer, to disk, with their certificates; final at once."""
+    genesis = genesis_block(bft_genesis(parameters=Parameters(slots_per_epoch=1000)))
+    base = Base()
+    make = _finals(first_place(genesis, base))
+    taking_s = 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        database = Database.open(Path(folder) / "ledger.sqlite", (SCHEMA,))
+        compute = ThreadCompute()
+        ports = LedgerPorts(
+            store=LedgerStore(database),
+            compute=compute,
+            clock=SystemClock(),
+            log=cast("Any", SilentLog()),
+        )
+        chain = await LedgerChain.open(ports, genesis)
+        for count in range(1, CHAIN + 1):
+            content = make()
+            begun = time.perf_counter()
+            verdict = await chain.take(BLOCKS, content)
+            taking_s += time.perf_counter() - begun
+            assert verdict is Verdict.NEW, verdict
+            if count % REPORT_EVERY == 0:
+                print(f"  {count} blocks: {count / taking_s:.0f} a second", flush=True)
+        final = chain.tree.final.header.chain_length
+        size_bytes = _size_bytes(Path(folder))
+        await database.close()
+        compute.close()
+    assert final >= CHAIN - 2
+    key = bft_key(0)
+    signature, public = key.sign(b"x" * 200), key.public_key()
+    limit_s = 4 * CHAIN * _timed(lambda: public.verify(signature, b"x" * 200), 1000)
+    print(
+        f"{CHAIN} blocks taken, each with its certificate: {taking_s:.0f} s, {size_bytes >> 20} MB on disk"
+        f"   (their four signatures alone: {limit_s:.0f} s)"
+    )
+    return {"chain_blocks": CHAIN, "chain_s": taking_s, "chain_signatures_s": limit_s}
+
+
+def _size_bytes(folder: Path) -> int:
+    return sum(each.stat().st_size for each in folder.iterdir())
+
+
+if __name__ == "__main__":
+    run()
