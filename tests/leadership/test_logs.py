@@ -58,6 +58,24 @@ def test_a_reorganisation_orphans_and_accepts_again() -> None:
         assert standing(handle) is status
 
 
+def test_what_never_counted_is_orphaned_once_another_is_final() -> None:
+    logs = Logs()
+    handles = [added(logs, BlockDate(3, number)) for number in range(4)]
+    for number, handle in enumerate(handles):
+        handle.wake(100.0)
+        handle.made(MadeBlock(made(number).block, made().parent, 8 + number), 100.5)
+    handles[1].accepted()
+    logs.lost(9, {made(2).block})
+    assert [standing(handle) for handle in handles] == [
+        Status.ORPHANED,
+        Status.ACCEPTED,
+        Status.MADE,
+        Status.MADE,
+    ], "it counted; it may count yet"
+    logs.lost(10, {made(2).block})
+    assert standing(handles[2]) is Status.MADE, "the chain says that it is accepted"
+
+
 @pytest.mark.parametrize("is_woken", [False, True])
 def test_what_came_to_nothing_says_why(is_woken: bool) -> None:
     logs = Logs()

@@ -20,6 +20,12 @@ def test_what_must_hold_holds_whatever_happens(some: range) -> None:
         lived(profile, seed=seed)
 
 
+@pytest.mark.parametrize("seed", [568, 581, 661])
+def test_seeds_that_failed(seed: int) -> None:
+    """Blocks that came early by a voter's clock kept it from voting: it waited for the newest one's rivals, always."""
+    lived(LedgerProfile.drawn(Random(f"{seed}/profile"), slots=60), seed=seed)
+
+
 @pytest.mark.parametrize("mode", list(Mode))
 def test_all_blocks_are_made_and_final_when_nothing_is_wrong(mode: Mode) -> None:
     outcome = lived(LedgerProfile(mode=mode, slots=60, slots_per_epoch=20), seed=7)

@@ -22,6 +22,7 @@ from tetrarch.leadership.logs import Handle, Logs, MadeBlock, Status
 from tetrarch.leadership.making import Maker, right_of
 from tetrarch.leadership.plans import NewLeadership, Plans
 from tetrarch.leadership.ports import LeadershipPorts
+from tetrarch.ledger.applying import Place
 from tetrarch.ledger.chain import LedgerChain
 from tetrarch.ledger.dates import BlockDate
 from tetrarch.ledger.headers import PoolId
@@ -68,6 +69,7 @@ class Leadership:
         self._on_woken: list[Callable[[float], None]] = []
         self._on_ended: list[Callable[[Status], None]] = []
         chain.on_switch(self._switched)
+        chain.on_final(self._finalized)
 
     @property
     def leaders(self) -> tuple[LeaderIs, ...]:
@@ -190,6 +192,11 @@ class Leadership:
                 handle.accepted()
         if self._tasks is not None:
             self.look()
+
+    def _finalized(self, places: tuple[Place, ...]) -> None:
+        """Own blocks that another's stands in the place of, for good, never counted."""
+        final = {place.id for place in places}
+        self.logs.lost(places[-1].header.chain_length, final)
 
     # -- schedule ---------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ entry and nothing else. Entries that are still to come are never dropped for wan
 their blocks with them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from heapq import heappop, heappush
@@ -190,6 +190,13 @@ class Logs:
             gone = self._ended.pop(next(iter(self._ended)))
             if gone.made is not None:
                 self._by_block.pop(gone.made.block, None)
+
+    def lost(self, final_height: int, final: Collection[BlockId]) -> None:
+        """Blocks up to a height are final: ours of that height or below that were made, and not counted, are orphaned."""
+        for block, entry in self._by_block.items():
+            is_over = entry.made is not None and entry.made.chain_length <= final_height
+            if entry.status is Status.MADE and is_over and block not in final:
+                entry.status = Status.ORPHANED
 
     def to_come(self) -> list[Entry]:
         """The schedule, by date."""

@@ -10,6 +10,7 @@ from typing import Final
 
 from tetrarch.errors import TetrarchError
 from tetrarch.leadership.ports import LeadershipPorts
+from tetrarch.ledger.applying import Place
 from tetrarch.ledger.chain import TOLD_MAX, LedgerChain
 from tetrarch.ledger.checkpoints import encode_certificate
 from tetrarch.ledger.finality import Checkpoint, Vote, VoteForbidden, encode_vote
@@ -65,24 +66,27 @@ class Voting:
         is_member = any(self._ports.keys.voter in each.weights for each in opinion.voters)
         if not is_member or height > tree.tip.header.chain_length:
             return None
+        place = next(each for each in tree.line() if each.header.chain_length <= height)
         if opinion.justified.height >= height - 1 or self._latest != height - 1:
-            return self._rivals_s()
+            return self._rivals_s(place)
         if self._chain.ballots.is_split(height - 1, opinion.voters):
-            return self._rivals_s()
+            return self._rivals_s(place)
         # By the block's own time: who is behind is not kept so by waiting at each height.
         frame = tree.tip.settings.frame
-        place = next(each for each in tree.line() if each.header.chain_length <= height)
         ready_s = frame.starts_s(place.slot) + PATIENCE_SLOTS * frame.slot_duration_s
         left_s = ready_s - self._ports.clock.wall_s()
         return min(left_s, LOOK_SLOTS * frame.slot_duration_s)
 
-    def _rivals_s(self) -> float:
-        """Until others that were drawn for the newest slot were heard of: who votes at once votes for his own."""
-        settings = self._chain.tree.tip.settings
+    def _rivals_s(self, place: Place) -> float:
+        """Until others that were drawn for its slot were heard of: who votes at once votes for his own.
+
+        By its own slot, not by the newest: where blocks come early by our clock, there is always a newer one.
+        """
+        settings = place.settings
         if settings.parameters.mode is not Mode.PRAOS:
             return 0.0
         frame = settings.frame
-        heard_s = frame.starts_s(self._chain.tree.tip.slot) + RIVALS_SLOTS * frame.slot_duration_s
+        heard_s = frame.starts_s(place.slot) + RIVALS_SLOTS * frame.slot_duration_s
         return heard_s - self._ports.clock.wall_s()
 
     async def _vote(self, height: int) -> None:

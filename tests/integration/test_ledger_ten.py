@@ -1,0 +1,138 @@
+"""Goal: ten pools' nodes over the real overlay: each slot led by who is drawn for it, accepted by all, no slot twice by one key.
+
+Method: processes with slots of a second, leaders by stake, epochs of 20 slots; 60 slots, or 600 (``make soak``). At the end each
+node is asked for its leader's log and for its chain.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.integration.processes import run_tetrarch, running
+from tests.integration.test_ledger_processes import LedgerProcess, account
+
+NODES = 10
+SLOTS_PER_EPOCH = 20
+UP_S = 30.0  # until ten enclaves with pools' keys are made, and ten nodes are up
+SETTLE_SLOTS = 6
+
+
+def keys_of(folder: Path, number: int) -> tuple[str, dict[str, Any]]:
+    """An operator, and what its node tells of the keys of his pool."""
+    operator = account(folder / f"operator{number}")
+    how = ["--add-pool", operator, "--json"]
+    ended = run_tetrarch("ledger", "keys", folder / f"node{number}", *how)
+    assert ended.exit_code == 0, ended.stderr
+    told: dict[str, Any] = json.loads(ended.stdout)
+    return operator, told
+
+
+def founded(folder: Path) -> float:
+    """Keys and pools of all, and the first block; when the chain begins."""
+    pools, grants = [], []
+    with ThreadPoolExecutor(2) as both_cores:
+        found = list(both_cores.map(lambda number: keys_of(folder, number), range(NODES)))
+    for number, (operator, told) in enumerate(found):
+        (leader,) = told["leaders"]
+        pools += [
+            "[[pools]]",
+            f'operator = "{operator}"',
+            f'vrf_key = "{leader["vrf_key"]}"',
+            f'kes_key = "{leader["kes_key"]}"',
+            f'vote_key = "{told["voter"]}"',
+        ]
+        grants += [
+            "[[grants]]",
+            f'account = "{operator}"',
+            f"value = {1000 + 100 * number}",
+            f'pool = "{leader["pool"]}"',
+        ]
+    start_s = int(time.time() + UP_S) + 1
+    start = datetime.fromtimestamp(start_s, UTC).isoformat().replace("+00:00", "Z")
+    text = [
+        'name = "ten"',
+        f"start = {start}",
+        "[parameters]",
+        'mode = "praos"',
+        "coefficient_milli = 900",
+        f"slots_per_epoch = {SLOTS_PER_EPOCH}",
+        "slots_per_kes_period = 15",
+        *grants,
+        *pools,
+    ]
+    (folder / "genesis.toml").write_text("\n".join(text))
+    ended = run_tetrarch(
+        "ledger", "genesis", folder / "genesis.toml", "--out", folder / "block0", "--json"
+    )
+    assert ended.exit_code == 0, ended.stderr
+    return float(start_s)
+
+
+def chain_of(node: LedgerProcess, upto: int) -> list[dict[str, Any]]:
+    """The branch that counts, the newest first."""
+    found = [node.block(node.status()["tip"]["block"])]
+    while found[-1]["height"] and len(found) < upto:
+        found.append(node.block(found[-1]["parent"]))
+    return found
+
+
+def live(folder: Path, slots: int, tell: Callable[[object], None]) -> None:
+    start_s = founded(folder)
+    first = LedgerProcess("node0", folder)
+    rest = (LedgerProcess(f"node{n}", folder, trusted=first.port) for n in range(1, NODES))
+    nodes = [first, *rest]
+    with running(*nodes):
+        for node in nodes:
+            node.wait_alive()
+        assert time.time() < start_s, "the machine is too slow: the chain has begun"
+        time.sleep(start_s + slots + SETTLE_SLOTS - time.time())
+        entries = [
+            {**entry, "node": node.name}
+            for node in nodes
+            for entry in node.logs()
+            if entry["outcome"] != "pending"
+        ]
+        chains = [{each["block"]: each for each in chain_of(node, slots + 99)} for node in nodes]
+        finals = [node.final_height() for node in nodes]
+    for node in nodes:
+        for wrong in ("Traceback", "own_block_refused", "voter_contradicts_itself"):
+            assert wrong not in node.text, node.tail(60)
+    made = [entry for entry in entries if "Block" in entry["status"]]
+    late = [entry for entry in entries if "Rejected" in entry["status"]]
+    assert len(made) + len(late) == len(entries), "each slot that was drawn came to something"
+    assert len(late) <= len(entries) // 20, late
+    keys = [(entry["node"], entry["scheduled_at_date"]) for entry in entries]
+    assert len(set(keys)) == len(keys), "no slot is led twice by one key"
+    assert all(entry["outcome"] in {"accepted", "orphaned"} for entry in made)
+    by_block = {entry["status"]["Block"]["block"]: entry for entry in made}
+    counting = [each for each in chains[0].values() if each["height"]]
+    assert {each["block"] for each in counting} <= set(by_block), "nobody else made any"
+    for each in counting:
+        assert by_block[each["block"]]["scheduled_at_date"] == each["date"]
+    dates = {each["date"] for each in counting}
+    assert {entry["scheduled_at_date"] for entry in made} == dates, "each slot drawn has its block"
+    newest = max(len(chain) - 1 for chain in chains)
+    assert min(finals) >= newest - 4
+    common = set.intersection(*map(set, chains))
+    assert len(common) - 1 >= newest - 4
+    tell(
+        f"{len(entries)} slots drawn by {NODES} nodes in {slots} slots, {len(made)} blocks made, "
+        f"{len(counting)} count, {len(late)} too late; first slots of epochs led: "
+        f"{sum(date.endswith('.0') for date in dates)}; final {min(finals)} to {max(finals)} of {newest}"
+    )
+
+
+@pytest.mark.integration
+@pytest.mark.timeout(300)
+def test_ten_pools_lead_sixty_slots(tmp_path: Path, tell: Callable[[object], None]) -> None:
+    live(tmp_path, 60, tell)
+
+
+@pytest.mark.soak
+def test_ten_pools_lead_six_hundred_slots(tmp_path: Path, tell: Callable[[object], None]) -> None:
+    live(tmp_path, 600, tell)
