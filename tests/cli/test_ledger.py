@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 from tests.ledger.makers import account_id, bft_public
+from tests.ledger.test_chain import GENESIS
+from tests.ledger.test_checking import SLOTS, filled
 from typer.testing import CliRunner
 
 from tetrarch.cli.main import app
-from tetrarch.ledger.blocks import decode_block
+from tetrarch.ledger.blocks import decode_block, encode_block
 from tetrarch.ledger.genesis import read_genesis
 from tetrarch.ledger.pools import pool_id
 
@@ -17,6 +19,8 @@ COMMANDS = (
     "genesis",
     "node",
     "check",
+    "export",
+    "import",
     "account",
     "send",
     "sign-members",
@@ -109,3 +113,23 @@ def test_who_sends_needs_a_key_a_token_and_a_node(tmp_path: Path) -> None:
 )
 def test_nobody_answers(command: tuple[str, ...]) -> None:
     assert "node_away" in ran(*command, "--url", "http://127.0.0.1:1", exit_code=69)
+
+
+def test_a_chain_goes_from_one_folder_to_another(tmp_path: Path) -> None:
+    for name in ("from", "to"):
+        (tmp_path / name).mkdir()
+    filled(tmp_path / "from")
+    (tmp_path / "block0").write_bytes(encode_block(GENESIS))
+    out, how = tmp_path / "chain", ("--genesis", tmp_path / "block0")
+    told = ran("export", tmp_path / "from", "--out", out)
+    assert f"{SLOTS} final blocks" in told
+    assert ran("import", out, tmp_path / "to", *how).startswith(f"{SLOTS - 1} blocks verified")
+    again = json.loads(ran("import", out, tmp_path / "to", *how, "--json"))
+    assert (again["blocks"], again["known"], again["height"]) == (0, SLOTS - 1, SLOTS - 1)
+    assert "as they should be" in ran("check", tmp_path / "to", *how)
+    (tmp_path / "short").write_bytes(out.read_bytes()[:-9])
+    (tmp_path / "new").mkdir()
+    said = ran("import", tmp_path / "short", tmp_path / "new", *how, exit_code=65)
+    assert "ledger_archive_invalid" in said
+    assert "file_unreadable" in ran("import", tmp_path / "no", tmp_path / "to", *how, exit_code=66)
+    assert "ledger_damaged" in ran("export", tmp_path / "new2", "--out", out, exit_code=65)

@@ -11,7 +11,8 @@ import msgspec
 import typer
 
 from tetrarch.cli.errors import run_command
-from tetrarch.cli.files import read_bounded
+from tetrarch.cli.files import read_block0, read_bounded
+from tetrarch.cli.ledger_archive import archive
 from tetrarch.cli.ledger_options import (
     KEY_SIZE_BYTES,
     AsJson,
@@ -61,6 +62,7 @@ PassphraseFile: TypeAlias = Annotated[
 
 
 app.add_typer(votes)
+app.add_typer(archive)
 
 
 @app.callback()
@@ -222,7 +224,7 @@ def node(
     )
     config = LedgerNode(
         folder=folder,
-        genesis=_read_block0(block0),
+        genesis=read_block0(block0),
         overlay=OverlayConfig(
             listen=tuple(listen),
             trusted=tuple(trusted or ()),
@@ -271,7 +273,7 @@ def check(
     from tetrarch.ledger_node import DATABASE_FILE  # noqa: PLC0415
     from tetrarch.storage.database import Database  # noqa: PLC0415
 
-    genesis_block = _read_block0(block0)
+    genesis_block = read_block0(block0)
     path = folder / DATABASE_FILE
     if not path.exists():
         raise LedgerDamaged("check ledger", path=path, reason="there is no such file")
@@ -439,20 +441,6 @@ def watch(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
         asyncio.run(main())
     except KeyboardInterrupt:
         return
-
-
-def _read_block0(path: Path) -> Any:
-    from tetrarch.errors import PeerFault  # noqa: PLC0415
-    from tetrarch.ledger.blocks import FRAGMENT_SIZE_BYTES_MAX, decode_block  # noqa: PLC0415
-    from tetrarch.ledger.genesis import read_genesis  # noqa: PLC0415
-
-    data = read_bounded(path, 2 * FRAGMENT_SIZE_BYTES_MAX)
-    try:
-        found = decode_block(data)
-        read_genesis(found)
-    except (PeerFault, InputInvalid) as error:
-        raise ConfigInvalid("read first block", path=path, reason=error) from None
-    return found
 
 
 def _secret(passphrase_file: Path | None) -> Any:

@@ -168,6 +168,19 @@ class SilentLog:
     debug = info = warning = error = critical = _ignore
 
 
+class LastSaid(SilentLog):
+    """Keeps what was said last, for a command that tells it."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def _keep(self, event: str, **fields: Any) -> None:
+        told = " ".join(f"{name}={value}" for name, value in fields.items())
+        self.text = f"{event} {told}".strip()
+
+    debug = info = warning = error = critical = _keep
+
+
 def error_fields(error: TetrarchError) -> dict[str, object]:
     """The fields of ``error`` for one log line: what failed, code, details, how to mend."""
     fields: dict[str, object] = {"failed": error.action, "code": error.code, **error.fields}
