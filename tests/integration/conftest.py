@@ -21,6 +21,7 @@ ONE_AT_A_TIME = (
     "test_client_calls_on_devchain.py",
     "test_cluster_processes.py",
     "test_cluster_on_lodestar.py",
+    "test_ledger_ten.py",
     "test_lodestar.py",
     "test_own_signers_on_devchain.py",
 )

@@ -20,11 +20,9 @@ def test_what_must_hold_holds_whatever_happens(some: range) -> None:
         lived(profile, seed=seed)
 
 
-@pytest.mark.parametrize("seed", [369, 568, 581, 661, 808])
+@pytest.mark.parametrize("seed", [568, 581, 661])
 def test_seeds_that_failed(seed: int) -> None:
-    """568 and after: blocks that came early by a voter's clock kept it from voting: it waited for the newest one's rivals,
-    always. The others: a copy waited for the end of too many heights, where blocks are rare.
-    """
+    """Blocks that came early by a voter's clock kept it from voting: it waited for the newest one's rivals, always."""
     lived(LedgerProfile.drawn(Random(f"{seed}/profile"), slots=60), seed=seed)
 
 

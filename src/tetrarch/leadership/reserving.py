@@ -22,7 +22,7 @@ from tetrarch.ledger.reservations import (
 from tetrarch.observability.logs import error_fields
 
 SLOTS: Final = 8
-HEIGHTS: Final = 4  # where blocks are rare, a copy that takes over waits long for heights
+HEIGHTS: Final = 8
 LOOK_SLOTS: Final = 0.5
 GIVE_WAY_SLOTS: Final = 4.0
 WAITING_MAX: Final = 1024
