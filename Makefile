@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(shell cat requirements/dev.txt pyproject.toml 2>/dev/null | cksum | cut -d' ' -f1)
 
-.PHONY: help setup demo check format test integration soak bench lock clean
+.PHONY: help setup compiled demo check format test integration soak bench lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,10 +32,14 @@ format: setup ## Format the code
 	@$(BIN)/ruff format src tests bench examples
 	@$(BIN)/ruff check --fix src tests bench examples
 
-test: setup ## Fast tier: Python packages only, under 15 minutes on two cores
+# Processes start by the hundred: where PYTHONDONTWRITEBYTECODE is set, each would compile all again.
+compiled: setup
+	@$(BIN)/python -m compileall -q src tests bench
+
+test: compiled ## Fast tier: Python packages only, under 15 minutes on two cores
 	@$(BIN)/pytest -n 2 --dist worksteal -m "not integration and not soak" $(ARGS)
 
-integration: setup ## Real processes and peers, more seeds, under 45 minutes
+integration: compiled ## Real processes and peers, more seeds, under 45 minutes
 	@PYTHON=$(BIN)/python tests/integration/install_peers.sh
 	@PYTEST=$(BIN)/pytest tests/integration/run.sh $(ARGS)
 
