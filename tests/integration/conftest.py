@@ -1,8 +1,9 @@
-"""Which of these tests must not run beside each other, and what becomes of one that had no machine.
+"""Which of these tests run beside each other, and what becomes of one that had no machine.
 
-Tests that miss nothing, for minutes or with a node killed, and those whose start takes both cores
-for ten seconds (five processes of another program, which compile themselves): no two of them run at
-once. They go to one worker and begin, being together half of all.
+In front, and beside each other, two files with whole epochs of which nothing may be missed: a cluster
+that goes on takes a quarter of two cores, one that starts all of both for seconds. Then, as one group
+beside all others, tests that miss nothing with a node killed, and those whose start takes both cores
+for ten seconds (five processes of another program, which compile themselves): no two of them at once.
 
 What fails while the host gives the processors to somebody else is run again, and that is said: it
 judges the host (``machine_watch``). What fails on a machine that runs has failed.
@@ -17,27 +18,45 @@ from tests.conftest import FIGURE
 from tests.integration.machine_watch import watched
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
+WHOLE_EPOCHS = ("test_client_calls_on_devchain.py", "test_own_signers_on_devchain.py")
 ONE_AT_A_TIME = (
-    "test_client_calls_on_devchain.py",
     "test_cluster_processes.py",
     "test_cluster_on_lodestar.py",
     "test_ledger_ten.py",
     "test_lodestar.py",
-    "test_own_signers_on_devchain.py",
 )
 
 
+def group_of(nodeid: str) -> str:
+    """Tests of one group run one after the other; most are a group of their own."""
+    file = nodeid.partition("::")[0].rpartition("/")[2]
+    if file in WHOLE_EPOCHS:
+        return file
+    return "one at a time" if file in ONE_AT_A_TIME else nodeid
+
+
+def turn_of(nodeid: str) -> int:
+    """Groups begin in this order."""
+    group = group_of(nodeid)
+    return 0 if group in WHOLE_EPOCHS else 1 if group == "one at a time" else 2
+
+
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
-    """Tests one by one to whichever worker is free; those above as one."""
+    """Groups to whichever worker is free."""
 
     def _split_scope(self, nodeid: str) -> str:
-        one_at_a_time = nodeid.partition("::")[0].endswith(ONE_AT_A_TIME)
-        return "one at a time" if one_at_a_time else nodeid
+        return group_of(nodeid)
 
 
 def pytest_xdist_make_scheduler(config: Any, log: Any) -> Scheduling | None:
     """For ``--dist loadgroup`` alone, whose own marks get lost with this version of pytest."""
     return Scheduling(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In the order of their turns, else as they stand."""
+    items.sort(key=lambda item: turn_of(item.nodeid))
 
 
 RUNS_MAX = 3

@@ -20,7 +20,7 @@ trap 'kill "$seeds" 2>/dev/null' EXIT INT TERM
 echo "seeds run as idle work; their output: $log"
 
 # By groups: some must not run beside each other (tests/integration/conftest.py).
-"$pytest" "${tests[@]}" --dist loadgroup tests/integration "$@"
+"$pytest" "${tests[@]}" --dist loadgroup --no-loadscope-reorder tests/integration "$@"
 processes_status=$?
 
 echo "the seeds' output:"
