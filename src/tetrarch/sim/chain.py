@@ -12,7 +12,6 @@ from tetrarch.duties.types import (
     AttestationPayload,
     AttesterDefinition,
     Duty,
-    DutyType,
     Payload,
     PubKey,
     SyncMessagePayload,
@@ -62,6 +61,9 @@ class SimChain:
         default_factory=list
     )  # by node
     taps: list[Callable[[Submission], None]] = field(default_factory=list)  # see each at once
+    # What beacon nodes were told, so that no question looks at all of it.
+    _votes: dict[tuple[int, bytes], dict[int, AttestationData]] = field(default_factory=dict)
+    _sync_votes: dict[tuple[int, bytes], set[PubKey]] = field(default_factory=dict)
 
     @property
     def spec(self) -> ChainSpec:
@@ -81,6 +83,13 @@ class SimChain:
     def submit(self, submission: Submission) -> None:
         """A beacon node takes a group signature."""
         self.submissions.append(submission)
+        payload, pubkey = submission.payload, submission.pubkey
+        if isinstance(payload, SyncMessagePayload):
+            said = (payload.slot, payload.beacon_block_root)
+            self._sync_votes.setdefault(said, set()).add(pubkey)
+        elif isinstance(payload, AttestationPayload):
+            said = (submission.duty.slot, payload.data.hash_tree_root())
+            self._votes.setdefault(said, {})[self.pubkeys.index(pubkey)] = payload.data
         for tap in self.taps:
             tap(submission)
 
@@ -116,19 +125,12 @@ class SimChain:
 
     def votes(self, slot: int, data_root: bytes) -> dict[int, AttestationData]:
         """Who voted so in ``slot``, by number, as far as any beacon node was told."""
-        return {
-            self.pubkeys.index(each.pubkey): each.payload.data
-            for each in self.submissions
-            if each.duty == Duty(slot, DutyType.ATTESTER)
-            and isinstance(each.payload, AttestationPayload)
-            and each.payload.data.hash_tree_root() == data_root
-        }
+        return dict(self._votes.get((slot, data_root), {}))
 
     def sync_votes(self, slot: int, root: bytes) -> tuple[int, ...]:
         """The places in the committee whose members voted for ``root`` in ``slot``."""
         epoch = (slot + 1) // SLOTS_PER_EPOCH
-        payload = SyncMessagePayload(slot=slot, beacon_block_root=root)
-        voters = {each.pubkey for each in self.submissions if each.payload == payload}
+        voters = self._sync_votes.get((slot, root), set())
         return tuple(
             place
             for position, pubkey in enumerate(self.pubkeys)

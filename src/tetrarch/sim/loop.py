@@ -5,6 +5,7 @@ CPU work runs inline in the simulator.
 """
 
 import asyncio
+import gc
 import selectors
 from collections.abc import Callable, Coroutine
 from contextvars import Context
@@ -15,6 +16,11 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 EPOCH_S = 1_700_000_000.0  # the wall clock of a simulated world at loop time zero
 JITTER_S = 1e-6
+RARE_COLLECTIONS = (
+    50_000,
+    20,
+    50,
+)  # a run makes millions of objects, few in cycles: a tenth of its time
 
 
 class SimDeadlock(BaseException):
@@ -77,5 +83,10 @@ def simulate(scenario: Callable[[], Coroutine[Any, Any, T]], *, seed: int | str)
     """Run ``scenario`` in virtual time, with timers that are due together ordered by ``seed``."""
     # One stream per consumer: a new draw in the network must not reshuffle the loop.
     rng = Random(f"{seed}/loop")
-    with asyncio.Runner(loop_factory=lambda: VirtualClockLoop(rng)) as runner:
-        return runner.run(scenario())
+    thresholds = gc.get_threshold()
+    gc.set_threshold(*RARE_COLLECTIONS)
+    try:
+        with asyncio.Runner(loop_factory=lambda: VirtualClockLoop(rng)) as runner:
+            return runner.run(scenario())
+    finally:
+        gc.set_threshold(*thresholds)
