@@ -17,9 +17,9 @@ time periods" (EUROCRYPT 2002), section 3.1; the form is the reference's.
 import hashlib
 from typing import Final, Self
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tetrarch.crypto.ed25519 import is_signed
 from tetrarch.crypto.wiping import wipe
 from tetrarch.errors import InputInvalid
 
@@ -149,13 +149,7 @@ def verify_kes(public_key: bytes, message: bytes, signature: bytes) -> bool:
     for level in reversed(range(DEPTH)):
         sibling = signature[100 + 32 * level : 132 + 32 * level]
         node = _hash(sibling + node if _is_right(period, level) else node + sibling)
-    if node != public_key:
-        return False
-    try:
-        Ed25519PublicKey.from_public_bytes(leaf).verify(signature[4:68], message)
-    except (InvalidSignature, ValueError):
-        return False
-    return True
+    return node == public_key and is_signed(leaf, message, signature[4:68])
 
 
 def kes_period(signature: bytes) -> int:

@@ -14,9 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
+from tetrarch.crypto.ed25519 import is_signed
 from tetrarch.errors import InputInvalid, PeerFault
 from tetrarch.ledger.headers import ID_SIZE_BYTES, KEY_SIZE_BYTES, SIGNATURE_SIZE_BYTES, BlockId
 from tetrarch.ledger.wire import Reader, Writer
@@ -101,11 +99,8 @@ class Vote:
         Raises:
             VoteRefused: it did not.
         """
-        try:
-            key = Ed25519PublicKey.from_public_bytes(self.voter)
-            key.verify(self.signature, self.link.to_sign(block0))
-        except (InvalidSignature, ValueError):
-            raise VoteRefused("verify vote", voter=self.voter.hex()) from None
+        if not is_signed(self.voter, self.link.to_sign(block0), self.signature):
+            raise VoteRefused("verify vote", voter=self.voter.hex())
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, TypeAlias
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
+from tetrarch.crypto.ed25519 import is_signed
 from tetrarch.crypto.kes import PERIODS as KES_PERIODS
 from tetrarch.crypto.kes import kes_period, verify_kes
 from tetrarch.crypto.ristretto import Point
@@ -76,11 +74,8 @@ class BftLeaders:
             raise LeaderRefused(
                 "verify header", date=str(header.date), reason="it is another leader's turn"
             )
-        try:
-            key = Ed25519PublicKey.from_public_bytes(header.proof.leader)
-            key.verify(header.proof.signature, header.signed)
-        except (InvalidSignature, ValueError):
-            raise LeaderRefused("verify header", reason="its signature is false") from None
+        if not is_signed(header.proof.leader, header.signed, header.proof.signature):
+            raise LeaderRefused("verify header", reason="its signature is false")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,9 +19,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
+from tetrarch.crypto.ed25519 import is_signed
 from tetrarch.errors import PeerFault
 from tetrarch.ledger.blocks import Fragment
 from tetrarch.ledger.finality import VOTERS_MAX, Voters
@@ -87,10 +85,8 @@ class Change:
         """
         signed = self.to_sign(block0)
         for voter, signature in self.signatures.items():
-            try:
-                Ed25519PublicKey.from_public_bytes(voter).verify(signature, signed)
-            except (InvalidSignature, ValueError):
-                raise ChangeRefused("verify change", voter=voter.hex()) from None
+            if not is_signed(voter, signed, signature):
+                raise ChangeRefused("verify change", voter=voter.hex())
 
 
 def alike(members: Iterable[bytes]) -> Voters:

@@ -15,9 +15,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
+from tetrarch.crypto.ed25519 import is_signed
 from tetrarch.errors import PeerFault
 from tetrarch.ledger.dates import BlockDate
 from tetrarch.ledger.headers import KEY_SIZE_BYTES, SIGNATURE_SIZE_BYTES, BlockId
@@ -180,7 +178,5 @@ def _decode(reader: Reader) -> Span:
 
 
 def _verify(key: bytes, signature: bytes, signed: bytes) -> None:
-    try:
-        Ed25519PublicKey.from_public_bytes(key).verify(signature, signed)
-    except (InvalidSignature, ValueError):
-        raise ReservationRefused("verify reservation", signer=key.hex()) from None
+    if not is_signed(key, signed, signature):
+        raise ReservationRefused("verify reservation", signer=key.hex())

@@ -12,9 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import ClassVar, Final, Self
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
+from tetrarch.crypto.ed25519 import is_signed
 from tetrarch.ledger.accounts import AccountId
 from tetrarch.ledger.custody import (
     CUSTODY_KEYS,
@@ -120,11 +118,8 @@ class Batch:
         key = CUSTODY_KEYS.get(draft, session_key(self.network, self.session))
         if key is None or self.session not in sessions:
             raise FragmentRefused("apply batch", session=self.session, lowest=sessions[0])
-        try:
-            public = Ed25519PublicKey.from_public_bytes(key.batch_key)
-            public.verify(self.signature, self.to_sign(block0))
-        except (InvalidSignature, ValueError):
-            raise FragmentRefused("apply batch", reason="its signature is false") from None
+        if not is_signed(key.batch_key, self.to_sign(block0), self.signature):
+            raise FragmentRefused("apply batch", reason="its signature is false")
 
 
 def _read_instruction(reader: Reader) -> Instruction:

@@ -10,9 +10,7 @@ holds once, and in its order.
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
+from tetrarch.crypto.ed25519 import is_signed
 from tetrarch.ledger.accounts import ACCOUNTS, AccountId, account_of, take_value
 from tetrarch.ledger.blocks import Fragment
 from tetrarch.ledger.fragments.kind import Body, Context, FragmentRefused, Where
@@ -85,11 +83,8 @@ def check_signature(fragment: SignedFragment, block0: BlockId) -> None:
     Raises:
         FragmentRefused: he did not.
     """
-    try:
-        key = Ed25519PublicKey.from_public_bytes(fragment.payer)
-        key.verify(fragment.signature, fragment.to_sign(block0))
-    except (InvalidSignature, ValueError):
-        raise FragmentRefused("verify fragment", reason="its signature is false") from None
+    if not is_signed(fragment.payer, fragment.to_sign(block0), fragment.signature):
+        raise FragmentRefused("verify fragment", reason="its signature is false")
 
 
 def apply_fragment(
