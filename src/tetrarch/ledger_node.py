@@ -26,8 +26,9 @@ from tetrarch.leadership.ports import LeadershipPorts
 from tetrarch.leadership.reserving import Reserving
 from tetrarch.leadership.voting import Voting
 from tetrarch.ledger.blocks import Block
-from tetrarch.ledger.chain import LedgerChain, LedgerPorts
+from tetrarch.ledger.chain import LedgerChain
 from tetrarch.ledger.headers import BlockId
+from tetrarch.ledger.ports import LedgerPorts
 from tetrarch.ledger.store import SCHEMA as LEDGER_SCHEMA
 from tetrarch.ledger.store import LedgerStore
 from tetrarch.network.overlay.identity import open_identity

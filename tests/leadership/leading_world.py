@@ -16,10 +16,11 @@ from tetrarch.leadership.ports import LeadershipPorts
 from tetrarch.ledger.accounts import AccountId
 from tetrarch.ledger.applying import Place
 from tetrarch.ledger.blocks import Block
-from tetrarch.ledger.chain import LedgerChain, LedgerPorts
+from tetrarch.ledger.chain import LedgerChain
 from tetrarch.ledger.genesis import Genesis, Grant, genesis_block
 from tetrarch.ledger.keyring import KeptKeys, Keyring, TurnKeys
 from tetrarch.ledger.parameters import Parameters
+from tetrarch.ledger.ports import LedgerPorts
 from tetrarch.ledger.store import SCHEMA, LedgerStore
 from tetrarch.network.overlay.chain import Verdict
 from tetrarch.network.overlay.profile import BLOCKS, FRAGMENTS

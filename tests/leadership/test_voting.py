@@ -84,8 +84,7 @@ def test_who_votes_from_an_older_source_is_told_what_he_lacks_once() -> None:
             await world.until(5.5)
             block0 = world.tip.block0
             for _ in range(3):
-                for handler in world.chain._on_behind:
-                    handler(2)
+                world.chain.news.on_behind.tell(2)
                 await asyncio.sleep(0.01)
             told = [each for each in world.proposed if is_certificate(Fragment(each))]
             assert len(told) == len(set(told)) > 0

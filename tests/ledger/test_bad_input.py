@@ -108,7 +108,7 @@ async def refused(node: Opened, data: bytes, reason: str) -> None:
     tip, waiting = node.tip.id, len(node.chain.mempool)
     kept = len(await node.store.finals()), len(node.chain.tree)
     assert await node.chain.take(BLOCKS, data) is Verdict.INVALID
-    lines = node.log.find("block_refused") + node.log.find("block_unreadable")
+    lines = node.log.find("ledger_refused", what="block")
     told = [" ".join(f"{name}={value}" for name, value in line.items()) for line in lines]
     assert reason in told[-1], told[-1]
     assert (node.tip.id, len(node.chain.mempool)) == (tip, waiting)

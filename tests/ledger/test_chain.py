@@ -27,7 +27,7 @@ from tetrarch.ledger.blocks import (
     encode_content,
     fragment_id,
 )
-from tetrarch.ledger.chain import LedgerChain, LedgerPorts
+from tetrarch.ledger.chain import LedgerChain
 from tetrarch.ledger.checkpoints import encode_certificate
 from tetrarch.ledger.dates import BlockDate
 from tetrarch.ledger.finality import Certificate, Checkpoint, Link
@@ -36,6 +36,7 @@ from tetrarch.ledger.fragments.transfer import Output, Transfer
 from tetrarch.ledger.genesis import genesis_block
 from tetrarch.ledger.headers import encode_header
 from tetrarch.ledger.parameters import Parameters
+from tetrarch.ledger.ports import LedgerPorts
 from tetrarch.ledger.store import SCHEMA, LedgerDamaged, LedgerStore
 from tetrarch.ledger.tables import Base
 from tetrarch.ledger.tree import Switch
@@ -75,7 +76,7 @@ class Opened:
         self.log = log
         self.clock = clock
         self.switches: list[Switch] = []
-        chain.on_switch(self.switches.append)
+        chain.news.on_switch(self.switches.append)
 
     async def take(self, block: Block) -> Verdict:
         return await self.chain.take(BLOCKS, encode_block(block))
@@ -83,8 +84,8 @@ class Opened:
     async def pool(self, fragment: SignedFragment) -> Verdict:
         return await self.chain.take(FRAGMENTS, encode_fragment(fragment))
 
-    def why(self, event: str) -> str:
-        return str(self.log.find(event)[-1])
+    def why(self, event: str, what: str) -> str:
+        return str(self.log.find(event, what=what)[-1])
 
     @property
     def tip(self) -> Place:
@@ -173,15 +174,15 @@ def test_what_does_not_hold_is_refused_and_said(tmp_path: Path) -> None:
             data = encode_block(block)
             assert await node.chain.take(BLOCKS, data[:-1]) is Verdict.INVALID
             assert await node.chain.take(BLOCKS, b"") is Verdict.INVALID
-            assert "header" in node.why("block_unreadable")
+            assert "header" in node.why("ledger_refused", what="block")
             assert await node.take(wrong_leader) is Verdict.INVALID
-            assert "turn" in node.why("block_refused")
+            assert "turn" in node.why("ledger_refused", what="block")
             assert await node.take(overspent) is Verdict.INVALID
-            assert "holds" in node.why("block_refused")
+            assert "holds" in node.why("ledger_refused", what="block")
             assert await node.take(second) is Verdict.ORPHAN
             assert await node.take(block) is Verdict.NEW
             assert await node.take(same_slot) is Verdict.INVALID
-            assert "after" in node.why("block_refused")
+            assert "after" in node.why("ledger_refused", what="block")
             assert await node.take(second) is Verdict.NEW
             assert len(node.chain.tree) == 2
 
@@ -195,7 +196,7 @@ def test_a_slot_that_its_epoch_has_not_is_refused(tmp_path: Path) -> None:
         async def main(block: Block = block) -> None:
             async with opened(tmp_path) as node:
                 assert await node.take(block) is Verdict.INVALID
-                assert "slots_per_epoch" in node.why("block_refused")
+                assert "slots_per_epoch" in node.why("ledger_refused", what="block")
 
         run(main())
 
@@ -207,7 +208,7 @@ def test_while_too_much_is_not_final_nothing_is_written(tmp_path: Path) -> None:
         async with opened(tmp_path, blocks_max=2) as node:
             verdicts = [await node.take(block) for _, block in made]
             assert verdicts == [Verdict.NEW, Verdict.NEW, Verdict.STALE]
-            assert node.log.find("block_not_taken")
+            assert node.log.find("ledger_full")
         async with opened(tmp_path, blocks_max=2) as again:
             assert again.tip.id == made[1][0].id
 
@@ -220,7 +221,7 @@ def test_a_block_of_the_future_is_refused_until_its_slot_begins(tmp_path: Path) 
     async def main() -> None:
         async with opened(tmp_path) as node:
             assert await node.take(block) is Verdict.INVALID
-            assert "not begun" in node.why("block_refused")
+            assert "not begun" in node.why("ledger_refused", what="block")
             node.clock.now_s += 1
             assert await node.take(block) is Verdict.NEW, "two slots ahead, as clocks differ"
 
@@ -314,10 +315,10 @@ def test_false_fragments_are_refused_and_useless_ones_are_not_kept(tmp_path: Pat
     async def main() -> None:
         async with opened(tmp_path) as node:
             assert await node.pool(false) is Verdict.INVALID
-            assert "signature" in node.why("fragment_refused")
+            assert "signature" in node.why("ledger_refused", what="fragment")
             assert await node.chain.take(FRAGMENTS, b"\xff") is Verdict.INVALID
             assert await node.pool(poor) is Verdict.STALE
-            assert "holds" in node.why("fragment_not_pooled")
+            assert "holds" in node.why("ledger_not_taken", what="fragment")
 
     run(main())
 
@@ -415,7 +416,7 @@ def test_what_a_certificate_makes_final_is_never_undone(tmp_path: Path) -> None:
     async def main() -> None:
         async with opened(tmp_path, ALONE) as node:
             finals: list[bytes] = []
-            node.chain.on_final(lambda places: finals.extend(place.id for place in places))
+            node.chain.news.on_final(lambda places: finals.extend(place.id for place in places))
             for block in made.blocks:
                 assert await node.take(block) is Verdict.NEW
             assert finals == [made.one.id]

@@ -16,12 +16,13 @@ from tetrarch.compute import ThreadCompute
 from tetrarch.ledger.accounts import account_of
 from tetrarch.ledger.applying import Place, apply_block, first_place
 from tetrarch.ledger.blocks import Block, encode_block
-from tetrarch.ledger.chain import LedgerChain, LedgerPorts
+from tetrarch.ledger.chain import LedgerChain
 from tetrarch.ledger.dates import BlockDate
 from tetrarch.ledger.fragments.signed import encode_fragment
 from tetrarch.ledger.fragments.transfer import Output, Transfer
 from tetrarch.ledger.genesis import genesis_block
 from tetrarch.ledger.parameters import Parameters
+from tetrarch.ledger.ports import LedgerPorts
 from tetrarch.ledger.store import SCHEMA, LedgerStore
 from tetrarch.ledger.tables import Base
 from tetrarch.storage.database import Database

@@ -21,8 +21,8 @@ class LedgerEvents:
         self._chain = chain
         self._clock = clock
         self._listeners: list[Callable[[dict[str, Any]], None]] = []
-        chain.on_switch(self._switched)
-        chain.on_final(self._finalized)
+        chain.news.on_switch(self._switched)
+        chain.news.on_final(self._finalized)
 
     def streams(self) -> dict[str, Stream]:
         """By the paths at which the monitoring listener serves them."""

@@ -47,8 +47,8 @@ def watch_ledger(
         if switch.undone:
             reorganisations.inc()
 
-    chain.on_switch(switched)
-    chain.on_final(lambda places: observe(final, places))
+    chain.news.on_switch(switched)
+    chain.news.on_final(lambda places: observe(final, places))
     late = metrics.histogram("leadership_wake_late_seconds")
     slots = metrics.counter("leadership_slots_total")
     leadership.on_woken(late.observe)

@@ -80,7 +80,8 @@ def import_chain(
         import_blocks,
         read_archive,
     )
-    from tetrarch.ledger.chain import LedgerChain, LedgerPorts  # noqa: PLC0415
+    from tetrarch.ledger.chain import LedgerChain  # noqa: PLC0415
+    from tetrarch.ledger.ports import LedgerPorts  # noqa: PLC0415
     from tetrarch.ledger.store import SCHEMA, LedgerStore  # noqa: PLC0415
     from tetrarch.ledger_node import DATABASE_FILE  # noqa: PLC0415
     from tetrarch.observability.logs import LastSaid  # noqa: PLC0415

@@ -68,8 +68,8 @@ class Leadership:
         self._tasks: Supervisor | None = None
         self._on_woken: list[Callable[[float], None]] = []
         self._on_ended: list[Callable[[Status], None]] = []
-        chain.on_switch(self._switched)
-        chain.on_final(self._finalized)
+        chain.news.on_switch(self._switched)
+        chain.news.on_final(self._finalized)
 
     @property
     def leaders(self) -> tuple[LeaderIs, ...]:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tetrarch.clock import Clock
-from tetrarch.ledger.chain import Compute
 from tetrarch.ledger.finality import Link, Voters
 from tetrarch.ledger.fragments.signed import SignedFragment
 from tetrarch.ledger.headers import Header, PoolId
 from tetrarch.ledger.keyring import LeaderIs, Lottery
 from tetrarch.ledger.membership import Change
+from tetrarch.ledger.ports import Compute
 from tetrarch.ledger.reservations import Kind, Receipt, Request
 from tetrarch.network.overlay.chain import Verdict
 from tetrarch.observability.logs import Log

@@ -40,8 +40,8 @@ class Reserving:
         self._until = dict.fromkeys(Kind, 0)  # of what is held
         self._life = b""
         self._rival_s = 0.0  # when a copy that goes before us asked last, by the loop's clock
-        chain.on_span_asked(self._hear)
-        chain.on_span_granted(lambda span: _put(self._granted, span))
+        chain.news.on_span_asked(self._hear)
+        chain.news.on_span_granted(lambda span: _put(self._granted, span))
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -123,7 +123,7 @@ class Reserving:
             span = await self._granted.get()
             if span.holder != self._ports.keys.voter or span.until <= self._until[span.kind]:
                 continue
-            receipts, voters = self._chain.desk.receipts(span), self._chain.opinion.voters
+            receipts, voters = self._chain.tidings.desk.receipts(span), self._chain.opinion.voters
             granters = {each.granter for each in receipts}
             if any(each.weight(granters) < each.needed for each in voters):
                 continue

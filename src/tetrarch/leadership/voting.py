@@ -11,11 +11,12 @@ from typing import Final
 from tetrarch.errors import TetrarchError
 from tetrarch.leadership.ports import LeadershipPorts
 from tetrarch.ledger.applying import Place
-from tetrarch.ledger.chain import TOLD_MAX, LedgerChain
+from tetrarch.ledger.chain import LedgerChain
 from tetrarch.ledger.checkpoints import encode_certificate
 from tetrarch.ledger.finality import Checkpoint, Vote, VoteForbidden, encode_vote
 from tetrarch.ledger.lives import NotReserved
 from tetrarch.ledger.parameters import Mode
+from tetrarch.ledger.tidings import TOLD_MAX
 from tetrarch.ledger.tree import Switch
 from tetrarch.observability.logs import error_fields
 
@@ -36,9 +37,9 @@ class Voting:
         self._behind: int | None = None  # what some other voter knows to be justified
         self._told: dict[Checkpoint, None] = {}
         self._came = asyncio.Event()
-        chain.on_switch(self._switched)
-        chain.on_justified(self._came.set)
-        chain.on_behind(self._note_behind)
+        chain.news.on_switch(self._switched)
+        chain.news.on_justified(self._came.set)
+        chain.news.on_behind(self._note_behind)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -69,7 +70,7 @@ class Voting:
         place = next(each for each in tree.line() if each.header.chain_length <= height)
         if opinion.justified.height >= height - 1 or self._latest != height - 1:
             return self._rivals_s(place)
-        if self._chain.ballots.is_split(height - 1, opinion.voters):
+        if self._chain.tidings.ballots.is_split(height - 1, opinion.voters):
             return self._rivals_s(place)
         # By the block's own time: who is behind is not kept so by waiting at each height.
         frame = tree.tip.settings.frame

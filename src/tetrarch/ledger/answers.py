@@ -6,7 +6,6 @@ All of it is of one moment but what is read from disk, which a block that was dr
 from collections.abc import AsyncIterator, Sequence
 
 from tetrarch.errors import PeerFault
-from tetrarch.ledger.ballots import Ballots
 from tetrarch.ledger.blocks import (
     CONTENT_SIZE_BYTES_MAX,
     Fragment,
@@ -14,7 +13,6 @@ from tetrarch.ledger.blocks import (
     decode_block,
     fragment_id,
 )
-from tetrarch.ledger.finality import encode_vote
 from tetrarch.ledger.headers import (
     PRAOS_SIZE_BYTES,
     BlockId,
@@ -25,6 +23,7 @@ from tetrarch.ledger.headers import (
 from tetrarch.ledger.main_chain import MainChain
 from tetrarch.ledger.mempool import Mempool
 from tetrarch.ledger.store import LedgerStore
+from tetrarch.ledger.tidings import Tidings
 from tetrarch.ledger.tree import Tree
 from tetrarch.network.overlay.chain import HeaderSummary, Tip
 from tetrarch.network.overlay.profile import BLOCKS, Topic
@@ -34,12 +33,18 @@ from tetrarch.network.overlay.spreading import ItemId
 class Answers:
     """Of a chain: blocks on disk, those that are not final, what waits, and votes."""
 
-    def __init__(self, store: LedgerStore, tree: Tree, main: MainChain, mempool: Mempool) -> None:
+    def __init__(
+        self,
+        store: LedgerStore,
+        tree: Tree,
+        main: MainChain,
+        mempool: Mempool,
+        tidings: Tidings,
+    ) -> None:
         self.tree = tree
         self.main = main
         self.mempool = mempool
-        self.ballots = Ballots()
-        self.told: dict[FragmentId, Fragment] = {}  # certificates that were told of late
+        self.tidings = tidings
         self._store = store
 
     @property
@@ -84,7 +89,7 @@ class Answers:
         if topic == BLOCKS:
             return self.height_of(item) is not None
         fragment = FragmentId(item)
-        return fragment in self.mempool or fragment in self.ballots or fragment in self.told
+        return fragment in self.mempool or fragment in self.tidings
 
     async def content(self, topic: Topic, item: ItemId) -> bytes | None:
         """See ``ChainPort``."""
@@ -93,10 +98,7 @@ class Answers:
         return await self._store.block(BlockId(item)) if self.has(BLOCKS, item) else None
 
     def _fragment(self, item: FragmentId) -> bytes | None:
-        vote = self.ballots.get(item)
-        if vote is not None:
-            return encode_vote(vote)
-        return self.told.get(item) or self.mempool.get(item)
+        return self.tidings.get(item) or self.mempool.get(item)
 
     def checkpoints(self) -> tuple[ItemId, ...]:
         """See ``ChainPort``."""

@@ -16,7 +16,8 @@ from tetrarch.leadership.ports import Keys, LeadershipPorts
 from tetrarch.leadership.reserving import Reserving
 from tetrarch.leadership.voting import Voting
 from tetrarch.ledger.blocks import Block
-from tetrarch.ledger.chain import LedgerChain, LedgerPorts
+from tetrarch.ledger.chain import LedgerChain
+from tetrarch.ledger.ports import LedgerPorts
 from tetrarch.ledger.store import LedgerStore
 from tetrarch.network.overlay.chain import Verdict
 from tetrarch.network.overlay.profile import BLOCKS, FRAGMENTS
