@@ -8,22 +8,33 @@ import pytest
 from tetrarch.ledger.parameters import Mode
 from tetrarch.sim.ledger_world import Broken, Crash, Cut, LedgerProfile, LedgerWorld, lived
 from tetrarch.sim.loop import simulate
-from tetrarch.sim.seeds import LEDGER_SEEDS_FAST, batches, seeds
+from tetrarch.sim.seeds import LEDGER_SEEDS_FAST, LEDGER_SEEDS_INTEGRATION, batches, seeds
 
 FAST = seeds(os.environ, default=LEDGER_SEEDS_FAST)
+MORE = seeds(os.environ, default=LEDGER_SEEDS_INTEGRATION, first=1_000)
+
+
+def live(seed: int) -> None:
+    lived(LedgerProfile.drawn(Random(f"{seed}/profile"), slots=60), seed=seed)
 
 
 @pytest.mark.parametrize("some", batches(FAST, size=5), ids=lambda some: f"{some.start}")
 def test_what_must_hold_holds_whatever_happens(some: range) -> None:
     for seed in some:
-        profile = LedgerProfile.drawn(Random(f"{seed}/profile"), slots=60)
-        lived(profile, seed=seed)
+        live(seed)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("some", batches(MORE, size=20), ids=lambda some: f"{some.start}")
+def test_what_must_hold_holds_in_more_worlds(some: range) -> None:
+    for seed in some:
+        live(seed)
 
 
 @pytest.mark.parametrize("seed", [568, 581, 661])
 def test_seeds_that_failed(seed: int) -> None:
     """Blocks that came early by a voter's clock kept it from voting: it waited for the newest one's rivals, always."""
-    lived(LedgerProfile.drawn(Random(f"{seed}/profile"), slots=60), seed=seed)
+    live(seed)
 
 
 @pytest.mark.parametrize("mode", list(Mode))

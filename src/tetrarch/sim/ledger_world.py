@@ -8,17 +8,19 @@ life                       when all is well again, all end on one branch, and it
 """
 
 import asyncio
+import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final, Self
 
 from tetrarch.crypto.kes import kes_period
 from tetrarch.leadership.logs import Entry, Logs
+from tetrarch.leadership.reserving import HEIGHTS
 from tetrarch.leadership.reserving import SLOTS as SPAN_SLOTS
 from tetrarch.ledger.accounts import AccountId, account_of
-from tetrarch.ledger.applying import Place
+from tetrarch.ledger.applying import Place, leaders_of
 from tetrarch.ledger.blocks import Block
 from tetrarch.ledger.chain import LedgerChain
 from tetrarch.ledger.dates import BlockDate
@@ -29,6 +31,7 @@ from tetrarch.ledger.fragments.signed import SignedFragment, encode_fragment
 from tetrarch.ledger.genesis import FirstPool, Genesis, Grant, genesis_block
 from tetrarch.ledger.headers import BlockId, Header
 from tetrarch.ledger.keyring import KeptPool, Keyring, TurnKeys
+from tetrarch.ledger.leaders import Leaders
 from tetrarch.ledger.membership import membership_of
 from tetrarch.ledger.parameters import Mode, Parameters, Rewards
 from tetrarch.ledger.pools import pool_id
@@ -101,15 +104,19 @@ class LedgerProfile:
         skew_s = rng.choice([0.0, 0.0, 0.3, 1.0])
         mode = rng.choice([Mode.BFT, Mode.PRAOS])
         coefficient_milli = rng.choice([200, 500, 900])
-        # Where few slots have blocks it takes longer until some were made upon each other.
-        longer = 30 if coefficient_milli == 200 else 0
+        passes_at = rng.choice([None, 2, 4]) if mode is Mode.BFT else None
+        twins = nodes > 3 and rng.random() < 0.3
+        # Where few slots have blocks it takes longer until some were made upon each other, and until
+        # the heights are over that a copy reserved which lost power.
+        is_rare = coefficient_milli == 200
+        longer = is_rare * (30 + twins * HEIGHTS * 1000 // coefficient_milli)
         return cls(
             nodes=nodes,
             slots=slots + longer,
             settle_slots=20 + longer,
             mode=mode,
-            passes_at=rng.choice([None, 2, 4]) if mode is Mode.BFT else None,
-            twins=nodes > 3 and rng.random() < 0.3,
+            passes_at=passes_at,
+            twins=twins,
             slots_per_epoch=rng.choice([5, 20, 47]),
             coefficient_milli=coefficient_milli,
             faults=Faults(
@@ -133,12 +140,21 @@ class LedgerOutcome:
     finals: tuple[int, ...] = ()
     reorganisations: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
-    entries: tuple[Entry, ...] = ()
+    entries_by_node: tuple[tuple[Entry, ...], ...] = ()
+    leaders: Mapping[int, Leaders] = field(
+        default_factory=dict
+    )  # by epoch, as final blocks have it
+    dates: frozenset[BlockDate] = frozenset()  # of final blocks
     votes: int = 0
     modes: tuple[Mode, ...] = ()
     members_since: tuple[int, ...] = ()  # the height at which those began who vote
     kes_periods: tuple[int, ...] = ()  # of the pools' keys, by node
     digest: str = ""
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Of all nodes."""
+        return tuple(itertools.chain.from_iterable(self.entries_by_node))
 
 
 class Broken(AssertionError):
@@ -152,6 +168,8 @@ class Checkers:
         self.blocks: dict[tuple[bytes, BlockDate], Header] = {}
         self.votes: dict[bytes, list[Link]] = {}
         self.finals: dict[int, BlockId] = {}
+        self.dates: set[BlockDate] = set()
+        self.leaders: dict[int, Leaders] = {}
 
     def on_block(self, key: bytes, header: Header) -> None:
         """A key signed a header."""
@@ -176,6 +194,11 @@ class Checkers:
             length = place.header.chain_length
             if self.finals.setdefault(length, place.id) != place.id:
                 raise Broken(f"two final blocks with {length} before them")
+            date = place.header.date
+            self.dates.add(date)
+            leaders = None if date.epoch in self.leaders else leaders_of(place.layer, date.epoch)
+            if leaders is not None:
+                self.leaders[date.epoch] = leaders
 
 
 class LedgerWorld:
@@ -331,8 +354,8 @@ class LedgerWorld:
         await node.propose_fragment(encode_fragment(signed))
 
     def _opened(self, chain: LedgerChain) -> None:
-        chain.on_final(self.checkers.on_final)
-        chain.on_switch(self._switched)
+        chain.news.on_final(self.checkers.on_final)
+        chain.news.on_switch(self._switched)
 
     def _switched(self, switch: Switch) -> None:
         self._reorganisations += bool(switch.undone)
@@ -373,14 +396,18 @@ class LedgerWorld:
 
     def _outcome(self) -> LedgerOutcome:
         chains = self._chains()
-        entries = tuple(entry for logs in self.logs for entry in logs)
+        entries = tuple(map(tuple, self.logs))
         return LedgerOutcome(
             profile=self.profile,
             tips=tuple(chain.tree.tip.header.chain_length for chain in chains),
             finals=tuple(chain.tree.final.header.chain_length for chain in chains),
             reorganisations=self._reorganisations,
-            statuses=Counter(entry.status.value for entry in entries),
-            entries=entries,
+            statuses=Counter(
+                entry.status.value for entry in itertools.chain.from_iterable(entries)
+            ),
+            entries_by_node=entries,
+            leaders=self.checkers.leaders,
+            dates=frozenset(self.checkers.dates),
             votes=sum(map(len, self.checkers.votes.values())),
             modes=tuple(chain.tree.tip.settings.parameters.mode for chain in chains),
             members_since=tuple(membership_of(chain.tree.tip.layer).since for chain in chains),
