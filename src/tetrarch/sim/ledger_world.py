@@ -50,6 +50,7 @@ START_S: Final = 2.0  # after the world's beginning
 COMMIT_S: Final = 0.002
 MESSAGES_MAX: Final = 50_000_000
 STAKE: Final = 1_000_000
+LATE_S: Final = 0.5
 OPEN_MAX: Final = 8  # blocks that are not final when all is well
 
 
@@ -428,8 +429,12 @@ class LedgerWorld:
             raise Broken(f"blocks {heights}, final {finals} at the end")
         is_in_turn = self.profile.mode is Mode.BFT and self.profile.passes_at is None
         # Of twins one leads for both; the other's own turns are nobody's, and a span may have to end first.
-        nodes, twins = self.profile.nodes, self.profile.twins
-        expected = self.profile.settle_slots * (nodes - twins) // nodes - SPAN_SLOTS * twins
+        nodes, twins, offsets_s = self.profile.nodes, self.profile.twins, self.profile.offsets_s
+        # Whose turn the next one's clock says to be over, or nearly, when it begins: its blocks come too late.
+        late = sum(
+            offsets_s[(node + 1) % nodes] - own_s > LATE_S for node, own_s in enumerate(offsets_s)
+        )
+        expected = self.profile.settle_slots * (nodes - twins - late) // nodes - SPAN_SLOTS * twins
         if is_in_turn and min(heights) < expected:
             raise Broken(f"blocks {heights} at the end")
 
