@@ -1,13 +1,15 @@
 """Puts a node of a ledger together: its keys in an enclave, its chain, the overlay, leadership and votes."""
 
+import asyncio
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from tetrarch.api.control_token import open_control_token
-from tetrarch.api.ledger_controls import ledger_controls
 from tetrarch.api.ledger_events import LedgerEvents
+from tetrarch.api.ledger_face import LedgerFace
 from tetrarch.api.ledger_instruments import watch_ledger
 from tetrarch.api.ledger_views import LedgerView, ledger_reasons
 from tetrarch.api.overlay_controls import overlay_controls
@@ -46,6 +48,7 @@ from tetrarch.supervision import Supervisor
 
 DATABASE_FILE: Final = "ledger.sqlite"
 KEYS_FOLDER: Final = "ledger-keys"
+STOP_DELAY_S: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,16 +138,18 @@ async def run_ledger_node(node: LedgerNode, log: Log) -> None:
                 token = open_control_token(node.folder, system_entropy)
                 face = overlay_face(overlay, token=token, log=log)
                 view = LedgerView(chain, leadership, clock, voter=keys.voter)
-                controls = ledger_controls(view, overlay, keys) | overlay_controls(overlay)
+                served = LedgerFace.of(view, overlay, keys, events, stop=_stopping())
                 monitoring = Monitoring(
                     host="127.0.0.1",
                     port=node.monitoring_port,
                     metrics=metrics,
                     reasons=lambda: (*overlay_reasons(overlay), *ledger_reasons(view)),
-                    views={**face.views, **view.views()},
-                    streams=events.streams(),
-                    controls=Controls(controls, token=token, log=log),
-                    pages=face.pages,
+                    views={**face.views, **served.views},
+                    streams=served.streams,
+                    controls=Controls(
+                        served.controls | overlay_controls(overlay), token=token, log=log
+                    ),
+                    pages={**face.pages, **served.pages},
                     log=log,
                 )
                 tasks.spawn(monitoring.run(), name="monitoring")
@@ -162,3 +167,14 @@ async def run_ledger_node(node: LedgerNode, log: Log) -> None:
             tasks.spawn(voting.run(), name="voting")
             tasks.spawn(reserving.run(), name="reserving")
             await overlay.run()
+
+
+def _stopping() -> Callable[[], None]:
+    """Ends the node that calls it, a moment later: what asked for it is to be answered."""
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+
+    def stop() -> None:
+        if task is not None:
+            loop.call_later(STOP_DELAY_S, task.cancel)
+
+    return stop

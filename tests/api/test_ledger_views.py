@@ -44,7 +44,6 @@ def test_where_the_chain_ends_and_what_is_final() -> None:
         assert (status["tip"]["height"], status["tip"]["date"]) == (3, "0.3")
         assert (status["final"]["height"], status["blocks_not_final"]) == (0, 3)
         assert status["votes"] is True
-        assert await told(world, "api/v0/tip") == status["tip"]["block"]
         blocks = await told(world, "ledger/blocks")
         assert [each["height"] for each in blocks] == [3, 2, 1, 0]
         assert [each["final"] for each in blocks] == [False, False, False, True]
@@ -77,10 +76,9 @@ def test_leaders_their_schedule_and_their_logs_in_the_reference_s_shape() -> Non
         (leader,) = leaders["leaders"]
         assert (leader["kind"], leader["latest_date"]) == ("turn", "0.3")
         assert [each["slots_known"] for each in leaders["schedules"]] == [10, 10]
-        assert await told(world, "api/v0/leaders") == [0]
         schedule = await told(world, "leadership/schedule")
         assert schedule[0]["date"] == "0.4"
-        logs = await told(world, "api/v0/leaders/logs")
+        logs = await told(world, "leadership/logs")
         made = logs[2]
         assert made["scheduled_at_date"] == "0.3"
         assert made["status"]["Block"]["block"] == world.tip.id.hex()
@@ -91,13 +89,8 @@ def test_leaders_their_schedule_and_their_logs_in_the_reference_s_shape() -> Non
     scenario(work)
 
 
-def test_settings_and_stake() -> None:
+def test_no_pools() -> None:
     async def work(world: World) -> None:
-        settings = await told(world, "api/v0/settings")
-        assert settings["block0Hash"] == world.tip.block0.hex()
-        assert (settings["slotDuration"], settings["slotsPerEpoch"]) == (1.0, 10)
-        assert await told(world, "api/v0/stake") == {"epoch": 0, "stake": {"pools": []}}
-        assert await told(world, "api/v0/stake_pools") == []
         assert await told(world, "ledger/pools") == []
 
     scenario(work)

@@ -12,7 +12,13 @@ import pytest
 
 from tetrarch.clock import SystemClock
 from tetrarch.errors import InputInvalid, Transient
-from tetrarch.observability.controls import BODY_MAX_BYTES, Control, Controls, refusal
+from tetrarch.observability.controls import (
+    BODY_MAX_BYTES,
+    BYTES_MAX,
+    Control,
+    Controls,
+    refusal,
+)
 from tetrarch.observability.logs import LogFormat, build_log
 from tetrarch.observability.metrics import Metrics
 from tetrarch.observability.monitoring import Monitoring
@@ -111,6 +117,65 @@ class Listener:
             session.post(url, data=body, headers=sent) as answer,
         ):
             return answer.status, await answer.json(), answer.headers
+
+
+class Numbered(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    number: Annotated[int, msgspec.Meta(ge=0, lt=100)]
+
+
+def test_bytes_and_numbers_in_paths_are_asked_for_as_they_are() -> None:
+    async def main() -> None:
+        given: list[Any] = []
+
+        async def keep(asked: Any) -> object:
+            given.append(asked)
+            return None
+
+        controls: dict[str, Control[Any]] = {
+            "message": Control(bytes, keep),
+            "leaders/{number}": Control(Numbered, keep, method="DELETE"),
+        }
+        text = io.StringIO()
+        log = build_log(text, clock=SystemClock(), log_format=LogFormat.JSON)
+        monitoring = Monitoring(
+            host="127.0.0.1",
+            port=0,
+            metrics=Metrics(),
+            reasons=lambda: (),
+            controls=Controls(controls, token=TOKEN, log=log),
+            log=log,
+        )
+        authorized = {"Authorization": f"Bearer {TOKEN}"}
+        octets = authorized | {"Content-Type": "application/octet-stream"}
+
+        async def ask(method: str, path: str, **how: Any) -> int:
+            url = f"http://127.0.0.1:{monitoring.bound_port}/{path}"
+            async with (
+                aiohttp.ClientSession() as session,
+                session.request(method, url, **how) as answer,
+            ):
+                return answer.status
+
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(monitoring.run())
+            await monitoring.listening.wait()
+            assert await ask("POST", "message", data=b"\x00\xff", headers=octets) == 200
+            most = b"x" * BYTES_MAX
+            assert await ask("POST", "message", data=most, headers=octets) == 200
+            assert await ask("POST", "message", data=most + b"x", headers=octets) == 413
+            json_type = authorized | {"Content-Type": "application/json"}
+            assert await ask("POST", "message", data=b"{}", headers=json_type) == 415
+            assert await ask("DELETE", "leaders/7", headers=authorized) == 200
+            for wrong in ("leaders/x", "leaders/100", "leaders/-1"):
+                assert await ask("DELETE", wrong, headers=authorized) == 400, wrong
+            assert await ask("DELETE", "leaders/7") == 401
+            assert await ask("POST", "leaders/7", headers=octets) == 405
+            task.cancel()
+        assert given == [b"\x00\xff", most, Numbered(7)]
+        done = [json.loads(line) for line in text.getvalue().splitlines() if "control_done" in line]
+        assert [each["asked"] for each in done] == ["2 bytes", f"{BYTES_MAX} bytes", {"number": 7}]
+
+    asyncio.run(main())
 
 
 def test_what_is_asked_is_done_and_logged_without_the_token() -> None:

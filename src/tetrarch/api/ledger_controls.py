@@ -15,7 +15,7 @@ from tetrarch.ledger.fragments.parameter_vote import ParameterVote
 from tetrarch.ledger.fragments.signed import SignedFragment, encode_fragment
 from tetrarch.ledger.genesis_text import changed_parameters
 from tetrarch.ledger.headers import PoolId
-from tetrarch.ledger.keyring import LEADERS_MAX
+from tetrarch.ledger.keyring import LEADERS_MAX, LeaderIs
 from tetrarch.ledger.membership import Change, encode_change, membership_of
 from tetrarch.ledger.parameter_votes import parameters_for
 from tetrarch.network.overlay.chain import Verdict
@@ -73,13 +73,10 @@ def ledger_controls(view: LedgerView, network: Network, keys: Keys) -> dict[str,
     """By the paths at which the monitoring listener serves them."""
 
     async def propose(asked: Propose) -> object:
-        return await _propose(view, network, Fragment(bytes.fromhex(asked.fragment)))
+        return await give(view, network, Fragment(bytes.fromhex(asked.fragment)))
 
     async def add(asked: AddLeader) -> object:
-        if len(view.leadership.leaders) >= LEADERS_MAX:
-            raise InputInvalid("add leader", maximum=LEADERS_MAX)
-        pool = None if asked.pool is None else PoolId(bytes.fromhex(asked.pool))
-        return leader_view(await view.leadership.add_leader(pool))
+        return leader_view(await add_leader(view, asked))
 
     async def remove(asked: RemoveLeader) -> object:
         await view.leadership.drop_leader(asked.number)
@@ -102,7 +99,7 @@ def ledger_controls(view: LedgerView, network: Network, keys: Keys) -> dict[str,
     async def change_members(asked: ChangeMembers) -> object:
         pairs = asked.signatures.items()
         signatures = {bytes.fromhex(voter): bytes.fromhex(each) for voter, each in pairs}
-        return await _propose(view, network, encode_change(change_to(asked.members, signatures)))
+        return await give(view, network, encode_change(change_to(asked.members, signatures)))
 
     async def vote_parameters(asked: VoteParameters) -> object:
         now = parameters_for(view.chain.tree.tip.layer, asked.epoch)
@@ -134,15 +131,35 @@ async def _say(view: LedgerView, network: Network, keys: Keys, body: Body) -> ob
         body=body,
     )
     signed = replace(fragment, signature=await keys.sign_fragment(fragment))
-    return await _propose(view, network, encode_fragment(signed))
+    return await give(view, network, encode_fragment(signed))
 
 
-async def _propose(view: LedgerView, network: Network, data: Fragment) -> object:
+async def add_leader(view: LedgerView, asked: AddLeader) -> LeaderIs:
+    """The enclave makes its keys.
+
+    Raises:
+        InputInvalid: there are as many as there can be.
+    """
+    if len(view.leadership.leaders) >= LEADERS_MAX:
+        raise InputInvalid("add leader", maximum=LEADERS_MAX)
+    pool = None if asked.pool is None else PoolId(bytes.fromhex(asked.pool))
+    return await view.leadership.add_leader(pool)
+
+
+async def give(view: LedgerView, network: Network, data: Fragment) -> object:
+    """A fragment, from the operator: all others hear of it.
+
+    Raises:
+        InputInvalid: it cannot hold, and why.
+    """
+    identity, log, now_s = fragment_id(data), view.chain.fragment_log, view.clock.wall_s()
+    log.given(identity, now_s=now_s)
     try:
         view.chain.check_fragment(data)
     except PeerFault as fault:
+        log.rejected(identity, str(fault), now_s=now_s)
         raise InputInvalid("propose fragment", reason=fault) from None
     verdict = await network.propose_fragment(data)
     if verdict not in {Verdict.NEW, Verdict.KNOWN}:
         raise InputInvalid("propose fragment", reason=f"it was called {verdict.value}")
-    return {"fragment": fragment_id(data).hex(), "new": verdict is Verdict.NEW}
+    return {"fragment": identity.hex(), "new": verdict is Verdict.NEW}

@@ -1,7 +1,6 @@
 """What a node of a ledger tells: where its chain ends, what is final, blocks, accounts, pools, and its own leaders.
 
-The paths and shapes below ``api/v0`` are the reference's, so that what reads them goes on; ours are below ``ledger`` and
-``leadership``. Asking changes nothing.
+Asking changes nothing. The same in the reference's shapes: ``ledger_reference``.
 """
 
 from collections.abc import Mapping
@@ -18,7 +17,6 @@ from tetrarch.ledger.applying import Place, split_content
 from tetrarch.ledger.blocks import Block, decode_block, fragment_id
 from tetrarch.ledger.chain import LedgerChain
 from tetrarch.ledger.checkpoints import decode_certificate
-from tetrarch.ledger.epochs import snapshot_for
 from tetrarch.ledger.fragments.signed import decode_fragment
 from tetrarch.ledger.headers import ID_SIZE_BYTES, BftProof, BlockId, Header, PraosProof
 from tetrarch.ledger.keyring import LeaderIs, TurnKeys
@@ -27,7 +25,7 @@ from tetrarch.ledger.pools import POOLS
 from tetrarch.ledger.treasury import pots_of
 from tetrarch.network.overlay.profile import BLOCKS
 from tetrarch.network.overlay.spreading import ItemId
-from tetrarch.observability.monitoring import View
+from tetrarch.observability.monitoring import NotHere, View
 
 BEHIND_SLOTS_MAX: Final = 60  # without a block, before the node says that it is not ready
 RECENT_MAX: Final = 200
@@ -58,15 +56,7 @@ class LedgerView:
             "leadership/schedule": lambda _: [
                 _schedule(each) for each in self.leadership.logs.to_come()
             ],
-            "leadership/logs": lambda _: [_entry(each) for each in self.leadership.logs],
-            "api/v0/leaders": lambda _: [each.number for each in self.leadership.leaders],
-            "api/v0/leaders/logs": lambda _: [_entry(each) for each in self.leadership.logs],
-            "api/v0/tip": lambda _: self.chain.tree.tip.id.hex(),
-            "api/v0/settings": lambda _: self._settings(),
-            "api/v0/stake": lambda _: self._stake(),
-            "api/v0/stake_pools": lambda _: [
-                pool.hex() for pool, _ in POOLS.items(self.chain.tree.tip.layer)
-            ],
+            "leadership/logs": lambda _: [entry_view(each) for each in self.leadership.logs],
         }
 
     @property
@@ -99,15 +89,18 @@ class LedgerView:
         }
 
     async def _block(self, query: Mapping[str, str]) -> dict[str, Any]:
-        block = BlockId(_bytes_of(query, "id"))
+        block = BlockId(bytes_of(query, "id"))
         data = await self.chain.content(BLOCKS, ItemId(block))
         if data is None:
-            raise InputInvalid("find block", id=block.hex(), reason="it is not here")
-        return {**_header(block, decode_block(data).header), **self._content(decode_block(data))}
+            raise NotHere("find block", id=block.hex())
+        return {
+            **header_view(block, decode_block(data).header),
+            **self._content(decode_block(data)),
+        }
 
     def _blocks(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
         """The newest of all branches, the newest first."""
-        count = _number_of(query, "count", default=50, highest=RECENT_MAX)
+        count = number_of(query, "count", default=50, highest=RECENT_MAX)
         tree = self.chain.tree
         on_main = {place.id for place in tree.line()}
         return [
@@ -120,7 +113,7 @@ class LedgerView:
         ]
 
     def _account(self, query: Mapping[str, str]) -> dict[str, Any]:
-        identity = AccountId(_bytes_of(query, "id"))
+        identity = AccountId(bytes_of(query, "id"))
         account = account_of(self.chain.tree.tip.layer, identity)
         return {
             "value": account.value,
@@ -183,32 +176,6 @@ class LedgerView:
             ],
         }
 
-    def _settings(self) -> dict[str, Any]:
-        tip = self.chain.tree.tip
-        settings, parameters = tip.settings, tip.settings.parameters
-        slot = self.slot_now
-        begins_s = None if slot is None else settings.frame.starts_s(slot)
-        return {
-            "block0Hash": tip.block0.hex(),
-            "block0Time": unix_rfc3339(settings.frame.start_s),
-            "currSlotStartTime": None if begins_s is None else unix_rfc3339(begins_s),
-            "consensusVersion": parameters.mode.value,
-            "fees": {"constant": parameters.fees.constant, "per_byte": parameters.fees.per_byte},
-            "blockContentMaxSize": parameters.content_size_bytes_max,
-            "slotDuration": parameters.slot_duration_ms / 1000,
-            "slotsPerEpoch": parameters.slots_per_epoch,
-            "txMaxExpiryEpochs": parameters.expiry_epochs_max,
-            "epoch": tip.header.date.epoch,
-        }
-
-    def _stake(self) -> dict[str, Any]:
-        tip = self.chain.tree.tip
-        epoch = tip.header.date.epoch
-        snapshot = snapshot_for(tip.layer, epoch)
-        pools = {} if snapshot is None else snapshot.pools
-        listed = [[pool.hex(), each.stake] for pool, each in pools.items()]
-        return {"epoch": epoch, "stake": {"pools": listed}}
-
 
 def ledger_reasons(view: LedgerView) -> tuple[str, ...]:
     """Why the node's chain is not as it should be."""
@@ -223,10 +190,11 @@ def ledger_reasons(view: LedgerView) -> tuple[str, ...]:
 
 
 def _place(place: Place) -> dict[str, Any]:
-    return {**_header(place.id, place.header), "slot": place.slot}
+    return {**header_view(place.id, place.header), "slot": place.slot}
 
 
-def _header(block: BlockId, header: Header) -> dict[str, Any]:
+def header_view(block: BlockId, header: Header) -> dict[str, Any]:
+    """A header, of the block with that identity."""
     maker: bytes | None = None
     if isinstance(header.proof, BftProof):
         maker = header.proof.leader
@@ -267,7 +235,7 @@ def _schedule(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _entry(entry: Entry) -> dict[str, Any]:
+def entry_view(entry: Entry) -> dict[str, Any]:
     """As the reference has it, and what became of the block beside it."""
     status: Any = "Pending"
     if entry.made is not None:
@@ -292,7 +260,12 @@ def _entry(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _bytes_of(query: Mapping[str, str], name: str) -> bytes:
+def bytes_of(query: Mapping[str, str], name: str) -> bytes:
+    """32 bytes, in hexadecimal digits.
+
+    Raises:
+        InputInvalid: it is none.
+    """
     text = query.get(name, "")
     try:
         value = bytes.fromhex(text)
@@ -304,7 +277,12 @@ def _bytes_of(query: Mapping[str, str], name: str) -> bytes:
     return value
 
 
-def _number_of(query: Mapping[str, str], name: str, *, default: int, highest: int) -> int:
+def number_of(query: Mapping[str, str], name: str, *, default: int, highest: int) -> int:
+    """A number, from 0 to ``highest``.
+
+    Raises:
+        InputInvalid: it is none.
+    """
     text = query.get(name, str(default))
     if not (text.isascii() and text.isdecimal() and len(text) < 8 and int(text) <= highest):
         raise InputInvalid("read query", name=name, highest=highest)

@@ -90,6 +90,7 @@ class LedgerDemo:
         try:
             for node in self._nodes:
                 await node.start()
+            self._tell(f"watch it: {self._url(0)}/ledger/")
             await asyncio.gather(self._happen(), self._pay(), self._show())
             return await self._summarize()
         finally:

@@ -9,6 +9,7 @@ One block is taken at a time. It is on disk before anybody hears of it; a crash 
 """
 
 import asyncio
+from collections import Counter
 from functools import partial
 from typing import Final, Self
 
@@ -26,6 +27,7 @@ from tetrarch.ledger.cells import TABLES
 from tetrarch.ledger.checkpoints import standing_of
 from tetrarch.ledger.deciding import Deciding
 from tetrarch.ledger.finality import Certificate
+from tetrarch.ledger.fragment_log import FragmentLog
 from tetrarch.ledger.headers import Header
 from tetrarch.ledger.main_chain import MainChain
 from tetrarch.ledger.membership import Change, is_change
@@ -54,6 +56,9 @@ class LedgerChain(Answers):
         """``tree`` and ``main`` have what was stored."""
         self.opinion = Opinion(tree)
         self.news = News()
+        self.taken: Counter[tuple[str, Verdict]] = (
+            Counter()
+        )  # blocks and fragments that came, since the start
         self._ports = ports
         self._taking = asyncio.Lock()
         self._pooling = Pooling(ports, tree, mempool)
@@ -108,9 +113,20 @@ class LedgerChain(Answers):
         """See ``ChainPort``."""
         if topic == BLOCKS:
             async with self._taking:
-                return await self._take_block(content)
+                verdict = await self._take_block(content)
+            self.taken["block", verdict] += 1
+            return verdict
         taking = self.tidings.take(Fragment(content))
-        return await (self._pooling.take(content) if taking is None else taking)
+        if taking is not None:
+            return await taking
+        verdict = await self._pooling.take(content)
+        self.taken["fragment", verdict] += 1
+        return verdict
+
+    @property
+    def fragment_log(self) -> FragmentLog:
+        """What became of fragments."""
+        return self._pooling.log
 
     def change_for(self, parent: Place) -> Change | None:
         """The change of members that waits, if it holds in a block upon ``parent``."""

@@ -28,6 +28,10 @@ class MainChain:
         """How many blocks are before its end."""
         return len(self._blocks) - 1
 
+    def last(self, count: int) -> tuple[BlockId, ...]:
+        """Its last ones, oldest first."""
+        return tuple(self._blocks[-count:])
+
     def switched(self, switch: Switch) -> None:
         """Another block is its end."""
         done = switch.done

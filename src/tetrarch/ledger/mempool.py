@@ -4,7 +4,7 @@ A payer's fragments hold in the order of their counters only, so one that came e
 block, or can be in none any more, goes; what a reorganisation took out of blocks comes back.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -56,6 +56,8 @@ class Mempool:
         self._by_payer: dict[AccountId, dict[int, Waiting]] = {}
         self._size_bytes = 0
         self._arrived = 0
+        # Hears of each that goes though no block has it, and why.
+        self.on_dropped: Callable[[FragmentId, str], None] = lambda _fragment, _reason: None
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -67,6 +69,12 @@ class Mempool:
     def size_bytes(self) -> int:
         """Of all that waits."""
         return self._size_bytes
+
+    @property
+    def usage(self) -> float:
+        """Of the room there is, by number or size: 0 to 1."""
+        limits = self._limits
+        return max(len(self) / limits.fragments_max, self._size_bytes / limits.size_bytes_max)
 
     def get(self, fragment: FragmentId) -> Fragment | None:
         """One that waits."""
@@ -120,13 +128,13 @@ class Mempool:
             counter = account_of(view, payer).counter
             for waiting in list(self._by_payer.get(payer, {}).values()):
                 if waiting.fragment.counter < counter:
-                    self.remove(waiting.id)
+                    self._drop(waiting.id, "another of its payer is in its place")
 
     def expire(self, epoch: int) -> list[FragmentId]:
         """An epoch has begun: those that said that they end before it go. Which did."""
         gone = [each.id for each in self._by_id.values() if each.fragment.last_epoch < epoch]
         for fragment in gone:
-            self.remove(fragment)
+            self._drop(fragment, "it was to be in a block before this epoch")
         return gone
 
     def ready(self, view: View) -> Iterator[Waiting]:
@@ -163,7 +171,11 @@ class Mempool:
                 raise NotPooled(
                     "pool fragment", waiting=len(self._by_id), reason="there is no room"
                 )
-            self.remove(least.id)
+            self._drop(least.id, "there was no room, and others pay more")
+
+    def _drop(self, fragment: FragmentId, reason: str) -> None:
+        self.remove(fragment)
+        self.on_dropped(fragment, reason)
 
 
 def check_waiting(

@@ -6,7 +6,8 @@ from functools import partial
 
 from tetrarch.errors import PeerFault
 from tetrarch.ledger.accounts import account_of
-from tetrarch.ledger.blocks import Fragment, fragment_id
+from tetrarch.ledger.blocks import Fragment, FragmentId, fragment_id
+from tetrarch.ledger.fragment_log import FragmentLog
 from tetrarch.ledger.fragments.kind import Where, where_upon
 from tetrarch.ledger.fragments.signed import (
     SignedFragment,
@@ -25,9 +26,11 @@ class Pooling:
     """What waits holds, or may hold later, at the end of ``tree``'s branch that counts."""
 
     def __init__(self, ports: LedgerPorts, tree: Tree, mempool: Mempool) -> None:
+        self.log = FragmentLog()
         self._ports = ports
         self._tree = tree
         self._mempool = mempool
+        mempool.on_dropped = self._dropped
 
     async def take(self, content: bytes) -> Verdict:
         """From whoever sent it."""
@@ -66,23 +69,33 @@ class Pooling:
         """What is in a block waits no more; what is in none any more waits again. ``paid``: of each block of ``switch``."""
         tip = self._tree.tip
         self._mempool.expire(tip.header.date.epoch)
-        payers = set()
+        payers, now_s = set(), self._ports.clock.wall_s()
         for place in switch.done:
             for data in paid[place.id]:
                 payers.add(decode_fragment(data).payer)
-                self._mempool.remove(fragment_id(data))
+                identity = fragment_id(data)
+                self._mempool.remove(identity)
+                self.log.is_in(identity, place.header.date, place.id, now_s=now_s)
         self._mempool.settle(payers, tip.layer)
+        done = {data for place in switch.done for data in paid[place.id]}
         for place in reversed(switch.undone):
             for data in paid[place.id]:
-                if fragment_id(data) not in self._mempool:
+                if data not in done and fragment_id(data) not in self._mempool:
+                    self.log.waits(fragment_id(data), now_s=now_s)
                     self._put(data, decode_fragment(data))
 
     def _put(self, data: Fragment, fragment: SignedFragment) -> Verdict:
+        identity, now_s = fragment_id(data), self._ports.clock.wall_s()
         try:
             self._mempool.add(data, fragment, view=self._tree.tip.layer, where=self._where())
         except NotPooled as fault:
+            self.log.rejected(identity, str(fault), now_s=now_s)
             return self._ports.not_taken("fragment", fault)
+        self.log.waits(identity, now_s=now_s)
         return Verdict.NEW
+
+    def _dropped(self, fragment: FragmentId, reason: str) -> None:
+        self.log.rejected(fragment, reason, now_s=self._ports.clock.wall_s())
 
     def _where(self) -> Where:
         """A block after the end of the branch; of its date, as the next one's is not known."""

@@ -21,8 +21,10 @@ from tetrarch.errors import InputInvalid, TetrarchError
 from tetrarch.observability.logs import Log
 
 BODY_MAX_BYTES = 4096
+BYTES_MAX = 1 << 16  # of a body that is bytes
 BODY_WAIT_S = 10.0
 _JSON = "application/json"
+_BYTES = "application/octet-stream"
 
 T = TypeVar("T")
 
@@ -32,11 +34,20 @@ class Control(Generic[T]):
     """One thing that may be done.
 
     ``asked`` is what its body decodes to, a ``msgspec.Struct`` that forbids unknown fields; all of it is
-    logged. ``act`` gives what is answered, as JSON; it raises InputInvalid for what cannot be done.
+    logged. Or it is ``bytes``: the body as it is. ``act`` gives what is answered, as JSON; it raises
+    InputInvalid for what cannot be done. Where the path has parts as in "leaders/{number}", these are
+    what is asked, and there is no body.
     """
 
     asked: type[T]
     act: Callable[[T], Awaitable[object]]
+    method: str = "POST"
+
+    def media_in(self, path: str) -> str | None:
+        """What a request's content type has to be; None: it has no body."""
+        if "{" in path:
+            return None
+        return _BYTES if self.asked is bytes else _JSON
 
 
 class Controls:
@@ -50,45 +61,57 @@ class Controls:
     def add_to(self, app: web.Application) -> None:
         """Serve them. Bodies are bounded by the application's ``client_max_size``."""
         for path, control in self._by_path.items():
-            app.router.add_post(f"/{path}", self._serve(path, control))
+            app.router.add_route(control.method, f"/{path}", self._serve(path, control))
 
     def _serve(
         self, path: str, control: Control[Any]
     ) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def serve(request: web.Request) -> web.Response:
             log = self._log.bind(control=path, caller=str(request.remote))
-            refused = refusal(request.headers, token=self._token)
+            media = control.media_in(path)
+            refused = refusal(request.headers, token=self._token, media=media)
             if refused is not None:
                 log.warning("control_refused", status=refused[0], reason=refused[1])
                 return _refused(*refused)
             try:
-                asked = msgspec.json.decode(await _body(request), type=control.asked)
+                asked: Any
+                if media is None:
+                    asked = msgspec.convert(dict(request.match_info), control.asked, strict=False)
+                elif media == _BYTES:
+                    asked = await _bytes(request)
+                else:
+                    asked = msgspec.json.decode(await _body(request), type=control.asked)
                 told = await control.act(asked)
             except TimeoutError:
                 return _refused(408, "the body did not come in time")
             except web.HTTPRequestEntityTooLarge:
-                return _refused(413, f"the body has more than {BODY_MAX_BYTES} bytes")
+                most = BYTES_MAX if media == _BYTES else BODY_MAX_BYTES
+                return _refused(413, f"the body has more than {most} bytes")
             except (*UNDECODABLE, InputInvalid) as error:
                 log.info("control_failed", reason=str(error))
                 return _refused(400, str(error))
             except TetrarchError as error:  # the disk, mostly
                 log.warning("control_failed", code=error.code, reason=str(error))
                 return _refused(503, str(error))
-            log.info("control_done", asked=msgspec.to_builtins(asked))
+            said = f"{len(asked)} bytes" if media == _BYTES else msgspec.to_builtins(asked)
+            log.info("control_done", asked=said)
             return _answer(200, told)
 
         return serve
 
 
-def refusal(headers: Mapping[str, str], *, token: str) -> tuple[int, str] | None:
-    """Status and reason; None where the request may change something."""
+def refusal(
+    headers: Mapping[str, str], *, token: str, media: str | None = _JSON
+) -> tuple[int, str] | None:
+    """Status and reason; None where the request may change something. ``media``: what its body is; None: it has none."""
     host = headers.get("Host", "")
     if not _is_number_or_own(host):
         return 403, "the Host must be an IP address or localhost"
     if headers.get("Origin", f"http://{host}").lower() != f"http://{host}".lower():
         return 403, "it comes from another origin"
-    if headers.get("Content-Type", "").partition(";")[0].strip().lower() != _JSON:
-        return 415, f"the content type must be {_JSON}"
+    told = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if media is not None and told != media:
+        return 415, f"the content type must be {media}"
     scheme, _, given = headers.get("Authorization", "").partition(" ")
     # Header bytes that are no text arrive as surrogates.
     given_bytes = given.strip().encode(errors="surrogateescape")
@@ -112,6 +135,15 @@ def _is_number_or_own(host: str) -> bool:
 async def _body(request: web.Request) -> bytes:
     async with asyncio.timeout(BODY_WAIT_S):
         return await request.read()
+
+
+async def _bytes(request: web.Request) -> bytes:
+    async with asyncio.timeout(BODY_WAIT_S):
+        try:
+            body = await request.content.readexactly(BYTES_MAX + 1)
+        except asyncio.IncompleteReadError as ended:
+            return ended.partial
+    raise web.HTTPRequestEntityTooLarge(max_size=BYTES_MAX, actual_size=len(body))
 
 
 def _refused(status: int, message: str) -> web.Response:

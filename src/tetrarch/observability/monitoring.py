@@ -24,15 +24,23 @@ from tetrarch.observability.pages import Page, add_pages
 # Why the node is not ready, each as "cause: what an operator reads"; empty when it is.
 Reasons: TypeAlias = Callable[[], tuple[str, ...]]
 
-# A part of the node's state as JSON, or what becomes one, asked with the query's parameters.
-# Raises InputInvalid for parameters that are none.
+# A part of the node's state as JSON, or what becomes one; bytes are answered as they are. Asked with
+# the query's parameters, and those in its path: "block/{id}". Raises InputInvalid for parameters that
+# are none, NotHere for what there is not.
 View: TypeAlias = Callable[[Mapping[str, str]], object]
 
 # What happens, as it happens: each item one event, as JSON or what becomes it.
 Stream: TypeAlias = Callable[[], AsyncGenerator[object, None]]
 
+BYTES_TYPE = "application/octet-stream"
 STREAMS_MAX = 64  # listeners at the same time
 STREAM_SIGN_OF_LIFE_S = 15.0  # a comment: shows both sides that the other is there
+
+
+class NotHere(InputInvalid):
+    """What was asked for by its name or number, and is not there."""
+
+    code = "not_here"
 
 
 class Monitoring:
@@ -168,11 +176,14 @@ def _serve_view(view: View) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def serve(request: web.Request) -> web.Response:
         status = 200
         try:
-            seen = view(request.query)
+            seen = view({**request.query, **request.match_info})
             if inspect.isawaitable(seen):
                 seen = await seen
         except InputInvalid as error:
-            status, seen = 400, {"code": 400, "message": str(error)}
+            status = 404 if isinstance(error, NotHere) else 400
+            seen = {"code": status, "message": str(error)}
+        if isinstance(seen, bytes):
+            return web.Response(body=seen, content_type=BYTES_TYPE)
         return web.Response(
             body=msgspec.json.encode(seen), status=status, content_type="application/json"
         )
