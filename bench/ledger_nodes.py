@@ -11,13 +11,13 @@ import threading
 import time
 import urllib.request
 from collections import defaultdict
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from statistics import quantiles
 from typing import Any
 
-from tests.integration.processes import run_tetrarch, running
-from tests.integration.test_ledger_processes import LedgerProcess
+from tests.integration.ledger_chain import LedgerProcess, members_chain
+from tests.integration.processes import running
 
 NODES, SLOTS, BEGIN_S = 10, 60, 45.0
 
@@ -25,7 +25,9 @@ NODES, SLOTS, BEGIN_S = 10, 60, 45.0
 def run() -> dict[str, Any]:
     """All of it."""
     with tempfile.TemporaryDirectory() as folder:
-        start_s = _founded(Path(folder))
+        start_s = members_chain(
+            Path(folder), NODES, start_in_s=BEGIN_S, parameters={"slots_per_epoch": 20}
+        )
         first = LedgerProcess("node0", Path(folder))
         rest = [
             LedgerProcess(f"node{number}", Path(folder), trusted=first.port)
@@ -63,28 +65,6 @@ def run() -> dict[str, Any]:
             f" after its slot began, of {len(last)} that did on all"
         )
     return found
-
-
-def _founded(folder: Path) -> float:
-    keys = []
-    for number in range(NODES):
-        ended = run_tetrarch("ledger", "keys", folder / f"node{number}", "--add-leader", "--json")
-        keys.append(json.loads(ended.stdout))
-    start_s = int(time.time() + BEGIN_S) + 1
-    start = datetime.fromtimestamp(start_s, UTC).isoformat().replace("+00:00", "Z")
-    text = "\n".join(
-        (
-            'name = "bench"',
-            f"start = {start}",
-            f"leaders = {json.dumps([each['leaders'][0]['key'] for each in keys])}",
-            f"members = {json.dumps([each['voter'] for each in keys])}",
-            "[parameters]",
-            "slots_per_epoch = 20",
-        )
-    )
-    (folder / "genesis.toml").write_text(text)
-    run_tetrarch("ledger", "genesis", folder / "genesis.toml", "--out", folder / "block0")
-    return float(start_s)
 
 
 def _listen(url: str, events: dict[str, dict[str, list[float]]], start_s: float) -> None:

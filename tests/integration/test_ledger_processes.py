@@ -4,24 +4,15 @@ Method: four nodes as processes with slots of two seconds; transfers are under w
 late; of one's keys a copy stands by, and goes on for it when it is killed for good.
 """
 
-import json
 import shutil
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.processes import (
-    Command,
-    answers,
-    get_json,
-    run_tetrarch,
-    running,
-    wait_for,
-)
-from tests.ports import free_ports
+from tests.integration.ledger_chain import LedgerProcess, account, members_chain
+from tests.integration.processes import get_json, run_tetrarch, running
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(200)]
 
@@ -30,82 +21,11 @@ SLOTS_PER_EPOCH = 10
 SLOT_S = 2.0  # busy cores are no fault of the chain
 
 
-class LedgerProcess(Command):
-    """``tetrarch ledger node``."""
-
-    def __init__(self, name: str, folder: Path, *, trusted: int | None = None) -> None:
-        self.port, self.monitoring_port = free_ports(2)
-        self.folder = folder / name
-        self.url = f"http://127.0.0.1:{self.monitoring_port}"
-        arguments = ["ledger", "node", self.folder, "--genesis", folder / "block0"]
-        arguments += ["--listen", f"127.0.0.1:{self.port}", "--private-addresses"]
-        arguments += ["--round-s", "1", "--monitoring-port", self.monitoring_port]
-        if trusted is not None:
-            arguments += ["--trusted", f"127.0.0.1:{trusted}"]
-        super().__init__(name, arguments, folder)
-
-    def wait_alive(self) -> None:
-        wait_for(f"{self.name} answers", lambda: answers(f"{self.url}/livez"))
-
-    def status(self) -> dict[str, Any]:
-        return get_json(f"{self.url}/ledger/status")
-
-    def final_height(self) -> int:
-        height: int = self.status()["final"]["height"]
-        return height
-
-    def logs(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = get_json(f"{self.url}/leadership/logs")  # type: ignore[assignment]
-        return found
-
-    def block(self, block: str) -> dict[str, Any]:
-        return get_json(f"{self.url}/ledger/block?id={block}")
-
-
-def account(key_file: Path) -> str:
-    ended = run_tetrarch("ledger", "account", key_file)
-    assert ended.exit_code == 0, ended.stderr
-    return ended.stdout.strip()
-
-
 def pay(node: LedgerProcess, key_file: Path, to: str, value: int, *, exit_code: int = 0) -> str:
     how = ("--key-file", key_file, "--folder", node.folder, "--url", node.url)
     ended = run_tetrarch("ledger", "send", to, value, *how)
     assert ended.exit_code == exit_code, ended.stderr
     return ended.stderr
-
-
-def founded(folder: Path, *, start_in_s: float) -> float:
-    """Keys of all, and the first block; when the chain begins."""
-    keys = []
-    for number in range(NODES):
-        how = ["--add-leader", "--json", *(["--shared"] if number == NODES - 1 else [])]
-        ended = run_tetrarch("ledger", "keys", folder / f"node{number}", *how)
-        assert ended.exit_code == 0, ended.stderr
-        keys.append(json.loads(ended.stdout))
-    start_s = int(time.time() + start_in_s) + 1
-    start = datetime.fromtimestamp(start_s, UTC).isoformat().replace("+00:00", "Z")
-    text = "\n".join(
-        (
-            'name = "processes"',
-            f"start = {start}",
-            f"leaders = {json.dumps([each['leaders'][0]['key'] for each in keys])}",
-            f"members = {json.dumps([each['voter'] for each in keys])}",
-            "[parameters]",
-            f"slots_per_epoch = {SLOTS_PER_EPOCH}",
-            f"slot_duration_ms = {round(1000 * SLOT_S)}",
-            "fees = { constant = 2, per_byte = 0 }",
-            "[[grants]]",
-            f'account = "{account(folder / "alice")}"',
-            "value = 1000",
-        )
-    )
-    (folder / "genesis.toml").write_text(text)
-    ended = run_tetrarch(
-        "ledger", "genesis", folder / "genesis.toml", "--out", folder / "block0", "--json"
-    )
-    assert ended.exit_code == 0, ended.stderr
-    return float(start_s)
 
 
 def ancestors(node: LedgerProcess, count: int) -> list[dict[str, Any]]:
@@ -124,7 +44,18 @@ def dates(node: LedgerProcess) -> list[str]:
 def test_a_chain_goes_on_whatever_its_nodes_go_through(
     tmp_path: Path, tell: Callable[[object], None]
 ) -> None:
-    start_s = founded(tmp_path, start_in_s=20)
+    start_s = members_chain(
+        tmp_path,
+        NODES,
+        start_in_s=20,
+        shared=(NODES - 1,),
+        parameters={
+            "slots_per_epoch": SLOTS_PER_EPOCH,
+            "slot_duration_ms": round(1000 * SLOT_S),
+            "fees": {"constant": 2, "per_byte": 0},
+        },
+        grants={account(tmp_path / "alice"): 1000},
+    )
     first = LedgerProcess("node0", tmp_path)
     nodes = [first, *(LedgerProcess(f"node{n}", tmp_path, trusted=first.port) for n in (1, 2, 3))]
     late = LedgerProcess("late", tmp_path, trusted=first.port)

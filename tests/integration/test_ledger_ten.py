@@ -4,73 +4,19 @@ Method: processes with slots of a second, leaders by stake, epochs of 20 slots; 
 node is asked for its leader's log and for its chain.
 """
 
-import json
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.processes import run_tetrarch, running
-from tests.integration.test_ledger_processes import LedgerProcess, account
+from tests.integration.ledger_chain import LedgerProcess, pools_chain
+from tests.integration.processes import running
 
 NODES = 10
 SLOTS_PER_EPOCH = 20
-UP_S = 45.0  # until ten enclaves with pools' keys are made, and ten nodes are up
+UP_S = 35.0  # until ten nodes are up
 SETTLE_SLOTS = 6
-
-
-def keys_of(folder: Path, number: int) -> tuple[str, dict[str, Any]]:
-    """An operator, and what its node tells of the keys of his pool."""
-    operator = account(folder / f"operator{number}")
-    how = ["--add-pool", operator, "--json"]
-    ended = run_tetrarch("ledger", "keys", folder / f"node{number}", *how)
-    assert ended.exit_code == 0, ended.stderr
-    told: dict[str, Any] = json.loads(ended.stdout)
-    return operator, told
-
-
-def founded(folder: Path) -> float:
-    """Keys and pools of all, and the first block; when the chain begins."""
-    pools, grants = [], []
-    with ThreadPoolExecutor(2) as both_cores:
-        found = list(both_cores.map(lambda number: keys_of(folder, number), range(NODES)))
-    for number, (operator, told) in enumerate(found):
-        (leader,) = told["leaders"]
-        pools += [
-            "[[pools]]",
-            f'operator = "{operator}"',
-            f'vrf_key = "{leader["vrf_key"]}"',
-            f'kes_key = "{leader["kes_key"]}"',
-            f'vote_key = "{told["voter"]}"',
-        ]
-        grants += [
-            "[[grants]]",
-            f'account = "{operator}"',
-            f"value = {1000 + 100 * number}",
-            f'pool = "{leader["pool"]}"',
-        ]
-    start_s = int(time.time() + UP_S) + 1
-    start = datetime.fromtimestamp(start_s, UTC).isoformat().replace("+00:00", "Z")
-    text = [
-        'name = "ten"',
-        f"start = {start}",
-        "[parameters]",
-        'mode = "praos"',
-        "coefficient_milli = 900",
-        f"slots_per_epoch = {SLOTS_PER_EPOCH}",
-        "slots_per_kes_period = 15",
-        *grants,
-        *pools,
-    ]
-    (folder / "genesis.toml").write_text("\n".join(text))
-    ended = run_tetrarch(
-        "ledger", "genesis", folder / "genesis.toml", "--out", folder / "block0", "--json"
-    )
-    assert ended.exit_code == 0, ended.stderr
-    return float(start_s)
 
 
 def chain_of(node: LedgerProcess, upto: int) -> list[dict[str, Any]]:
@@ -87,7 +33,12 @@ def slot_of(date: str) -> int:
 
 
 def live(folder: Path, slots: int, tell: Callable[[object], None]) -> None:
-    start_s = founded(folder)
+    parameters = {
+        "coefficient_milli": 900,
+        "slots_per_epoch": SLOTS_PER_EPOCH,
+        "slots_per_kes_period": 15,
+    }
+    start_s = pools_chain(folder, NODES, start_in_s=UP_S, parameters=parameters)
     first = LedgerProcess("node0", folder)
     rest = (LedgerProcess(f"node{n}", folder, trusted=first.port) for n in range(1, NODES))
     nodes = [first, *rest]
