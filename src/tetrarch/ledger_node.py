@@ -23,6 +23,7 @@ from tetrarch.enclave.protections import Confinement, Protection
 from tetrarch.enclave.seal_secret import SealSecret, make_key_file
 from tetrarch.enclave.state_key import state_secret
 from tetrarch.entropy import system_entropy
+from tetrarch.leadership.electing import Electing
 from tetrarch.leadership.leading import Leadership
 from tetrarch.leadership.ports import LeadershipPorts
 from tetrarch.leadership.reserving import Reserving
@@ -53,7 +54,10 @@ STOP_DELAY_S: Final = 0.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerNode:
-    """``secret``: what seals the keys, else a key file in their folder. ``monitoring_port``: None: nobody is told."""
+    """``secret``: what seals the keys, else a key file in their folder. ``monitoring_port``: None: nobody is told.
+
+    ``election_url``: of a member's monitoring listener, where leaders are elected.
+    """
 
     folder: Path
     genesis: Block
@@ -61,6 +65,7 @@ class LedgerNode:
     secret: SealSecret | None = None
     required: tuple[Protection, ...] = ()
     monitoring_port: int | None = None
+    election_url: str = ""
 
 
 async def open_keys(
@@ -166,6 +171,9 @@ async def run_ledger_node(node: LedgerNode, log: Log) -> None:
             tasks.spawn(leadership.run(), name="leadership")
             tasks.spawn(voting.run(), name="voting")
             tasks.spawn(reserving.run(), name="reserving")
+            if node.election_url:
+                electing = Electing(leading, node.election_url)
+                tasks.spawn(electing.run(), name="electing")
             await overlay.run()
 
 

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from tetrarch.api.control_token import open_control_token
 from tetrarch.api.ledger_controls import ledger_controls
+from tetrarch.api.ledger_reference import PeerCounts, ReferenceApi
 from tetrarch.api.ledger_views import LedgerView
 from tetrarch.cli.main import app
 from tetrarch.clock import SystemClock
@@ -88,13 +89,14 @@ async def asked(folder: Path, account: AccountId, *, fee: int = 3) -> AsyncItera
         )
         leadership = Leadership(ports, ledger.chain)
         view = LedgerView(ledger.chain, leadership, SystemClock(), voter=keys.voter)
+        reference = ReferenceApi(view, network, peers=_nobody, stop=lambda: None)
         token = open_control_token(folder, system_entropy)
         monitoring = Monitoring(
             host="127.0.0.1",
             port=0,
             metrics=Metrics(),
             reasons=lambda: (),
-            views=view.views(),
+            views=view.views() | reference.views(),
             controls=Controls(ledger_controls(view, network, keys), token=token, log=log),
             log=log,
         )
@@ -104,3 +106,7 @@ async def asked(folder: Path, account: AccountId, *, fee: int = 3) -> AsyncItera
             yield Asked(ledger, leadership, f"http://127.0.0.1:{monitoring.bound_port}", folder)
             for task in running:
                 task.cancel()
+
+
+def _nobody() -> PeerCounts:
+    return PeerCounts(available=0, connected=0, quarantined=0)

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,13 +15,15 @@ from tests.ports import free_ports
 class LedgerProcess(Command):
     """``tetrarch ledger node``."""
 
-    def __init__(self, name: str, folder: Path, *, trusted: int | None = None) -> None:
+    def __init__(
+        self, name: str, folder: Path, *options: object, trusted: int | None = None
+    ) -> None:
         self.port, self.monitoring_port = free_ports(2)
         self.folder = folder / name
         self.url = f"http://127.0.0.1:{self.monitoring_port}"
         arguments = ["ledger", "node", self.folder, "--genesis", folder / "block0"]
         arguments += ["--listen", f"127.0.0.1:{self.port}", "--private-addresses"]
-        arguments += ["--round-s", "1", "--monitoring-port", self.monitoring_port]
+        arguments += ["--round-s", "1", "--monitoring-port", self.monitoring_port, *options]
         if trusted is not None:
             arguments += ["--trusted", f"127.0.0.1:{trusted}"]
         super().__init__(name, arguments, folder)
@@ -73,6 +75,31 @@ def members_chain(
     ]
     for name, value in (grants or {}).items():
         lines += ["[[grants]]", f'account = "{name}"', f"value = {value}"]
+    return _first_block(folder, lines, start_in_s=start_in_s)
+
+
+def elected_chain(
+    folder: Path,
+    members: Sequence[str],
+    configuration: Path,
+    *,
+    start_in_s: float,
+    parameters: Mapping[str, object],
+) -> float:
+    """A leader for each member of an election, who also votes, and the first block; when the chain begins."""
+
+    def keys(number: int) -> dict[str, Any]:
+        return _told("ledger", "keys", folder / f"node{number}", "--add-leader")
+
+    found = _of_all(keys, len(members))
+    lines = [
+        f"members = {json.dumps([each['voter'] for each in found])}",
+        f"election = {json.dumps(str(configuration.relative_to(folder)))}",
+        *_parameters({"mode": "elected", **parameters}),
+        "[elected]",
+    ]
+    for member, told in zip(members, found, strict=True):
+        lines.append(f'"{member}" = "{told["leaders"][0]["key"]}"')
     return _first_block(folder, lines, start_in_s=start_in_s)
 
 

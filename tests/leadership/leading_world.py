@@ -88,9 +88,12 @@ def genesis_for(kept: KeptKeys) -> Block:
 
 
 @asynccontextmanager
-async def leading(keys_type: Callable[..., SimKeys] = SimKeys) -> AsyncIterator[World]:
+async def leading(
+    keys_type: Callable[..., SimKeys] = SimKeys,
+    founded: Callable[[KeptKeys], Block] = genesis_for,
+) -> AsyncIterator[World]:
     disk = KeyDisk(first_keys(0, None))
-    block0 = genesis_for(disk.kept)
+    block0 = founded(disk.kept)
     log, clock = RecordingLog(), SimClock(asyncio.get_running_loop())
     store = LedgerStore(InlineDatabase.open((SCHEMA,)))
     ports = LedgerPorts(store=store, compute=InlineCompute(), clock=clock, log=cast("Any", log))

@@ -19,8 +19,8 @@ MUTANTS = (
     Mutant(
         "gaps are nothing",
         "plans",
-        "BlockDate(epoch, 0)), epoch)",
-        "BlockDate(before + 1, 0)), epoch)",
+        "draft_upon(tip, BlockDate(epoch, 0))",
+        "draft_upon(tip, BlockDate(before + 1, 0))",
     ),
     Mutant("without room", "selection", "if needed > size_bytes:", "if False:"),
     Mutant("room without end", "selection", "        size_bytes -= needed\n", ""),

@@ -15,10 +15,13 @@ from tests.ledger.chain_maker import (
     unsigned_block,
 )
 from tests.ledger.makers import account_id, bft_signed, signed_fragment
+from tests.ledger.test_elections import ROOT as ELECTED_ROOT
+from tests.ledger.test_elections import block as elected_block
+from tests.ledger.test_elections import election
 
 from tetrarch.errors import PeerFault
 from tetrarch.ledger.accounts import ACCOUNTS, account_of
-from tetrarch.ledger.applying import Place, apply_block, first_place, leaders_of
+from tetrarch.ledger.applying import BlockRefused, Place, apply_block, first_place, leaders_of
 from tetrarch.ledger.blocks import Block, Fragment, content_hash, encode_content
 from tetrarch.ledger.dates import BlockDate
 from tetrarch.ledger.epochs import BLOCKS_MADE, nonce_of, snapshot_for
@@ -222,3 +225,15 @@ def test_the_schedule_of_the_next_epoch_is_known_before_it_begins() -> None:
     seen = praos_leaders(later, 2)
     assert (seen.nonce, seen.pools) == (foreseen.nonce, foreseen.pools)
     assert leaders_of(place.layer, 3) is None, "and no further"
+
+
+def test_who_is_elected_makes_the_very_block_that_proves_it() -> None:
+    place = apply_block(ELECTED_ROOT, elected_block(ELECTED_ROOT, 1, 2, election(2, 1)))
+    place = apply_block(place, elected_block(place, 2, 3, election(3, 2)))
+    with pytest.raises(PeerFault):
+        apply_block(place, elected_block(place, 3, 3, election(2, 3)))
+
+
+def test_a_block_has_one_election() -> None:
+    with pytest.raises(BlockRefused, match="elections=2"):
+        apply_block(ELECTED_ROOT, elected_block(ELECTED_ROOT, 1, 2, election(1, 1), election(2, 2)))

@@ -2,6 +2,7 @@
 
 import pytest
 from tests.ledger.makers import account_id, bft_public, pool_keys
+from tests.ledger.test_elections import DOCUMENT
 
 from tetrarch.errors import ConfigInvalid
 from tetrarch.ledger.fragments.pool_register import PoolRegister
@@ -113,3 +114,47 @@ def test_what_is_not_said_has_its_default() -> None:
 def test_what_is_wrong_is_named(text: str, named: str) -> None:
     with pytest.raises(ConfigInvalid, match=named):
         read_genesis_text(text)
+
+
+ELECTED = """
+members = ["{voter}"]
+election = "election.json"
+[parameters]
+mode = "elected"
+[elected]
+"node1" = "{one}"
+"node0" = "{zero}"
+"node3" = "{three}"
+"node2" = "{two}"
+"""
+
+
+def elected_text(**changes: str) -> str:
+    keys = {
+        name: bft_public(number).hex()
+        for number, name in enumerate(("zero", "one", "two", "three"))
+    }
+    return LEAST + ELECTED.format(voter=bft_public(4).hex(), **{**keys, **changes})
+
+
+def test_elected_leaders_stand_as_the_election_has_its_members() -> None:
+    asked: list[str] = []
+
+    def file(name: str) -> bytes:
+        asked.append(name)
+        return DOCUMENT
+
+    genesis = read_genesis_text(elected_text(), file)
+    assert asked == ["election.json"]
+    assert genesis.leaders == tuple(map(bft_public, range(4)))
+    assert genesis.election == DOCUMENT
+    assert read_genesis(genesis_block(genesis)) == genesis
+
+
+def test_an_election_without_its_file_or_with_other_members_is_none() -> None:
+    with pytest.raises(ConfigInvalid, match="no such file"):
+        read_genesis_text(elected_text())
+    with pytest.raises(ConfigInvalid, match="a key each of node0"):
+        read_genesis_text(elected_text().replace('"node3" =', '"node9" ='), lambda _: DOCUMENT)
+    with pytest.raises(ConfigInvalid):
+        read_genesis_text(elected_text(), lambda _: b"{}")

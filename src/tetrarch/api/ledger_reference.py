@@ -171,7 +171,7 @@ class ReferenceApi:
         block = decode_block(data)
         if block.header.id == self._tip.block0:
             return []  # its content is the chain's beginning
-        return [decode_fragment(each) for each in split_content(block)[2]]
+        return [decode_fragment(each) for each in split_content(block).paid]
 
     def _settings(self) -> dict[str, Any]:
         tip = self._tip

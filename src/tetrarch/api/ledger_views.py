@@ -123,8 +123,8 @@ class LedgerView:
         }
 
     def _content(self, block: Block) -> dict[str, Any]:
-        certificates, changes, paid = split_content(block)
-        decoded = [decode_fragment(each) for each in paid if block.header.proof is not None]
+        content = split_content(block)
+        decoded = [decode_fragment(each) for each in content.paid if block.header.proof is not None]
         return {
             "certificates": [
                 {
@@ -132,10 +132,10 @@ class LedgerView:
                     "target": decode_certificate(each).link.target.height,
                     "votes": len(decode_certificate(each).signatures),
                 }
-                for each in certificates
+                for each in content.certificates
             ],
             "changes_of_members": [
-                [member.hex() for member in decode_change(each).members] for each in changes
+                [member.hex() for member in decode_change(each).members] for each in content.changes
             ],
             "fragments": [
                 {
@@ -145,7 +145,7 @@ class LedgerView:
                     "counter": fragment.counter,
                     "fee": fragment.fee,
                 }
-                for data, fragment in zip(paid, decoded, strict=False)
+                for data, fragment in zip(content.paid, decoded, strict=False)
             ],
         }
 

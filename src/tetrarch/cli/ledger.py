@@ -159,7 +159,11 @@ def genesis(
 
     try:
         text = read_bounded(spec, TEXT_SIZE_BYTES_MAX).decode()
-        block = genesis_block(read_genesis_text(text))
+        block = genesis_block(
+            read_genesis_text(
+                text, lambda name: read_bounded(spec.parent / name, TEXT_SIZE_BYTES_MAX)
+            )
+        )
     except UnicodeDecodeError as error:
         raise ConfigInvalid("read genesis", path=spec, reason=error.reason) from None
     except InputInvalid as error:
@@ -199,6 +203,12 @@ def node(
         int | None,
         typer.Option(min=0, max=65535, help="Tell of it here, on 127.0.0.1."),
     ] = None,
+    election: Annotated[
+        str,
+        typer.Option(
+            help="Where leaders are elected: URL of the monitoring listener of the own member."
+        ),
+    ] = "",
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every step.")] = False,
 ) -> None:
     """Take part in a chain until stopped: catch up, vote, and make the blocks of the node's leaders.
@@ -234,6 +244,7 @@ def node(
         ),
         secret=_secret(passphrase_file),
         monitoring_port=monitoring_port,
+        election_url=election,
     )
 
     async def main() -> None:

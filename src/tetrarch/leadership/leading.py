@@ -70,6 +70,7 @@ class Leadership:
         self._on_ended: list[Callable[[Status], None]] = []
         chain.news.on_switch(self._switched)
         chain.news.on_final(self._finalized)
+        chain.news.on_elected(self._elected)
 
     @property
     def leaders(self) -> tuple[LeaderIs, ...]:
@@ -120,7 +121,8 @@ class Leadership:
     def look(self) -> None:
         """Whether somebody else may make blocks of an epoch, or more of it is known. Any trigger may call it."""
         now_s = self._ports.clock.wall_s()
-        for leadership in self._plans.news(self._chain.tree.tip, now_s):
+        tip = self._chain.tree.tip
+        for leadership in self._plans.news(tip, now_s, self._chain.election_for(tip)):
             self._begin(leadership)
 
     def _begin(self, leadership: NewLeadership) -> None:
@@ -190,6 +192,10 @@ class Leadership:
             handle = self.logs.handle_of(place.id)
             if handle is not None:
                 handle.accepted()
+        if self._tasks is not None:
+            self.look()
+
+    def _elected(self) -> None:
         if self._tasks is not None:
             self.look()
 

@@ -17,7 +17,7 @@ from tetrarch.errors import TetrarchError
 from tetrarch.leadership.logs import MadeBlock
 from tetrarch.leadership.ports import LeadershipPorts
 from tetrarch.leadership.selection import select
-from tetrarch.ledger.applying import Place, draft_upon, leaders_of
+from tetrarch.ledger.applying import Place, draft_upon, leaders_of, with_election
 from tetrarch.ledger.blocks import (
     LENGTH_SIZE_BYTES,
     Block,
@@ -111,7 +111,8 @@ class Maker:
     def _check(self, parent: Place, leader: LeaderIs, date: BlockDate) -> Right:
         if parent.header.date >= date:
             raise NotMade("make block", date=str(date), reason="a block of this slot is here")
-        leaders = leaders_of(draft_upon(parent, date), date.epoch)
+        draft = with_election(draft_upon(parent, date), self._chain.election_for(parent))
+        leaders = leaders_of(draft, date.epoch)
         right = None if leaders is None else right_of(leader, leaders, date.slot)
         if right is None:
             raise NotMade("make block", date=str(date), reason="it is not this leader's any more")
@@ -123,7 +124,9 @@ class Maker:
         """In a thread, so that votes and messages do not wait for it."""
         certified = self._chain.opinion.for_block(parent, date)
         change = self._chain.change_for(parent)
-        first = tuple(map(encode_certificate, certified))
+        election = self._chain.election_for(parent)
+        first: tuple[Fragment, ...] = () if election is None else (election.data,)
+        first += tuple(map(encode_certificate, certified))
         first += () if change is None else (encode_change(change),)
         waiting = tuple(islice(self._chain.mempool.ready(parent.layer), CANDIDATES_MAX))
         if not waiting:

@@ -11,8 +11,9 @@ others is a new event, which takes the place of the old one.
 from dataclasses import dataclass
 from typing import Final
 
-from tetrarch.ledger.applying import Place, draft_upon, leaders_of
+from tetrarch.ledger.applying import Place, draft_upon, leaders_of, with_election
 from tetrarch.ledger.dates import BlockDate, TimeFrame
+from tetrarch.ledger.elections import Election
 from tetrarch.ledger.leaders import Leaders
 
 AHEAD: Final = 1  # epochs
@@ -50,8 +51,10 @@ class Plans:
     def __init__(self) -> None:
         self._told: dict[int, NewLeadership] = {}
 
-    def news(self, tip: Place, now_s: float) -> list[NewLeadership]:
-        """What is to be scheduled that was not told before. Cost: where an epoch has no block yet, that of beginning it."""
+    def news(
+        self, tip: Place, now_s: float, election: Election | None = None
+    ) -> list[NewLeadership]:
+        """``election``: waits for the next block, and is news there. What is to be scheduled that was not told before. Cost: where an epoch has no block yet, that of beginning it."""
         settings = tip.settings
         slot = settings.frame.slot_at(now_s)
         epoch = 0 if slot is None else settings.era.date(slot).epoch
@@ -59,18 +62,19 @@ class Plans:
             del self._told[old]
         found = []
         for each in range(epoch, epoch + AHEAD + 1):
-            leadership = leadership_of(tip, each)
+            leadership = leadership_of(tip, each, election)
             if leadership is not None and self._told.get(each) != leadership:
                 self._told[each] = leadership
                 found.append(leadership)
         return found
 
 
-def leadership_of(tip: Place, epoch: int) -> NewLeadership | None:
+def leadership_of(tip: Place, epoch: int, election: Election | None = None) -> NewLeadership | None:
     """Of an epoch, as seen from ``tip``; None: nobody's, or not known yet."""
     settings, before = tip.settings, tip.header.date.epoch
     if epoch <= before + 1:
-        leaders = leaders_of(tip.layer, epoch)
+        leaders = leaders_of(with_election(tip.layer.draft(), election), epoch)
     else:  # epochs without a block are passed over
-        leaders = leaders_of(draft_upon(tip, BlockDate(epoch, 0)), epoch)
+        draft = draft_upon(tip, BlockDate(epoch, 0))
+        leaders = leaders_of(with_election(draft, election), epoch)
     return None if leaders is None else NewLeadership(leaders, settings.frame)

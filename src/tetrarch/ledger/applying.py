@@ -23,6 +23,13 @@ from tetrarch.ledger.checkpoints import (
     standing_of,
 )
 from tetrarch.ledger.dates import BlockDate, DateInvalid
+from tetrarch.ledger.elections import (
+    Election,
+    apply_election,
+    decode_election,
+    elected_of,
+    is_election,
+)
 from tetrarch.ledger.epochs import (
     begin_epoch,
     count_block,
@@ -112,11 +119,13 @@ def apply_block(parent: Place, block: Block) -> Place:
             content_bytes=header.content_size_bytes,
             maximum=settings.parameters.content_size_bytes_max,
         )
+    content = split_content(block)
+    _apply_elections(draft, content.elections, parent.block0)
     leaders = leaders_of(draft, header.date.epoch)
     if leaders is None:
         raise BlockRefused("apply block", reason="nobody may make blocks in its epoch")
     point = verify(leaders, header)
-    apply_content(draft, block, parent.block0)
+    _apply_content(draft, content, header, parent.block0)
     final_height = standing_of(draft).final.height
     settle_membership(draft, height=header.chain_length, final_height=final_height)
     _count(draft, header, point)
@@ -164,10 +173,23 @@ def enter_epoch(draft: Draft, parent: Header, date: BlockDate) -> None:
             follow_stake(draft, stake_voters(snapshot), height=parent.chain_length + 1)
 
 
+def with_election(draft: Draft, election: Election | None) -> Draft:
+    """A state as a block would have it that carries ``election``, which is news there."""
+    if election is not None:
+        apply_election(draft, election)
+    return draft
+
+
 def leaders_of(view: View, epoch: int) -> Leaders | None:
     """Who may make an epoch's blocks, as seen from a block of it or of the one before; None: nobody."""
     settings = settings_of(view)
     parameters = parameters_for(view, epoch)
+    if parameters.mode is Mode.ELECTED:
+        elected = elected_of(view)
+        if elected is None:
+            return None
+        alone = settings.leaders[elected.member]
+        return BftLeaders(epoch=epoch, era=settings.era, leaders=(alone,))
     if parameters.mode is Mode.BFT:
         if not settings.leaders:
             return None
@@ -187,41 +209,58 @@ def leaders_of(view: View, epoch: int) -> Leaders | None:
     )
 
 
-def apply_content(draft: Draft, block: Block, block0: BlockId) -> None:
-    """All fragments of a block, in their order.
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A block's fragments by what they are; they stand in this order. ``paid``: what accounts paid for."""
 
-    Raises:
-        PeerFault: one does not hold.
-    """
-    height = block.header.chain_length
-    where = where_upon(draft, block.header.date, height=height, block0=block0)
-    certificates, changes, paid = split_content(block)
-    if len(certificates) > OF_BLOCK_MAX:
-        raise BlockRefused("apply block", certificates=len(certificates), maximum=OF_BLOCK_MAX)
-    if len(changes) > 1:
-        raise BlockRefused("apply block", changes_of_members=len(changes), maximum=1)
-    for data in certificates:
+    elections: tuple[Fragment, ...]
+    certificates: tuple[Fragment, ...]
+    changes: tuple[Fragment, ...]  # of members
+    paid: tuple[Fragment, ...]
+
+
+def split_content(block: Block) -> Content:
+    """Of a block that is not the first."""
+    rest = block.fragments
+    found = []
+    for is_one in (is_election, is_certificate, is_change):
+        found.append(tuple(takewhile(is_one, rest)))
+        rest = rest[len(found[-1]) :]
+    elections, certificates, changes = found
+    return Content(elections, certificates, changes, rest)
+
+
+def _apply_elections(draft: Draft, elections: tuple[Fragment, ...], block0: BlockId) -> None:
+    """Who is elected may make this very block."""
+    if len(elections) > 1:
+        raise BlockRefused("apply block", elections=len(elections), maximum=1)
+    for data in elections:
+        election = decode_election(data, draft)
+        election.check_signatures(block0)
+        apply_election(draft, election)
+
+
+def _apply_content(draft: Draft, content: Content, header: Header, block0: BlockId) -> None:
+    """All other fragments of a block, in their order."""
+    height = header.chain_length
+    where = where_upon(draft, header.date, height=height, block0=block0)
+    if len(content.certificates) > OF_BLOCK_MAX:
+        count = len(content.certificates)
+        raise BlockRefused("apply block", certificates=count, maximum=OF_BLOCK_MAX)
+    if len(content.changes) > 1:
+        raise BlockRefused("apply block", changes_of_members=len(content.changes), maximum=1)
+    for data in content.certificates:
         certificate = decode_certificate(data)
         certificate.check_signatures(block0)
         apply_certificate(draft, certificate, height=height)
-    for data in changes:
+    for data in content.changes:
         change = decode_change(data)
         change.check_signatures(block0)
         apply_change(draft, change, height=height)
-    for data in paid:
+    for data in content.paid:
         fragment = decode_fragment(data)
         check_signature(fragment, block0)
         apply_fragment(draft, fragment, size_bytes=len(data), where=where)
-
-
-def split_content(
-    block: Block,
-) -> tuple[tuple[Fragment, ...], tuple[Fragment, ...], tuple[Fragment, ...]]:
-    """Certificates, which stand first, changes of members, and what accounts paid for."""
-    certificates = tuple(takewhile(is_certificate, block.fragments))
-    rest = block.fragments[len(certificates) :]
-    changes = tuple(takewhile(is_change, rest))
-    return certificates, changes, rest[len(changes) :]
 
 
 def _count(draft: Draft, header: Header, point: Point | None) -> None:

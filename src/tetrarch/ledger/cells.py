@@ -8,6 +8,7 @@ import msgspec
 from tetrarch.ledger.accounts import ACCOUNTS
 from tetrarch.ledger.checkpoints import ANCESTORS, JUSTIFIED, STANDING
 from tetrarch.ledger.custody import BURNS, COINS, CUSTODY_KEYS, NETWORKS, PLANS, SUPPLY
+from tetrarch.ledger.elections import ELECTED, ELECTION
 from tetrarch.ledger.epochs import BLOCKS_MADE, NONCES, SNAPSHOTS
 from tetrarch.ledger.membership import MEMBERSHIP
 from tetrarch.ledger.parameter_votes import AGREED
@@ -38,6 +39,8 @@ TABLES: Final[tuple[Table[Any], ...]] = (
     SUPPLY,
     BURNS,
     PLANS,
+    ELECTION,
+    ELECTED,
 )
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODERS: Final[Mapping[str, msgspec.msgpack.Decoder[Any]]] = {

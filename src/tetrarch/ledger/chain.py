@@ -26,6 +26,7 @@ from tetrarch.ledger.blocks import Block, Fragment, decode_block
 from tetrarch.ledger.cells import TABLES
 from tetrarch.ledger.checkpoints import standing_of
 from tetrarch.ledger.deciding import Deciding
+from tetrarch.ledger.elections import Election
 from tetrarch.ledger.finality import Certificate
 from tetrarch.ledger.fragment_log import FragmentLog
 from tetrarch.ledger.headers import Header
@@ -131,6 +132,10 @@ class LedgerChain(Answers):
     def change_for(self, parent: Place) -> Change | None:
         """The change of members that waits, if it holds in a block upon ``parent``."""
         return self.tidings.change_for(parent)
+
+    def election_for(self, parent: Place) -> Election | None:
+        """The certified leader that waits, if it is news in a block upon ``parent``."""
+        return self.tidings.election_for(parent)
 
     def check_fragment(self, data: Fragment) -> None:
         """Whether a fragment could wait here now, and be in the next block after those of its payer that wait.

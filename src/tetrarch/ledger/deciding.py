@@ -116,4 +116,4 @@ class Deciding:
             if data is None:
                 return ()
             block = decode_block(data)
-        return split_content(block)[2]
+        return split_content(block).paid

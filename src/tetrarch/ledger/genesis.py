@@ -13,7 +13,7 @@ Its id names the chain, so nobody can be on it who has another one.
 from dataclasses import dataclass, field
 from typing import Final
 
-from tetrarch.errors import InputInvalid
+from tetrarch.errors import ConfigInvalid, InputInvalid
 from tetrarch.ledger.accounts import ACCOUNTS, VALUE_MAX, Account, AccountId
 from tetrarch.ledger.blocks import (
     FRAGMENT_SIZE_BYTES_MAX,
@@ -23,6 +23,7 @@ from tetrarch.ledger.blocks import (
     encode_content,
 )
 from tetrarch.ledger.dates import BlockDate, Era, TimeFrame
+from tetrarch.ledger.elections import DOCUMENT_SIZE_BYTES_MAX, begin_election
 from tetrarch.ledger.epochs import begin_chain, snapshot_for, stake_voters
 from tetrarch.ledger.finality import Voters
 from tetrarch.ledger.fragments.pool_register import PoolRegister
@@ -75,13 +76,16 @@ class FirstPool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Genesis:
-    """``leaders`` make blocks in turn in mode BFT; ``members`` make blocks final (in mode Praos: pools)."""
+    """``leaders`` make blocks in turn in mode BFT, or one of them in mode ELECTED; ``members`` make blocks final (in mode
+    Praos: pools). ``election``: its configuration's document with all members' keys, whose order is that of ``leaders``.
+    """
 
     start_unix_s: int
     name: str
     parameters: Parameters
     leaders: tuple[bytes, ...] = ()
     members: tuple[bytes, ...] = ()
+    election: bytes = field(default=b"", repr=False)
     rewards_pot: int = 0
     grants: tuple[Grant, ...] = field(default=(), repr=False)
     pools: tuple[FirstPool, ...] = field(default=(), repr=False)
@@ -94,6 +98,10 @@ class Genesis:
                 raise GenesisInvalid("make genesis", reason=f"{what} are named twice, or too many")
         if len({grant.account for grant in self.grants}) != len(self.grants):
             raise GenesisInvalid("make genesis", reason="an account has two grants")
+        if (self.parameters.mode is Mode.ELECTED) != bool(self.election):
+            raise GenesisInvalid(
+                "make genesis", reason="an election's configuration goes with mode elected, only"
+            )
         if self.rewards_pot + sum(grant.value for grant in self.grants) > VALUE_MAX:
             raise GenesisInvalid("make genesis", reason="there is more value than can be written")
 
@@ -149,7 +157,8 @@ def begin_state(draft: Draft, genesis: Genesis) -> None:
     """The state that the chain begins with.
 
     Raises:
-        GenesisInvalid: a pool is registered twice, or one that is not is delegated to; nobody makes blocks final.
+        GenesisInvalid: a pool is registered twice, or one that is not is delegated to; nobody makes blocks final; the
+            election's configuration is none, or not of these leaders.
     """
     put_settings(
         draft,
@@ -179,12 +188,17 @@ def begin_state(draft: Draft, genesis: Genesis) -> None:
         if grant.pool is not None and POOLS.get(draft, grant.pool) is None:
             raise GenesisInvalid("begin chain", pool=grant.pool.hex(), reason="there is no such")
         ACCOUNTS.put(draft, grant.account, Account(value=grant.value, pool=grant.pool))
+    if genesis.election:
+        try:
+            begin_election(draft, genesis.election, len(genesis.leaders))
+        except ConfigInvalid as error:
+            raise GenesisInvalid("begin chain", **error.fields) from None
     begin_chain(draft)
     begin_membership(draft, _first_voters(draft, genesis))
 
 
 def _first_voters(draft: Draft, genesis: Genesis) -> Voters:
-    if genesis.parameters.mode is Mode.BFT:
+    if genesis.parameters.mode is not Mode.PRAOS:
         return alike(genesis.members)
     snapshot = snapshot_for(draft, 0)
     voters = Voters({}) if snapshot is None else stake_voters(snapshot)
@@ -202,6 +216,8 @@ def _encode(genesis: Genesis) -> bytes:
         writer.u32(len(keys))
         for key in keys:
             writer.raw(key)
+    if genesis.parameters.mode is Mode.ELECTED:
+        writer.u32(len(genesis.election)).raw(genesis.election)
     writer.u64(genesis.rewards_pot).u32(len(genesis.grants))
     for grant in genesis.grants:
         writer.raw(grant.account).u64(grant.value).raw(grant.pool or _NO_POOL)
@@ -225,6 +241,9 @@ def _decode(data: bytes) -> Genesis:
         tuple(reader.raw(KEY_SIZE_BYTES) for _ in range(reader.u32(highest=LEADERS_MAX)))
         for _ in range(2)
     )
+    election = b""
+    if parameters.mode is Mode.ELECTED:
+        election = reader.raw(reader.u32(highest=DOCUMENT_SIZE_BYTES_MAX))
     rewards_pot = reader.u64()
     grants = tuple(_read_grant(reader) for _ in range(reader.u32(highest=COUNT_MAX)))
     pools = tuple(
@@ -238,6 +257,7 @@ def _decode(data: bytes) -> Genesis:
         parameters=parameters,
         leaders=leaders,
         members=members,
+        election=election,
         rewards_pot=rewards_pot,
         grants=grants,
         pools=pools,

@@ -3,11 +3,14 @@
 name = "federation"                  # shown, and part of the chain's id
 start = 2026-12-01T12:00:00Z         # of its first slot
 leaders = ["HEX", ...]               # who make blocks in turn, in mode "bft"
-members = ["HEX", ...]               # who make blocks final, in mode "bft"
+members = ["HEX", ...]               # who make blocks final, in modes "bft" and "elected"
+election = "election.json"           # in mode "elected": its configuration with all members' keys
 rewards_pot = 0
 [parameters]                         # all have defaults
-mode = "bft"                         # or "praos"
+mode = "bft"                         # or "praos", or "elected"
 slot_duration_ms = 1000
+[elected]                            # in mode "elected": the leader's key of each member of the election
+"node0.example:4000" = "HEX"
 [[grants]]
 account = "HEX"
 value = 1000
@@ -20,7 +23,7 @@ vote_key = "HEX"                     # its node's, by which its stake makes bloc
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Final, TypeAlias
@@ -28,6 +31,7 @@ from typing import Annotated, Final, TypeAlias
 import msgspec
 
 from tetrarch.decoding import UNDECODABLE
+from tetrarch.election.documents import read_configuration
 from tetrarch.errors import ConfigInvalid, InputInvalid
 from tetrarch.ledger.accounts import VALUE_MAX, AccountId
 from tetrarch.ledger.fragments.pool_register import PoolRegister
@@ -118,14 +122,25 @@ class GenesisText(_Text, frozen=True, kw_only=True):
     start: datetime
     leaders: Keys = ()
     members: Keys = ()
+    election: str = ""
+    elected: Annotated[dict[str, Key], msgspec.Meta(max_length=LEADERS_MAX)] = {}
     rewards_pot: Value = 0
     parameters: ParametersText = ParametersText()
     grants: Annotated[tuple[GrantText, ...], msgspec.Meta(max_length=COUNT_MAX)] = ()
     pools: Annotated[tuple[PoolText, ...], msgspec.Meta(max_length=COUNT_MAX)] = ()
 
 
-def read_genesis_text(text: str) -> Genesis:
-    """What it says.
+def no_file(name: str) -> bytes:
+    """There is none.
+
+    Raises:
+        ConfigInvalid: always.
+    """
+    raise ConfigInvalid("read genesis", file=name[:80], reason="there is no such file")
+
+
+def read_genesis_text(text: str, file: Callable[[str], bytes] = no_file) -> Genesis:
+    """What it says. ``file`` gives what another file has in it that it names.
 
     Raises:
         ConfigInvalid: it is no such TOML, or no chain can begin so; names what and where.
@@ -134,7 +149,7 @@ def read_genesis_text(text: str) -> Genesis:
         raise ConfigInvalid("read genesis", characters=len(text), maximum=TEXT_SIZE_BYTES_MAX)
     try:
         read = msgspec.convert(tomllib.loads(text), type=GenesisText)
-        return _genesis(read)
+        return _genesis(read, file)
     except InputInvalid as error:
         raise ConfigInvalid("read genesis", **error.fields) from None
     except (*UNDECODABLE, tomllib.TOMLDecodeError) as error:
@@ -163,18 +178,31 @@ def changed_parameters(parameters: Parameters, changes: Mapping[str, object]) ->
         raise ParametersInvalid("change parameters", reason=error) from None
 
 
-def _genesis(read: GenesisText) -> Genesis:
+def _genesis(read: GenesisText, file: Callable[[str], bytes]) -> Genesis:
     start = read.start if read.start.tzinfo is not None else read.start.replace(tzinfo=UTC)
+    election, leaders = b"", read.leaders
+    if read.election:
+        election = file(read.election)
+        leaders = _elected(read, read_configuration(election)[0].members)
     return Genesis(
         start_unix_s=int(start.timestamp()),
         name=read.name,
         parameters=_parameters(read.parameters),
-        leaders=tuple(map(bytes.fromhex, read.leaders)),
+        leaders=tuple(map(bytes.fromhex, leaders)),
         members=tuple(map(bytes.fromhex, read.members)),
+        election=election,
         rewards_pot=read.rewards_pot,
         grants=tuple(map(_grant, read.grants)),
         pools=tuple(map(_pool, read.pools)),
     )
+
+
+def _elected(read: GenesisText, members: tuple[str, ...]) -> tuple[str, ...]:
+    """The members' keys as leaders, in the order in which the election has them."""
+    if read.leaders or read.elected.keys() != set(members):
+        named = ", ".join(members)
+        raise ConfigInvalid("read genesis", field="elected", expected=f"a key each of {named}")
+    return tuple(read.elected[member] for member in members)
 
 
 def _parameters(read: ParametersText) -> Parameters:

@@ -38,6 +38,8 @@ class News:
         self.on_justified = Topic[()]()
         # The height that a voter knows to be justified, when we know of a higher one.
         self.on_behind = Topic[int]()
+        # A leader was elected, and waits for a block.
+        self.on_elected = Topic[()]()
         # What a voter asks to be reserved for it.
         self.on_span_asked = Topic[Request]()
         # What a voter keeps for its holder; the span desk has the receipts.

@@ -25,6 +25,7 @@ class Mode(Enum):
 
     BFT = "bft"  # leaders in turn
     PRAOS = "praos"  # pools, by stake
+    ELECTED = "elected"  # one of the leaders, whom an attested election named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

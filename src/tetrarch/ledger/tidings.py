@@ -1,12 +1,15 @@
 """What members tell one another between blocks, each kind by its first byte, each taken in the same steps:
 
-read, weighed (of no use here: no signature is verified for it), verified in a thread, taken, told on once
+    read, weighed (of no use here: no signature is verified for it), verified in a thread, taken, told on once
 
-vote         put with the others; a quorum's are a certificate
-certificate  of votes: told by who saw that others do not know it, told on whether it is news here or not
-change       of members: waits for a block; the next takes its place
-request      of a holder of keys that may have copies, for a span
-receipt      of a voter that keeps the span for it
+    vote         put with the others; a quorum's are a certificate
+    certificate  of votes: told by who saw that others do not know it, told on whether it is news here or not
+    change       of members: waits for a block; the next takes its place
+    election     of a leader: waits for a block; that of a higher term takes its place
+    request      of a holder of keys that may have copies, for a span
+    receipt      of a voter that keeps the span for it
+
+What waits is forgotten at the end of the process: who told it tells it again.
 """
 
 import contextlib
@@ -20,6 +23,14 @@ from tetrarch.ledger.applying import Place
 from tetrarch.ledger.ballots import Ballots, Contradiction
 from tetrarch.ledger.blocks import Fragment, FragmentId, fragment_id
 from tetrarch.ledger.checkpoints import decode_certificate, is_certificate
+from tetrarch.ledger.elections import (
+    Election,
+    ElectionRefused,
+    apply_election,
+    decode_election,
+    elected_of,
+    is_election,
+)
 from tetrarch.ledger.finality import (
     Certificate,
     Vote,
@@ -86,6 +97,7 @@ class Tidings:
         self._ports, self._tree, self._opinion, self._news = ports, tree, opinion, news
         self._certify = certify
         self._change: Change | None = None  # that waits for a block
+        self._election: Election | None = None  # the same
         self._kinds: tuple[Tiding[Any], ...] = (
             Tiding("vote", is_vote, decode_vote, Vote.check, self._take_vote, is_told=False),
             Tiding(
@@ -103,6 +115,14 @@ class Tidings:
                 Change.check_signatures,
                 self._take_change,
                 weigh=lambda found: self._try(found, tree.tip),
+            ),
+            Tiding(
+                "election",
+                is_election,
+                lambda data: decode_election(data, tree.tip.layer),
+                Election.check_signatures,
+                self._take_election,
+                weigh=self._weigh_election,
             ),
             Tiding("request", is_request, decode_request, Request.check, self._take_request),
             Tiding("receipt", is_receipt, decode_receipt, Receipt.check, self._take_receipt),
@@ -128,6 +148,13 @@ class Tidings:
                 self._try(self._change, parent)
                 return self._change
         return None
+
+    def election_for(self, parent: Place) -> Election | None:
+        """The certified leader that waits, if it is news in a block upon ``parent``."""
+        known = elected_of(parent.layer)
+        waiting = self._election
+        is_news = waiting is not None and (known is None or waiting.term > known.term)
+        return waiting if is_news else None
 
     def check_change(self, data: Fragment) -> None:
         """Whether a change could be in the next block.
@@ -190,6 +217,17 @@ class Tidings:
 
     async def _take_change(self, change: Change) -> bool:
         self._change = change
+        return True
+
+    def _weigh_election(self, election: Election) -> None:
+        waiting = self._election
+        if waiting is not None and election.term <= waiting.term:
+            raise ElectionRefused("take election", term=election.term, after=waiting.term)
+        apply_election(self._tree.tip.layer.draft(), election)
+
+    async def _take_election(self, election: Election) -> bool:
+        self._election = election
+        self._news.on_elected.tell()
         return True
 
     async def _take_request(self, request: Request) -> bool:

@@ -8,6 +8,7 @@ So a chain passes from leaders in turn to pools by stake, or has other fees.
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from tetrarch.ledger.elections import has_election
 from tetrarch.ledger.fragments.kind import Context, FragmentRefused
 from tetrarch.ledger.parameter_votes import COMING_MAX, agree, agreed_of, fixed_that_differ
 from tetrarch.ledger.parameters import Mode, Parameters, read_parameters, write_parameters
@@ -67,6 +68,8 @@ class ParameterVote:
         """A chain whose blocks nobody may make has ended."""
         if self.parameters.mode is Mode.BFT:
             somebody = bool(settings_of(draft).leaders)
+        elif self.parameters.mode is Mode.ELECTED:
+            somebody = has_election(draft)
         else:
             somebody = any(stake_by_pool(draft).values())
         if not somebody:
