@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import Any
 
 from tests.leadership.leading_world import World, leading, run
 from tests.ledger.makers import bft_key, bft_public
 
-from tetrarch.leadership.voting import Voting
+from tetrarch.leadership.voting import APART_SLOTS, Voting
 from tetrarch.ledger.blocks import Fragment
 from tetrarch.ledger.checkpoints import is_certificate
 from tetrarch.ledger.finality import (
@@ -74,6 +75,25 @@ def test_a_vote_that_the_keys_refuse_is_left_out_and_the_next_is_cast() -> None:
             await world.until(8.5)
             assert links(world)[0] == (0, 3)
             assert world.chain.tree.final.header.chain_length == 7
+
+    run(main)
+
+
+def test_while_nothing_is_justified_votes_are_two_slots_apart() -> None:
+    """Whose clock is slower by that is to have voted for the block before: else each votes from another source."""
+    times: list[float] = []
+
+    class Silent(SimKeys):
+        async def sign_vote(self, link: Link) -> bytes:
+            times.append(asyncio.get_running_loop().time())
+            raise VoteForbidden("vote", target=link.target.height, after=99)
+
+    async def main() -> None:
+        async with voting(Silent) as world:
+            await world.until(12.5)
+            apart_s = [later - earlier for earlier, later in pairwise(times)]
+            assert len(apart_s) >= 4
+            assert min(apart_s) > APART_SLOTS - 0.01
 
     run(main)
 

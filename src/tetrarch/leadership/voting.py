@@ -1,7 +1,7 @@
 """A member's votes: one for each block of the branch that counts, in their order.
 
 Two that are justified one after the other make the first final. So a block is voted for as soon as it is here and its
-parent is justified; where members' votes for it are split, or two slots have gone by since its own, all the same.
+parent is justified; where members' votes for it are split, or two slots have gone by since its own and since the vote before, all the same.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from tetrarch.ledger.tree import Switch
 from tetrarch.observability.logs import error_fields
 
 PATIENCE_SLOTS: Final = 2.0
+APART_SLOTS: Final = 2.0  # between votes, while nothing is justified: clocks may differ by as much
 RIVALS_SLOTS: Final = 0.25
 LOOK_SLOTS: Final = 0.1  # until it is looked again whether votes can still come to something
 TOLD_AT_ONCE_MAX: Final = 8
@@ -34,6 +35,7 @@ class Voting:
         self._ports = ports
         self._chain = chain
         self._latest = 0  # the height that was voted for last
+        self._voted_s = 0.0  # when, by the loop's clock
         self._behind: int | None = None  # what some other voter knows to be justified
         self._told: dict[Checkpoint, None] = {}
         self._came = asyncio.Event()
@@ -76,6 +78,11 @@ class Voting:
         frame = tree.tip.settings.frame
         ready_s = frame.starts_s(place.slot) + PATIENCE_SLOTS * frame.slot_duration_s
         left_s = ready_s - self._ports.clock.wall_s()
+        # And not before those whose clocks are behind could vote for the one before, or the vote for
+        # this one has another source than theirs, again and again: then each second height is
+        # justified, and none is final.
+        since_s = asyncio.get_running_loop().time() - self._voted_s
+        left_s = max(left_s, APART_SLOTS * frame.slot_duration_s - since_s)
         return min(left_s, LOOK_SLOTS * frame.slot_duration_s)
 
     def _rivals_s(self, place: Place) -> float:
@@ -91,7 +98,7 @@ class Voting:
         return heard_s - self._ports.clock.wall_s()
 
     async def _vote(self, height: int) -> None:
-        self._latest = height
+        self._latest, self._voted_s = height, asyncio.get_running_loop().time()
         link = self._chain.opinion.link_for(height)
         if link is None:
             return

@@ -109,8 +109,7 @@ class LedgerProfile:
         twins = nodes > 3 and rng.random() < 0.3
         # Where few slots have blocks it takes longer until some were made upon each other, and until
         # the heights are over that a copy reserved which lost power.
-        is_rare = coefficient_milli == 200
-        longer = is_rare * (30 + twins * HEIGHTS * 1000 // coefficient_milli)
+        longer = 30 * (coefficient_milli == 200) + twins * HEIGHTS * 1000 // coefficient_milli
         return cls(
             nodes=nodes,
             slots=slots + longer,
