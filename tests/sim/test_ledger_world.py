@@ -36,6 +36,7 @@ FAILED = {
     581: "the same",
     661: "the same",
     850: "no blocks of a leader whose turns a neighbour's clock had over were called a fault",
+    1130: "who was behind waited at each height, and voters were never at the same one",
     1220: "a copy that lost power had reserved more heights than came in the time to settle",
     1411: "a voter with a fast clock voted from an older source than all others, for each second block",
 }

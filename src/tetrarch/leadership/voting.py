@@ -80,9 +80,10 @@ class Voting:
         left_s = ready_s - self._ports.clock.wall_s()
         # And not before those whose clocks are behind could vote for the one before, or the vote for
         # this one has another source than theirs, again and again: then each second height is
-        # justified, and none is final.
-        since_s = asyncio.get_running_loop().time() - self._voted_s
-        left_s = max(left_s, APART_SLOTS * frame.slot_duration_s - since_s)
+        # justified, and none is final. But for blocks that are old: there are votes to catch up with.
+        slot_s = frame.slot_duration_s
+        apart_s = self._voted_s + APART_SLOTS * slot_s - asyncio.get_running_loop().time()
+        left_s = max(left_s, min(apart_s, left_s + APART_SLOTS * slot_s))
         return min(left_s, LOOK_SLOTS * frame.slot_duration_s)
 
     def _rivals_s(self, place: Place) -> float:
