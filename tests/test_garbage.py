@@ -77,16 +77,21 @@ def test_once_a_day_all_is_walked(monkeypatch) -> None:
 
 
 def test_nothing_else_collects_all_generations_meanwhile() -> None:
-    before, within = gc.get_threshold(), []
+    thresholds = []
 
     async def scenario() -> None:
         clock = SimClock(asyncio.get_running_loop())
+        thresholds.append(gc.get_threshold())
         async with asyncio.TaskGroup() as tasks:
             task = tasks.create_task(collect_quietly(CHAIN, clock, collect=lambda: None))
             await asyncio.sleep(1)
-            within.append(gc.get_threshold())
+            thresholds.append(gc.get_threshold())
             task.cancel()
+        thresholds.append(gc.get_threshold())
 
+    outside = gc.get_threshold()
     simulate(scenario, seed="garbage")
-    assert within == [(*before[:2], NEVER)]
-    assert gc.get_threshold() == before
+    before, within, after = thresholds
+    assert within == (*before[:2], NEVER)
+    assert after == before
+    assert gc.get_threshold() == outside

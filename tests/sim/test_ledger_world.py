@@ -11,6 +11,7 @@ from tetrarch.sim.loop import simulate
 from tetrarch.sim.seeds import LEDGER_SEEDS_FAST, LEDGER_SEEDS_INTEGRATION, batches, seeds
 
 FAST = seeds(os.environ, default=LEDGER_SEEDS_FAST)
+MODES = (Mode.BFT, Mode.PRAOS)  # no election is simulated here: tests/leadership/test_elected.py
 MORE = seeds(os.environ, default=LEDGER_SEEDS_INTEGRATION, first=1_000)
 
 
@@ -47,7 +48,7 @@ def test_seeds_that_failed(seed: int) -> None:
     live(seed)
 
 
-@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize("mode", MODES)
 def test_all_blocks_are_made_and_final_when_nothing_is_wrong(mode: Mode) -> None:
     outcome = lived(LedgerProfile(mode=mode, slots=60, slots_per_epoch=20), seed=7)
     assert len(set(outcome.tips)) == len(set(outcome.finals)) == 1
@@ -73,7 +74,7 @@ def test_a_chain_passes_from_turns_to_stake() -> None:
 
 def test_a_partition_longer_than_any_depth_heals() -> None:
     cut = Cut(5, 100, (0, 1))
-    for mode in Mode:
+    for mode in MODES:
         outcome = lived(LedgerProfile(mode=mode, cuts=(cut,), slots=130), seed=3)
         assert outcome.reorganisations > 0
         assert min(outcome.finals) >= max(outcome.tips) - 2
