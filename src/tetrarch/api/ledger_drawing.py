@@ -9,7 +9,7 @@ from tetrarch.api.conduct_views import unix_rfc3339
 from tetrarch.api.ledger_views import LedgerView, header_view
 from tetrarch.leadership.logs import Entry
 from tetrarch.ledger.blocks import decode_block
-from tetrarch.ledger.headers import BftProof, BlockId, Header, PraosProof
+from tetrarch.ledger.headers import BlockId, Header
 from tetrarch.ledger.keyring import TurnKeys
 from tetrarch.ledger.tree import Switch
 from tetrarch.network.overlay.profile import BLOCKS
@@ -62,7 +62,7 @@ class LedgerDrawing:
             {
                 **header_view(block, header),
                 "slot": era.slot(header.date),
-                "own": _maker(header) in own,
+                "own": header.maker in own,
                 "final": block in main and header.chain_length <= final,
                 "justified": block in main and header.chain_length <= justified.height,
                 "counts": block in main,
@@ -123,12 +123,6 @@ class LedgerDrawing:
                 "height": tip.header.chain_length,
             }
             self._switches.append(told)
-
-
-def _maker(header: Header) -> bytes | None:
-    if isinstance(header.proof, BftProof):
-        return header.proof.leader
-    return header.proof.pool if isinstance(header.proof, PraosProof) else None
 
 
 def _slot(entry: Entry) -> dict[str, Any]:

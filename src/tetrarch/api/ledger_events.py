@@ -7,7 +7,6 @@ from typing import Any, Final
 from tetrarch.clock import Clock
 from tetrarch.ledger.applying import Place
 from tetrarch.ledger.chain import LedgerChain
-from tetrarch.ledger.headers import BftProof, PraosProof
 from tetrarch.ledger.tree import Switch
 from tetrarch.observability.monitoring import Stream
 
@@ -64,18 +63,13 @@ class LedgerEvents:
                     hear(told)
 
     def _event(self, event: str, place: Place) -> dict[str, Any]:
-        proof = place.header.proof
-        maker = None
-        if isinstance(proof, BftProof):
-            maker = proof.leader.hex()
-        elif isinstance(proof, PraosProof):
-            maker = proof.pool.hex()
+        maker = place.header.maker
         return {
             "event": event,
             "height": place.header.chain_length,
             "block": place.id.hex(),
             "date": str(place.header.date),
-            "maker": maker,
+            "maker": None if maker is None else maker.hex(),
             "after_slot_s": round(since_slot_s(place, self._clock), 4),
         }
 

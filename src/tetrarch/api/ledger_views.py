@@ -18,7 +18,7 @@ from tetrarch.ledger.blocks import Block, decode_block, fragment_id
 from tetrarch.ledger.chain import LedgerChain
 from tetrarch.ledger.checkpoints import decode_certificate
 from tetrarch.ledger.fragments.signed import decode_fragment
-from tetrarch.ledger.headers import ID_SIZE_BYTES, BftProof, BlockId, Header, PraosProof
+from tetrarch.ledger.headers import ID_SIZE_BYTES, BlockId, Header
 from tetrarch.ledger.keyring import LeaderIs, TurnKeys
 from tetrarch.ledger.membership import decode_change, membership_of
 from tetrarch.ledger.pools import POOLS
@@ -195,11 +195,7 @@ def _place(place: Place) -> dict[str, Any]:
 
 def header_view(block: BlockId, header: Header) -> dict[str, Any]:
     """A header, of the block with that identity."""
-    maker: bytes | None = None
-    if isinstance(header.proof, BftProof):
-        maker = header.proof.leader
-    elif isinstance(header.proof, PraosProof):
-        maker = header.proof.pool
+    maker = header.maker
     return {
         "block": block.hex(),
         "height": header.chain_length,

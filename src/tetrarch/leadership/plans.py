@@ -54,7 +54,10 @@ class Plans:
     def news(
         self, tip: Place, now_s: float, election: Election | None = None
     ) -> list[NewLeadership]:
-        """``election``: waits for the next block, and is news there. What is to be scheduled that was not told before. Cost: where an epoch has no block yet, that of beginning it."""
+        """What is to be scheduled that was not told before. Cost: where an epoch has no block yet, that of beginning it.
+
+        ``election``: waits for the next block, and is news there.
+        """
         settings = tip.settings
         slot = settings.frame.slot_at(now_s)
         epoch = 0 if slot is None else settings.era.date(slot).epoch

@@ -122,6 +122,17 @@ class Header:
                 return self.signed
 
     @property
+    def maker(self) -> bytes | None:
+        """The leader's key, or the pool; None: it is a chain's first."""
+        match self.proof:
+            case BftProof(leader):
+                return leader
+            case PraosProof(pool):
+                return pool
+            case None:
+                return None
+
+    @property
     def id(self) -> BlockId:
         """Of its block."""
         return BlockId(blake2b(self.data, digest_size=ID_SIZE_BYTES).digest())
