@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from random import SystemRandom
 from typing import Final
 
 from tetrarch.api.control_token import open_control_token
@@ -32,6 +33,7 @@ from tetrarch.ledger.blocks import Block
 from tetrarch.ledger.chain import LedgerChain
 from tetrarch.ledger.headers import BlockId
 from tetrarch.ledger.ports import LedgerPorts
+from tetrarch.ledger.state_arriving import StateArriving
 from tetrarch.ledger.store import SCHEMA as LEDGER_SCHEMA
 from tetrarch.ledger.store import LedgerStore
 from tetrarch.network.overlay.identity import open_identity
@@ -56,7 +58,8 @@ STOP_DELAY_S: Final = 0.2
 class LedgerNode:
     """``secret``: what seals the keys, else a key file in their folder. ``monitoring_port``: None: nobody is told.
 
-    ``election_url``: of a member's monitoring listener, where leaders are elected.
+    ``election_url``: of a member's monitoring listener, where leaders are elected. ``begins_with_state``: an empty folder takes
+    a proven state of others, not all blocks. ``prunes``: final blocks that are older than the states that it gives are forgotten.
     """
 
     folder: Path
@@ -66,6 +69,8 @@ class LedgerNode:
     required: tuple[Protection, ...] = ()
     monitoring_port: int | None = None
     election_url: str = ""
+    begins_with_state: bool = False
+    prunes: bool = False
 
 
 async def open_keys(
@@ -119,20 +124,20 @@ async def run_ledger_node(node: LedgerNode, log: Log) -> None:
             stack, node.folder, node.secret, block0, required=node.required
         )
         store = LedgerStore(database)
-        ports = LedgerPorts(store=store, compute=compute, clock=clock, log=log)
-        chain = await LedgerChain.open(ports, node.genesis)
-        overlay = Overlay(
-            settings,
-            open_identity(node.folder, system_entropy),
-            chain,
-            World(
-                clock=clock,
-                entropy=system_entropy,
-                meters=OverlayMeters(metrics),
-                log=log,
-                storage=database,
-            ),
+        identity = open_identity(node.folder, system_entropy)
+        world = World(
+            clock=clock,
+            entropy=system_entropy,
+            meters=OverlayMeters(metrics),
+            log=log,
+            storage=database,
         )
+        if node.begins_with_state and await store.load() is None:
+            arriving = StateArriving(store, compute, node.genesis, log, random=SystemRandom())
+            await _arrive(arriving, Overlay(settings, identity, arriving.chain, world), log)
+        ports = LedgerPorts(store=store, compute=compute, clock=clock, log=log, prunes=node.prunes)
+        chain = await LedgerChain.open(ports, node.genesis)
+        overlay = Overlay(settings, identity, chain, world)
         leading = LeadershipPorts(keys=keys, network=overlay, compute=compute, clock=clock, log=log)
         leadership, voting = Leadership(leading, chain), Voting(leading, chain)
         reserving = Reserving(leading, chain)
@@ -175,6 +180,16 @@ async def run_ledger_node(node: LedgerNode, log: Log) -> None:
                 electing = Electing(leading, node.election_url)
                 tasks.spawn(electing.run(), name="electing")
             await overlay.run()
+
+
+async def _arrive(arriving: StateArriving, overlay: Overlay, log: Log) -> None:
+    """Until a state is here; ``overlay`` ends with it."""
+    log.info("state_wanted", mend="for all blocks instead, start without --with-state")
+    async with Supervisor(log) as tasks:
+        tasks.spawn(overlay.run(), name="overlay")
+        await overlay.listening.wait()
+        await arriving.run(overlay)
+        tasks.stop()
 
 
 def _stopping() -> Callable[[], None]:

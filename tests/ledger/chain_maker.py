@@ -6,9 +6,10 @@ from typing import Any
 
 from tests.ledger.makers import PoolKeys, account_id, bft_public, bft_signed, pool_keys
 
-from tetrarch.ledger.applying import Place, apply_block, leaders_of
+from tetrarch.ledger.applying import Place, apply_block, digest_for, leaders_of
 from tetrarch.ledger.blocks import Block, Fragment, content_hash, encode_content
 from tetrarch.ledger.dates import BlockDate
+from tetrarch.ledger.elections import is_election
 from tetrarch.ledger.fragments.pool_register import PoolRegister
 from tetrarch.ledger.fragments.signed import SignedFragment, encode_fragment
 from tetrarch.ledger.genesis import FirstPool, Genesis, Grant
@@ -76,6 +77,10 @@ def unsigned_block(
     encoded = tuple(
         encode_fragment(each) if isinstance(each, SignedFragment) else each for each in fragments
     )
+    digest = digest_for(place, date)
+    if digest is not None:  # after an election, before all others
+        at = sum(map(is_election, map(Fragment, encoded)))
+        encoded = (*encoded[:at], digest, *encoded[at:])
     content = encode_content(encoded)
     header = Header(
         content_size_bytes=len(content),

@@ -18,6 +18,7 @@ from tests.ledger.makers import account_id, bft_signed, signed_fragment
 from tests.ledger.test_elections import ROOT as ELECTED_ROOT
 from tests.ledger.test_elections import block as elected_block
 from tests.ledger.test_elections import election
+from tests.ledger.test_state_digest import bare
 
 from tetrarch.errors import PeerFault
 from tetrarch.ledger.accounts import ACCOUNTS, account_of
@@ -31,6 +32,8 @@ from tetrarch.ledger.genesis import Genesis, genesis_block
 from tetrarch.ledger.headers import BlockId
 from tetrarch.ledger.parameters import Parameters
 from tetrarch.ledger.praos import FIRST_NONCE
+from tetrarch.ledger.state_chunks import digest_of
+from tetrarch.ledger.state_digest import encode_digest
 from tetrarch.ledger.tables import Base
 from tetrarch.ledger.treasury import pots_of
 
@@ -237,3 +240,9 @@ def test_who_is_elected_makes_the_very_block_that_proves_it() -> None:
 def test_a_block_has_one_election() -> None:
     with pytest.raises(BlockRefused, match="elections=2"):
         apply_block(ELECTED_ROOT, elected_block(ELECTED_ROOT, 1, 2, election(1, 1), election(2, 2)))
+
+
+def test_what_a_block_says_of_the_state_is_reckoned_anew() -> None:
+    before = apply_block(BFT, bft_block(BFT, BlockDate(0, 9)))
+    of_another = encode_digest(digest_of(BFT.layer))
+    refused(before, bare(before, BlockDate(1, 0), of_another), "the state before it is another")

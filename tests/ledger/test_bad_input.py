@@ -106,13 +106,13 @@ BAD: dict[str, tuple[Making, str]] = {
 
 async def refused(node: Opened, data: bytes, reason: str) -> None:
     tip, waiting = node.tip.id, len(node.chain.mempool)
-    kept = len(await node.store.finals()), len(node.chain.tree)
+    kept = len((await node.store.finals()).blocks), len(node.chain.tree)
     assert await node.chain.take(BLOCKS, data) is Verdict.INVALID
     lines = node.log.find("ledger_refused", what="block")
     told = [" ".join(f"{name}={value}" for name, value in line.items()) for line in lines]
     assert reason in told[-1], told[-1]
     assert (node.tip.id, len(node.chain.mempool)) == (tip, waiting)
-    assert kept == (len(await node.store.finals()), len(node.chain.tree))
+    assert kept == (len((await node.store.finals()).blocks), len(node.chain.tree))
 
 
 @pytest.mark.parametrize("what", BAD)

@@ -37,6 +37,7 @@ from tetrarch.ledger.genesis import genesis_block
 from tetrarch.ledger.headers import encode_header
 from tetrarch.ledger.parameters import Parameters
 from tetrarch.ledger.ports import LedgerPorts
+from tetrarch.ledger.state_taking import TakenState
 from tetrarch.ledger.store import SCHEMA, LedgerDamaged, LedgerStore
 from tetrarch.ledger.tables import Base
 from tetrarch.ledger.tree import Switch
@@ -93,13 +94,27 @@ class Opened:
 
 
 @asynccontextmanager
-async def opened(folder: Path, block0: Block = GENESIS, **how: Any) -> AsyncIterator[Opened]:
+async def opened(
+    folder: Path,
+    block0: Block = GENESIS,
+    *,
+    prunes: bool = False,
+    taken: TakenState | None = None,
+    **how: Any,
+) -> AsyncIterator[Opened]:
+    """``taken``: that it begins with."""
     database = Database.open(folder / "ledger.sqlite", (SCHEMA,))
     log, clock = RecordingLog(), FixedClock()
     try:
         ports = LedgerPorts(
-            store=LedgerStore(database), compute=Here(), clock=clock, log=cast("Any", log)
+            store=LedgerStore(database),
+            compute=Here(),
+            clock=clock,
+            log=cast("Any", log),
+            prunes=prunes,
         )
+        if taken is not None:
+            await ports.store.begin_with(block0, taken.block, taken.cells, taken.proven)
         yield Opened(await LedgerChain.open(ports, block0, **how), ports.store, log, clock)
     finally:
         await database.close()

@@ -12,6 +12,7 @@ from tests.ledger.test_chain import GENESIS, ROOT, grown, opened, run, transfer
 from tests.ledger.test_opinion import at, say
 
 from tetrarch.ledger.applying import apply_block
+from tetrarch.ledger.blocks import Block
 from tetrarch.ledger.checking import Checked, check_store
 from tetrarch.ledger.checkpoints import encode_certificate
 from tetrarch.ledger.dates import BlockDate
@@ -43,12 +44,12 @@ def filled(folder: Path) -> None:
     run(main())
 
 
-def checked(folder: Path) -> Checked:
+def checked(folder: Path, block0: Block = GENESIS) -> Checked:
     async def main() -> Checked:
         database = Database.open(folder / "ledger.sqlite", (SCHEMA,))
         try:
             return await check_store(
-                LedgerStore(database), GENESIS, on_progress=lambda _done, _of: None
+                LedgerStore(database), block0, on_progress=lambda _done, _of: None
             )
         finally:
             await database.close()

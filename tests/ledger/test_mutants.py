@@ -272,6 +272,68 @@ MUTANTS = (
     Mutant("left over is lost", "epochs", "+ due - treasury - paid", "+ 0"),
     Mutant("retired and drawn", "epochs", "registration.retires > epoch + 1", "True"),
     Mutant("counts go on", "epochs", "        BLOCKS_MADE.remove(draft, pool)\n", "        pass\n"),
+    Mutant(
+        "a digest never", "state_digest", "return date.epoch > before.epoch or", "return False or"
+    ),
+    Mutant("new voters unsaid", "state_digest", "or 0 < since >= (", "or 0 > since >= ("),
+    Mutant(
+        "said again and again",
+        "state_digest",
+        "DIGESTED.put(draft, _ONE, height)",
+        "DIGESTED.put(draft, _ONE, 0)",
+    ),
+    Mutant(
+        "said in any chain", "state_digest", "parameters.compat:", "parameters.compat and False:"
+    ),
+    Mutant("any digest", "state_digest", "lowest=NUMBER, highest=NUMBER", ""),
+    Mutant("unsized keys", "state_chunks", "len(key).to_bytes(4", "(0).to_bytes(4"),
+    Mutant(
+        "a value cut",
+        "state_chunks",
+        "written, size_bytes = [data[whole:]]",
+        "written, size_bytes = []",
+    ),
+    Mutant("the last chunk lost", "state_chunks", "    if size_bytes:\n", "    if False:\n"),
+    Mutant("voters in any order", "state_chunks", "if key <= latest:", "if False:"),
+    Mutant(
+        "a state without voters", "state_chunks", "Writer().u8(voters.by_stake)", "Writer().u8(0)"
+    ),
+    Mutant(
+        "for any block",
+        "state_proofs",
+        "if (link.target.height, link.target.block) != (end.chain_length, end.id):",
+        "if False:",
+    ),
+    Mutant("by any link", "state_proofs", "if not link.makes_final or", "if"),
+    Mutant("by anybody", "state_proofs", "if voter in trusted.weights]", "]"),
+    Mutant("by too few", "state_proofs", "if weight < trusted.needed:", "if False:"),
+    Mutant(
+        "unsigned",
+        "state_proofs",
+        "Vote(link, voter, self.certificate.signatures[voter]).check(block0)",
+        "pass",
+    ),
+    Mutant("voters of one's own", "state_proofs", "!= self.digest.voters:", "== b'':"),
+    Mutant("any headers", "state_proofs", "if header.parent != end.id or", "if False and"),
+    Mutant(
+        "voters for ever",
+        "state_proofs",
+        "trusted, height = proof.voters, proof.state_height",
+        "height = proof.state_height",
+    ),
+    Mutant(
+        "in any order of proofs", "state_proofs", "if proof.state_height <= height:", "if False:"
+    ),
+    Mutant("no handing over", "state_proofs", "if proof.voters != trusted:", "if False:"),
+    Mutant("a gap is filled", "main_chain", "if begin < self.lowest:", "if False:"),
+    Mutant("over a gap", "main_chain", "if max(begin + 1, 1) < self.lowest:", "if False:"),
+    Mutant("the first is gone", "main_chain", "if block != self.block0:", "if True:"),
+    Mutant(
+        "a digest unread",
+        "applying",
+        "if decode_digest(data) != digest_of(parent.layer):",
+        "if False:",
+    ),
     Mutant("snapshots without end", "epochs", "snapshot.epoch + SNAPSHOTS_KEPT <= epoch", "False"),
 )
 

@@ -18,7 +18,7 @@ from tetrarch.ledger.dates import BlockDate
 from tetrarch.ledger.fragments.transfer import Output, Transfer
 from tetrarch.ledger.genesis import genesis_block
 from tetrarch.ledger.headers import BlockId
-from tetrarch.ledger.store import SCHEMA, Kept, LedgerDamaged, LedgerStore
+from tetrarch.ledger.store import SCHEMA, Finals, Kept, LedgerDamaged, LedgerStore
 from tetrarch.ledger.tables import Base, Cell
 from tetrarch.storage.database import Database
 from tetrarch.storage.errors import StorageCorrupt
@@ -93,13 +93,13 @@ def test_what_is_final_and_what_is_not_are_there_again(tmp_path: Path) -> None:
 
     async def asked(
         store: LedgerStore,
-    ) -> tuple[tuple[BlockId, ...], list[bytes | None], bytes | None]:
+    ) -> tuple[Finals, list[bytes | None], bytes | None]:
         finals = await store.finals()
         contents = [await store.block(block.header.id) for block in (GENESIS, b1, b2, b3)]
         return finals, contents, await store.block(BlockId(bytes(32)))
 
     finals, contents, unknown = stored(tmp_path, asked)
-    assert finals == (root.id, one.id, two.id)
+    assert finals == Finals(0, (root.id, one.id, two.id))
     assert contents == [encode_block(block) for block in (GENESIS, b1, b2, b3)]
     assert unknown is None
 

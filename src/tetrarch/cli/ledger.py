@@ -21,6 +21,7 @@ from tetrarch.cli.ledger_options import (
     Url,
     key_option,
 )
+from tetrarch.cli.ledger_state import state
 from tetrarch.cli.ledger_votes import votes
 from tetrarch.cli.node_questions import DEFAULT_URL, ask_node
 from tetrarch.errors import ConfigInvalid, InputInvalid
@@ -63,6 +64,7 @@ PassphraseFile: TypeAlias = Annotated[
 
 app.add_typer(votes)
 app.add_typer(archive)
+app.add_typer(state)
 
 
 @app.callback()
@@ -209,6 +211,16 @@ def node(
             help="Where leaders are elected: URL of the monitoring listener of the own member."
         ),
     ] = "",
+    with_state: Annotated[
+        bool,
+        typer.Option(
+            "--with-state",
+            help="Begin with a state of other nodes that a quorum vouches for, not with all blocks.",
+        ),
+    ] = False,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Forget final blocks older than an epoch or two.")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every step.")] = False,
 ) -> None:
     """Take part in a chain until stopped: catch up, vote, and make the blocks of the node's leaders.
@@ -245,6 +257,8 @@ def node(
         secret=_secret(passphrase_file),
         monitoring_port=monitoring_port,
         election_url=election,
+        begins_with_state=with_state,
+        prunes=prune,
     )
 
     async def main() -> None:
@@ -274,6 +288,8 @@ def check(
 ) -> None:
     """Apply all final blocks of a node that does not run anew, and hold its state against what comes of it.
 
+    Where older blocks are not there, from the oldest state that it keeps, by what proves that.
+
     Example: tetrarch ledger check node0 --genesis block0
 
     Exit codes: 0 all is as it should be, 65 what is stored is damaged, 66 there is no such file, 73 the node runs, or the
@@ -301,6 +317,7 @@ def check(
         final = checked.final
         return {
             "final_blocks": checked.finals,
+            "lowest_height": checked.lowest,
             "blocks_not_final": checked.opens,
             "height": final.header.chain_length,
             "date": str(final.header.date),
@@ -311,7 +328,8 @@ def check(
     if as_json:
         typer.echo(json.dumps(told))
         return
-    typer.echo(f"{told['final_blocks']} final blocks, as they should be, to {told['date']}")
+    since = f" from height {told['lowest_height']} on" if told["lowest_height"] else ""
+    typer.echo(f"{told['final_blocks']} final blocks{since}, as they should be, to {told['date']}")
     typer.echo(f"{told['blocks_not_final']} that are not final")
 
 

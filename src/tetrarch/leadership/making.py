@@ -17,7 +17,13 @@ from tetrarch.errors import TetrarchError
 from tetrarch.leadership.logs import MadeBlock
 from tetrarch.leadership.ports import LeadershipPorts
 from tetrarch.leadership.selection import select
-from tetrarch.ledger.applying import Place, draft_upon, leaders_of, with_election
+from tetrarch.ledger.applying import (
+    Place,
+    digest_for,
+    draft_upon,
+    leaders_of,
+    with_election,
+)
 from tetrarch.ledger.blocks import (
     LENGTH_SIZE_BYTES,
     Block,
@@ -122,10 +128,12 @@ class Maker:
         self, parent: Place, date: BlockDate, soft_deadline_s: float
     ) -> tuple[Fragment, ...]:
         """In a thread, so that votes and messages do not wait for it."""
+        digest = await self._ports.compute.run(partial(digest_for, parent, date))
         certified = self._chain.opinion.for_block(parent, date)
         change = self._chain.change_for(parent)
         election = self._chain.election_for(parent)
         first: tuple[Fragment, ...] = () if election is None else (election.data,)
+        first += () if digest is None else (digest,)
         first += tuple(map(encode_certificate, certified))
         first += () if change is None else (encode_change(change),)
         waiting = tuple(islice(self._chain.mempool.ready(parent.layer), CANDIDATES_MAX))

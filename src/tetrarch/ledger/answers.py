@@ -22,11 +22,13 @@ from tetrarch.ledger.headers import (
 )
 from tetrarch.ledger.main_chain import MainChain
 from tetrarch.ledger.mempool import Mempool
+from tetrarch.ledger.state_giving import StateGiving
+from tetrarch.ledger.state_parts import PART_SIZE_BYTES_MAX
 from tetrarch.ledger.store import LedgerStore
 from tetrarch.ledger.tidings import Tidings
 from tetrarch.ledger.tree import Tree
 from tetrarch.network.overlay.chain import HeaderSummary, Tip
-from tetrarch.network.overlay.profile import BLOCKS, Topic
+from tetrarch.network.overlay.profile import BLOCKS, STATES, Topic
 from tetrarch.network.overlay.spreading import ItemId
 
 
@@ -40,11 +42,14 @@ class Answers:
         main: MainChain,
         mempool: Mempool,
         tidings: Tidings,
+        *,
+        giving: StateGiving,
     ) -> None:
         self.tree = tree
         self.main = main
         self.mempool = mempool
         self.tidings = tidings
+        self.giving = giving
         self._store = store
 
     @property
@@ -54,8 +59,8 @@ class Answers:
 
     @property
     def content_max_bytes(self) -> int:
-        """A header, and the largest content."""
-        return 1 + PRAOS_SIZE_BYTES + CONTENT_SIZE_BYTES_MAX
+        """A header, and the largest content; or a part of a state."""
+        return max(1 + PRAOS_SIZE_BYTES + CONTENT_SIZE_BYTES_MAX, PART_SIZE_BYTES_MAX)
 
     def tip(self) -> Tip:
         """The end of the branch that counts."""
@@ -93,6 +98,8 @@ class Answers:
 
     async def content(self, topic: Topic, item: ItemId) -> bytes | None:
         """See ``ChainPort``."""
+        if topic == STATES:
+            return await self.giving.part(item)
         if topic != BLOCKS:
             return self._fragment(FragmentId(item))
         return await self._store.block(BlockId(item)) if self.has(BLOCKS, item) else None

@@ -3,6 +3,7 @@
 link      parent, length and date follow; the slot is one of its epoch
 epoch     where a new one begins: rewards, retirements, the snapshot
 leader    its maker proves that the slot is his
+state     if it is to say what state it found, it found that
 content   every fragment holds, in order
 nonce     what was drawn for it is hashed into it
 """
@@ -55,6 +56,14 @@ from tetrarch.ledger.parameter_votes import begin_parameters, parameters_for
 from tetrarch.ledger.parameters import Mode
 from tetrarch.ledger.praos import evolve, stir
 from tetrarch.ledger.settings import Settings, settings_of
+from tetrarch.ledger.state_chunks import digest_of
+from tetrarch.ledger.state_digest import (
+    decode_digest,
+    encode_digest,
+    is_digest,
+    is_due,
+    note_digested,
+)
 from tetrarch.ledger.tables import Base, Draft, Layer, View, first_layer
 
 
@@ -125,6 +134,7 @@ def apply_block(parent: Place, block: Block) -> Place:
     if leaders is None:
         raise BlockRefused("apply block", reason="nobody may make blocks in its epoch")
     point = verify(leaders, header)
+    _check_digest(parent, header, draft, content.digests)
     _apply_content(draft, content, header, parent.block0)
     final_height = standing_of(draft).final.height
     settle_membership(draft, height=header.chain_length, final_height=final_height)
@@ -173,6 +183,13 @@ def enter_epoch(draft: Draft, parent: Header, date: BlockDate) -> None:
             follow_stake(draft, stake_voters(snapshot), height=parent.chain_length + 1)
 
 
+def digest_for(parent: Place, date: BlockDate) -> Fragment | None:
+    """What a block of ``date`` upon ``parent`` is to say of the state; None: nothing."""
+    if not is_due(parent.layer, parent.header.date, date):
+        return None
+    return encode_digest(digest_of(parent.layer))
+
+
 def with_election(draft: Draft, election: Election | None) -> Draft:
     """A state as a block would have it that carries ``election``, which is news there."""
     if election is not None:
@@ -214,6 +231,7 @@ class Content:
     """A block's fragments by what they are; they stand in this order. ``paid``: what accounts paid for."""
 
     elections: tuple[Fragment, ...]
+    digests: tuple[Fragment, ...]  # of the state
     certificates: tuple[Fragment, ...]
     changes: tuple[Fragment, ...]  # of members
     paid: tuple[Fragment, ...]
@@ -223,11 +241,11 @@ def split_content(block: Block) -> Content:
     """Of a block that is not the first."""
     rest = block.fragments
     found = []
-    for is_one in (is_election, is_certificate, is_change):
+    for is_one in (is_election, is_digest, is_certificate, is_change):
         found.append(tuple(takewhile(is_one, rest)))
         rest = rest[len(found[-1]) :]
-    elections, certificates, changes = found
-    return Content(elections, certificates, changes, rest)
+    elections, digests, certificates, changes = found
+    return Content(elections, digests, certificates, changes, rest)
 
 
 def _apply_elections(draft: Draft, elections: tuple[Fragment, ...], block0: BlockId) -> None:
@@ -238,6 +256,19 @@ def _apply_elections(draft: Draft, elections: tuple[Fragment, ...], block0: Bloc
         election = decode_election(data, draft)
         election.check_signatures(block0)
         apply_election(draft, election)
+
+
+def _check_digest(
+    parent: Place, header: Header, draft: Draft, digests: tuple[Fragment, ...]
+) -> None:
+    """After its maker's proof: who is no leader makes nobody reckon."""
+    due = is_due(parent.layer, parent.header.date, header.date)
+    if len(digests) != due:
+        raise BlockRefused("apply block", state_digests=len(digests), expected=int(due))
+    for data in digests:
+        if decode_digest(data) != digest_of(parent.layer):
+            raise BlockRefused("apply block", reason="the state before it is another")
+        note_digested(draft, height=header.chain_length)
 
 
 def _apply_content(draft: Draft, content: Content, header: Header, block0: BlockId) -> None:

@@ -32,6 +32,16 @@ class ArchiveInvalid(OperatorError):
     mend = "export it again, or have the blocks from other nodes"
 
 
+class LedgerPruned(OperatorError):
+    """Blocks that are asked for are not there any more."""
+
+    code = "ledger_pruned"
+    exit_code = 65  # EX_DATAERR
+    mend = (
+        "export its state (`tetrarch ledger export-state`), or the blocks of a node that keeps all"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Imported:
     """``blocks`` were new; ``known`` were here already, from an import before, say."""
@@ -46,9 +56,12 @@ async def export_blocks(
     """Write all final blocks; how many.
 
     Raises:
-        LedgerDamaged: one is missing; OSError.
+        LedgerPruned: they are not there from the first on; LedgerDamaged: one is missing; OSError.
     """
-    finals = await store.finals()
+    found = await store.finals()
+    if found.lowest:
+        raise LedgerPruned("export ledger", lowest_height=found.lowest)
+    finals = found.blocks
     out.write(MAGIC)
     for done, identity in enumerate(finals, start=1):
         data = await store.block(identity)

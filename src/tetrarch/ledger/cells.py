@@ -14,6 +14,7 @@ from tetrarch.ledger.membership import MEMBERSHIP
 from tetrarch.ledger.parameter_votes import AGREED
 from tetrarch.ledger.pools import POOLS
 from tetrarch.ledger.settings import SETTINGS
+from tetrarch.ledger.state_digest import DIGESTED
 from tetrarch.ledger.tables import Table
 from tetrarch.ledger.tallies import OPEN_VOTES, TALLIES
 from tetrarch.ledger.treasury import POTS
@@ -41,6 +42,7 @@ TABLES: Final[tuple[Table[Any], ...]] = (
     PLANS,
     ELECTION,
     ELECTED,
+    DIGESTED,
 )
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODERS: Final[Mapping[str, msgspec.msgpack.Decoder[Any]]] = {

@@ -37,12 +37,13 @@ from tetrarch.ledger.news import News
 from tetrarch.ledger.opinion import Opinion
 from tetrarch.ledger.pooling import Pooling
 from tetrarch.ledger.ports import LedgerPorts
+from tetrarch.ledger.state_giving import StateGiving
 from tetrarch.ledger.store import LedgerDamaged
 from tetrarch.ledger.tables import Base, Cell
 from tetrarch.ledger.tidings import Tidings
 from tetrarch.ledger.tree import BRANCHING_MAX, Tree
 from tetrarch.network.overlay.chain import Verdict
-from tetrarch.network.overlay.profile import BLOCKS, Topic
+from tetrarch.network.overlay.profile import BLOCKS, STATES, Topic
 from tetrarch.network.overlay.spreading import ItemId
 
 FULL_MEND: Final = "a quorum of the members must vote again; until then nothing more is taken"
@@ -72,7 +73,8 @@ class LedgerChain(Answers):
             news=self.news,
         )
         tidings = Tidings(ports, tree, self.opinion, self.news, self._certify)
-        super().__init__(ports.store, tree, main, mempool, tidings)
+        giving = StateGiving(ports.store, ports.compute, main.block0)
+        super().__init__(ports.store, tree, main, mempool, tidings, giving=giving)
 
     @classmethod
     async def open(
@@ -97,10 +99,11 @@ class LedgerChain(Answers):
         if kept is None or kept.root.block0 != block0.header.id:
             raise LedgerDamaged("open ledger", reason="it is of another chain than the first block")
         finals = await ports.store.finals()
-        if not finals or finals[-1] != kept.root.id:
+        if not finals.blocks or finals.blocks[-1] != kept.root.id:
             raise LedgerDamaged("open ledger", reason="its final blocks are not all there")
         tree = Tree(kept.base, kept.root, blocks_max=blocks_max)
-        chain = cls(ports, tree, MainChain(tree, finals), mempool or Mempool())
+        main = MainChain(tree, finals.blocks, lowest=finals.lowest)
+        chain = cls(ports, tree, main, mempool or Mempool())
         for block in kept.open_blocks:
             await chain._apply_again(block)
         for certificate in kept.certificates:
@@ -117,6 +120,8 @@ class LedgerChain(Answers):
                 verdict = await self._take_block(content)
             self.taken["block", verdict] += 1
             return verdict
+        if topic == STATES:
+            return Verdict.STALE  # it has begun: nothing of it was asked for
         taking = self.tidings.take(Fragment(content))
         if taking is not None:
             return await taking

@@ -3,11 +3,12 @@
 Each step is on disk before anybody hears of it. One goes at a time: the caller sees to that.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from tetrarch.ledger.applying import Place, split_content
 from tetrarch.ledger.blocks import Block, Fragment, decode_block
-from tetrarch.ledger.checkpoints import standing_of
+from tetrarch.ledger.checkpoints import decode_certificate, standing_of
 from tetrarch.ledger.finality import Certificate, Checkpoint, VoteRefused
 from tetrarch.ledger.headers import BlockId
 from tetrarch.ledger.main_chain import MainChain
@@ -15,9 +16,12 @@ from tetrarch.ledger.news import News
 from tetrarch.ledger.opinion import Opinion
 from tetrarch.ledger.pooling import Pooling
 from tetrarch.ledger.ports import LedgerPorts
+from tetrarch.ledger.proving import Proving
+from tetrarch.ledger.state_store import STATES_KEPT, Proven
 from tetrarch.ledger.tree import Switch, Tree
 
 UNDONE_MAX: Final = 8192
+PRUNED_MAX: Final = 256  # blocks at a time
 
 
 class Deciding:
@@ -37,13 +41,15 @@ class Deciding:
         self._opinion, self._pooling, self._news = opinion, pooling, news
         # Of late: whoever is on them would be asked for them again and again.
         self._undone: dict[BlockId, None] = {}
+        self._proving = Proving(ports)
+        self._prune_below = 0
 
     async def place(self, block: Block, place: Place) -> None:
         """A block that holds is on the tree: what it makes count, justified and final, whichever branch it is on."""
         await self._switch(self._tree.add(place), block)
-        before = self._opinion.justified
+        before, certificates = self._opinion.justified, _certificates(block)
         self._opinion.note(place)
-        await self.go_by(before, standing_of(place.layer).final.block)
+        await self.go_by(before, standing_of(place.layer).final.block, certificates)
         for certificate in self._opinion.waiting():
             await self.certify(certificate)
 
@@ -58,12 +64,18 @@ class Deciding:
         await self._ports.store.certify(certificate)
         before, link = self._opinion.justified, certificate.link
         self._opinion.accept(certificate)
-        await self.go_by(before, link.source.block if link.makes_final else None)
+        final = link.source.block if link.makes_final else None
+        await self.go_by(before, final, (certificate,))
         for waiting in self._opinion.waiting():
             await self.certify(waiting)
 
-    async def go_by(self, before: Checkpoint, final: BlockId | None) -> None:
-        """What is justified may be another checkpoint than ``before``, and ``final`` may be news."""
+    async def go_by(
+        self,
+        before: Checkpoint,
+        final: BlockId | None,
+        certificates: Sequence[Certificate] = (),
+    ) -> None:
+        """What is justified may be another checkpoint than ``before``, and ``final`` may be news, by one of ``certificates``."""
         justified = self._opinion.justified
         if justified != before:
             if self._tree.get(justified.block) is not None:
@@ -71,7 +83,7 @@ class Deciding:
             self._news.on_justified.tell()
         place = None if final is None else self._tree.get(final)
         if place is not None and place.id != self._tree.final.id:
-            await self._finalize(place)
+            await self._finalize(place, certificates)
 
     def is_undone(self, block: BlockId) -> bool:
         """Whether it stood on a branch that can never count any more, of late."""
@@ -83,19 +95,44 @@ class Deciding:
         while len(self._undone) > UNDONE_MAX:
             del self._undone[next(iter(self._undone))]
 
-    async def _finalize(self, final: Place) -> None:
+    async def _finalize(self, final: Place, certificates: Sequence[Certificate]) -> None:
         """On disk first. What does not stand upon it is dropped."""
         tree = self._tree
         finals, dropped = tree.plan(final.id)
         if any(each.id == tree.tip.id for each in finals[:-1]) or tree.tip.id in dropped:
             await self._switch(tree.justify(final.id))
         carried = self._opinion.carried_by(final)
-        await self._ports.store.finalize(finals, dropped, carried)
+        proven = await self._proven(finals, certificates)
+        await self._ports.store.finalize(finals, dropped, carried, proven)
         await self._switch(tree.finalize(final.id)[1])
         self.remember_undone(*dropped)
         self._opinion.forget(carried)
         self._main.made_final(finals)
         self._news.on_final.tell(finals)
+        if proven.state is not None:
+            self._prune_below = await self._lowest_state()
+        await self._prune()
+
+    async def _proven(self, finals: Sequence[Place], certificates: Sequence[Certificate]) -> Proven:
+        """The last of ``finals`` is final by one of ``certificates``."""
+        checkpoint = finals[-1].checkpoint
+        for certificate in certificates:
+            link = certificate.link
+            target = self._tree.get(link.target.block)
+            if link.makes_final and link.source == checkpoint and target is not None:
+                return await self._proving.proven((*finals, target), certificate)
+        return Proven()
+
+    async def _lowest_state(self) -> int:
+        """Blocks from it on are kept in any case: who begins with it asks for them."""
+        states = await self._ports.store.states()
+        return states[0].height if len(states) == STATES_KEPT else 0
+
+    async def _prune(self) -> None:
+        """Some at a time, so that nothing waits for it."""
+        if self._ports.prunes and self._main.lowest < self._prune_below:
+            lowest = await self._ports.store.prune(self._prune_below, count_max=PRUNED_MAX)
+            self._main.pruned(lowest)
 
     async def _switch(self, switch: Switch | None, block: Block | None = None) -> None:
         """``block``: one that came just now, so that it is not read again."""
@@ -117,3 +154,8 @@ class Deciding:
                 return ()
             block = decode_block(data)
         return split_content(block).paid
+
+
+def _certificates(block: Block) -> tuple[Certificate, ...]:
+    """Of a block that holds."""
+    return tuple(map(decode_certificate, split_content(block).certificates))

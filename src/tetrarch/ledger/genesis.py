@@ -114,7 +114,9 @@ class Genesis:
     def frame(self) -> TimeFrame:
         """Of its first slots."""
         return TimeFrame(
-            start_s=self.start_unix_s, slot_duration_s=self.parameters.slot_duration_ms / 1000
+            # A number of its own type, also before it has ever been written: the state has a hash.
+            start_s=float(self.start_unix_s),
+            slot_duration_s=self.parameters.slot_duration_ms / 1000,
         )
 
 

@@ -23,12 +23,13 @@ class Compute(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerPorts:
-    """See the module."""
+    """``prunes``: whether final blocks are forgotten that are older than the states that are kept."""
 
     store: LedgerStore
     compute: Compute
     clock: Clock
     log: Log
+    prunes: bool = False
 
     def refused(self, what: str, fault: PeerFault, **fields: object) -> Verdict:
         """Who sent it is to blame."""

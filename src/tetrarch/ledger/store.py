@@ -2,8 +2,12 @@
 
     blocks   every block that was taken, by id; final ones also by their length
     cells    the state of the last final block
-    heads    which block that is
+    heads    which block that is, and the lowest final block that is there besides the first
     votes    certificates that may be in no block yet: members voted upon them, and may not vote below them any more
+    proofs, states, chunks   for nodes that would begin with a state                    see ``state_store``
+
+Final blocks are all there from some height on: from the first on, or from one whose state is kept whole. The first is
+always there.
 
 A block is written before anything is done upon it. Making blocks final is one transaction: their lengths, what they
 change, and the head. So a crash leaves the state of one final block, and blocks upon it that are applied again.
@@ -21,12 +25,22 @@ from tetrarch.ledger.cells import decode_value, encode_value
 from tetrarch.ledger.checkpoints import decode_certificate, encode_certificate
 from tetrarch.ledger.finality import Certificate
 from tetrarch.ledger.headers import BlockId
+from tetrarch.ledger.state_store import (
+    STEP,
+    Proven,
+    StateListed,
+    list_states,
+    part_of,
+    proofs_to,
+    put_proven,
+)
 from tetrarch.ledger.tables import Base, Changes, first_layer
 from tetrarch.storage.migrations import Schema
 from tetrarch.storage.rows import decoding_rows
 
 _T = TypeVar("_T")
 _FINAL: Final = "final"
+_LOWEST: Final = "lowest"
 
 SCHEMA: Final = Schema(
     component="ledger",
@@ -45,6 +59,7 @@ SCHEMA: Final = Schema(
             """CREATE TABLE ledger_votes (
                 target INTEGER NOT NULL PRIMARY KEY, content BLOB NOT NULL)""",
         ),
+        STEP,
     ),
 )
 
@@ -79,6 +94,17 @@ class Kept:
     certificates: tuple[Certificate, ...]  # the oldest first
 
 
+@dataclass(frozen=True, slots=True)
+class Finals:
+    """Final blocks, all that there are from the height ``lowest`` on."""
+
+    lowest: int
+    blocks: tuple[BlockId, ...]
+
+
+NOTHING_PROVEN: Final = Proven()
+
+
 class LedgerStore:
     """See the module."""
 
@@ -91,6 +117,20 @@ class LedgerStore:
         def write(connection: sqlite3.Connection) -> None:
             _put_block(connection, block0, is_final=True)
             _finish(connection, block0.header.id, changes)
+
+        await self._storage.write(write)
+
+    async def begin_with(
+        self, block0: Block, block: Block, changes: Changes, proven: Proven
+    ) -> None:
+        """Write the first block, and a later final one with the state that it left, into an empty store."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            _put_block(connection, block0, is_final=True)
+            _put_block(connection, block, is_final=True)
+            _begin_at(connection, block.header.chain_length)
+            put_proven(connection, proven)
+            _finish(connection, block.header.id, changes)
 
         await self._storage.write(write)
 
@@ -116,11 +156,15 @@ class LedgerStore:
         )
 
     async def finalize(
-        self, finals: Sequence[Place], dropped: Sequence[BlockId], carried: Sequence[int] = ()
+        self,
+        finals: Sequence[Place],
+        dropped: Sequence[BlockId],
+        carried: Sequence[int] = (),
+        proven: Proven = NOTHING_PROVEN,
     ) -> None:
         """Blocks are final, oldest first; others can never be, and are forgotten, as certificates that final blocks carry.
 
-        ``carried``: the heights of their targets.
+        ``carried``: the heights of their targets. ``proven``: what the blocks prove.
         """
         changes: dict[tuple[str, bytes], object] = {}
         for place in finals:
@@ -133,25 +177,79 @@ class LedgerStore:
             connection.executemany("DELETE FROM ledger_blocks WHERE id = ? AND NOT final", gone)
             heights = [(height,) for height in carried]
             connection.executemany("DELETE FROM ledger_votes WHERE target = ?", heights)
+            put_proven(connection, proven)
             _finish(connection, finals[-1].id, changes)
 
         await self._storage.write(write)
+
+    async def prune(self, below: int, *, count_max: int) -> int:
+        """Forget final blocks below a height, but for the first, the lowest first; from which height on all are there."""
+
+        def write(connection: sqlite3.Connection) -> int:
+            end = min(below, _lowest(connection) + count_max)
+            connection.execute(
+                "DELETE FROM ledger_blocks WHERE final AND length > 0 AND length < ?", (end,)
+            )
+            _begin_at(connection, end)
+            return end
+
+        return await self._storage.write(write)
+
+    async def states(self) -> tuple[StateListed, ...]:
+        """Those that are kept whole, oldest first."""
+        return await self._storage.read(list_states)
+
+    async def proofs(self, height: int) -> tuple[bytes, ...]:
+        """Proofs of states up to ``height``, oldest first."""
+        return await self._storage.read(lambda connection: proofs_to(connection, height))
+
+    async def part(self, part: bytes) -> bytes | None:
+        """A chunk or a proof, by its hash."""
+        return await self._storage.read(lambda connection: part_of(connection, part))
 
     async def block(self, block: BlockId) -> bytes | None:
         """As it travels."""
         return await self._storage.read(lambda connection: _block_of(connection, block))
 
-    async def finals(self) -> tuple[BlockId, ...]:
-        """All final blocks, from the first on."""
-        query = "SELECT length, id FROM ledger_blocks WHERE final ORDER BY length"
+    async def finals(self) -> Finals:
+        """All final blocks that are there without a gap.
 
-        def read(connection: sqlite3.Connection) -> tuple[BlockId, ...]:
-            rows = connection.execute(query).fetchall()
-            if [length for length, _ in rows] != list(range(len(rows))):
+        Raises:
+            LedgerDamaged: one is missing.
+        """
+        query = "SELECT length, id FROM ledger_blocks WHERE final AND length >= ? ORDER BY length"
+
+        def read(connection: sqlite3.Connection) -> Finals:
+            lowest = _lowest(connection)
+            rows = connection.execute(query, (lowest,)).fetchall()
+            if [length for length, _ in rows] != list(range(lowest, lowest + len(rows))):
                 raise LedgerDamaged("load ledger", reason="a final block is missing")
-            return tuple(BlockId(bytes(block)) for _, block in rows)
+            return Finals(lowest, tuple(BlockId(bytes(block)) for _, block in rows))
 
         return await self._storage.read(read)
+
+
+def _lowest(connection: sqlite3.Connection) -> int:
+    """The height from which all final blocks should be there."""
+    head = connection.execute(
+        "SELECT block FROM ledger_heads WHERE name = ?", (_LOWEST,)
+    ).fetchone()
+    if head is None:
+        return 0
+    query = "SELECT length FROM ledger_blocks WHERE id = ? AND final"
+    row = connection.execute(query, (head[0],)).fetchone()
+    if row is None:
+        raise LedgerDamaged("load ledger", reason="the lowest final block is missing")
+    return int(row[0])
+
+
+def _begin_at(connection: sqlite3.Connection, height: int) -> None:
+    """Final blocks below it are not there any more, but for the first."""
+    connection.execute(
+        "INSERT OR REPLACE INTO ledger_heads"
+        " SELECT ?, id FROM ledger_blocks WHERE final AND length = ?",
+        (_LOWEST, height),
+    )
 
 
 def _put_block(connection: sqlite3.Connection, block: Block, *, is_final: bool) -> None:

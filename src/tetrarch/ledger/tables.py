@@ -33,6 +33,11 @@ class Base:
         """All of one table."""
         return self._tables.get(name, {})
 
+    def replace(self, cells: Changes) -> None:
+        """All of it is another state."""
+        self._tables.clear()
+        self.take(cells)
+
     def take(self, changes: Changes) -> None:
         """They are final."""
         for (name, key), value in changes.items():
@@ -53,13 +58,14 @@ class _Run:
 class Layer:
     """What can be seen from one block. It changes no more once it is made."""
 
-    __slots__ = ("_base", "_runs", "changes")
+    __slots__ = ("_base", "_runs", "changes", "notes")
 
     def __init__(self, base: Base, runs: tuple[_Run, ...], changes: Changes) -> None:
         """``first_layer`` and ``above`` make them."""
         self._base = base
         self._runs = runs  # the newest first
         self.changes = changes  # of its own block
+        self.notes: dict[str, object] = {}  # what was reckoned of it, so that it is so once
 
     def get(self, cell: Cell) -> Any:
         """What is there, or None."""

@@ -16,6 +16,8 @@ kind  name      payload
 8     reached   ip 4 or 16, port u16: the sender reached the receiver there
 ====  ========  ==============================================================================
 
+Items of the topic of states are asked for by a node that begins, and never announced: a part of a state is told on by nobody.
+
 What one node asks of another has three names: to *sync to its tip* (pull, answered by items and a status), and to *propose*
 a block or a fragment (an item, or an announcement that is answered by ask).
 """

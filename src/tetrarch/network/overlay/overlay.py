@@ -47,11 +47,13 @@ from tetrarch.network.overlay.profile import (
     FRAGMENTS,
     NodeId,
     Profile,
+    Topic,
 )
 from tetrarch.network.overlay.reaching import Reaching
 from tetrarch.network.overlay.reference.services import ReferenceServices
 from tetrarch.network.overlay.reference.watching import Watchers
 from tetrarch.network.overlay.settings import OverlaySettings, TrustedPeer
+from tetrarch.network.overlay.spreading import ItemId
 from tetrarch.network.overlay.talking import Talking
 from tetrarch.network.overlay.trusted_tips import TrustedTips
 from tetrarch.network.overlay.wires import Wires
@@ -217,6 +219,10 @@ class Overlay:
         They come one after another and are judged as any. False: there is no link with it.
         """
         return self.talking.sync_to_tip(node)
+
+    def ask(self, node: NodeId, topic: Topic, item: ItemId) -> bool:
+        """Ask a linked node for an item by its name; what comes goes to the chain. False: there is no link with it."""
+        return self.talking.ask(node, topic, item)
 
     async def ban(self, node: NodeId, reason: str) -> None:
         """Never again, until ``unban``, also after a restart."""

@@ -53,6 +53,7 @@ Sign: TypeAlias = Callable[[bytes], bytes]
 
 FRAGMENTS = Topic(bytes(TOPIC_SIZE_BYTES))
 BLOCKS = Topic(b"\x01" * TOPIC_SIZE_BYTES)
+STATES = Topic(b"\x02" * TOPIC_SIZE_BYTES)  # asked for by who begins; nobody subscribes to it
 
 
 class Interest(IntEnum):

@@ -36,6 +36,7 @@ from tetrarch.network.overlay.messages import (
 from tetrarch.network.overlay.pace import cost
 from tetrarch.network.overlay.profile import (
     BLOCKS,
+    STATES,
     NodeId,
     Profile,
     ProfileInvalid,
@@ -127,6 +128,11 @@ class Talking:
         self._pulled.setdefault(node, self._chain.tip().block)
         return True
 
+    def ask(self, node: NodeId, topic: Topic, item: ItemId) -> bool:
+        """Ask a node for an item by its name. False: there is no link."""
+        self._asked(node, 1 + cost(Kind.ITEM, self._chain.content_max_bytes))
+        return self._links.send(node, Kind.ASK, encode_ids(Ids(topic, (item,))))
+
     async def do(self, effects: Iterable[Effect]) -> None:
         """Carry out what spreading decided."""
         for effect in effects:
@@ -138,8 +144,7 @@ class Talking:
                         ids = Ids(topic, items[start : start + IDS_MAX])
                         self._links.send(peer, Kind.ANNOUNCE, encode_ids(ids))
                 case Ask(peer, topic, item):
-                    self._asked(peer, 1 + cost(Kind.ITEM, self._chain.content_max_bytes))
-                    self._links.send(peer, Kind.ASK, encode_ids(Ids(topic, (item,))))
+                    self.ask(peer, topic, item)
                 case Withheld(peer):
                     self.blame(peer, Fault.WITHHELD, None)
 
@@ -238,7 +243,8 @@ class Talking:
         await self.do(spreading.announced(node, ids.topic, lacking, now_s=self._now_s()))
 
     async def _answer(self, node: NodeId, ids: Ids) -> None:
-        self._check_topic(ids.topic)
+        if ids.topic != STATES:
+            self._check_topic(ids.topic)
         await self._send_items(node, ids.topic, ids.items)
 
     async def _send_items(self, node: NodeId, topic: Topic, items: Iterable[ItemId]) -> None:
@@ -254,6 +260,10 @@ class Talking:
             self._links.send(node, Kind.ITEM, encode_item(Item(topic, content)))
 
     async def _take(self, node: NodeId, item: Item) -> None:
+        if item.topic == STATES:  # told on to nobody
+            if await self._chain.take(item.topic, item.content) is Verdict.INVALID:
+                self.blame(node, Fault.PROTOCOL, None)
+            return
         self._check_topic(item.topic)
         try:
             item_id = self._chain.item_id(item.topic, item.content)
