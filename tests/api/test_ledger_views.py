@@ -43,6 +43,7 @@ def test_where_the_chain_ends_and_what_is_final() -> None:
         assert (status["slot_now"], status["date_now"], status["mode"]) == (3, "0.3", "bft")
         assert (status["tip"]["height"], status["tip"]["date"]) == (3, "0.3")
         assert (status["final"]["height"], status["blocks_not_final"]) == (0, 3)
+        assert status["lowest_height"] == 0, "all blocks are here"
         assert status["votes"] is True
         blocks = await told(world, "ledger/blocks")
         assert [each["height"] for each in blocks] == [3, 2, 1, 0]

@@ -1,11 +1,13 @@
 """``tetrarch ledger``: from keys to a first block to a node that is asked; what is wrong is one clear line."""
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
+from tests.ledger import state_world
 from tests.ledger.makers import account_id, bft_public
-from tests.ledger.test_chain import GENESIS
+from tests.ledger.test_chain import GENESIS, opened
 from tests.ledger.test_checking import SLOTS, filled
 from typer.testing import CliRunner
 
@@ -21,6 +23,8 @@ COMMANDS = (
     "check",
     "export",
     "import",
+    "export-state",
+    "import-state",
     "account",
     "send",
     "sign-members",
@@ -133,3 +137,40 @@ def test_a_chain_goes_from_one_folder_to_another(tmp_path: Path) -> None:
     assert "ledger_archive_invalid" in said
     assert "file_unreadable" in ran("import", tmp_path / "no", tmp_path / "to", *how, exit_code=66)
     assert "ledger_damaged" in ran("export", tmp_path / "new2", "--out", out, exit_code=65)
+
+
+def test_a_state_goes_from_one_folder_to_another(tmp_path: Path) -> None:
+    for name in ("from", "young"):
+        (tmp_path / name).mkdir()
+
+    async def main() -> None:
+        async with opened(tmp_path / "from", state_world.GENESIS, prunes=True) as ledger:
+            await state_world.live(ledger, 1, 34, changes={13: state_world.change()})
+        async with opened(tmp_path / "young", state_world.GENESIS):
+            pass
+
+    asyncio.run(main())
+    (tmp_path / "block0").write_bytes(encode_block(state_world.GENESIS))
+    out, how = tmp_path / "state", ("--genesis", tmp_path / "block0")
+    told = ran("export-state", tmp_path / "from", *how, "--out", out)
+    assert "the state that block 29" in told
+    assert "proven by 2 blocks" in told
+    again = json.loads(ran("export-state", tmp_path / "from", *how, "--out", out, "--json"))
+    assert again["bytes"] == out.stat().st_size
+    began = json.loads(ran("import-state", out, tmp_path / "to", *how, "--json"))
+    assert (began["height"], began["date"]) == (29, "2.9")
+    assert began["block"] == again["block"]
+    told = ran("check", tmp_path / "to", *how)
+    assert "2 final blocks from height 29 on, as they should be" in told
+    said = ran("import-state", out, tmp_path / "to", *how, exit_code=65)
+    assert "has a chain already" in said
+    assert "file_unreadable" in ran("import-state", tmp_path / "no", tmp_path, *how, exit_code=66)
+    for folder, reason in (("young", "ledger_no_state"), ("nowhere", "ledger_damaged")):
+        said = ran("export-state", tmp_path / folder, *how, "--out", tmp_path / "x", exit_code=65)
+        assert reason in said
+        assert not list(tmp_path.glob("x*")), "nothing is left half-written"
+    said = ran("export", tmp_path / "from", "--out", tmp_path / "x", exit_code=65)
+    assert "ledger_pruned" in said
+    (tmp_path / "cut").write_bytes(out.read_bytes()[:-1])
+    said = ran("import-state", tmp_path / "cut", tmp_path / "new", *how, exit_code=65)
+    assert "ledger_state_file_invalid" in said

@@ -1,7 +1,8 @@
 """Goal: a federation's chain by real nodes, enclaves and sockets: a block each slot, final at once, whatever a node goes through.
 
 Method: four nodes as processes with slots of two seconds; transfers are under way; one is killed and comes back, one comes
-late; of one's keys a copy stands by, and goes on for it when it is killed for good.
+late with all blocks, one with a state, from one that forgets what is old; of one's keys a copy stands by, and goes on for it when
+it is killed for good.
 """
 
 import shutil
@@ -57,7 +58,12 @@ def test_a_chain_goes_on_whatever_its_nodes_go_through(
         grants={account(tmp_path / "alice"): 1000},
     )
     first = LedgerProcess("node0", tmp_path)
-    nodes = [first, *(LedgerProcess(f"node{n}", tmp_path, trusted=first.port) for n in (1, 2, 3))]
+    nodes = [
+        first,
+        LedgerProcess("node1", tmp_path, "--prune", trusted=first.port),
+        *(LedgerProcess(f"node{n}", tmp_path, trusted=first.port) for n in (2, 3)),
+    ]
+    fresh = LedgerProcess("fresh", tmp_path, "--with-state", trusted=nodes[1].port)
     late = LedgerProcess("late", tmp_path, trusted=first.port)
     standby = LedgerProcess("standby", tmp_path, trusted=first.port)
     shutil.copytree(nodes[3].folder / "ledger-keys", standby.folder / "ledger-keys")
@@ -89,9 +95,9 @@ def test_a_chain_goes_on_whatever_its_nodes_go_through(
         holds, waits = sorted((nodes[3], standby), key=lambda each: not dates(each))
         assert not dates(waits)
         holds.kill()
-        with running(late):
+        with running(late, fresh):
             sleep_until(36.6)
-            everybody = [*nodes[:3], waits, late]
+            everybody = [*nodes[:3], waits, late, fresh]
             heights = [node.final_height() for node in everybody]
             assert min(heights) >= max(heights) - 3, [node.tail() for node in everybody]
             block = late.block(late.status()["final"]["block"])
@@ -100,6 +106,9 @@ def test_a_chain_goes_on_whatever_its_nodes_go_through(
             went_on = dates(waits)
             assert went_on, [entry for entry in waits.logs() if entry["outcome"] != "pending"]
             assert late.status()["votes"] is False
+            assert late.status()["lowest_height"] == 0
+            assert fresh.status()["lowest_height"] >= SLOTS_PER_EPOCH - 2, fresh.tail()
+            assert nodes[1].status()["lowest_height"] > 0, nodes[1].tail()
             ended = [entry for entry in nodes[2].logs() if entry["outcome"] != "pending"]
             assert {entry["outcome"] for entry in ended} <= {"accepted", "rejected"}
             paid = get_json(f"{late.url}/ledger/account?id={bob}")
@@ -112,5 +121,16 @@ def test_a_chain_goes_on_whatever_its_nodes_go_through(
                 f"another replaced by a copy from {went_on[0]} on, killed in 1.8; "
                 f"slots that are final behind the newest: {first.status()['blocks_not_final']}"
             )
+        nodes[1].stop()
+        genesis = ("--genesis", tmp_path / "block0")
+        file = tmp_path / "state"
+        for command in (
+            ("check", nodes[1].folder, *genesis),
+            ("check", fresh.folder, *genesis),
+            ("export-state", nodes[1].folder, *genesis, "--out", file),
+            ("import-state", file, tmp_path / "new", *genesis),
+        ):
+            done = run_tetrarch("ledger", *command)
+            assert done.exit_code == 0, done.stderr
         for node in everybody:
             assert "Traceback" not in node.text, node.tail(60)

@@ -78,6 +78,7 @@ class LedgerView:
             "justified": {"height": justified.height, "block": justified.block.hex()},
             "final": _place(tree.final),
             "blocks_not_final": len(tree),
+            "lowest_height": self.chain.main.lowest,
             "mempool": {
                 "fragments": len(self.chain.mempool),
                 "size_bytes": self.chain.mempool.size_bytes,
