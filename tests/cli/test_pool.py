@@ -1,6 +1,7 @@
 """``tetrarch pool`` and payments: fragments are signed with the next counter and the fee, and wait at the node."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from tetrarch.ledger.pools import Tax, pool_id
 KEYS = pool_keys(0)
 
 
-@pytest.mark.parametrize("command", ["register", "delegate", "retire"])
+@pytest.mark.parametrize("command", ["keys", "register", "delegate", "retire"])
 def test_help_has_an_example_and_the_exit_codes(command: str) -> None:
     text = CliRunner().invoke(app, ["pool", command, "--help"]).stdout
     assert f"Example: tetrarch pool {command}" in text
@@ -32,6 +33,26 @@ def account(folder: Path) -> AccountId:
     key_file = folder / "alice"
     assert CliRunner().invoke(app, ["ledger", "account", str(key_file)]).exit_code == 0
     return account_of(read_account_key(key_file))
+
+
+def test_a_pools_keys_are_made_once(tmp_path: Path) -> None:
+    alice = account(tmp_path)
+
+    def ran(*arguments: object) -> str:
+        result = CliRunner().invoke(app, ["pool", "keys", *map(str, arguments)])
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    told = json.loads(ran(tmp_path / "node", alice.hex(), "--json"))
+    assert told["pool"] == pool_id(alice, 0).hex()
+    assert {len(told[name]) for name in ("vrf_key", "kes_key", "vote_key")} == {64}
+    assert json.loads(ran(tmp_path / "node", alice.hex(), "--json")) == told
+    shown = ran(tmp_path / "node", alice.hex(), "--serial", 3)
+    assert pool_id(alice, 3).hex() in shown
+    assert told["vrf_key"] not in shown
+    assert told["vote_key"] in shown, "of its node, whatever its pools"
+    wrong = CliRunner().invoke(app, ["pool", "keys", str(tmp_path / "node"), "ab"])
+    assert wrong.exit_code == 78
 
 
 def waiting(node: Asked, payer: AccountId) -> list[Any]:

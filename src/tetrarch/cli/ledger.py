@@ -3,9 +3,8 @@
 import asyncio
 import json
 import sys
-from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, Final
 
 import msgspec
 import typer
@@ -13,6 +12,7 @@ import typer
 from tetrarch.cli.errors import run_command
 from tetrarch.cli.files import read_block0, read_bounded
 from tetrarch.cli.ledger_archive import archive
+from tetrarch.cli.ledger_keys import NodeFolder, PassphraseFile, keys_commands, node_secret
 from tetrarch.cli.ledger_options import (
     KEY_SIZE_BYTES,
     AsJson,
@@ -55,13 +55,7 @@ class _Event(msgspec.Struct):
         )
 
 
-NodeFolder: TypeAlias = Annotated[Path, typer.Argument(help="The node's folder.")]
-PassphraseFile: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(help="Seals the keys. Default: a key file, made in their folder."),
-]
-
-
+app.add_typer(keys_commands)
 app.add_typer(votes)
 app.add_typer(archive)
 app.add_typer(state)
@@ -70,74 +64,6 @@ app.add_typer(state)
 @app.callback()
 def group() -> None:
     """A chain of the federation's own."""
-
-
-@app.command()
-@run_command
-def keys(
-    folder: NodeFolder,
-    add_leader: Annotated[
-        bool, typer.Option("--add-leader", help="Make the key of one more leader in turn.")
-    ] = False,
-    add_pool: Annotated[
-        str | None,
-        typer.Option(metavar="ACCOUNT", help="Make the keys of a pool that this account operates."),
-    ] = None,
-    pool_serial: Annotated[
-        int, typer.Option(min=0, max=2**32 - 1, help="Of several pools of one account.")
-    ] = 0,
-    shared: Annotated[
-        bool,
-        typer.Option(
-            "--shared", help="From now on, and for good: copies of this folder may run, on standby."
-        ),
-    ] = False,
-    passphrase_file: PassphraseFile = None,
-    as_json: AsJson = False,
-) -> None:
-    """Print the public keys of a node that does not run: its vote's, and its leaders'. Made at the first time.
-
-    With --shared, a quorum of the members reserves for one running copy at a time what it may sign.
-
-    Example: tetrarch ledger keys node0 --add-leader --json
-
-    Exit codes: 0, 65 damaged keys, 66 no passphrase file, 73 the folder is in use or cannot be written.
-    """
-    from tetrarch.api.ledger_views import leader_view  # noqa: PLC0415 - keeps `--help` fast
-    from tetrarch.ledger.accounts import AccountId  # noqa: PLC0415
-    from tetrarch.ledger.keyring import LeaderUnknown  # noqa: PLC0415
-    from tetrarch.ledger.pools import pool_id  # noqa: PLC0415
-    from tetrarch.ledger_node import open_keys  # noqa: PLC0415
-    from tetrarch.storage.folders import make_folder  # noqa: PLC0415
-
-    account = None if add_pool is None else AccountId(key_option("--add-pool", add_pool))
-
-    async def main() -> dict[str, Any]:
-        make_folder(folder)
-        async with AsyncExitStack() as stack:
-            secret = _secret(passphrase_file)
-            held, _ = await open_keys(stack, folder, secret, None, is_shared=shared)
-            if add_leader:
-                await held.add_leader()
-            if account is not None:
-                await held.add_leader(pool_id(account, pool_serial))
-            leaders = [leader_view(each) for each in await held.leaders()]
-            return {"voter": held.voter.hex(), "shared": held.is_shared, "leaders": leaders}
-
-    try:
-        told = asyncio.run(main())
-    except LeaderUnknown as error:
-        raise ConfigInvalid("make keys", folder=folder, **error.fields) from None
-    if as_json:
-        typer.echo(json.dumps(told))
-        return
-    copies = "; copies may run" if told["shared"] else ""
-    typer.echo(f"votes with {told['voter']}{copies}")
-    for leader in told["leaders"]:
-        what = (
-            leader.get("key") or f"{leader['pool']} vrf {leader['vrf_key']} kes {leader['kes_key']}"
-        )
-        typer.echo(f"leader {leader['number']}, {leader['kind']}: {what}")
 
 
 @app.command()
@@ -254,7 +180,7 @@ def node(
             private_addresses=private_addresses,
             round_ms=round(1000 * round_s),
         ),
-        secret=_secret(passphrase_file),
+        secret=node_secret(passphrase_file),
         monitoring_port=monitoring_port,
         election_url=election,
         begins_with_state=with_state,
@@ -470,14 +396,3 @@ def watch(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
         asyncio.run(main())
     except KeyboardInterrupt:
         return
-
-
-def _secret(passphrase_file: Path | None) -> Any:
-    from tetrarch.enclave.seal_secret import SealSecret  # noqa: PLC0415
-    from tetrarch.enclave.sealing import Kind  # noqa: PLC0415
-
-    if passphrase_file is None:
-        return None
-    secret = SealSecret(Kind.PASSPHRASE, passphrase_file)
-    secret.check()
-    return secret

@@ -1,4 +1,4 @@
-"""``tetrarch pool``: stake pools of a chain: registered, delegated to, retired, by fragments that an account pays for."""
+"""``tetrarch pool``: stake pools of a chain: their keys; registered, delegated to, retired, by fragments that an account pays for."""
 
 import json
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from tetrarch.cli.errors import run_command
+from tetrarch.cli.ledger_keys import NodeFolder, PassphraseFile, pool_keys
 from tetrarch.cli.ledger_options import AsJson, Folder, KeyFile, Url, key_option
 from tetrarch.cli.node_questions import DEFAULT_URL
 from tetrarch.errors import ConfigInvalid
@@ -26,13 +27,42 @@ def group() -> None:
 
 @app.command()
 @run_command
+def keys(
+    folder: NodeFolder,
+    account: Annotated[
+        str,
+        typer.Argument(metavar="ACCOUNT", help="That operates the pool: 64 hexadecimal digits."),
+    ],
+    serial: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="Of several pools of one account.")
+    ] = 0,
+    passphrase_file: PassphraseFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the public keys of an account's pool, in the enclave of a node that does not run. Made at the first time.
+
+    Example: tetrarch pool keys node0 $(tetrarch ledger account operator)
+
+    Exit codes: 0, 65 damaged keys, 66 no passphrase file, 73 the folder is in use or cannot be written, 78 no account.
+    """
+    told = pool_keys(folder, account, serial, passphrase_file)
+    if as_json:
+        typer.echo(json.dumps(told))
+        return
+    typer.echo(f"pool      {told['pool']}")
+    for name in ("vrf_key", "kes_key", "vote_key"):
+        typer.echo(f"{name:<9} {told[name]}")
+
+
+@app.command()
+@run_command
 def register(
     key_file: KeyFile,
     folder: Folder,
-    vrf_key: Annotated[str, typer.Option(help="As `tetrarch ledger keys --add-pool` prints it.")],
-    kes_key: Annotated[str, typer.Option(help="As `tetrarch ledger keys --add-pool` prints it.")],
+    vrf_key: Annotated[str, typer.Option(help="As `tetrarch pool keys` prints it.")],
+    kes_key: Annotated[str, typer.Option(help="As `tetrarch pool keys` prints it.")],
     vote_key: Annotated[
-        str, typer.Option(help="Of the pool's node, as `tetrarch ledger keys` prints it.")
+        str, typer.Option(help="Of the pool's node, as `tetrarch pool keys` prints it.")
     ],
     kes_start_slot: Annotated[
         int, typer.Option(min=0, help="The chain's slot from which on its evolving key is in use.")
