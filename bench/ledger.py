@@ -8,6 +8,9 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
+from hashlib import blake2b
+from io import BytesIO
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any, cast
@@ -26,6 +29,7 @@ from tetrarch.clock import SystemClock
 from tetrarch.compute import ThreadCompute
 from tetrarch.crypto.ed25519 import forget_all
 from tetrarch.leadership.leading import SLICE_SLOTS
+from tetrarch.ledger.accounts import ACCOUNTS, Account
 from tetrarch.ledger.applying import Place, apply_block, first_place
 from tetrarch.ledger.blocks import Block, encode_block
 from tetrarch.ledger.chain import LedgerChain
@@ -39,8 +43,10 @@ from tetrarch.ledger.keyring import lottery_of
 from tetrarch.ledger.parameters import Parameters
 from tetrarch.ledger.ports import LedgerPorts
 from tetrarch.ledger.praos import FIRST_NONCE, vrf_input
+from tetrarch.ledger.state_chunks import chunk_id, chunks_of, read_state, state_hash
+from tetrarch.ledger.state_file import export_state, import_state
 from tetrarch.ledger.store import SCHEMA, LedgerStore
-from tetrarch.ledger.tables import Base
+from tetrarch.ledger.tables import Base, first_layer
 from tetrarch.ledger_node import open_keys
 from tetrarch.network.overlay.chain import Verdict
 from tetrarch.network.overlay.profile import BLOCKS
@@ -52,11 +58,12 @@ HEADERS = 300
 TRANSFERS = 1000
 CHAIN = 100_000
 REPORT_EVERY = 10_000
+CELLS = 100_000
 
 
 def run() -> dict[str, Any]:
     """All of it."""
-    found = asyncio.run(_keys()) | _headers() | _transfers()
+    found = asyncio.run(_keys()) | _headers() | _transfers() | _state()
     return found | asyncio.run(_chain())
 
 
@@ -188,6 +195,30 @@ def _transfers() -> dict[str, Any]:
     }
 
 
+# -- a state --------------------------------------------------------------------------------------
+
+
+def _state() -> dict[str, Any]:
+    """As an epoch's first block has it reckoned, and as who begins with it reads it."""
+    base = Base()
+    base.take(
+        {
+            (ACCOUNTS.name, blake2b(b"%d" % number).digest()[:32]): Account(number, number)
+            for number in range(CELLS)
+        }
+    )
+    hash_s = _timed(lambda: state_hash(map(chunk_id, chunks_of(first_layer(base)))), 5, anew=False)
+    chunks = tuple(chunks_of(first_layer(base)))
+    read_s = _timed(lambda: read_state(chunks), 5, anew=False)
+    limit_s = _timed(lambda: [chunk_id(chunk) for chunk in chunks], 5, anew=False)
+    size_bytes = sum(map(len, chunks))
+    print(
+        f"a state of {CELLS} accounts, {size_bytes / 1e6:.1f} MB: {1e3 * hash_s:.0f} ms to write and hash"
+        f" (its hashes alone: {1e3 * limit_s:.0f} ms), {1e3 * read_s:.0f} ms to read"
+    )
+    return {"cells": CELLS, "state_hash_s": hash_s, "state_read_s": read_s}
+
+
 # -- a chain from its beginning -------------------------------------------------------------------
 
 
@@ -241,6 +272,7 @@ async def _chain() -> dict[str, Any]:
                 print(f"  {count} blocks: {count / taking_s:.0f} a second", flush=True)
         final = chain.tree.final.header.chain_length
         size_bytes = _size_bytes(Path(folder))
+        state_s, blocks_after = await _with_state(chain, genesis, ports)
         await database.close()
         compute.close()
     assert final >= CHAIN - 2
@@ -251,7 +283,39 @@ async def _chain() -> dict[str, Any]:
         f"{CHAIN} blocks taken, each with its certificate: {taking_s:.0f} s, {size_bytes >> 20} MB on disk"
         f"   (their four signatures alone: {limit_s:.0f} s)"
     )
-    return {"chain_blocks": CHAIN, "chain_s": taking_s, "chain_signatures_s": limit_s}
+    print(
+        f"the same chain begun with its newest state, and the {blocks_after} blocks after it: {state_s:.2f} s"
+    )
+    return {
+        "chain_blocks": CHAIN,
+        "chain_s": taking_s,
+        "chain_signatures_s": limit_s,
+        "chain_with_state_s": state_s,
+    }
+
+
+async def _with_state(chain: LedgerChain, genesis: Block, ports: LedgerPorts) -> tuple[float, int]:
+    """Another node takes the state of ``chain`` as a file, and the blocks after it. Seconds, and how many blocks."""
+    file = BytesIO()
+    forget_all()
+    begun = time.perf_counter()
+    await export_state(chain.giving, file)
+    file.seek(0)
+    taken = import_state(file, genesis)
+    with tempfile.TemporaryDirectory() as folder:
+        database = Database.open(Path(folder) / "ledger.sqlite", (SCHEMA,))
+        store = LedgerStore(database)
+        await store.begin_with(genesis, taken.block, taken.cells, taken.proven)
+        other = await LedgerChain.open(replace(ports, store=store), genesis)
+        after = chain.path(other.checkpoints(), None, count_max=CHAIN)
+        for block in after:
+            content = await chain.content(BLOCKS, block)
+            assert content is not None
+            assert await other.take(BLOCKS, content) is Verdict.NEW
+        assert other.tip() == chain.tip()
+        taking_s = time.perf_counter() - begun
+        await database.close()
+    return taking_s, len(after)
 
 
 def _size_bytes(folder: Path) -> int:
