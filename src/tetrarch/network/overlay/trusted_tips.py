@@ -10,7 +10,7 @@ from tetrarch.observability.logs import Log
 
 FRESH_S = 120.0  # what a node said of its tip before that counts no more; it says it each round
 MEND = {
-    Standing.AHEAD: "see whether this node gets blocks: its links, its clock, and its log for refused blocks",
+    Standing.AHEAD: "see whether this node gets blocks: its links, its clock, and its log for refused blocks; if others keep no blocks so old, begin with a state",
     Standing.FORKED: "compare this node's version and chain with those of the trusted nodes' operators",
 }
 
