@@ -16,7 +16,8 @@ from tetrarch.ledger.leaders import PraosLeaders
 from tetrarch.ledger.parameters import Mode
 from tetrarch.ledger.pools import pool_id
 from tetrarch.sim.ledger_keys import KeyDisk, first_keys
-from tetrarch.sim.ledger_world import LedgerOutcome, LedgerProfile, lived
+from tetrarch.sim.ledger_profile import LedgerProfile
+from tetrarch.sim.ledger_world import LedgerOutcome, lived
 
 NODES = 10
 EPOCH_SLOTS = 50

@@ -6,7 +6,9 @@ from random import Random
 import pytest
 
 from tetrarch.ledger.parameters import Mode
-from tetrarch.sim.ledger_world import Broken, Crash, Cut, LedgerProfile, LedgerWorld, lived
+from tetrarch.sim.ledger_checkers import Broken
+from tetrarch.sim.ledger_profile import Crash, Cut, LedgerProfile
+from tetrarch.sim.ledger_world import LedgerWorld, lived
 from tetrarch.sim.loop import simulate
 from tetrarch.sim.seeds import LEDGER_SEEDS_FAST, LEDGER_SEEDS_INTEGRATION, batches, seeds
 

@@ -10,26 +10,22 @@ life                       when all is well again, all end on one branch, and it
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
-from typing import Final, Self
+from typing import Final
 
 from tetrarch.crypto.kes import kes_period
 from tetrarch.leadership.logs import Entry, Logs
-from tetrarch.leadership.reserving import HEIGHTS
 from tetrarch.leadership.reserving import SLOTS as SPAN_SLOTS
 from tetrarch.ledger.accounts import AccountId, account_of
-from tetrarch.ledger.applying import Place, leaders_of
 from tetrarch.ledger.blocks import Block
 from tetrarch.ledger.chain import LedgerChain
 from tetrarch.ledger.dates import BlockDate
-from tetrarch.ledger.finality import Link
 from tetrarch.ledger.fragments.parameter_vote import ParameterVote
 from tetrarch.ledger.fragments.pool_register import PoolRegister
 from tetrarch.ledger.fragments.signed import SignedFragment, encode_fragment
 from tetrarch.ledger.genesis import FirstPool, Genesis, Grant, genesis_block
-from tetrarch.ledger.headers import BlockId, Header
 from tetrarch.ledger.keyring import KeptPool, Keyring, TurnKeys
 from tetrarch.ledger.leaders import Leaders
 from tetrarch.ledger.membership import membership_of
@@ -39,10 +35,12 @@ from tetrarch.ledger.settings import settings_of
 from tetrarch.ledger.store import SCHEMA
 from tetrarch.ledger.tree import Switch
 from tetrarch.observability.logs import Log, SilentLog
+from tetrarch.sim.ledger_checkers import Broken, Checkers
 from tetrarch.sim.ledger_keys import KeyDisk, SimKeys, copy_of, first_keys, seeded
 from tetrarch.sim.ledger_node import SimLedgerNode
+from tetrarch.sim.ledger_profile import Crash, Cut, LedgerProfile
 from tetrarch.sim.loop import EPOCH_S, SimClock, simulate
-from tetrarch.sim.network import Faults, SimNetwork
+from tetrarch.sim.network import SimNetwork
 from tetrarch.sim.trace import Trace
 from tetrarch.storage.inline import InlineDatabase
 
@@ -52,83 +50,6 @@ MESSAGES_MAX: Final = 50_000_000
 STAKE: Final = 1_000_000
 LATE_S: Final = 0.5
 OPEN_MAX: Final = 8  # blocks that are not final when all is well
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """From one slot to another ``apart`` do not reach the rest."""
-
-    first: int
-    last: int
-    apart: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Crash:
-    """A node loses power in a slot and is back some slots later; ``restored``: its keys are those of the last copy."""
-
-    node: int
-    slot: float
-    slots_down: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerProfile:
-    """What a run is like. ``settle_slots``: at its end, in which nothing is wrong."""
-
-    nodes: int = 4
-    slots: int = 120
-    settle_slots: int = 20
-    mode: Mode = Mode.BFT
-    slots_per_epoch: int = 20
-    coefficient_milli: int = 500
-    faults: Faults = field(default_factory=Faults)
-    offsets_s: tuple[float, ...] = ()
-    cuts: tuple[Cut, ...] = ()
-    crashes: tuple[Crash, ...] = ()
-    twins: bool = False  # nodes 0 and 1 hold copies of one node's keys
-    passes_at: int | None = None  # the epoch that goes by stake, though the chain began in turns
-
-    @classmethod
-    def drawn(cls, rng: Random, *, slots: int = 120) -> Self:
-        """Each seed has faults of its own."""
-        nodes = rng.choice([3, 4, 4, 5, 7])
-        last = slots - 20
-        cuts = tuple(
-            Cut(first, min(last, first + rng.randrange(2, 50)), _some(rng, nodes))
-            for first in sorted(rng.sample(range(2, last), rng.randrange(3)))
-        )
-        crashes = tuple(
-            Crash(rng.randrange(nodes), rng.uniform(1, last), rng.randrange(1, 12))
-            for _ in range(rng.randrange(5))
-        )
-        skew_s = rng.choice([0.0, 0.0, 0.3, 1.0])
-        mode = rng.choice([Mode.BFT, Mode.PRAOS])
-        coefficient_milli = rng.choice([200, 500, 900])
-        passes_at = rng.choice([None, 2, 4]) if mode is Mode.BFT else None
-        twins = nodes > 3 and rng.random() < 0.3
-        # Where few slots have blocks it takes longer until some were made upon each other, and until
-        # the heights are over that a copy reserved which lost power.
-        longer = 30 * (coefficient_milli == 200) + twins * HEIGHTS * 1000 // coefficient_milli
-        return cls(
-            nodes=nodes,
-            slots=slots + longer,
-            settle_slots=20 + longer,
-            mode=mode,
-            passes_at=passes_at,
-            twins=twins,
-            slots_per_epoch=rng.choice([5, 20, 47]),
-            coefficient_milli=coefficient_milli,
-            faults=Faults(
-                loss=rng.choice([0.0, 0.0, 0.1]),
-                repeat=rng.choice([0.0, 0.2]),
-                reorder=rng.random() < 0.5,
-                delay_s=rng.choice([(0.001, 0.02), (0.01, 0.4), (0.01, 1.5)]),
-            ),
-            offsets_s=tuple(rng.uniform(-skew_s, skew_s) for _ in range(nodes)),
-            cuts=cuts,
-            crashes=tuple(sorted(crashes, key=lambda each: each.slot)),
-        )
 
 
 @dataclass(slots=True)
@@ -155,50 +76,6 @@ class LedgerOutcome:
     def entries(self) -> tuple[Entry, ...]:
         """Of all nodes."""
         return tuple(itertools.chain.from_iterable(self.entries_by_node))
-
-
-class Broken(AssertionError):
-    """A rule did not hold."""
-
-
-class Checkers:
-    """Hear of all that is signed and of all that is final."""
-
-    def __init__(self) -> None:
-        self.blocks: dict[tuple[bytes, BlockDate], Header] = {}
-        self.votes: dict[bytes, list[Link]] = {}
-        self.finals: dict[int, BlockId] = {}
-        self.dates: set[BlockDate] = set()
-        self.leaders: dict[int, Leaders] = {}
-
-    def on_block(self, key: bytes, header: Header) -> None:
-        """A key signed a header."""
-        before = self.blocks.setdefault((key, header.date), header)
-        if before != header:
-            raise Broken(f"two blocks of {header.date} by {key.hex()[:8]}")
-
-    def on_vote(self, voter: bytes, link: Link) -> None:
-        """A vote was signed."""
-        for other in self.votes.setdefault(voter, []):
-            inner, outer = sorted((link, other), key=lambda each: each.target.height)
-            if (
-                inner.target.height == outer.target.height
-                or outer.source.height < inner.source.height
-            ):
-                raise Broken(f"votes {inner} and {outer} contradict each other")
-        self.votes[voter] = [*self.votes[voter][-64:], link]
-
-    def on_final(self, places: Sequence[Place]) -> None:
-        """A node calls blocks final."""
-        for place in places:
-            length = place.header.chain_length
-            if self.finals.setdefault(length, place.id) != place.id:
-                raise Broken(f"two final blocks with {length} before them")
-            date = place.header.date
-            self.dates.add(date)
-            leaders = None if date.epoch in self.leaders else leaders_of(place.layer, date.epoch)
-            if leaders is not None:
-                self.leaders[date.epoch] = leaders
 
 
 class LedgerWorld:
@@ -436,10 +313,6 @@ class LedgerWorld:
         expected = self.profile.settle_slots * (nodes - twins - late) // nodes - SPAN_SLOTS * twins
         if is_in_turn and min(heights) < expected:
             raise Broken(f"blocks {heights} at the end")
-
-
-def _some(rng: Random, nodes: int) -> tuple[int, ...]:
-    return tuple(sorted(rng.sample(range(nodes), rng.randrange(1, nodes))))
 
 
 async def _until(slot: float) -> None:

@@ -1,0 +1,90 @@
+"""What a ledger's world is like: how many nodes, for how long, and what befalls them."""
+
+from dataclasses import dataclass, field
+from random import Random
+from typing import Self
+
+from tetrarch.leadership.reserving import HEIGHTS
+from tetrarch.ledger.parameters import Mode
+from tetrarch.sim.network import Faults
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """From one slot to another ``apart`` do not reach the rest."""
+
+    first: int
+    last: int
+    apart: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """A node loses power in a slot and is back some slots later; ``restored``: its keys are those of the last copy."""
+
+    node: int
+    slot: float
+    slots_down: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerProfile:
+    """What a run is like. ``settle_slots``: at its end, in which nothing is wrong."""
+
+    nodes: int = 4
+    slots: int = 120
+    settle_slots: int = 20
+    mode: Mode = Mode.BFT
+    slots_per_epoch: int = 20
+    coefficient_milli: int = 500
+    faults: Faults = field(default_factory=Faults)
+    offsets_s: tuple[float, ...] = ()
+    cuts: tuple[Cut, ...] = ()
+    crashes: tuple[Crash, ...] = ()
+    twins: bool = False  # nodes 0 and 1 hold copies of one node's keys
+    passes_at: int | None = None  # the epoch that goes by stake, though the chain began in turns
+
+    @classmethod
+    def drawn(cls, rng: Random, *, slots: int = 120) -> Self:
+        """Each seed has faults of its own."""
+        nodes = rng.choice([3, 4, 4, 5, 7])
+        last = slots - 20
+        cuts = tuple(
+            Cut(first, min(last, first + rng.randrange(2, 50)), _some(rng, nodes))
+            for first in sorted(rng.sample(range(2, last), rng.randrange(3)))
+        )
+        crashes = tuple(
+            Crash(rng.randrange(nodes), rng.uniform(1, last), rng.randrange(1, 12))
+            for _ in range(rng.randrange(5))
+        )
+        skew_s = rng.choice([0.0, 0.0, 0.3, 1.0])
+        mode = rng.choice([Mode.BFT, Mode.PRAOS])
+        coefficient_milli = rng.choice([200, 500, 900])
+        passes_at = rng.choice([None, 2, 4]) if mode is Mode.BFT else None
+        twins = nodes > 3 and rng.random() < 0.3
+        # Where few slots have blocks it takes longer until some were made upon each other, and until
+        # the heights are over that a copy reserved which lost power.
+        longer = 30 * (coefficient_milli == 200) + twins * HEIGHTS * 1000 // coefficient_milli
+        return cls(
+            nodes=nodes,
+            slots=slots + longer,
+            settle_slots=20 + longer,
+            mode=mode,
+            passes_at=passes_at,
+            twins=twins,
+            slots_per_epoch=rng.choice([5, 20, 47]),
+            coefficient_milli=coefficient_milli,
+            faults=Faults(
+                loss=rng.choice([0.0, 0.0, 0.1]),
+                repeat=rng.choice([0.0, 0.2]),
+                reorder=rng.random() < 0.5,
+                delay_s=rng.choice([(0.001, 0.02), (0.01, 0.4), (0.01, 1.5)]),
+            ),
+            offsets_s=tuple(rng.uniform(-skew_s, skew_s) for _ in range(nodes)),
+            cuts=cuts,
+            crashes=tuple(sorted(crashes, key=lambda each: each.slot)),
+        )
+
+
+def _some(rng: Random, nodes: int) -> tuple[int, ...]:
+    return tuple(sorted(rng.sample(range(nodes), rng.randrange(1, nodes))))
