@@ -7,12 +7,14 @@ from typing import Any
 import msgspec
 import pytest
 from tests.leadership.leading_world import World, leading, run
+from tests.leadership.test_elected import OWN, elect, founded
 from tests.ledger.makers import account_id, signed_fragment
 
 from tetrarch.api.ledger_views import BEHIND_SLOTS_MAX, LedgerView, ledger_reasons
 from tetrarch.errors import InputInvalid
 from tetrarch.ledger.fragments.signed import encode_fragment
 from tetrarch.ledger.fragments.transfer import Output, Transfer
+from tetrarch.network.overlay.chain import Verdict
 from tetrarch.network.overlay.profile import FRAGMENTS
 
 
@@ -69,6 +71,19 @@ def test_a_block_and_what_it_carries() -> None:
         assert account == {"value": 990, "counter": 1, "waiting": 0, "pool": None}
 
     scenario(work)
+
+
+def test_the_first_block_of_a_term_says_who_was_elected() -> None:
+    async def main() -> None:
+        async with leading(founded=founded) as world:
+            assert await elect(world, OWN, 4) is Verdict.NEW
+            await world.until(2.5)
+            first = await told(world, "ledger/block", id=world.tip.header.parent.hex())
+            assert first["election"] == {"term": 4, "leader": OWN, "name": "node2", "signers": 3}
+            second = await told(world, "ledger/block", id=world.tip.id.hex())
+            assert (second["height"], second["election"]) == (2, None)
+
+    run(main)
 
 
 def test_leaders_their_schedule_and_their_logs_in_the_reference_s_shape() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.ledger import state_world
@@ -174,3 +175,13 @@ def test_a_state_goes_from_one_folder_to_another(tmp_path: Path) -> None:
     (tmp_path / "cut").write_bytes(out.read_bytes()[:-1])
     said = ran("import-state", tmp_path / "cut", tmp_path / "new", *how, exit_code=65)
     assert "ledger_state_file_invalid" in said
+
+
+def test_a_block_that_proves_an_election_says_who_leads(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("block", "height", "date", "parent", "maker", "content_size_bytes")
+    told: dict[str, Any] = dict.fromkeys(names, 0)
+    told |= {"certificates": [], "fragments": [], "election": None}
+    monkeypatch.setattr("tetrarch.cli.ledger.ask_node", lambda *_: told)
+    assert "term" not in ran("block", "ab" * 32)
+    told["election"] = {"term": 4, "leader": 2, "name": "node2", "signers": 3}
+    assert ran("block", "ab" * 32).endswith("\nterm 4              node2 leads, 3 signed\n")

@@ -14,7 +14,10 @@ ABOUT: Final = {
     "ledger/status": About(
         "where the chain ends, what is justified and final, the mempool, the members"
     ),
-    "ledger/block": About("one block and what it carries", {"id": _ID}),
+    "ledger/block": About(
+        "one block and what it carries; the election that it is the first to prove, if any",
+        {"id": _ID},
+    ),
     "ledger/blocks": About(
         "the newest blocks of all branches, the newest first", {"count": "at most"}
     ),

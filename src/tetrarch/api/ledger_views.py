@@ -14,9 +14,10 @@ from tetrarch.leadership.leading import Leadership
 from tetrarch.leadership.logs import Entry, Status
 from tetrarch.ledger.accounts import AccountId, account_of
 from tetrarch.ledger.applying import Place, split_content
-from tetrarch.ledger.blocks import Block, decode_block, fragment_id
+from tetrarch.ledger.blocks import Block, Fragment, decode_block, fragment_id
 from tetrarch.ledger.chain import LedgerChain
 from tetrarch.ledger.checkpoints import decode_certificate
+from tetrarch.ledger.elections import decode_election
 from tetrarch.ledger.fragments.signed import decode_fragment
 from tetrarch.ledger.headers import ID_SIZE_BYTES, BlockId, Header
 from tetrarch.ledger.keyring import LeaderIs, TurnKeys
@@ -127,6 +128,7 @@ class LedgerView:
         content = split_content(block)
         decoded = [decode_fragment(each) for each in content.paid if block.header.proof is not None]
         return {
+            "election": self._election(content.elections),
             "certificates": [
                 {
                     "source": decode_certificate(each).link.source.height,
@@ -148,6 +150,19 @@ class LedgerView:
                 }
                 for data, fragment in zip(content.paid, decoded, strict=False)
             ],
+        }
+
+    def _election(self, elections: tuple[Fragment, ...]) -> dict[str, Any] | None:
+        """That the block is the first to carry; where members share a key, nobody signs by name."""
+        if not elections:
+            return None
+        read = decode_election(elections[0], self.chain.tree.final.layer)
+        leader = read.certificate.leader.leader
+        return {
+            "term": read.term,
+            "leader": leader,
+            "name": read.rules.configuration.members[leader],
+            "signers": len(read.certificate.signatures),
         }
 
     def _pools(self) -> list[dict[str, Any]]:

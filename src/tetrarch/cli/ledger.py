@@ -310,6 +310,10 @@ def block(
         return
     for name in ("block", "height", "date", "parent", "maker", "content_size_bytes"):
         typer.echo(f"{name:<20}{told[name]}")
+    elected = told["election"]
+    if elected is not None:
+        term = f"term {elected['term']}"
+        typer.echo(f"{term:<20}{elected['name']} leads, {elected['signers']} signed")
     for each in told["certificates"]:
         typer.echo(
             f"certificate         {each['source']} -> {each['target']}, {each['votes']} votes"
