@@ -6,13 +6,15 @@ from contextlib import asynccontextmanager
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from tests.leadership.leading_world import World, leading, run
 from tests.ledger.makers import bft_key, bft_public
 
-from tetrarch.leadership.voting import APART_SLOTS, PATIENCE_SLOTS, Voting
+from tetrarch.leadership.voting import APART_SLOTS, PATIENCE_SLOTS, TOLD_AT_ONCE_MAX, Voting
 from tetrarch.ledger.blocks import Fragment
-from tetrarch.ledger.checkpoints import is_certificate
+from tetrarch.ledger.checkpoints import encode_certificate, is_certificate
 from tetrarch.ledger.finality import (
+    Certificate,
     Checkpoint,
     Link,
     Vote,
@@ -21,6 +23,7 @@ from tetrarch.ledger.finality import (
     encode_vote,
     is_vote,
 )
+from tetrarch.ledger.tidings import AGAIN_SLOTS
 from tetrarch.network.overlay.profile import FRAGMENTS
 from tetrarch.sim.ledger_keys import SimKeys
 
@@ -117,5 +120,32 @@ def test_who_votes_from_an_older_source_is_told_what_he_lacks_once() -> None:
             assert len(told) == len(
                 [each for each in world.proposed if is_certificate(Fragment(each))]
             ), "nobody is told for a stranger's sake"
+
+    run(main)
+
+
+def test_who_is_far_behind_is_told_the_oldest_first_and_later_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The source of each is the target of the one before: the newest alone would be of no use to him."""
+
+    async def main() -> None:
+        async with voting() as world:
+            await world.until(5.5)
+            block0 = world.tip.block0
+            links = [
+                Link(Checkpoint(height - 1, block0), Checkpoint(height, block0))
+                for height in range(1, 2 * TOLD_AT_ONCE_MAX)
+            ]
+            above = tuple(Certificate(link, {}) for link in links)
+            monkeypatch.setattr(world.chain.opinion, "above", lambda _height: above)
+            told = list(map(encode_certificate, above[:TOLD_AT_ONCE_MAX]))
+            for wait_s, expected in ((0, told), (AGAIN_SLOTS - 1, []), (1.1, told), (0, [])):
+                await asyncio.sleep(wait_s)
+                before = len(world.proposed)
+                world.chain.news.on_behind.tell(0)
+                await asyncio.sleep(0.01)
+                proposed = world.proposed[before:]
+                assert [each for each in proposed if is_certificate(Fragment(each))] == expected
 
     run(main)

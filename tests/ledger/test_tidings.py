@@ -23,7 +23,7 @@ from tetrarch.ledger.reservations import (
     receipt_to_sign,
     request_to_sign,
 )
-from tetrarch.ledger.tidings import TOLD_MAX
+from tetrarch.ledger.tidings import AGAIN_SLOTS, TOLD_MAX
 from tetrarch.network.overlay.chain import Verdict
 from tetrarch.network.overlay.profile import FRAGMENTS
 from tetrarch.network.overlay.spreading import ItemId
@@ -91,6 +91,26 @@ def test_each_kind_is_news_once_and_there_for_others(
             assert await heard(ledger, content) is Verdict.KNOWN
             assert ledger.chain.has(FRAGMENTS, item)
             assert await ledger.chain.content(FRAGMENTS, item) == content
+
+    run(main())
+
+
+def test_a_certificate_is_told_again_later_to_whom_it_did_not_come(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with opened(tmp_path) as ledger:
+            place = await with_a_block(ledger)
+            content = told(place)
+            assert await heard(ledger, content) is Verdict.NEW
+            for verdict in (Verdict.NEW, Verdict.NEW):
+                ledger.clock.now_s += AGAIN_SLOTS - 0.1
+                assert await heard(ledger, content) is Verdict.KNOWN
+                ledger.clock.now_s += 0.2
+                assert await heard(ledger, content) is verdict
+            assert await heard(ledger, vote(place)) is Verdict.NEW
+            ledger.clock.now_s += AGAIN_SLOTS
+            assert await heard(ledger, vote(place)) is Verdict.KNOWN, (
+                "who keeps it asks for no more"
+            )
 
     run(main())
 

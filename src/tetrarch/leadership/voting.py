@@ -6,6 +6,7 @@ parent is justified; where members' votes for it are split, or two slots have go
 
 import asyncio
 import contextlib
+import math
 from typing import Final
 
 from tetrarch.errors import TetrarchError
@@ -16,7 +17,7 @@ from tetrarch.ledger.checkpoints import encode_certificate
 from tetrarch.ledger.finality import Checkpoint, Vote, VoteForbidden, encode_vote
 from tetrarch.ledger.lives import NotReserved
 from tetrarch.ledger.parameters import Mode
-from tetrarch.ledger.tidings import TOLD_MAX
+from tetrarch.ledger.tidings import AGAIN_SLOTS, TOLD_MAX
 from tetrarch.ledger.tree import Switch
 from tetrarch.observability.logs import error_fields
 
@@ -37,7 +38,7 @@ class Voting:
         self._latest = 0  # the height that was voted for last
         self._voted_s = 0.0  # when, by the loop's clock
         self._behind: int | None = None  # what some other voter knows to be justified
-        self._told: dict[Checkpoint, None] = {}
+        self._told: dict[Checkpoint, float] = {}  # when, by the loop's clock
         self._came = asyncio.Event()
         chain.news.on_switch(self._switched)
         chain.news.on_justified(self._came.set)
@@ -116,13 +117,20 @@ class Voting:
         await self._ports.network.propose_fragment(encode_vote(vote))
 
     async def _tell_who_is_behind(self) -> None:
-        """Votes from another source would not come together with ours. Each certificate is told once."""
+        """Votes from another source would not come together with ours.
+
+        The oldest first: each says what the next one's source is. They may be in no block if it is the only leader who
+        is behind, so they are told again, but not soon, to whom they did not come.
+        """
         if self._behind is None:
             return
         height, self._behind = self._behind, None
-        for certificate in self._chain.opinion.above(height)[-TOLD_AT_ONCE_MAX:]:
-            if certificate.link.target not in self._told:
-                self._told[certificate.link.target] = None
+        now_s = asyncio.get_running_loop().time()
+        again_s = now_s - AGAIN_SLOTS * self._chain.tree.tip.settings.frame.slot_duration_s
+        for certificate in self._chain.opinion.above(height)[:TOLD_AT_ONCE_MAX]:
+            if self._told.get(certificate.link.target, -math.inf) <= again_s:
+                self._told.pop(certificate.link.target, None)
+                self._told[certificate.link.target] = now_s
                 await self._ports.network.propose_fragment(encode_certificate(certificate))
         while len(self._told) > TOLD_MAX:
             del self._told[next(iter(self._told))]

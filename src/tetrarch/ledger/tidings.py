@@ -63,6 +63,7 @@ from tetrarch.ledger.tree import Tree
 from tetrarch.network.overlay.chain import Verdict
 
 TOLD_MAX: Final = 256
+AGAIN_SLOTS: Final = 8.0
 _T = TypeVar("_T")
 
 
@@ -77,6 +78,7 @@ class Tiding(Generic[_T]):
     take: Callable[[_T], Awaitable[bool]]  # whether it is news
     weigh: Callable[[_T], None] = lambda _: None  # a PeerFault: of no use here
     is_told: bool = True  # kept for others who ask for it; who takes a vote keeps it himself
+    is_told_again: bool = False  # after a while, to whom it did not come
 
 
 class Tidings:
@@ -93,7 +95,7 @@ class Tidings:
         """``certify`` goes by a certificate whose signatures are right."""
         self.ballots = Ballots()
         self.desk = SpanDesk()
-        self._told: dict[FragmentId, Fragment] = {}  # of late
+        self._told: dict[FragmentId, tuple[Fragment, float]] = {}  # of late, and when
         self._ports, self._tree, self._opinion, self._news = ports, tree, opinion, news
         self._certify = certify
         self._change: Change | None = None  # that waits for a block
@@ -107,6 +109,7 @@ class Tidings:
                 Certificate.check_signatures,
                 self._take_certificate,
                 weigh=lambda found: found.check_weight(*opinion.voters),
+                is_told_again=True,
             ),
             Tiding(
                 "change",
@@ -134,7 +137,8 @@ class Tidings:
     def get(self, item: FragmentId) -> bytes | None:
         """As it came."""
         vote = self.ballots.get(item)
-        return self._told.get(item) if vote is None else encode_vote(vote)
+        told, _ = self._told.get(item, (None, 0.0))
+        return told if vote is None else encode_vote(vote)
 
     def take(self, content: Fragment) -> Awaitable[Verdict] | None:
         """From whoever sent it; None: it is none of these."""
@@ -168,7 +172,7 @@ class Tidings:
 
     async def _hear(self, kind: Tiding[_T], content: Fragment) -> Verdict:
         identity = fragment_id(content)
-        if identity in self:
+        if identity in self and not (kind.is_told_again and self._is_old(identity)):
             return Verdict.KNOWN
         try:
             found = kind.read(content)
@@ -189,9 +193,14 @@ class Tidings:
         return Verdict.NEW
 
     def _remember(self, identity: FragmentId, content: Fragment) -> None:
-        self._told[identity] = content
+        self._told.pop(identity, None)
+        self._told[identity] = content, self._ports.clock.wall_s()
         while len(self._told) > TOLD_MAX:
             del self._told[next(iter(self._told))]
+
+    def _is_old(self, identity: FragmentId) -> bool:
+        since_s = self._ports.clock.wall_s() - self._told[identity][1]
+        return since_s >= AGAIN_SLOTS * self._tree.tip.settings.frame.slot_duration_s
 
     async def _take_vote(self, vote: Vote) -> bool:
         height_now = self._tree.tip.header.chain_length
