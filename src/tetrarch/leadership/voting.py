@@ -1,7 +1,7 @@
 """A member's votes: one for each block of the branch that counts, in their order.
 
 Two that are justified one after the other make the first final. So a block is voted for as soon as it is here and its
-parent is justified; where members' votes for it are split, or two slots have gone by since its own and since the vote before, all the same.
+parent is justified, or members' votes for that are split. While neither is so, each third is, two slots after its own.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from tetrarch.ledger.tree import Switch
 from tetrarch.observability.logs import error_fields
 
 PATIENCE_SLOTS: Final = 2.0
-APART_SLOTS: Final = 2.0  # between votes, while nothing is justified: clocks may differ by as much
+APART: Final = 3  # heights, while nothing is justified: clocks differ by two slots at most
 RIVALS_SLOTS: Final = 0.25
 LOOK_SLOTS: Final = 0.1  # until it is looked again whether votes can still come to something
 TOLD_AT_ONCE_MAX: Final = 8
@@ -36,7 +36,6 @@ class Voting:
         self._ports = ports
         self._chain = chain
         self._latest = 0  # the height that was voted for last
-        self._voted_s = 0.0  # when, by the loop's clock
         self._behind: int | None = None  # what some other voter knows to be justified
         self._told: dict[Checkpoint, float] = {}  # when, by the loop's clock
         self._came = asyncio.Event()
@@ -58,34 +57,46 @@ class Voting:
                 async with asyncio.timeout(wait_s):
                     await self._came.wait()
 
-    def _next_height(self) -> int:
+    def _lowest(self) -> int:
+        """That may be voted for."""
         tree, opinion = self._chain.tree, self._chain.opinion
         tip, final = tree.tip.header.chain_length, tree.final.header.chain_length
         lowest = max(final, opinion.justified.height) + 1
         return max(lowest, self._latest + 1, tip - BEHIND_MAX)
 
+    def _next_height(self) -> int:
+        """The lowest, if votes for the one below came to something, or can come to nothing.
+
+        Else one of those that all vote for then: whoever has a fast clock would vote for the lowest before a slower one
+        voted for the one below, so from another source; and again, at each second height.
+        """
+        lowest = self._lowest()
+        return lowest if self._is_over(lowest - 1) else -(-lowest // APART) * APART
+
+    def _is_over(self, height: int) -> bool:
+        opinion = self._chain.opinion
+        if opinion.justified.height >= height:
+            return True
+        is_split = self._chain.tidings.ballots.is_split
+        return self._latest == height and is_split(height, opinion.voters)
+
     def _wait_s(self, height: int) -> float | None:
         """Until it is voted for; None: until something comes."""
         tree, opinion = self._chain.tree, self._chain.opinion
+        tip = tree.tip.header.chain_length
         is_member = any(self._ports.keys.voter in each.weights for each in opinion.voters)
-        if not is_member or height > tree.tip.header.chain_length:
+        if not is_member or self._lowest() > tip:
             return None
+        frame = tree.tip.settings.frame
+        look_s = LOOK_SLOTS * frame.slot_duration_s
+        if height > tip:
+            return look_s
         place = next(each for each in tree.line() if each.header.chain_length <= height)
-        if opinion.justified.height >= height - 1 or self._latest != height - 1:
-            return self._rivals_s(place)
-        if self._chain.tidings.ballots.is_split(height - 1, opinion.voters):
+        if self._is_over(height - 1):
             return self._rivals_s(place)
         # By the block's own time: who is behind is not kept so by waiting at each height.
-        frame = tree.tip.settings.frame
         ready_s = frame.starts_s(place.slot) + PATIENCE_SLOTS * frame.slot_duration_s
-        left_s = ready_s - self._ports.clock.wall_s()
-        # And not before those whose clocks are behind could vote for the one before, or the vote for
-        # this one has another source than theirs, again and again: then each second height is
-        # justified, and none is final. But for blocks that are old: there are votes to catch up with.
-        slot_s = frame.slot_duration_s
-        apart_s = self._voted_s + APART_SLOTS * slot_s - asyncio.get_running_loop().time()
-        left_s = max(left_s, min(apart_s, left_s + APART_SLOTS * slot_s))
-        return min(left_s, LOOK_SLOTS * frame.slot_duration_s)
+        return min(ready_s - self._ports.clock.wall_s(), look_s)
 
     def _rivals_s(self, place: Place) -> float:
         """Until others that were drawn for its slot were heard of: who votes at once votes for his own.
@@ -100,7 +111,7 @@ class Voting:
         return heard_s - self._ports.clock.wall_s()
 
     async def _vote(self, height: int) -> None:
-        self._latest, self._voted_s = height, asyncio.get_running_loop().time()
+        self._latest = height
         link = self._chain.opinion.link_for(height)
         if link is None:
             return
