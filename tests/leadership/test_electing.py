@@ -1,4 +1,4 @@
-"""What the own member of the election has is given to the chain once; a member that is away is told of once."""
+"""What the own member of the election has is given to the chain, seldom again; a member that is away is told of once."""
 
 import asyncio
 import json
@@ -11,8 +11,9 @@ from tests.network.mesh_world import RecordingLog
 from tests.network.overlay.world import until
 
 from tetrarch.election.documents import certificate_fields
-from tetrarch.leadership.electing import ANSWER_SIZE_BYTES_MAX, PATH, Electing
+from tetrarch.leadership.electing import AGAIN_S, ANSWER_SIZE_BYTES_MAX, PATH, Electing
 from tetrarch.network.overlay.chain import Verdict
+from tetrarch.sim.loop import simulate
 
 
 class Member:
@@ -74,3 +75,22 @@ def test_certificates_are_given_once_and_a_member_that_is_away_is_told_of_once()
         assert len(member.log.find("election_answers")) == 1
 
     asyncio.run(main())
+
+
+def test_a_certificate_is_given_again_later_and_told_of_once() -> None:
+    """To whom it did not come: the leader of before, which was cut off."""
+
+    async def main() -> None:
+        member = Member()
+        ports = cast("Any", SimpleNamespace(network=member, log=member.log))
+        electing = Electing(ports, "")
+        await electing.give(election(2, 1))
+        await asyncio.sleep(AGAIN_S - 0.1)
+        await electing.give(election(2, 1))
+        assert member.proposed == [election(2, 1)]
+        await asyncio.sleep(0.2)
+        await electing.give(election(2, 1))
+        assert member.proposed == [election(2, 1)] * 2
+        assert len(member.log.find("election_given")) == 1
+
+    simulate(main, seed=1)

@@ -19,6 +19,7 @@ from tetrarch.network.overlay.chain import Verdict
 from tetrarch.observability.logs import error_fields
 
 LOOK_S: Final = 0.5
+AGAIN_S: Final = 10.0  # while it is in no block, the chain tells it on again
 ANSWER_S: Final = 5.0
 ANSWER_SIZE_BYTES_MAX: Final = 1 << 18
 PATH: Final = "election/leader"
@@ -40,6 +41,7 @@ class Electing:
         self._ports = ports
         self._url = f"{url.rstrip('/')}/{PATH}"
         self._given: FragmentId | None = None
+        self._given_s = 0.0  # when, by the loop's clock
         self._is_away = False
 
     async def run(self) -> None:
@@ -54,8 +56,24 @@ class Electing:
                 else:
                     self._note_back()
                     if newest is not None:
-                        await self._give(newest)
+                        await self.give(newest)
                 await asyncio.sleep(LOOK_S)
+
+    async def give(self, data: Fragment) -> None:
+        """Give the chain what the member has; again later, so that a leader of before hears of it that was cut off."""
+        identity, now_s = fragment_id(data), asyncio.get_running_loop().time()
+        is_news = identity != self._given
+        if not is_news and now_s - self._given_s < AGAIN_S:
+            return
+        self._given, self._given_s = identity, now_s
+        verdict = await self._ports.network.propose_fragment(data)
+        if not is_news:
+            return
+        if verdict is Verdict.INVALID:
+            mend = "the chain's first block names another election, or other members' keys"
+            self._ports.log.warning("election_refused", url=self._url, mend=mend)
+        else:
+            self._ports.log.info("election_given", verdict=verdict.value)
 
     async def _ask(self, session: aiohttp.ClientSession) -> Fragment | None:
         """The newest certificate; None: there is none yet."""
@@ -67,18 +85,6 @@ class Electing:
                 raise InputInvalid("ask election", status=answer.status, bytes=len(data))
         leader = msgspec.json.decode(data, type=_Newest).leader
         return None if leader is None else encode_document(msgspec.json.encode(leader.certificate))
-
-    async def _give(self, data: Fragment) -> None:
-        identity = fragment_id(data)
-        if identity == self._given:
-            return
-        self._given = identity
-        verdict = await self._ports.network.propose_fragment(data)
-        if verdict is Verdict.INVALID:
-            mend = "the chain's first block names another election, or other members' keys"
-            self._ports.log.warning("election_refused", url=self._url, mend=mend)
-        else:
-            self._ports.log.info("election_given", verdict=verdict.value)
 
     def _note_away(self, error: Exception) -> None:
         if not self._is_away:

@@ -174,8 +174,12 @@ class LedgerChain(Answers):
         except PeerFault as fault:
             return self._ports.refused("block", fault, block=header.id.hex())
         await self._ports.store.add(block)
-        await self._deciding.place(block, place)
+        await self._place(block, place)
         return Verdict.NEW
+
+    async def _place(self, block: Block, place: Place) -> None:
+        self.tidings.note_block(block)
+        await self._deciding.place(block, place)
 
     def _without_parent(self, header: Header) -> Verdict:
         """It may stand upon a block that has not come yet; not upon one that is undone for good."""
@@ -214,7 +218,7 @@ class LedgerChain(Answers):
             raise LedgerDamaged(
                 "open ledger", block=block.header.id.hex(), reason=str(fault)
             ) from None
-        await self._deciding.place(block, place)
+        await self._place(block, place)
 
 
 def _all_cells(root: Place) -> dict[Cell, object]:

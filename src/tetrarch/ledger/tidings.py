@@ -5,7 +5,7 @@
     vote         put with the others; a quorum's are a certificate
     certificate  of votes: told by who saw that others do not know it, told on whether it is news here or not
     change       of members: waits for a block; the next takes its place
-    election     of a leader: waits for a block; that of a higher term takes its place
+    election     of a leader: waits for a block; that of a higher term takes its place, though it comes in a block
     request      of a holder of keys that may have copies, for a span
     receipt      of a voter that keeps the span for it
 
@@ -19,9 +19,9 @@ from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 from tetrarch.errors import PeerFault
-from tetrarch.ledger.applying import Place
+from tetrarch.ledger.applying import Place, split_content
 from tetrarch.ledger.ballots import Ballots, Contradiction
-from tetrarch.ledger.blocks import Fragment, FragmentId, fragment_id
+from tetrarch.ledger.blocks import Block, Fragment, FragmentId, fragment_id
 from tetrarch.ledger.checkpoints import decode_certificate, is_certificate
 from tetrarch.ledger.elections import (
     Election,
@@ -126,6 +126,7 @@ class Tidings:
                 Election.check_signatures,
                 self._take_election,
                 weigh=self._weigh_election,
+                is_told_again=True,
             ),
             Tiding("request", is_request, decode_request, Request.check, self._take_request),
             Tiding("receipt", is_receipt, decode_receipt, Receipt.check, self._take_receipt),
@@ -159,6 +160,11 @@ class Tidings:
         waiting = self._election
         is_news = waiting is not None and (known is None or waiting.term > known.term)
         return waiting if is_news else None
+
+    def note_block(self, block: Block) -> None:
+        """A block holds, on whichever branch: whoever it proves to lead may have to be proven again on another."""
+        for data in split_content(block).elections:
+            self._wait(decode_election(data, self._tree.tip.layer))
 
     def check_change(self, data: Fragment) -> None:
         """Whether a change could be in the next block.
@@ -230,11 +236,20 @@ class Tidings:
 
     def _weigh_election(self, election: Election) -> None:
         waiting = self._election
-        if waiting is not None and election.term <= waiting.term:
+        is_other = waiting is not None and election.data != waiting.data
+        if waiting is not None and is_other and election.term <= waiting.term:
             raise ElectionRefused("take election", term=election.term, after=waiting.term)
         apply_election(self._tree.tip.layer.draft(), election)
 
     async def _take_election(self, election: Election) -> bool:
+        is_told_again = self._election is not None and election.data == self._election.data
+        return is_told_again or self._wait(election)
+
+    def _wait(self, election: Election) -> bool:
+        """For a block. A later one may have come while this one was verified."""
+        waiting = self._election
+        if waiting is not None and election.term <= waiting.term:
+            return False
         self._election = election
         self._news.on_elected.tell()
         return True
