@@ -13,7 +13,7 @@ from tetrarch.sim.loop import simulate
 from tetrarch.sim.seeds import LEDGER_SEEDS_FAST, LEDGER_SEEDS_INTEGRATION, batches, seeds
 
 FAST = seeds(os.environ, default=LEDGER_SEEDS_FAST)
-MODES = (Mode.BFT, Mode.PRAOS)  # no election is simulated here: tests/leadership/test_elected.py
+MODES = (Mode.BFT, Mode.PRAOS)  # mode elected: ``test_ledger_elected``
 MORE = seeds(os.environ, default=LEDGER_SEEDS_INTEGRATION, first=1_000)
 
 

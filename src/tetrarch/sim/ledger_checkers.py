@@ -1,5 +1,6 @@
 """What a ledger's world hears of as it happens, and the rules that each of it must keep."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from tetrarch.ledger.applying import Place, leaders_of
@@ -22,6 +23,12 @@ class Checkers:
         self.finals: dict[int, BlockId] = {}
         self.dates: set[BlockDate] = set()
         self.leaders: dict[int, Leaders] = {}
+
+    @property
+    def rivals(self) -> int:
+        """Slots for which more than one key signed."""
+        makers = Counter(date for _key, date in self.blocks)
+        return sum(count > 1 for count in makers.values())
 
     def on_block(self, key: bytes, header: Header) -> None:
         """A key signed a header."""

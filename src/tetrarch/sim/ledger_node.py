@@ -10,12 +10,13 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from tetrarch.leadership.electing import LOOK_S, Electing
 from tetrarch.leadership.leading import Leadership
 from tetrarch.leadership.logs import Logs
 from tetrarch.leadership.ports import Keys, LeadershipPorts
 from tetrarch.leadership.reserving import Reserving
 from tetrarch.leadership.voting import Voting
-from tetrarch.ledger.blocks import Block
+from tetrarch.ledger.blocks import Block, Fragment
 from tetrarch.ledger.chain import LedgerChain
 from tetrarch.ledger.ports import LedgerPorts
 from tetrarch.ledger.store import LedgerStore
@@ -45,14 +46,19 @@ class _Tip(msgspec.Struct, frozen=True, tag="tip"):
     height: int
 
 
-class _Item(msgspec.Struct, frozen=True, tag="item"):
-    """A block, a fragment or a vote."""
+class Item(msgspec.Struct, frozen=True, tag="item"):
+    """A block, a fragment or a vote, as nodes send it."""
 
     is_block: bool
     content: bytes
 
+    @property
+    def payload(self) -> bytes:
+        """Of the message that it travels in."""
+        return msgspec.msgpack.encode(self)
 
-_DECODER: Final = msgspec.msgpack.Decoder(_Ask | _Tip | _Item)
+
+_DECODER: Final = msgspec.msgpack.Decoder(_Ask | _Tip | Item)
 
 
 class InlineCompute:
@@ -64,7 +70,10 @@ class InlineCompute:
 
 
 class SimLedgerNode:
-    """One life of a node; ``live`` it. Implements ``leadership.ports.Network``."""
+    """One life of a node; ``live`` it. Implements ``leadership.ports.Network``.
+
+    ``newest``: the certificate that its own member of an election has, where leaders are elected.
+    """
 
     def __init__(
         self,
@@ -75,6 +84,7 @@ class SimLedgerNode:
         log: Log,
         *,
         on_invalid: Callable[[int, bytes], None],
+        newest: Callable[[], Fragment | None] | None = None,
     ) -> None:
         self.chain: LedgerChain | None = None
         self.leadership: Leadership | None = None
@@ -84,6 +94,7 @@ class SimLedgerNode:
         self._clock = clock
         self._log = log
         self._on_invalid = on_invalid
+        self._newest = newest
 
     async def live(
         self, block0: Block, *, on_open: Callable[[LedgerChain], None], logs: Logs
@@ -106,14 +117,17 @@ class SimLedgerNode:
             tasks.create_task(Voting(leading, chain).run(), name="voting")
             tasks.create_task(Reserving(leading, chain).run(), name="reserving")
             tasks.create_task(self._say_tip(chain), name="tips")
+            if self._newest is not None:
+                electing = Electing(leading, url="")
+                tasks.create_task(self._elect(electing, self._newest), name="electing")
 
     async def propose_block(self, content: bytes) -> Verdict:
         """See ``Network``."""
-        return await self._take(None, _Item(True, content))
+        return await self._take(None, Item(True, content))
 
     async def propose_fragment(self, content: bytes) -> Verdict:
         """See ``Network``."""
-        return await self._take(None, _Item(False, content))
+        return await self._take(None, Item(False, content))
 
     async def _say_tip(self, chain: LedgerChain) -> None:
         while True:
@@ -121,12 +135,20 @@ class SimLedgerNode:
             tip = chain.tip()
             self._tell(_Tip(tip.block, tip.height))
 
+    async def _elect(self, electing: Electing, newest: Callable[[], Fragment | None]) -> None:
+        """As ``Electing.run``, whose member is asked over HTTP."""
+        while True:
+            found = newest()
+            if found is not None:
+                await electing.give(found)
+            await asyncio.sleep(LOOK_S)
+
     async def _received(self, peer: int, payload: bytes) -> None:
         chain = self.chain
         assert chain is not None
-        message: _Ask | _Tip | _Item = _DECODER.decode(payload)
+        message: _Ask | _Tip | Item = _DECODER.decode(payload)
         match message:
-            case _Item():
+            case Item():
                 await self._take(peer, message)
             case _Tip(block=block):
                 if chain.height_of(ItemId(block)) is None:
@@ -136,9 +158,9 @@ class SimLedgerNode:
                 for item in chain.path(known, None, count_max=PATH_MAX):
                     content = await chain.content(BLOCKS, item)
                     if content is not None:
-                        self._send(peer, _Item(True, content))
+                        self._send(peer, Item(True, content))
 
-    async def _take(self, peer: int | None, item: _Item) -> Verdict:
+    async def _take(self, peer: int | None, item: Item) -> Verdict:
         assert self.chain is not None
         verdict = await self.chain.take(BLOCKS if item.is_block else FRAGMENTS, item.content)
         if verdict is Verdict.NEW:
@@ -153,8 +175,8 @@ class SimLedgerNode:
         assert self.chain is not None
         self._send(peer, _Ask(self.chain.checkpoints()))
 
-    def _tell(self, message: _Item | _Tip) -> None:
+    def _tell(self, message: Item | _Tip) -> None:
         self._bus.broadcast(Topic.REQUESTS, msgspec.msgpack.encode(message))
 
-    def _send(self, peer: int, message: _Item | _Ask) -> None:
+    def _send(self, peer: int, message: Item | _Ask) -> None:
         self._bus.send(peer, Topic.REQUESTS, msgspec.msgpack.encode(message))

@@ -1,11 +1,14 @@
 """What a ledger's world is like: how many nodes, for how long, and what befalls them."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Self
 
 from tetrarch.leadership.reserving import HEIGHTS
 from tetrarch.ledger.parameters import Mode
+from tetrarch.sim.ledger_election import Term
+from tetrarch.sim.ledger_liars import Lie, Telling
 from tetrarch.sim.network import Faults
 
 
@@ -43,6 +46,9 @@ class LedgerProfile:
     crashes: tuple[Crash, ...] = ()
     twins: bool = False  # nodes 0 and 1 hold copies of one node's keys
     passes_at: int | None = None  # the epoch that goes by stake, though the chain began in turns
+    terms: tuple[Term, ...] = ()  # in mode elected, as they follow each other
+    lies: tuple[Telling, ...] = ()
+    late: int | None = None  # a node that begins when all is well, and whose member is away
 
     @classmethod
     def drawn(cls, rng: Random, *, slots: int = 120) -> Self:
@@ -84,6 +90,62 @@ class LedgerProfile:
             cuts=cuts,
             crashes=tuple(sorted(crashes, key=lambda each: each.slot)),
         )
+
+    @classmethod
+    def drawn_elected(cls, rng: Random, *, slots: int = 60) -> Self:
+        """The same, where leaders are elected: in worlds of their own, so that those of ``drawn`` stay as they are."""
+        drawn = cls.drawn(rng, slots=slots)
+        longer = 2 * HEIGHTS * drawn.twins
+        nodes, last = drawn.nodes, slots - 20
+        late = rng.randrange(nodes) if not drawn.twins and rng.random() < 0.3 else None
+        # Of twins the second's own turns are nobody's.
+        leaders = [
+            each for each in range(nodes) if each != late and not (drawn.twins and each == 1)
+        ]
+        profile = replace(
+            drawn,
+            slots=slots + longer,
+            settle_slots=20 + longer,
+            mode=Mode.ELECTED,
+            coefficient_milli=900,  # where it passes to stake, blocks are to be made in the time to settle
+            passes_at=rng.choice([None, None, None, None, 2]),
+            late=late,
+        )
+        lies = [
+            Telling(rng.uniform(1, last), rng.choice(tuple(Lie)), rng.randrange(nodes))
+            for _ in range(rng.choice([0, 0, 5, 20]))
+        ]
+        return replace(
+            profile,
+            terms=_terms(rng, profile, leaders, last),
+            lies=tuple(sorted(lies, key=lambda each: each.slot)),
+        )
+
+
+def _terms(
+    rng: Random, profile: LedgerProfile, leaders: Sequence[int], last: int
+) -> tuple[Term, ...]:
+    """Many fall into cuts and crashes. Each leader's own member knows it when all is well."""
+    moments = [rng.uniform(0, 4)]
+    for _ in range(rng.randrange(6)):
+        troubles = [(float(cut.first), float(cut.last)) for cut in profile.cuts]
+        troubles += [(each.slot - 1, each.slot + each.slots_down) for each in profile.crashes]
+        begin, end = rng.choice([(1.0, last), *troubles])
+        moments.append(min(last, rng.uniform(begin, end)))
+    number, found = 0, []
+    for slot in sorted(moments):
+        number += rng.choice([1, 1, 2, 5])
+        leader = rng.choice(leaders)
+        soon = rng.choice([(0.2,), (0.2, 2.0, 10.0), (1.0, 30.0, None), (None,)])
+        hears: list[float | None] = []
+        for _ in range(profile.nodes):
+            most = rng.choice(soon)
+            hears.append(None if most is None else rng.uniform(0, most))
+        hears[leader] = min(last - slot, rng.uniform(0, rng.choice([0.3, 0.3, 3.0, 12.0])))
+        if profile.late is not None:
+            hears[profile.late] = None
+        found.append(Term(number, leader, slot, tuple(hears)))
+    return tuple(found)
 
 
 def _some(rng: Random, nodes: int) -> tuple[int, ...]:

@@ -5,6 +5,8 @@ one final chain            no two nodes ever call blocks final that are not on o
 what is honest is taken    no node calls another's block, fragment or vote invalid
 blocks on time             a slot that was a running leader's has its block, the first of an epoch too
 life                       when all is well again, all end on one branch, and it becomes final
+
+Where leaders are elected, more must hold: ``ledger_elected``.
 """
 
 import asyncio
@@ -12,6 +14,7 @@ import itertools
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from random import Random
 from typing import Final
 
@@ -19,35 +22,36 @@ from tetrarch.crypto.kes import kes_period
 from tetrarch.leadership.logs import Entry, Logs
 from tetrarch.leadership.reserving import SLOTS as SPAN_SLOTS
 from tetrarch.ledger.accounts import AccountId, account_of
-from tetrarch.ledger.blocks import Block
+from tetrarch.ledger.blocks import Fragment
 from tetrarch.ledger.chain import LedgerChain
 from tetrarch.ledger.dates import BlockDate
 from tetrarch.ledger.fragments.parameter_vote import ParameterVote
-from tetrarch.ledger.fragments.pool_register import PoolRegister
 from tetrarch.ledger.fragments.signed import SignedFragment, encode_fragment
-from tetrarch.ledger.genesis import FirstPool, Genesis, Grant, genesis_block
-from tetrarch.ledger.keyring import KeptPool, Keyring, TurnKeys
+from tetrarch.ledger.headers import Header
+from tetrarch.ledger.keyring import KeptPool, Keyring
 from tetrarch.ledger.leaders import Leaders
 from tetrarch.ledger.membership import membership_of
-from tetrarch.ledger.parameters import Mode, Parameters, Rewards
-from tetrarch.ledger.pools import pool_id
+from tetrarch.ledger.parameters import Mode
 from tetrarch.ledger.settings import settings_of
-from tetrarch.ledger.store import SCHEMA
+from tetrarch.ledger.store import SCHEMA, LedgerStore
 from tetrarch.ledger.tree import Switch
+from tetrarch.network.ports import Topic
 from tetrarch.observability.logs import Log, SilentLog
 from tetrarch.sim.ledger_checkers import Broken, Checkers
-from tetrarch.sim.ledger_keys import KeyDisk, SimKeys, copy_of, first_keys, seeded
+from tetrarch.sim.ledger_elected import Elected, Led
+from tetrarch.sim.ledger_election import LedgerElection
+from tetrarch.sim.ledger_founding import START_S, found, leaders_secrets
+from tetrarch.sim.ledger_keys import KeyDisk, SimKeys, copy_of, seeded
+from tetrarch.sim.ledger_liars import LIAR, Liar, Lie, Telling
 from tetrarch.sim.ledger_node import SimLedgerNode
 from tetrarch.sim.ledger_profile import Crash, Cut, LedgerProfile
-from tetrarch.sim.loop import EPOCH_S, SimClock, simulate
+from tetrarch.sim.loop import SimClock, simulate
 from tetrarch.sim.network import SimNetwork
 from tetrarch.sim.trace import Trace
 from tetrarch.storage.inline import InlineDatabase
 
-START_S: Final = 2.0  # after the world's beginning
 COMMIT_S: Final = 0.002
 MESSAGES_MAX: Final = 50_000_000
-STAKE: Final = 1_000_000
 LATE_S: Final = 0.5
 OPEN_MAX: Final = 8  # blocks that are not final when all is well
 
@@ -71,6 +75,9 @@ class LedgerOutcome:
     members_since: tuple[int, ...] = ()  # the height at which those began who vote
     kes_periods: tuple[int, ...] = ()  # of the pools' keys, by node
     digest: str = ""
+    led: tuple[Led, ...] = ()  # final blocks of elected leaders
+    rivals: int = 0  # slots in which two leaders made blocks
+    lies: Counter[Lie] = field(default_factory=Counter)  # that were called so
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -88,12 +95,17 @@ class LedgerWorld:
         self._seed = seed
         self._log = log or SilentLog()
         rng = self._rng("keys")
-        self._disks: list[KeyDisk] = []
+        election = self._election()
+        document = b"" if election is None else election.document
+        self.block0, self._disks = found(profile, rng, document)
+        self._elected: Elected | None = None
+        if election is not None:
+            liar = Liar(election, leaders_secrets(self._disks), self._rng("lies"))
+            self._elected = Elected(profile, election, liar, self.block0)
         self._nodes: list[SimLedgerNode | None] = [None] * profile.nodes
         self._databases = [
             InlineDatabase.open((SCHEMA,), commit_delay_s=COMMIT_S) for _ in range(profile.nodes)
         ]
-        self.block0 = self._found(rng)
         if profile.twins:
             for node in (0, 2 % profile.nodes):  # with and without a copy
                 Keyring(self._disks[node].kept, self._disks[node].store, seeded(rng)).share()
@@ -122,9 +134,11 @@ class LedgerWorld:
         profile = self.profile
         async with asyncio.TaskGroup() as tasks:
             for node in range(profile.nodes):
-                self._start(node, tasks)
+                if node != profile.late:
+                    self._start(node, tasks)
             happening = [tasks.create_task(self._cut(cut)) for cut in profile.cuts]
             happening += [tasks.create_task(self._crash(each, tasks)) for each in profile.crashes]
+            happening += [tasks.create_task(self._lie(each)) for each in profile.lies]
             await _until(profile.slots - profile.settle_slots)
             for each in happening:
                 each.cancel()
@@ -135,6 +149,9 @@ class LedgerWorld:
             await _until(profile.slots + 0.9)
             outcome = self._outcome()
             self._check_life()
+            if self._elected is not None:
+                database = self._databases[profile.late or 0]
+                outcome.led = await self._elected.check(self._chains(), LedgerStore(database))
             for life in self._lives:
                 if life is not None:
                     life.cancel()
@@ -145,47 +162,11 @@ class LedgerWorld:
     def _rng(self, name: str) -> Random:
         return Random(f"{self._seed}/{name}")
 
-    def _found(self, rng: Random) -> Block:
-        """Keys, and the first block that names them."""
-        profile = self.profile
-        leaders, members, grants, pools = [], [], [], []
-        for node in range(profile.nodes):
-            account = AccountId(bytes([node + 1]) * 32)
-            pool = pool_id(account, 0)
-            disk = KeyDisk(first_keys(node, pool))
-            keyring = Keyring(disk.kept, disk.store, seeded(rng))
-            members.append(keyring.voter)
-            for keys in (leader.keys for leader in keyring.leaders):
-                if isinstance(keys, TurnKeys):
-                    leaders.append(keys.leader)
-                    continue
-                register = PoolRegister(
-                    serial=0,
-                    vrf_key=keys.vrf_key,
-                    kes_key=keys.kes_key,
-                    vote_key=keyring.voter,
-                    kes_start_slot=0,
-                )
-                pools.append(FirstPool(account, register))
-            grants.append(Grant(account, STAKE * (node + 1), pool))
-            self._disks.append(disk)
-        genesis = Genesis(
-            start_unix_s=int(EPOCH_S + START_S),
-            name="simulated",
-            parameters=Parameters(
-                mode=profile.mode,
-                slots_per_epoch=profile.slots_per_epoch,
-                coefficient_milli=profile.coefficient_milli,
-                slots_per_kes_period=max(1, profile.slots_per_epoch // 2),
-                rewards=Rewards(rate_millionth=200_000),  # so that who makes blocks final changes
-            ),
-            rewards_pot=50 * STAKE,
-            leaders=tuple(leaders),
-            members=tuple(members) if profile.mode is Mode.BFT else (),
-            grants=tuple(grants),
-            pools=tuple(pools),
-        )
-        return genesis_block(genesis)
+    def _election(self) -> LedgerElection | None:
+        profile, rng = self.profile, self._rng("election")
+        if profile.mode is not Mode.ELECTED:
+            return None
+        return LedgerElection(profile.terms, node_count=profile.nodes, rng=rng)
 
     # -- life -------------------------------------------------------------------------------------
 
@@ -196,7 +177,7 @@ class LedgerWorld:
             self._disks[number],
             self.block0.header.id,
             self._rng(f"signing/{number}/{asyncio.get_running_loop().time()}"),
-            on_block=self.checkers.on_block,
+            on_block=partial(self._signed, number, _slot()),
             on_vote=self.checkers.on_vote,
         )
         node = self._nodes[number] = SimLedgerNode(
@@ -206,6 +187,7 @@ class LedgerWorld:
             clock,
             self._log,
             on_invalid=self._invalid,
+            newest=None if self._elected is None else partial(self._newest, number),
         )
         live = node.live(self.block0, on_open=self._opened, logs=self.logs[number])
         self._lives[number] = tasks.create_task(live, name=f"node-{number}")
@@ -233,11 +215,25 @@ class LedgerWorld:
     def _opened(self, chain: LedgerChain) -> None:
         chain.news.on_final(self.checkers.on_final)
         chain.news.on_switch(self._switched)
+        if self._elected is not None:
+            chain.news.on_elected(partial(self._elected.on_elected, chain))
+
+    def _newest(self, node: int) -> Fragment | None:
+        """What the node's own member of the election has."""
+        return None if self._elected is None else self._elected.election.newest(node, _slot())
+
+    def _signed(self, node: int, begun: float, key: bytes, header: Header) -> None:
+        self.checkers.on_block(key, header)
+        if self._elected is not None:
+            self._elected.on_block(node, header, begun=begun, slot=_slot())
 
     def _switched(self, switch: Switch) -> None:
         self._reorganisations += bool(switch.undone)
 
     def _invalid(self, peer: int, content: bytes) -> None:
+        if peer == LIAR and self._elected is not None:
+            self._elected.lies[self._elected.liar.lie_of(content)] += 1
+            return
         raise Broken(f"what node {peer} sent was called invalid: {content[:60].hex()}")
 
     async def _cut(self, cut: Cut) -> None:
@@ -265,6 +261,15 @@ class LedgerWorld:
         self.logs[crash.node] = Logs(ended_max=self.profile.slots * 4)
         await _until(crash.slot + crash.slots_down)
         self._start(crash.node, tasks)
+
+    async def _lie(self, telling: Telling) -> None:
+        await _until(telling.slot)
+        node = self._nodes[telling.to]
+        if self._elected is None or node is None or node.chain is None:
+            return
+        item = self._elected.liar.tell(telling.lie, node.chain.tree, telling.slot)
+        if item is not None:
+            self.network.carry(LIAR, telling.to, Topic.REQUESTS, item.payload)
 
     # -- after ------------------------------------------------------------------------------------
 
@@ -295,6 +300,8 @@ class LedgerWorld:
                 if isinstance(leader.keys, KeptPool)
             ),
             digest=self.trace.digest,
+            rivals=self.checkers.rivals,
+            lies=Counter() if self._elected is None else self._elected.lies,
         )
 
     def _check_life(self) -> None:
@@ -313,6 +320,10 @@ class LedgerWorld:
         expected = self.profile.settle_slots * (nodes - twins - late) // nodes - SPAN_SLOTS * twins
         if is_in_turn and min(heights) < expected:
             raise Broken(f"blocks {heights} at the end")
+
+
+def _slot() -> float:
+    return asyncio.get_running_loop().time() - START_S
 
 
 async def _until(slot: float) -> None:
