@@ -1,7 +1,7 @@
 """Begins a node with a state that others give, instead of with all blocks: an overlay's chain until it is here.
 
     every second   ask all linked nodes for contents, until some are chosen
-    at once        ask for parts that are wanted, several at a time, each of one node; what does not come, of another
+    at once        ask for parts that are wanted, several at a time: proofs of all, each chunk of one; what does not come, of another
     at the end     write state, block and proofs; then the ledger opens as after a restart
 
 What came before a crash is asked for again.
@@ -28,8 +28,8 @@ from tetrarch.observability.logs import Log, error_fields
 
 ROUND_S: Final = 1.0
 GATHER_S: Final = 3.0  # for contents of several nodes, from the first on
-AGAIN_S: Final = 10.0  # until a part is asked for once more
-STUCK_S: Final = 60.0  # without a part: what was chosen is put aside
+AGAIN_S: Final = 3.0  # until a part is asked for once more
+STUCK_S: Final = 20.0  # without a part: what was chosen is put aside
 AT_ONCE: Final = 8  # parts that are under way
 WARN_S: Final = 30.0
 NONE_GIVEN_MEND: Final = (
@@ -160,7 +160,10 @@ class StateArriving:
         waiting = [part for part in wanted if part not in under_way] if nodes else []
         for part in waiting[: AT_ONCE - len(under_way)]:
             self._asked_s[part] = now_s
-            giver.ask(self._random.choice(nodes), STATES, ItemId(part))
+            # Proofs are each node's own, so that most have not this one; chunks are the same everywhere.
+            chosen = [self._random.choice(nodes)] if self._taking.is_proven else nodes
+            for node in chosen:
+                giver.ask(node, STATES, ItemId(part))
 
 
 def _now_s() -> float:

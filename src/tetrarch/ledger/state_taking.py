@@ -22,6 +22,7 @@ from tetrarch.ledger.state_parts import (
     Contents,
     decode_block_part,
     decode_contents,
+    encode_contents,
     is_contents,
 )
 from tetrarch.ledger.state_proofs import StateProof, check_proofs, decode_proof
@@ -138,11 +139,9 @@ class StateTaking:
         return TakenState(block, cells, Proven(encoded, kept))
 
     def aside(self) -> None:
-        """What was chosen is of no use: it is not looked at again."""
-        contents = self._chosen()
-        for identity in [key for key, each in self._candidates.items() if each == contents]:
-            del self._candidates[identity]
-            self._aside.add(identity)
+        """What was chosen is of no use: it is not looked at again. What else came may be old by now: it is asked for anew."""
+        self._aside.add(hash_of(encode_contents(self._chosen())))
+        self._candidates.clear()
         self._parts.clear()
         self._wanted.clear()
         self._is_proven, self.chosen = False, None

@@ -84,7 +84,7 @@ class Elected:
         """By what blocks carry, and nothing else."""
         checked = await check_store(store, self._block0, on_progress=lambda _done, _of: None)
         era, term, led = checked.final.settings.era, None, []
-        for identity in (await store.finals())[1:]:
+        for identity in (await store.finals()).blocks[1:]:
             block = decode_block(await store.block(identity) or b"")
             term = self._term_of(block, term)
             proof = block.header.proof

@@ -6,7 +6,7 @@ Each slot every node says what its tip is, so that who missed blocks hears of th
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 
@@ -19,9 +19,17 @@ from tetrarch.leadership.voting import Voting
 from tetrarch.ledger.blocks import Block, Fragment
 from tetrarch.ledger.chain import LedgerChain
 from tetrarch.ledger.ports import LedgerPorts
+from tetrarch.ledger.state_arriving import ArrivingChain, StateArriving
 from tetrarch.ledger.store import LedgerStore
 from tetrarch.network.overlay.chain import Verdict
-from tetrarch.network.overlay.profile import BLOCKS, FRAGMENTS
+from tetrarch.network.overlay.profile import (
+    BLOCKS,
+    FRAGMENTS,
+    NODE_ID_SIZE_BYTES,
+    STATES,
+    NodeId,
+)
+from tetrarch.network.overlay.profile import Topic as OverlayTopic
 from tetrarch.network.overlay.spreading import ItemId
 from tetrarch.network.ports import Topic
 from tetrarch.observability.logs import Log
@@ -58,7 +66,20 @@ class Item(msgspec.Struct, frozen=True, tag="item"):
         return msgspec.msgpack.encode(self)
 
 
-_DECODER: Final = msgspec.msgpack.Decoder(_Ask | _Tip | Item)
+class _AskPart(msgspec.Struct, frozen=True, tag="ask_part"):
+    """Have you this part of a state?"""
+
+    part: bytes
+
+
+class _Part(msgspec.Struct, frozen=True, tag="part"):
+    """A part of a state."""
+
+    content: bytes
+
+
+_Message: TypeAlias = _Ask | _Tip | Item | _AskPart | _Part
+_DECODER: Final = msgspec.msgpack.Decoder(_Message)
 
 
 class InlineCompute:
@@ -69,13 +90,29 @@ class InlineCompute:
         return function()
 
 
+class _Givers:
+    """All other nodes, as ``StateArriving`` sees an overlay's."""
+
+    def __init__(self, bus: SimBus) -> None:
+        self._bus = bus
+        self.links = [NodeId(peer.to_bytes(NODE_ID_SIZE_BYTES, "big")) for peer in bus.peers]
+
+    def ask(self, node: NodeId, topic: OverlayTopic, item: ItemId) -> bool:
+        """See ``Giver``."""
+        assert topic == STATES
+        message = msgspec.msgpack.encode(_AskPart(item))
+        self._bus.send(int.from_bytes(node, "big"), Topic.REQUESTS, message)
+        return True
+
+
 class SimLedgerNode:
     """One life of a node; ``live`` it. Implements ``leadership.ports.Network``.
 
-    ``newest``: the certificate that its own member of an election has, where leaders are elected.
+    ``newest``: the certificate that its own member of an election has, where leaders are elected. ``arriving``: what takes a
+    state of others, if it has no chain yet.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a composition of ports
         self,
         bus: SimBus,
         keys: Keys,
@@ -85,6 +122,8 @@ class SimLedgerNode:
         *,
         on_invalid: Callable[[int, bytes], None],
         newest: Callable[[], Fragment | None] | None = None,
+        prunes: bool = False,
+        arriving: Callable[[LedgerStore], StateArriving] | None = None,
     ) -> None:
         self.chain: LedgerChain | None = None
         self.leadership: Leadership | None = None
@@ -95,6 +134,9 @@ class SimLedgerNode:
         self._log = log
         self._on_invalid = on_invalid
         self._newest = newest
+        self._prunes = prunes
+        self._arriving = arriving
+        self._parts: ArrivingChain | None = None
 
     async def live(
         self, block0: Block, *, on_open: Callable[[LedgerChain], None], logs: Logs
@@ -102,15 +144,21 @@ class SimLedgerNode:
         """Until cancelled."""
         compute = InlineCompute()
         ports = LedgerPorts(
-            store=LedgerStore(self._database), compute=compute, clock=self._clock, log=self._log
+            store=LedgerStore(self._database),
+            compute=compute,
+            clock=self._clock,
+            log=self._log,
+            prunes=self._prunes,
         )
+        self._bus.subscribe(Topic.REQUESTS, self._received)
+        if self._arriving is not None and await ports.store.load() is None:
+            await self._arrive(self._arriving(ports.store))
         chain = self.chain = await LedgerChain.open(ports, block0)
         on_open(chain)
         leading = LeadershipPorts(
             keys=self._keys, network=self, compute=compute, clock=self._clock, log=self._log
         )
         leadership = self.leadership = Leadership(leading, chain, logs=logs)
-        self._bus.subscribe(Topic.REQUESTS, self._received)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._bus.run(), name="bus")
             tasks.create_task(leadership.run(), name="leadership")
@@ -120,6 +168,15 @@ class SimLedgerNode:
             if self._newest is not None:
                 electing = Electing(leading, url="")
                 tasks.create_task(self._elect(electing, self._newest), name="electing")
+
+    async def _arrive(self, arriving: StateArriving) -> None:
+        """As ``ledger_node`` does over an overlay."""
+        self._parts = arriving.chain
+        async with asyncio.TaskGroup() as tasks:
+            bus = tasks.create_task(self._bus.run(), name="bus")
+            await arriving.run(_Givers(self._bus))
+            bus.cancel()
+        self._parts = None
 
     async def propose_block(self, content: bytes) -> Verdict:
         """See ``Network``."""
@@ -144,10 +201,19 @@ class SimLedgerNode:
             await asyncio.sleep(LOOK_S)
 
     async def _received(self, peer: int, payload: bytes) -> None:
+        message: _Message = _DECODER.decode(payload)
         chain = self.chain
-        assert chain is not None
-        message: _Ask | _Tip | Item = _DECODER.decode(payload)
+        if chain is None:
+            if isinstance(message, _Part) and self._parts is not None:
+                await self._parts.take(STATES, message.content)
+            return
         match message:
+            case _Part():
+                pass  # it has begun
+            case _AskPart(part=part):
+                content = await chain.content(STATES, ItemId(part))
+                if content is not None:
+                    self._send(peer, _Part(content))
             case Item():
                 await self._take(peer, message)
             case _Tip(block=block):
@@ -178,5 +244,5 @@ class SimLedgerNode:
     def _tell(self, message: Item | _Tip) -> None:
         self._bus.broadcast(Topic.REQUESTS, msgspec.msgpack.encode(message))
 
-    def _send(self, peer: int, message: Item | _Ask) -> None:
+    def _send(self, peer: int, message: Item | _Ask | _Part) -> None:
         self._bus.send(peer, Topic.REQUESTS, msgspec.msgpack.encode(message))

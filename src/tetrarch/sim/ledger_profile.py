@@ -49,6 +49,8 @@ class LedgerProfile:
     terms: tuple[Term, ...] = ()  # in mode elected, as they follow each other
     lies: tuple[Telling, ...] = ()
     late: int | None = None  # a node that begins when all is well, and whose member is away
+    with_state: bool = False  # it begins with a state of others
+    prunes: tuple[int, ...] = ()  # nodes that forget old blocks
 
     @classmethod
     def drawn(cls, rng: Random, *, slots: int = 120) -> Self:
@@ -89,6 +91,21 @@ class LedgerProfile:
             offsets_s=tuple(rng.uniform(-skew_s, skew_s) for _ in range(nodes)),
             cuts=cuts,
             crashes=tuple(sorted(crashes, key=lambda each: each.slot)),
+        )
+
+    @classmethod
+    def drawn_states(cls, rng: Random, *, slots: int = 60) -> Self:
+        """The same, where nodes forget old blocks, and one begins with a state."""
+        drawn = cls.drawn(rng, slots=slots)
+        return replace(
+            drawn,
+            slots=drawn.slots + 30,
+            settle_slots=drawn.settle_slots + 30,  # until an epoch ends, and is final
+            slots_per_epoch=rng.choice([13, 20]),
+            coefficient_milli=max(500, drawn.coefficient_milli),
+            late=None if drawn.twins else 0,  # it has the least stake: the others are a quorum
+            with_state=True,
+            prunes=_some(rng, drawn.nodes),
         )
 
     @classmethod

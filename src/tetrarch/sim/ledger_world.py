@@ -6,7 +6,7 @@ what is honest is taken    no node calls another's block, fragment or vote inval
 blocks on time             a slot that was a running leader's has its block, the first of an epoch too
 life                       when all is well again, all end on one branch, and it becomes final
 
-Where leaders are elected, more must hold: ``ledger_elected``.
+Where leaders are elected, more must hold: ``ledger_elected``; of states that are proven: ``ledger_states``.
 """
 
 import asyncio
@@ -33,6 +33,7 @@ from tetrarch.ledger.leaders import Leaders
 from tetrarch.ledger.membership import membership_of
 from tetrarch.ledger.parameters import Mode
 from tetrarch.ledger.settings import settings_of
+from tetrarch.ledger.state_arriving import StateArriving
 from tetrarch.ledger.store import SCHEMA, LedgerStore
 from tetrarch.ledger.tree import Switch
 from tetrarch.network.ports import Topic
@@ -43,8 +44,9 @@ from tetrarch.sim.ledger_election import LedgerElection
 from tetrarch.sim.ledger_founding import START_S, found, leaders_secrets
 from tetrarch.sim.ledger_keys import KeyDisk, SimKeys, copy_of, seeded
 from tetrarch.sim.ledger_liars import LIAR, Liar, Lie, Telling
-from tetrarch.sim.ledger_node import SimLedgerNode
+from tetrarch.sim.ledger_node import InlineCompute, SimLedgerNode
 from tetrarch.sim.ledger_profile import Crash, Cut, LedgerProfile
+from tetrarch.sim.ledger_states import check_states
 from tetrarch.sim.loop import SimClock, simulate
 from tetrarch.sim.network import SimNetwork
 from tetrarch.sim.trace import Trace
@@ -78,6 +80,8 @@ class LedgerOutcome:
     led: tuple[Led, ...] = ()  # final blocks of elected leaders
     rivals: int = 0  # slots in which two leaders made blocks
     lies: Counter[Lie] = field(default_factory=Counter)  # that were called so
+    states: int = 0  # that were proven
+    lowest: tuple[int, ...] = ()  # heights from which on nodes have all blocks
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -149,6 +153,12 @@ class LedgerWorld:
             await _until(profile.slots + 0.9)
             outcome = self._outcome()
             self._check_life()
+            stores = [
+                LedgerStore(database)
+                for node, database in zip(self._nodes, self._databases, strict=True)
+                if node is not None and node.chain is not None
+            ]
+            outcome.states = await check_states(self._chains(), stores, self.block0)
             if self._elected is not None:
                 database = self._databases[profile.late or 0]
                 outcome.led = await self._elected.check(self._chains(), LedgerStore(database))
@@ -180,6 +190,7 @@ class LedgerWorld:
             on_block=partial(self._signed, number, _slot()),
             on_vote=self.checkers.on_vote,
         )
+        begins_with_state = self.profile.with_state and number == self.profile.late
         node = self._nodes[number] = SimLedgerNode(
             self.network.bus(number),
             keys,
@@ -188,11 +199,17 @@ class LedgerWorld:
             self._log,
             on_invalid=self._invalid,
             newest=None if self._elected is None else partial(self._newest, number),
+            prunes=number in self.profile.prunes,
+            arriving=partial(self._arriving, number) if begins_with_state else None,
         )
         live = node.live(self.block0, on_open=self._opened, logs=self.logs[number])
         self._lives[number] = tasks.create_task(live, name=f"node-{number}")
         if self.profile.passes_at is not None:
             tasks.create_task(self._vote(node, keys, self.profile.passes_at), name="vote")
+
+    def _arriving(self, number: int, store: LedgerStore) -> StateArriving:
+        rng = self._rng(f"arriving/{number}")
+        return StateArriving(store, InlineCompute(), self.block0, self._log, random=rng)
 
     async def _vote(self, node: SimLedgerNode, keys: SimKeys, epoch: int) -> None:
         """As its operator does once it runs: for leaders by stake, unless it is too late."""
@@ -300,12 +317,15 @@ class LedgerWorld:
                 if isinstance(leader.keys, KeptPool)
             ),
             digest=self.trace.digest,
+            lowest=tuple(chain.main.lowest for chain in chains),
             rivals=self.checkers.rivals,
             lies=Counter() if self._elected is None else self._elected.lies,
         )
 
     def _check_life(self) -> None:
         chains = self._chains()
+        if len(chains) < self.profile.nodes:
+            raise Broken("a node has no chain at the end")
         heights = [chain.tree.tip.header.chain_length for chain in chains]
         finals = [chain.tree.final.header.chain_length for chain in chains]
         if min(finals) < max(heights) - OPEN_MAX:
