@@ -4,6 +4,9 @@ import importlib
 from functools import cache
 from typing import Any
 
+from remerkleable.complex import Container
+from remerkleable.core import ViewMeta
+
 from tetrarch.ethereum.devchain.config import ChainConstants, fork_version
 from tetrarch.ethereum.devchain.rules import Rules
 from tetrarch.ethereum.devchain.state import State
@@ -15,6 +18,27 @@ from tetrarch.ethereum.spec.values import Fork
 
 # Short periods, so that exits, withdrawals and consolidations can be right.
 CONSTANTS = ChainConstants(shard_committee_period=1, min_validator_withdrawability_delay=2)
+
+
+def _remember_types() -> None:
+    """Let remerkleable ask a type once what it is: it asks anew at each access to a field.
+
+    A container's fields are its type's. An instance of a view's type needs no look at the members
+    by which Python takes others for one.
+    """
+    container: Any = Container
+    meta: Any = ViewMeta
+    fields: Any = cache(container.fields.__func__)
+    container.fields = classmethod(fields)
+    judge = meta.__instancecheck__
+
+    def is_instance(cls: type, instance: object) -> bool:
+        return cls in type(instance).__mro__ or judge(cls, instance)
+
+    meta.__instancecheck__ = is_instance
+
+
+_remember_types()
 
 
 @cache
@@ -84,6 +108,9 @@ def ours_on_attestation(state: State, attestation: Any) -> bytes | None:
 class Oracle:
     """Judges on top of a state; the last parsed state is kept, since parsing is slow.
 
+    So is what the slots after it make of it: a dozen blocks are judged on one state, and an
+    epoch's end is most of the work on each.
+
     The specification refuses by many kinds of exception: a failed assertion, an index out of
     range, a number out of range, and more.
     """
@@ -92,19 +119,28 @@ class Oracle:
         self.spec = spec_of(fork)
         self._root = b""
         self._state: Any = None
+        self._in_slot: dict[int, Any] = {}
 
     def _fresh(self, state: State) -> Any:
         root = state.root()
         if root != self._root:
             self._root, self._state = root, to_oracle(state)
             assert bytes(self._state.hash_tree_root()) == root
+            self._in_slot = {}
         return self._state.copy()
 
+    def _in(self, slot: Any, before: Any) -> Any:
+        """``before``, as ``_fresh`` gave it, in ``slot``; raises if that is not after it."""
+        if int(slot) not in self._in_slot:
+            self.spec.process_slots(before, slot)
+            self._in_slot[int(slot)] = before
+        return self._in_slot[int(slot)].copy()
+
     def on_block(self, state: State, signed: Any) -> bytes | None:
-        after = self._fresh(state)
+        before = self._fresh(state)
         try:
             block = self.spec.SignedBeaconBlock.decode_bytes(signed.encode())
-            self.spec.process_slots(after, block.message.slot)
+            after = self._in(block.message.slot, before)
             if not self.spec.verify_block_signature(after, block):
                 return None
             self.spec.process_block(after, block.message)
