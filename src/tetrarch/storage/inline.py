@@ -7,7 +7,8 @@ lose power: ``crash`` drops what was not committed, ``reopen`` gives what the di
 import asyncio
 import sqlite3
 from collections.abc import Callable
-from typing import Any, Self, TypeVar
+from itertools import count
+from typing import Any, ClassVar, Self, TypeVar
 
 from tetrarch.storage.database import GROUP_MAX, WAITING_MAX, resolve
 from tetrarch.storage.errors import StorageBusy, StorageClosed, StorageFull
@@ -17,15 +18,35 @@ from tetrarch.storage.sqlite import Outcome, Transaction, commit_group, read_sna
 R = TypeVar("R")
 
 
+class _Disk:
+    """Memory that two connections share: one that writes, and one that cannot, as on a real disk.
+
+    One connection for both would have to be told before and after each read, and whenever it is
+    told SQLite forgets all statements that it has prepared.
+    """
+
+    def __init__(self, number: int) -> None:
+        name = f"file:inline-{number}?mode=memory&cache=shared"
+        self.writer = sqlite3.connect(name, uri=True, isolation_level=None)
+        self.writer.execute("PRAGMA foreign_keys = ON")
+        self.reader = sqlite3.connect(name, uri=True, isolation_level=None)
+        self.reader.execute("PRAGMA query_only = ON")
+        # No locks on tables for a cursor that outlives its read: nothing runs beside a write.
+        self.reader.execute("PRAGMA read_uncommitted = ON")
+
+
 class InlineDatabase:
     """An SQLite database in memory that commits ``commit_delay_s`` after the first write.
 
     Set ``full`` to make every write fail as on a full disk.
     """
 
-    def __init__(self, connection: sqlite3.Connection, *, commit_delay_s: float = 0.0) -> None:
+    _numbers: ClassVar = count(1)  # of disks in this process, which name them
+
+    def __init__(self, disk: "_Disk", *, commit_delay_s: float = 0.0) -> None:
         self.full = False
-        self._connection = connection
+        self._disk = disk
+        self._connection = disk.writer
         self._commit_delay_s = commit_delay_s
         self._waiting: list[tuple[Transaction[Any], asyncio.Future[Any]]] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -34,10 +55,9 @@ class InlineDatabase:
     @classmethod
     def open(cls, schemas: tuple[Schema, ...], *, commit_delay_s: float = 0.0) -> Self:
         """A new empty database with the tables of ``schemas``."""
-        connection = sqlite3.connect(":memory:", isolation_level=None)
-        connection.execute("PRAGMA foreign_keys = ON")
-        migrate(connection, schemas)
-        return cls(connection, commit_delay_s=commit_delay_s)
+        disk = _Disk(next(cls._numbers))
+        migrate(disk.writer, schemas)
+        return cls(disk, commit_delay_s=commit_delay_s)
 
     async def write(self, function: Callable[[sqlite3.Connection], R], /) -> R:
         """As ``Database.write``."""
@@ -56,11 +76,7 @@ class InlineDatabase:
         """As ``Database.read``."""
         if self._closed:
             raise StorageClosed("read")
-        self._connection.execute("PRAGMA query_only = ON")
-        try:
-            return read_snapshot(self._connection, function, path=None)
-        finally:
-            self._connection.execute("PRAGMA query_only = OFF")
+        return read_snapshot(self._disk.reader, function, path=None)
 
     async def close(self) -> None:
         """Commit what waits and refuse all further calls. ``reopen`` still works."""
@@ -87,16 +103,15 @@ class InlineDatabase:
 
     def backup(self) -> Self:
         """What is on the disk now, on another disk; ``reopen`` it to go on from there."""
-        connection = sqlite3.connect(":memory:", isolation_level=None)
-        self._connection.backup(connection)
-        connection.execute("PRAGMA foreign_keys = ON")
-        return type(self)(connection, commit_delay_s=self._commit_delay_s)
+        disk = _Disk(next(self._numbers))
+        self._connection.backup(disk.writer)
+        return type(self)(disk, commit_delay_s=self._commit_delay_s)
 
     def reopen(self, schemas: tuple[Schema, ...] = ()) -> Self:
         """The same disk after a restart; the old object stays closed."""
         self.crash()
         migrate(self._connection, schemas)
-        return type(self)(self._connection, commit_delay_s=self._commit_delay_s)
+        return type(self)(self._disk, commit_delay_s=self._commit_delay_s)
 
     def _commit(self) -> None:
         if self._timer is not None:
