@@ -77,6 +77,7 @@ class Profile:
     ``interests`` by topic, in the order of the record. ``record`` is what was signed, with the
     signature; two profiles of one node with one time may differ only if it lies. ``certificate`` is the
     hash of its TLS certificate, or empty where it has no TLS; ``is_extended``: it offers our own service.
+    ``topics`` is what it subscribes to.
     """
 
     node: NodeId
@@ -86,11 +87,11 @@ class Profile:
     record: bytes = field(repr=False)
     certificate: bytes = b""
     is_extended: bool = False
+    # Once: it is asked for a thousand times, of each link and for each item.
+    topics: tuple[Topic, ...] = field(init=False, repr=False, compare=False)
 
-    @property
-    def topics(self) -> tuple[Topic, ...]:
-        """What it subscribes to."""
-        return tuple(topic for topic, _ in self.interests)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "topics", tuple(topic for topic, _ in self.interests))
 
 
 def ring_position(topic: Topic, node: NodeId) -> int:
