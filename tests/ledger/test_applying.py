@@ -14,7 +14,7 @@ from tests.ledger.chain_maker import (
     praos_leaders,
     unsigned_block,
 )
-from tests.ledger.makers import account_id, bft_signed, signed_fragment
+from tests.ledger.makers import account_id, bft_key, bft_public, bft_signed, signed_fragment
 from tests.ledger.test_elections import ROOT as ELECTED_ROOT
 from tests.ledger.test_elections import block as elected_block
 from tests.ledger.test_elections import election
@@ -24,8 +24,10 @@ from tetrarch.errors import PeerFault
 from tetrarch.ledger.accounts import ACCOUNTS, account_of
 from tetrarch.ledger.applying import BlockRefused, Place, apply_block, first_place, leaders_of
 from tetrarch.ledger.blocks import Block, Fragment, content_hash, encode_content
+from tetrarch.ledger.checkpoints import encode_certificate, standing_of
 from tetrarch.ledger.dates import BlockDate
 from tetrarch.ledger.epochs import BLOCKS_MADE, nonce_of, snapshot_for
+from tetrarch.ledger.finality import Certificate, Link
 from tetrarch.ledger.fragments.signed import SignedFragment
 from tetrarch.ledger.fragments.transfer import Output, Transfer
 from tetrarch.ledger.genesis import Genesis, genesis_block
@@ -114,6 +116,23 @@ def test_more_than_a_block_may_hold_is_refused() -> None:
     )
     fragments = [paid(place, counter=counter) for counter in range(7)]
     refused(place, bft_block(place, BlockDate(0, 1), *fragments), "maximum=1024")
+
+
+def test_what_members_signed_takes_no_room() -> None:
+    """With many members a certificate alone is larger than small blocks."""
+    members = tuple(map(bft_public, range(20)))
+    parameters = Parameters(content_size_bytes_max=1024, fragment_size_bytes_max=1024)
+    place = begun(bft_genesis(parameters=parameters, members=members))
+    one = apply_block(place, bft_block(place, BlockDate(0, 1)))
+    link = Link(place.checkpoint, one.checkpoint)
+    signed = link.to_sign(place.id)
+    signatures = {bft_public(each): bft_key(each).sign(signed) for each in range(15)}
+    certificate = encode_certificate(Certificate(link, signatures))
+    assert len(certificate) > parameters.content_size_bytes_max
+    two = apply_block(one, bft_block(one, BlockDate(0, 2), certificate, paid(one)))
+    assert standing_of(two.layer).justified == one.checkpoint
+    fragments = [paid(one, counter=counter) for counter in range(7)]
+    refused(one, bft_block(one, BlockDate(0, 2), certificate, *fragments), "maximum=1024")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from tetrarch.ledger.parameters import Fees, Parameters, ParametersInvalid, Rewa
         {"coefficient_milli": 0},
         {"coefficient_milli": 1001},
         {"slots_per_kes_period": 0},
-        {"content_size_bytes_max": 5_000_000},
+        {"content_size_bytes_max": 3_400_001},
         {"fragment_size_bytes_max": 200},
         {"expiry_epochs_max": -1},
         {"fees": Fees(constant=-1)},

@@ -25,7 +25,6 @@ from tetrarch.ledger.applying import (
     with_election,
 )
 from tetrarch.ledger.blocks import (
-    LENGTH_SIZE_BYTES,
     Block,
     Fragment,
     content_hash,
@@ -143,7 +142,6 @@ class Maker:
         height = parent.header.chain_length + 1
         where = where_upon(draft, date, height=height, block0=parent.block0)
         room = where.parameters.content_size_bytes_max
-        room -= sum(LENGTH_SIZE_BYTES + len(each) for each in first)
         selecting = partial(
             select,
             draft,

@@ -13,7 +13,7 @@ from itertools import takewhile
 
 from tetrarch.crypto.ristretto import Point
 from tetrarch.errors import PeerFault
-from tetrarch.ledger.blocks import Block, Fragment
+from tetrarch.ledger.blocks import LENGTH_SIZE_BYTES, Block, Fragment
 from tetrarch.ledger.checkpoints import (
     OF_BLOCK_MAX,
     apply_certificate,
@@ -121,14 +121,10 @@ def apply_block(parent: Place, block: Block) -> Place:
     header = block.header
     check_link(parent, header)
     draft = draft_upon(parent, header.date)
-    settings = settings_of(draft)
-    if header.content_size_bytes > settings.parameters.content_size_bytes_max:
-        raise BlockRefused(
-            "apply block",
-            content_bytes=header.content_size_bytes,
-            maximum=settings.parameters.content_size_bytes_max,
-        )
     content = split_content(block)
+    maximum = settings_of(draft).parameters.content_size_bytes_max
+    if content.paid_size_bytes > maximum:
+        raise BlockRefused("apply block", content_bytes=content.paid_size_bytes, maximum=maximum)
     _apply_elections(draft, content.elections, parent.block0)
     leaders = leaders_of(draft, header.date.epoch)
     if leaders is None:
@@ -228,13 +224,22 @@ def leaders_of(view: View, epoch: int) -> Leaders | None:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A block's fragments by what they are; they stand in this order. ``paid``: what accounts paid for."""
+    """A block's fragments by what they are; they stand in this order. ``paid``: what accounts paid for.
+
+    Of the others there are some at most, and a quorum signed them: they take no room that the parameters give. Else a chain
+    whose certificates are larger than that could never make one block more.
+    """
 
     elections: tuple[Fragment, ...]
     digests: tuple[Fragment, ...]  # of the state
     certificates: tuple[Fragment, ...]
     changes: tuple[Fragment, ...]  # of members
     paid: tuple[Fragment, ...]
+
+    @property
+    def paid_size_bytes(self) -> int:
+        """What the parameters bound."""
+        return sum(LENGTH_SIZE_BYTES + len(each) for each in self.paid)
 
 
 def split_content(block: Block) -> Content:

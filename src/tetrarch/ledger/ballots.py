@@ -34,7 +34,7 @@ class _Height:
     """All that is for one height."""
 
     votes: dict[bytes, Vote] = field(default_factory=dict)  # by voter
-    items: dict[FragmentId, Vote] = field(default_factory=dict)
+    items: list[FragmentId] = field(default_factory=list)
     tallies: dict[Link, dict[bytes, bytes]] = field(default_factory=dict)
     certified: set[Link] = field(default_factory=set)
 
@@ -44,15 +44,15 @@ class Ballots:
 
     def __init__(self) -> None:
         self._heights: dict[int, _Height] = {}
+        self._items: dict[FragmentId, Vote] = {}
         self._newest = 0
 
     def __contains__(self, item: object) -> bool:
-        return any(item in each.items for each in self._heights.values())
+        return item in self._items
 
     def get(self, item: FragmentId) -> Vote | None:
         """One that is kept, by the id that it travels under."""
-        found = (each.items.get(item) for each in self._heights.values())
-        return next((vote for vote in found if vote is not None), None)
+        return self._items.get(item)
 
     def add(
         self, vote: Vote, *, height_now: int, voters: tuple[Voters, ...]
@@ -77,7 +77,9 @@ class Ballots:
             return Contradiction(contradicted, vote)
         at_height = self._heights.setdefault(height, _Height())
         at_height.votes[vote.voter] = vote
-        at_height.items[fragment_id(Fragment(encode_vote(vote)))] = vote
+        item = fragment_id(Fragment(encode_vote(vote)))
+        at_height.items.append(item)
+        self._items[item] = vote
         tally = at_height.tallies.setdefault(vote.link, {})
         tally[vote.voter] = vote.signature
         enough = all(each.weight(tally) >= each.needed for each in voters)
@@ -106,7 +108,8 @@ class Ballots:
             for height in [
                 height for height in self._heights if height < height_now - HEIGHTS_KEPT
             ]:
-                del self._heights[height]
+                for item in self._heights.pop(height).items:
+                    self._items.pop(item, None)
 
     def _contradicted(self, vote: Vote) -> Vote | None:
         for at_height in self._heights.values():
@@ -117,7 +120,7 @@ class Ballots:
 
 
 def _contradict(a: Link, b: Link) -> bool:
-    inner, outer = sorted((a, b), key=lambda link: link.target.height)
+    inner, outer = (a, b) if a.target.height <= b.target.height else (b, a)
     if inner.target.height == outer.target.height:
         return True
     return outer.source.height < inner.source.height

@@ -57,7 +57,7 @@ class Parameters:
     slots_per_epoch: int = 43_200
     coefficient_milli: int = 500  # of the lottery: how many slots have leaders
     slots_per_kes_period: int = 43_200
-    content_size_bytes_max: int = 102_400  # of a block
+    content_size_bytes_max: int = 102_400  # of what accounts paid for in a block
     fragment_size_bytes_max: int = 16_384
     expiry_epochs_max: int = 2  # how far ahead a fragment may say that it ends
     fees: Fees = Fees()
@@ -130,12 +130,14 @@ def read_parameters(reader: Reader) -> Parameters:
     return Parameters(mode=mode, compat=compat, fees=fees, rewards=rewards, **numbers)
 
 
+# What members signed in one block: an election, a state digest, four certificates and a change of members, of 1,024 voters.
+UNPAID_SIZE_BYTES_MAX: Final = 600_000
 _BOUNDS: Final[dict[str, tuple[int, int]]] = {
     "slot_duration_ms": (200, int(1000 * SLOT_DURATION_S_MAX)),
     "slots_per_epoch": (1, SLOTS_PER_EPOCH_MAX),
     "coefficient_milli": (1, COEFFICIENT_ONE),
     "slots_per_kes_period": (1, SLOTS_PER_EPOCH_MAX),
-    "content_size_bytes_max": (1024, CONTENT_SIZE_BYTES_MAX),
+    "content_size_bytes_max": (1024, CONTENT_SIZE_BYTES_MAX - UNPAID_SIZE_BYTES_MAX),
     "fragment_size_bytes_max": (256, FRAGMENT_SIZE_BYTES_MAX),
     "expiry_epochs_max": (0, 1000),
 }

@@ -230,7 +230,7 @@ class SimLedgerNode:
         assert self.chain is not None
         verdict = await self.chain.take(BLOCKS if item.is_block else FRAGMENTS, item.content)
         if verdict is Verdict.NEW:
-            self._tell(item)
+            self._tell(item, but=peer)
         elif verdict is Verdict.ORPHAN and peer is not None:
             self._ask(peer)
         elif verdict is Verdict.INVALID:
@@ -241,8 +241,12 @@ class SimLedgerNode:
         assert self.chain is not None
         self._send(peer, _Ask(self.chain.checkpoints()))
 
-    def _tell(self, message: Item | _Tip) -> None:
-        self._bus.broadcast(Topic.REQUESTS, msgspec.msgpack.encode(message))
+    def _tell(self, message: Item | _Tip, *, but: int | None = None) -> None:
+        """All others, or all but whom it is from."""
+        payload = msgspec.msgpack.encode(message)
+        for peer in self._bus.peers:
+            if peer != but:
+                self._bus.send(peer, Topic.REQUESTS, payload)
 
     def _send(self, peer: int, message: Item | _Ask | _Part) -> None:
         self._bus.send(peer, Topic.REQUESTS, msgspec.msgpack.encode(message))
