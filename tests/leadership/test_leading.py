@@ -1,6 +1,8 @@
 """Blocks on time, once, by leaders that come and go; what becomes of each is said."""
 
-from tests.leadership.leading_world import SLOTS_PER_EPOCH, leading, run
+import asyncio
+
+from tests.leadership.leading_world import SLOTS_PER_EPOCH, START_S, leading, run
 
 from tetrarch.leadership.logs import Status
 from tetrarch.ledger.blocks import decode_block
@@ -8,6 +10,7 @@ from tetrarch.ledger.dates import BlockDate
 from tetrarch.ledger.keyring import SlotTaken
 from tetrarch.network.overlay.chain import Verdict
 from tetrarch.sim.ledger_keys import SimKeys
+from tetrarch.sim.loop import EPOCH_S
 
 
 def test_each_slot_has_its_block_across_epochs_and_it_is_accepted() -> None:
@@ -78,6 +81,18 @@ def test_a_slot_whose_time_is_over_is_told_and_not_made() -> None:
             assert outcomes["0.4"] == outcomes["0.5"] == "rejected"
             late = [entry.reason for entry in world.logs if str(entry.date) == "0.4"]
             assert "late" in late[0]
+
+    run(main)
+
+
+def test_a_node_that_starts_within_its_slot_leads_it() -> None:
+    async def main() -> None:
+        await asyncio.sleep(START_S - EPOCH_S + 3.2)
+        async with leading() as world:
+            await world.until(3.9)
+            assert world.tip.header.date == BlockDate(0, 3)
+            assert world.outcomes()["0.3"] in {"made", "accepted"}
+            assert "0.2" not in world.outcomes(), "those before it are nobody's any more"
 
     run(main)
 
