@@ -134,7 +134,11 @@ async def run_ledger_node(node: LedgerNode, log: Log) -> None:
         )
         if node.begins_with_state and await store.load() is None:
             arriving = StateArriving(store, compute, node.genesis, log, random=SystemRandom())
-            await _arrive(arriving, Overlay(settings, identity, arriving.chain, world), log)
+            await _arrive(
+                arriving,
+                Overlay(settings, identity, arriving.chain, world, on_part=arriving.take),
+                log,
+            )
         ports = LedgerPorts(store=store, compute=compute, clock=clock, log=log, prunes=node.prunes)
         chain = await LedgerChain.open(ports, node.genesis)
         overlay = Overlay(settings, identity, chain, world)

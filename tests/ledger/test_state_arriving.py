@@ -60,7 +60,12 @@ def test_who_begins_with_a_state_takes_only_the_blocks_after_it(tmp_path: Path) 
             late = Late(stack, tmp_path / "late.sqlite")
             first, second = nodes_of(tmp_path, 2)
             one = Node(tmp_path / "a", first.overlay.settings, cast("Any", ledger.chain))
-            two = Node(tmp_path / "b", second.overlay.settings, cast("Any", late.arriving.chain))
+            two = Node(
+                tmp_path / "b",
+                second.overlay.settings,
+                cast("Any", late.arriving.chain),
+                on_part=late.arriving.take,
+            )
             await stack.enter_async_context(one.running())
             async with two.running():
                 await until(lambda: two.node in one.links)
@@ -93,7 +98,7 @@ class Givers:
         self.asked.append((node, item))
         part = self._given[node].get(item)
         if part is not None:
-            asyncio.get_running_loop().create_task(self._late.arriving.chain.take(STATES, part))
+            asyncio.get_running_loop().call_soon(self._late.arriving.take, node, part)
         return True
 
 
@@ -127,12 +132,13 @@ def test_who_lies_or_falls_silent_costs_time_and_nothing_else(
 def test_an_overlay_asks_a_node_without_a_state_for_nothing_else(tmp_path: Path) -> None:
     async def main() -> None:
         async with AsyncExitStack() as stack:
-            chain = Late(stack, tmp_path / "late.sqlite").arriving.chain
+            arriving = Late(stack, tmp_path / "late.sqlite").arriving
+            chain, somebody = arriving.chain, NodeId(bytes(32))
             assert chain.tip().height == 0
             assert chain.has(FRAGMENTS, ItemId(bytes(32))), "so that it is asked for by nobody"
             assert await chain.take(FRAGMENTS, b"x") is Verdict.STALE
-            assert await chain.take(STATES, b"x") is Verdict.STALE
-            assert await chain.take(STATES, b"\1x") is Verdict.INVALID
+            assert arriving.take(somebody, b"x") is Verdict.STALE
+            assert arriving.take(somebody, b"\1x") is Verdict.INVALID
 
     asyncio.run(main())
 

@@ -20,8 +20,7 @@ from tetrarch.ledger.state_chunks import hash_of
 from tetrarch.ledger.state_parts import CONTENTS
 from tetrarch.ledger.state_store import STATES_KEPT
 from tetrarch.ledger.store import LedgerDamaged
-from tetrarch.network.overlay.chain import Verdict
-from tetrarch.network.overlay.profile import BLOCKS, STATES
+from tetrarch.network.overlay.profile import BLOCKS
 from tetrarch.network.overlay.spreading import ItemId
 
 
@@ -59,14 +58,6 @@ def test_the_newest_two_are_there_after_a_restart_and_older_ones_are_gone(tmp_pa
             assert len(await ledger.store.states()) == STATES_KEPT
             assert await part_of(ledger, first.proofs[0]) is not None, "proofs stay"
             assert await part_of(ledger, b"\1" * 32) is None
-
-    run(main())
-
-
-def test_parts_that_come_to_a_node_that_has_begun_are_of_no_use(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with opened(tmp_path, GENESIS) as ledger:
-            assert await ledger.chain.take(STATES, b"anything") is Verdict.STALE
 
     run(main())
 

@@ -179,23 +179,36 @@ def test_a_state_that_nothing_proves_is_put_aside_and_the_next_one_is_taken(
             taking.prove()
         assert not taking.is_proven
         taking.aside()
-        assert not taking.take(lie[CONTENTS]), "it is not looked at again"
-        assert taking.take(parts[CONTENTS])
+        assert taking.take(lie[CONTENTS])
+        assert taking.take(parts[CONTENTS], b"another")
         taking.choose()
         fetch(taking, parts)
         taking.prove()
         assert taking.is_proven
 
 
-def test_the_highest_is_chosen_and_not_without_end(parts: dict[bytes, bytes]) -> None:
+def test_the_highest_is_chosen_of_one_for_each_giver(parts: dict[bytes, bytes]) -> None:
     taking = StateTaking(GENESIS, FIRST)
     contents = decode_contents(parts[CONTENTS])
     for height in range(2 * CANDIDATES_MAX):
-        taking.take(encode_contents(replace(contents, height=height)))
+        taking.take(encode_contents(replace(contents, height=height)), b"%d" % height)
+        taking.take(encode_contents(replace(contents, height=1000 - height)), b"one")
     assert taking.candidates == CANDIDATES_MAX
     chosen = taking.choose()
     assert chosen is not None
-    assert chosen.height == CANDIDATES_MAX - 1
+    assert chosen.height == 1000 - 2 * CANDIDATES_MAX + 1, "the latest of each counts"
+    taking.aside()
+    assert taking.candidates == 0, "what came meanwhile may be old"
+    for giver, height in ((b"one", 9999), (b"another", 3), (b"a third", 5)):
+        taking.take(encode_contents(replace(contents, height=height)), giver)
+    for height in (5, 3, 9999):
+        again = taking.choose()
+        assert again is not None
+        assert again.height == height, "who failed least first"
+        kept = ((b"one", 9999), (b"another", 3), (b"a third", 5))
+        taking.aside()
+        for giver, its in kept:
+            taking.take(encode_contents(replace(contents, height=its)), giver)
 
 
 def test_progress_is_told_in_chunks(parts: dict[bytes, bytes]) -> None:

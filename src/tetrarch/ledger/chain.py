@@ -43,7 +43,7 @@ from tetrarch.ledger.tables import Base, Cell
 from tetrarch.ledger.tidings import Tidings
 from tetrarch.ledger.tree import BRANCHING_MAX, Tree
 from tetrarch.network.overlay.chain import Verdict
-from tetrarch.network.overlay.profile import BLOCKS, STATES, Topic
+from tetrarch.network.overlay.profile import BLOCKS, Topic
 from tetrarch.network.overlay.spreading import ItemId
 
 FULL_MEND: Final = "a quorum of the members must vote again; until then nothing more is taken"
@@ -120,8 +120,6 @@ class LedgerChain(Answers):
                 verdict = await self._take_block(content)
             self.taken["block", verdict] += 1
             return verdict
-        if topic == STATES:
-            return Verdict.STALE  # it has begun: nothing of it was asked for
         taking = self.tidings.take(Fragment(content))
         if taking is not None:
             return await taking

@@ -8,7 +8,7 @@ What came before a crash is asked for again.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from random import Random
 from typing import Final, Protocol
 
@@ -52,11 +52,7 @@ class Giver(Protocol):
 
 
 class ArrivingChain(EmptyChain):
-    """The first block alone, for the overlay; parts of states go to ``take_part``."""
-
-    def __init__(self, block0: Block, take_part: Callable[[bytes], Verdict]) -> None:
-        super().__init__(block0.header.id)
-        self._take_part = take_part
+    """The first block alone, for the overlay."""
 
     @property
     def content_max_bytes(self) -> int:
@@ -68,18 +64,14 @@ class ArrivingChain(EmptyChain):
         del topic, item
         return True
 
-    async def take(self, topic: Topic, content: bytes) -> Verdict:
-        """Parts of states; blocks and fragments later."""
-        return self._take_part(content) if topic == STATES else Verdict.STALE
-
 
 class StateArriving:
-    """``run`` it beside an overlay whose chain is ``chain``; it ends when the store holds a state."""
+    """``run`` it beside an overlay whose chain is ``chain`` and that gives parts to ``take``; it ends when the store holds a state."""
 
     def __init__(
         self, store: LedgerStore, compute: Compute, block0: Block, log: Log, *, random: Random
     ) -> None:
-        self.chain = ArrivingChain(block0, self._take)
+        self.chain = ArrivingChain(block0.header.id)
         self._store, self._compute, self._block0, self._log = store, compute, block0, log
         self._random = random
         self._taking = StateTaking(block0, first_voters(block0))
@@ -110,9 +102,10 @@ class StateArriving:
             cells=len(taken.cells),
         )
 
-    def _take(self, part: bytes) -> Verdict:
+    def take(self, giver: NodeId, part: bytes) -> Verdict:
+        """What ``giver`` sent."""
         try:
-            is_of_use = self._taking.take(part)
+            is_of_use = self._taking.take(part, giver)
         except PeerFault as fault:
             self._log.debug("state_part_refused", **error_fields(fault))
             return Verdict.INVALID

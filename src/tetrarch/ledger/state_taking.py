@@ -1,6 +1,6 @@
 """Takes a state from others, part by part, believing none of them: what to ask for, and what came of it. Pure.
 
-    contents  the highest of those that came; one that proves nothing is put aside, and the next is looked at
+    contents  the highest of those that came, one of each giver; what proves nothing is put aside, and another's looked at
     proofs    with the block that left the state: they must hold, from the first block on
     chunks    those of the digest that is proven, by their hashes
     state     read from its chunks; it must have the voters that its proof says
@@ -8,6 +8,7 @@
 Each part is what its hash says, so it may come from anybody.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -22,7 +23,6 @@ from tetrarch.ledger.state_parts import (
     Contents,
     decode_block_part,
     decode_contents,
-    encode_contents,
     is_contents,
 )
 from tetrarch.ledger.state_proofs import StateProof, check_proofs, decode_proof
@@ -48,15 +48,16 @@ class StateTaking:
     def __init__(self, block0: Block, first: Voters) -> None:
         self._block0 = block0
         self._first = first
-        self._candidates: dict[bytes, Contents] = {}  # by their hash
-        self._aside: set[bytes] = set()
+        self._candidates: dict[bytes, Contents] = {}  # by who gave them
+        self._giver = b""  # of what was chosen
+        self._failures: Counter[bytes] = Counter()  # of what each gave
         self._parts: dict[bytes, bytes] = {}
         self._wanted: dict[bytes, None] = {}  # parts of what was chosen
         self._is_proven = False
         self.chosen: Contents | None = None
 
-    def take(self, part: bytes) -> bool:
-        """Something that somebody sent. Whether it is of use; what is not may be an answer that came late.
+    def take(self, part: bytes, giver: bytes = b"") -> bool:
+        """Something that ``giver`` sent. Whether it is of use; what is not may be an answer that came late.
 
         Raises:
             BytesInvalid: it is none.
@@ -66,25 +67,33 @@ class StateTaking:
             del self._wanted[identity]
             self._parts[identity] = part
             return True
-        if not is_contents(part) or identity in self._aside:
+        if not is_contents(part):
             return False
         contents = decode_contents(part)
-        if len(self._candidates) < CANDIDATES_MAX:
-            self._candidates[identity] = contents
+        if giver in self._candidates or len(self._candidates) < CANDIDATES_MAX:
+            self._candidates[giver] = contents
         return True
 
     @property
     def candidates(self) -> int:
-        """How many contents came that were not put aside."""
+        """How many gave contents."""
         return len(self._candidates)
 
     def choose(self) -> Contents | None:
-        """The highest of the contents that came; None: there are none."""
+        """The highest of the contents that came, of those whose givers failed least; None: there are none.
+
+        So one liar costs one choice, however many contents he tells, and an honest one that was slow has another.
+        """
         invariant(self.chosen is None, "one at a time")
-        self.chosen = max(self._candidates.values(), key=lambda each: each.height, default=None)
-        if self.chosen is not None:
-            self._want(self.chosen.block_part, *self.chosen.proofs)
-        return self.chosen
+        if not self._candidates:
+            return None
+        self._giver, chosen = max(
+            self._candidates.items(),
+            key=lambda each: (-self._failures[each[0]], each[1].height),
+        )
+        self.chosen = chosen
+        self._want(chosen.block_part, *chosen.proofs)
+        return chosen
 
     def wanted(self) -> tuple[bytes, ...]:
         """What to ask for: contents until some are chosen, then parts."""
@@ -139,8 +148,8 @@ class StateTaking:
         return TakenState(block, cells, Proven(encoded, kept))
 
     def aside(self) -> None:
-        """What was chosen is of no use: it is not looked at again. What else came may be old by now: it is asked for anew."""
-        self._aside.add(hash_of(encode_contents(self._chosen())))
+        """What was chosen is of no use. What else came may be old by now: it comes anew."""
+        self._failures[self._giver] += 1
         self._candidates.clear()
         self._parts.clear()
         self._wanted.clear()

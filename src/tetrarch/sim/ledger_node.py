@@ -19,7 +19,7 @@ from tetrarch.leadership.voting import Voting
 from tetrarch.ledger.blocks import Block, Fragment
 from tetrarch.ledger.chain import LedgerChain
 from tetrarch.ledger.ports import LedgerPorts
-from tetrarch.ledger.state_arriving import ArrivingChain, StateArriving
+from tetrarch.ledger.state_arriving import StateArriving
 from tetrarch.ledger.store import LedgerStore
 from tetrarch.network.overlay.chain import Verdict
 from tetrarch.network.overlay.profile import (
@@ -95,7 +95,7 @@ class _Givers:
 
     def __init__(self, bus: SimBus) -> None:
         self._bus = bus
-        self.links = [NodeId(peer.to_bytes(NODE_ID_SIZE_BYTES, "big")) for peer in bus.peers]
+        self.links = list(map(_node_id, bus.peers))
 
     def ask(self, node: NodeId, topic: OverlayTopic, item: ItemId) -> bool:
         """See ``Giver``."""
@@ -136,7 +136,7 @@ class SimLedgerNode:
         self._newest = newest
         self._prunes = prunes
         self._arriving = arriving
-        self._parts: ArrivingChain | None = None
+        self._taker: StateArriving | None = None
 
     async def live(
         self, block0: Block, *, on_open: Callable[[LedgerChain], None], logs: Logs
@@ -171,12 +171,12 @@ class SimLedgerNode:
 
     async def _arrive(self, arriving: StateArriving) -> None:
         """As ``ledger_node`` does over an overlay."""
-        self._parts = arriving.chain
+        self._taker = arriving
         async with asyncio.TaskGroup() as tasks:
             bus = tasks.create_task(self._bus.run(), name="bus")
             await arriving.run(_Givers(self._bus))
             bus.cancel()
-        self._parts = None
+        self._taker = None
 
     async def propose_block(self, content: bytes) -> Verdict:
         """See ``Network``."""
@@ -204,8 +204,8 @@ class SimLedgerNode:
         message: _Message = _DECODER.decode(payload)
         chain = self.chain
         if chain is None:
-            if isinstance(message, _Part) and self._parts is not None:
-                await self._parts.take(STATES, message.content)
+            if isinstance(message, _Part) and self._taker is not None:
+                self._taker.take(_node_id(peer), message.content)
             return
         match message:
             case _Part():
@@ -250,3 +250,7 @@ class SimLedgerNode:
 
     def _send(self, peer: int, message: Item | _Ask | _Part) -> None:
         self._bus.send(peer, Topic.REQUESTS, msgspec.msgpack.encode(message))
+
+
+def _node_id(peer: int) -> NodeId:
+    return NodeId(peer.to_bytes(NODE_ID_SIZE_BYTES, "big"))

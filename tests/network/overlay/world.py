@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 from tests.network.overlay.support import BOTH
 from tests.ports import free_ports
@@ -58,6 +59,7 @@ class Node:
         settings: OverlaySettings,
         chain: MemoryChain,
         storage: Storage | None = None,
+        **how: Any,
     ) -> None:
         folder.mkdir(exist_ok=True)
         self.text = io.StringIO()
@@ -74,6 +76,7 @@ class Node:
                 log=self._log(),
                 storage=storage,
             ),
+            **how,
         )
         self.node: NodeId = self.overlay.identity.node
         self.nodes = self.overlay.machine.nodes

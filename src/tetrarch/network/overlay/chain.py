@@ -38,7 +38,7 @@ class HeaderSummary:
 
 
 class ChainPort(Protocol):
-    """What the network asks of a ledger. ``topic`` is blocks or fragments; of ``content`` and ``take`` also states."""
+    """What the network asks of a ledger. ``topic`` is blocks or fragments; of ``content`` also states."""
 
     @property
     def block0(self) -> ItemId:

@@ -11,7 +11,7 @@ lets them go; here are the clock's beats. Links are kept with the whole view, wh
 """
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -84,7 +84,10 @@ class Overlay:
         identity: OverlayIdentity,
         chain: ChainPort,
         world: World,
+        *,
+        on_part: Callable[[NodeId, bytes], Verdict] = lambda *_: Verdict.STALE,
     ) -> None:
+        """``on_part`` takes parts of states, which only who asked for them can use."""
         clock, log = world.clock, world.log
         self.identity = identity
         self.listening = asyncio.Event()
@@ -140,6 +143,7 @@ class Overlay:
             },
             log=log,
             asked=lambda node, tokens: self._inbox.grant(node, tokens),  # noqa: PLW0108 - built later
+            on_part=on_part,
         )
         self._inbox = PacedInbox(
             self.talking.handle, flooded=lambda node: self.talking.blame(node, Fault.FLOOD, None)
@@ -221,7 +225,7 @@ class Overlay:
         return self.talking.sync_to_tip(node)
 
     def ask(self, node: NodeId, topic: Topic, item: ItemId) -> bool:
-        """Ask a linked node for an item by its name; what comes goes to the chain. False: there is no link with it."""
+        """Ask a linked node for an item by its name. False: there is no link with it."""
         return self.talking.ask(node, topic, item)
 
     async def ban(self, node: NodeId, reason: str) -> None:

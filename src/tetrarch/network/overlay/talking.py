@@ -66,9 +66,10 @@ class Talking:
         others: Mapping[int, Callable[[NodeId, bytes], None]] | None = None,
         log: Log,
         asked: Callable[[NodeId, float], None] = lambda *_: None,
+        on_part: Callable[[NodeId, bytes], Verdict] = lambda *_: Verdict.STALE,
     ) -> None:
         """``on_block`` hears of each block that the chain took; ``others`` take kinds that are no talk;
-        ``asked`` is told what the answer to a question of ours may cost (``pace``).
+        ``asked`` is told what the answer to a question of ours may cost (``pace``); ``on_part`` takes parts of states.
         """
         self._machine = machine
         self._chain = chain
@@ -79,6 +80,7 @@ class Talking:
         self._others = dict(others or {})
         self._log = log
         self._asked = asked
+        self._on_part = on_part
         self._topics = {topic for topic, _ in machine.rules.interests}
         self._pulled: dict[NodeId, ItemId] = {}  # from whom, and our tip before
 
@@ -261,7 +263,7 @@ class Talking:
 
     async def _take(self, node: NodeId, item: Item) -> None:
         if item.topic == STATES:  # told on to nobody
-            if await self._chain.take(item.topic, item.content) is Verdict.INVALID:
+            if self._on_part(node, item.content) is Verdict.INVALID:
                 self.blame(node, Fault.PROTOCOL, None)
             return
         self._check_topic(item.topic)
