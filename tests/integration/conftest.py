@@ -2,7 +2,7 @@
 
 In front, and beside each other, two files with whole epochs of which nothing may be missed: a cluster
 that goes on takes a quarter of two cores, one that starts all of both for seconds. Then, as one group
-beside all others, tests that miss nothing with a node killed, and those whose start takes both cores
+beside all others, tests that miss nothing with a node killed, or flood one, and those whose start takes both cores
 for ten seconds (five processes of another program, which compile themselves): no two of them at once.
 
 What fails while the host gives the processors to somebody else is run again, and that is said: it
@@ -22,6 +22,7 @@ WHOLE_EPOCHS = ("test_client_calls_on_devchain.py", "test_own_signers_on_devchai
 ONE_AT_A_TIME = (
     "test_cluster_processes.py",
     "test_cluster_on_lodestar.py",
+    "test_hostile_peers.py",
     "test_ledger_ten.py",
     "test_lodestar.py",
 )
