@@ -85,7 +85,8 @@ def test_what_nobody_signed_proves_nothing() -> None:
 
 
 def test_who_is_not_known_is_not_looked_at() -> None:
-    signatures = {**PLAIN.certificate.signatures, bytes(32): bytes(64)}
+    false = linked(TEN, ELEVEN, 5).signatures  # of somebody else, for something else
+    signatures = {**PLAIN.certificate.signatures, **false}
     check(replace(PLAIN, certificate=Certificate(PLAIN.certificate.link, signatures)))
 
 
