@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any, cast
@@ -20,6 +21,8 @@ from tetrarch.ledger import state_arriving
 from tetrarch.ledger.chain import LedgerChain
 from tetrarch.ledger.ports import LedgerPorts
 from tetrarch.ledger.state_arriving import StateArriving
+from tetrarch.ledger.state_chunks import hash_of
+from tetrarch.ledger.state_parts import CONTENTS, decode_contents, encode_contents
 from tetrarch.ledger.store import SCHEMA, LedgerStore
 from tetrarch.network.overlay.chain import Verdict
 from tetrarch.network.overlay.profile import FRAGMENTS, STATES, NodeId, Topic
@@ -125,6 +128,42 @@ def test_who_lies_or_falls_silent_costs_time_and_nothing_else(
             chain = await late.open()
             assert chain.tip().height == 19
             assert len({node for node, _ in givers.asked}) == 4
+
+    asyncio.run(main())
+
+
+class SlowGivers(Givers):
+    """The first answers as slowly as it may, with whatever it told of; and tells of more all the time."""
+
+    def ask(self, node: NodeId, topic: Topic, item: ItemId) -> bool:
+        if node != self.links[0]:
+            return super().ask(node, topic, item)
+        part, loop = self._given[node].get(item), asyncio.get_running_loop()
+        if part is not None:
+            loop.call_later(0.0 if item == CONTENTS else 0.1, self._late.arriving.take, node, part)
+        loop.call_later(0.05, self._late.arriving.take, node, self._given[node][CONTENTS])
+        return True
+
+
+def test_who_gives_without_end_is_put_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = {"ROUND_S": 0.01, "GATHER_S": 0.05, "AGAIN_S": 0.05, "STUCK_S": 5.0, "PROOFS_S": 0.5}
+    for name, value in limits.items():
+        monkeypatch.setattr(state_arriving, name, value)
+
+    async def main() -> None:
+        async with AsyncExitStack() as stack:
+            parts = await parts_of(tmp_path / "one")
+            junk = {hash_of(b"%d" % number): b"%d" % number for number in range(1000)}
+            contents = decode_contents(parts[CONTENTS])
+            told = replace(contents, height=10**9, proofs=tuple(junk))
+            late = Late(stack, tmp_path / "late.sqlite")
+            givers = SlowGivers(late, {**junk, CONTENTS: encode_contents(told)}, parts)
+            await asyncio.wait_for(late.arriving.run(givers), 20)
+            assert (await late.open()).tip().height == 19
+            (line,) = late.log.find("state_put_aside")
+            assert "too slowly" in str(line)
 
     asyncio.run(main())
 

@@ -126,6 +126,7 @@ def test_nothing_is_taken_that_was_not_asked_for(parts: dict[bytes, bytes]) -> N
     chunk = decode_contents(parts[CONTENTS]).chunks[0]
     assert chunk not in wanted, "chunks that nothing proves are not asked for"
     assert not taking.take(parts[chunk])
+    assert not taking.take(parts[CONTENTS], b"another"), "something is chosen"
     assert taking.take(parts[wanted[0]])
     assert not taking.take(parts[wanted[0]]), "once"
 

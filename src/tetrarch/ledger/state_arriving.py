@@ -30,6 +30,7 @@ ROUND_S: Final = 1.0
 GATHER_S: Final = 3.0  # for contents of several nodes, from the first on
 AGAIN_S: Final = 3.0  # until a part is asked for once more
 STUCK_S: Final = 20.0  # without a part: what was chosen is put aside
+PROOFS_S: Final = 120.0  # for all proofs: who told of them may give them ever so slowly
 AT_ONCE: Final = 8  # parts that are under way
 WARN_S: Final = 30.0
 NONE_GIVEN_MEND: Final = (
@@ -85,12 +86,13 @@ class StateArriving:
         while taken is None:
             await self._choose(giver)
             try:
-                await self._fetch(giver)
+                async with asyncio.timeout(PROOFS_S):
+                    await self._fetch(giver)
                 await self._compute.run(self._taking.prove)
                 await self._fetch(giver)
                 taken = await self._compute.run(self._taking.taken)
-            except PeerFault as fault:
-                self._log.warning("state_put_aside", **error_fields(fault))
+            except (PeerFault, TimeoutError) as error:
+                self._log.warning("state_put_aside", **_fields(error))
                 self._taking.aside()
         await self._store.begin_with(self._block0, taken.block, taken.cells, taken.proven)
         header = taken.block.header
@@ -157,6 +159,12 @@ class StateArriving:
             chosen = [self._random.choice(nodes)] if self._taking.is_proven else nodes
             for node in chosen:
                 giver.ask(node, STATES, ItemId(part))
+
+
+def _fields(error: PeerFault | TimeoutError) -> dict[str, object]:
+    if isinstance(error, PeerFault):
+        return error_fields(error)
+    return {"reason": "its proofs come too slowly", "limit_s": PROOFS_S}
 
 
 def _now_s() -> float:

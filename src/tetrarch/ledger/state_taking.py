@@ -67,7 +67,7 @@ class StateTaking:
             del self._wanted[identity]
             self._parts[identity] = part
             return True
-        if not is_contents(part):
+        if self.chosen is not None or not is_contents(part):
             return False
         contents = decode_contents(part)
         if giver in self._candidates or len(self._candidates) < CANDIDATES_MAX:
