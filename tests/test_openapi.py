@@ -99,3 +99,19 @@ def test_block_of_a_fork_is_judged_deeply(api: BeaconApi) -> None:
         api.check_request(
             "post", "/eth/v2/beacon/pool/attestations", headers=request, body=b'[{"data":{}}]'
         )
+
+
+def test_a_long_string_has_its_length(api: BeaconApi) -> None:
+    path = "/eth/v1/beacon/blobs/head"
+    for characters, right in ((262_144, True), (262_143, False), (262_145, False)):
+        blobs = {
+            "execution_optimistic": False,
+            "finalized": False,
+            "data": ["0x" + "a" * characters],
+        }
+        try:
+            api.check_response("get", path, status=200, headers=JSON, body=answer(blobs))
+        except AssertionError:
+            assert not right, characters
+        else:
+            assert right, characters

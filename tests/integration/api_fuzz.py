@@ -35,16 +35,23 @@ BODIES_MADE = ("POST /eth/v2/beacon/blocks", "POST /eth/v2/beacon/blinded_blocks
 
 
 @dataclass(slots=True)
-class Fuzz:
-    """``run`` sends everything; ``faults`` holds what was wrong, ``statuses`` what came."""
+class Target:
+    """A server; ``faults`` holds what was wrong in its answers, ``statuses`` what came."""
 
     url: str
+    statuses: dict[str, Counter[int]] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Fuzz:
+    """``run`` sends everything to each target: drawing costs more than any answer."""
+
+    targets: tuple[Target, ...]
     slot: Callable[[], int]
     slots_per_epoch: int
     pubkeys: tuple[str, ...]
     examples: int
-    statuses: dict[str, Counter[int]] = field(default_factory=dict)
-    faults: list[str] = field(default_factory=list)
     undrawn: set[str] = field(default_factory=set)  # no body of theirs can be drawn
     _rng: Random = field(default_factory=lambda: Random(1))
     _api: BeaconApi = field(default_factory=BeaconApi)
@@ -75,8 +82,9 @@ class Fuzz:
         def send(case: Any) -> None:
             if self._rng.random() < 0.5:
                 self._make_plausible(case)
-            answer = case.call(base_url=self.url, session=self._session, timeout=TIMEOUT_S)
-            self._judge(operation.label, answer)
+            for target in self.targets:
+                answer = case.call(base_url=target.url, session=self._session, timeout=TIMEOUT_S)
+                self._judge(target, operation.label, answer)
 
         try:
             send()
@@ -107,7 +115,7 @@ class Fuzz:
         """Real blocks with something wrong in them, as JSON and as SSZ."""
         blinded = "blinded" in label
         source = "/eth/v1/beacon/blinded_blocks/head" if blinded else "/eth/v2/beacon/blocks/head"
-        read = self._session.get(self.url + source, timeout=TIMEOUT_S)
+        read = self._session.get(self.targets[0].url + source, timeout=TIMEOUT_S)
         assert read.status_code == 200, f"{source}: {read.text[:200]}"
         version, signed = read.json()["version"], read.json()["data"]
         whole = signed if blinded else {"signed_block": signed, "kzg_proofs": [], "blobs": []}
@@ -126,16 +134,18 @@ class Fuzz:
             self._post(label, path, headers, self._rng.randbytes(size))
 
     def _post(self, label: str, path: str, headers: dict[str, str], body: bytes) -> None:
-        answer = self._session.post(self.url + path, data=body, headers=headers, timeout=TIMEOUT_S)
-        self._judge(label, answer)
+        for target in self.targets:
+            url = target.url + path
+            answer = self._session.post(url, data=body, headers=headers, timeout=TIMEOUT_S)
+            self._judge(target, label, answer)
 
-    def _judge(self, label: str, answer: Any) -> None:
+    def _judge(self, target: Target, label: str, answer: Any) -> None:
         status = answer.status_code
-        self.statuses.setdefault(label, Counter())[status] += 1
+        target.statuses.setdefault(label, Counter())[status] += 1
         request = answer.request
         where = f"{request.method} {request.url} {_short(request.body)} -> {status}"
         if status >= 500 and status not in SERVED_STATUS:
-            self.faults.append(f"{where}: {answer.text[:300]}")
+            target.faults.append(f"{where}: {answer.text[:300]}")
             return
         path = urlsplit(request.url).path
         if len(request.url) > LINE_SIZE_MAX:  # refused before it is a request
@@ -146,7 +156,7 @@ class Fuzz:
                 request.method, path, status=status, headers=headers, body=answer.content
             )
         except AssertionError as error:
-            self.faults.append(f"{where}: {str(error)[:300]}")
+            target.faults.append(f"{where}: {str(error)[:300]}")
 
 
 def mutations(document: Any, rng: Random, *, count: int) -> Iterator[Any]:

@@ -25,6 +25,7 @@ ONE_AT_A_TIME = (
     "test_hostile_peers.py",
     "test_ledger_ten.py",
     "test_lodestar.py",
+    "test_remote_signers.py",
 )
 
 

@@ -9,6 +9,14 @@ from pathlib import Path
 import pytest
 from tests.integration.processes import wait_for
 
+LISTENS = "00010000"  # __SO_ACCEPTCON, in the fourth column of /proc/net/unix
+
+
+def listens(path: Path) -> bool:
+    """Whether a connection to ``path`` is taken: its file is there a moment earlier."""
+    rows = (line.split() for line in Path("/proc/net/unix").read_text().splitlines())
+    return any(row[3] == LISTENS and row[-1] == str(path) for row in rows)
+
 
 class SoftwareTpm:
     """``running`` in a ``with``; ``restart`` is the machine switched off and on."""
@@ -46,7 +54,7 @@ class SoftwareTpm:
                 stdout=log,
                 stderr=log,
             )
-        wait_for("swtpm's socket", self.socket.exists)
+        wait_for("swtpm's socket", lambda: listens(self.socket))
 
     def _stop(self) -> None:
         if self._process is not None:

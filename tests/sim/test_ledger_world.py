@@ -17,8 +17,8 @@ MODES = (Mode.BFT, Mode.PRAOS)  # mode elected: ``test_ledger_elected``
 MORE = seeds(os.environ, default=LEDGER_SEEDS_INTEGRATION, first=1_000)
 
 
-def live(seed: int) -> None:
-    lived(LedgerProfile.drawn(Random(f"{seed}/profile"), slots=60), seed=seed)
+def live(seed: int, *, slots: int = 60) -> None:
+    lived(LedgerProfile.drawn(Random(f"{seed}/profile"), slots=slots), seed=seed)
 
 
 @pytest.mark.parametrize("some", batches(FAST, size=5), ids=lambda some: f"{some.start}")
@@ -30,8 +30,9 @@ def test_what_must_hold_holds_whatever_happens(some: range) -> None:
 @pytest.mark.integration
 @pytest.mark.parametrize("some", batches(MORE, size=20), ids=lambda some: f"{some.start}")
 def test_what_must_hold_holds_in_more_worlds(some: range) -> None:
+    """Most are shorter: the same faults, closer together."""
     for seed in some:
-        live(seed)
+        live(seed, slots=60 if seed % 5 < 2 else 40)
 
 
 FAILED = {
