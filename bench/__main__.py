@@ -12,6 +12,7 @@ from pathlib import Path
 
 NAMES = (
     "bls",
+    "frost",
     "ssz_block",
     "mesh",
     "enclave",

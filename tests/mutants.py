@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from hypothesis import is_hypothesis_test
 
+from tetrarch.errors import InvariantBroken
+
 
 @dataclass(frozen=True)
 class Mutant:
@@ -60,7 +62,7 @@ def fails(claim: Callable[[], None]) -> bool:
     """Whether ``claim`` does not hold."""
     try:
         claim()
-    except (Exception, pytest.fail.Exception):  # noqa: BLE001 - any way to fail kills the mutant
+    except (Exception, InvariantBroken, pytest.fail.Exception):  # noqa: BLE001 - any way kills
         return True
     return False
 

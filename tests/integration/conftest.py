@@ -2,8 +2,9 @@
 
 In front, and beside each other, two files with whole epochs of which nothing may be missed: a cluster
 that goes on takes a quarter of two cores, one that starts all of both for seconds. Then, as one group
-beside all others, tests that miss nothing with a node killed, or flood one, and those whose start takes both cores
-for ten seconds (five processes of another program, which compile themselves): no two of them at once.
+beside all others, tests that miss nothing with a node killed, flood one or ask it without end, and those
+whose start takes both cores for ten seconds (five processes of another program, which compile
+themselves): no two of them at once.
 
 What fails while the host gives the processors to somebody else is run again, and that is said: it
 judges the host (``machine_watch``). What fails on a machine that runs has failed.
@@ -20,6 +21,7 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 WHOLE_EPOCHS = ("test_client_calls_on_devchain.py", "test_own_signers_on_devchain.py")
 ONE_AT_A_TIME = (
+    "test_api_fuzz.py",
     "test_cluster_processes.py",
     "test_cluster_on_lodestar.py",
     "test_hostile_peers.py",

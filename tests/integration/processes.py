@@ -26,6 +26,7 @@ from tetrarch.ethereum.spec.values import Fork
 
 ROOT = Path(__file__).resolve().parents[2]
 WAIT_S = 60.0
+SETTLING_SLOTS_MAX = 8
 STOP_TIMEOUT_S = 15
 PHASE0_FORK_VERSION = "0x" + fork_version(Fork.PHASE0).hex()
 TETRARCH = (sys.executable, "-m", "tetrarch")
@@ -263,6 +264,19 @@ class Devchain(Command):
         while (left_s := (slot - self.slot) * self.slot_s) > 0:
             assert self.running, self.tail()
             time.sleep(min(left_s, 1))
+
+    def settled_slot(self) -> int:
+        """The slot that comes after the present one, which comes after one whose duties were in time.
+
+        From then on a cluster is judged: its programs start at once, on cores that may be busy.
+        """
+        first = max(int(self.slot), 0)
+        for slot in range(first, first + SETTLING_SLOTS_MAX):
+            self.wait_slot(slot + 1)
+            statuses = {d["status"] for d in self.report()["duties"] if d["slot"] == slot}
+            if statuses == {"in_time"}:
+                return slot + 2
+        raise AssertionError(f"not one slot in time: {self.report()['duties']}")
 
     def report(self) -> dict[str, Any]:
         return get_json(f"{self.url}/tetrarch/devchain/report")

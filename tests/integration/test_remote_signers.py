@@ -31,7 +31,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(200)]
 
 KEYS = range(4)
 SYNC_KINDS = ("MESSAGE", "SELECTION_PROOF", "CONTRIBUTION_AND_PROOF")
-SETTLING_SLOTS_MAX = 8  # nine programs start at once, on cores that may be busy
 SLOTS_BEFORE_KILL = 3
 SLOTS_JUDGED = 8
 
@@ -90,17 +89,6 @@ tls_key_file = "{tls / "client-key.pem"}"
 """
 
 
-def settled_slot(chain: Devchain) -> int:
-    """The slot that comes after the present one, which comes after one whose duties were in time."""
-    first = max(int(chain.slot), 0)
-    for slot in range(first, first + SETTLING_SLOTS_MAX):
-        chain.wait_slot(slot + 1)
-        statuses = {d["status"] for d in chain.report()["duties"] if d["slot"] == slot}
-        if statuses == {"in_time"}:
-            return slot + 2
-    raise AssertionError(f"not one slot in time: {chain.report()['duties']}")
-
-
 @pytest.mark.parametrize("fork", ["altair", "deneb", "electra", "fulu"])
 def test_nodes_sign_through_signers(
     tmp_path: Path, tell: Callable[[object], None], fork: str
@@ -128,7 +116,7 @@ def test_nodes_sign_through_signers(
     with running(chain, *signers, *nodes):
         for process in nodes:
             process.wait_ready()
-        first_slot = settled_slot(chain)
+        first_slot = chain.settled_slot()
         judged = range(first_slot, first_slot + SLOTS_JUDGED)
         kill_slot = first_slot + SLOTS_BEFORE_KILL
         chain.wait_slot(kill_slot)

@@ -1,0 +1,1 @@
+"""Outside chains, each behind the same port."""
