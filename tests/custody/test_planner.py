@@ -289,3 +289,15 @@ def test_nothing_is_made_or_lost(seed: int) -> None:
     waits = sum(each.amount for each in world.holdings.waiting)
     held = sum(each.amount for each in world.holdings.outputs)
     assert world.settled() or waits > held, "only fees that nobody bore yet keep anybody waiting"
+
+
+def test_a_plan_is_its_key_and_what_it_spends_in_any_order() -> None:
+    one, two = OutputId(b"one"), OutputId(b"two")
+    assert plan_id(b"key", [one, two]) == plan_id(b"key", [two, one])
+    others = (
+        plan_id(b"other", [one, two]),
+        plan_id(b"key", [one]),
+        plan_id(b"key", [OutputId(b"onetwo")]),
+        plan_id(b"ke", [OutputId(b"yone"), two]),
+    )
+    assert len({plan_id(b"key", [one, two]), *others}) == 5
