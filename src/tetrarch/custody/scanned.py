@@ -14,11 +14,15 @@ from tetrarch.custody.outputs import Output, OutputId, PlanId
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """``deposit``: the instruction that came along, if one did. ``spent``: what the sender spent, some of it."""
+    """``deposit``: the instruction that came along, if one did. ``spent``: what the sender spent, some of it.
+
+    ``origin``: the address that the first of these was held by, as far as it has one; whoever can look that up adds it.
+    """
 
     output: Output
     deposit: Deposit | None
     spent: tuple[OutputId, ...]
+    origin: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
